@@ -1,0 +1,111 @@
+"""Batches for training. What sample i is depends on the seed and on i alone, so a stopped run goes on exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from votepose.data.augment import AugmentConfig, augment, mosaic
+from votepose.data.coco import CocoDataset, Sample
+
+_IGNORE_STRIDE = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset, how often it is drawn from (any unit), and whether only in mosaics."""
+
+    dataset: CocoDataset
+    weight: float = 1.0
+    mosaic_only: bool = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B square inputs of side S and the N people in them.
+
+    Attributes:
+        images: (B, 3, S, S) uint8.
+        keypoints: (N, K, 3) in input pixels, with COCO's v. areas: (N,) in square input pixels.
+        image_index: (N,) image of each person.
+        ignore: (B, S/4, S/4) bool: people may be here of whom nothing is known.
+        complete: (B,) bool: everybody else is labelled.
+    """
+
+    images: Tensor
+    keypoints: Tensor
+    areas: Tensor
+    image_index: Tensor
+    ignore: Tensor
+    complete: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+
+
+class TrainingSet(Dataset[Sample]):
+    """An endless stream of augmented samples, addressed by number; the first `length` of it."""
+
+    def __init__(self, sources: Sequence[Source], size: int, config: AugmentConfig, seed: int, length: int) -> None:
+        self.sources, self.size, self.config, self.seed, self.length = list(sources), size, config, seed, length
+        weights = np.array([s.weight for s in sources], float)
+        self.weights = weights / weights.sum()
+        self.skeleton = sources[0].dataset.skeleton
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng((self.seed, index))
+        sample, mosaic_only = self._draw(rng)
+        if not mosaic_only and rng.random() >= self.config.mosaic:
+            return augment(sample, (self.size, self.size), self.config, rng, self.skeleton)
+        others = [self._draw(rng)[0] for _ in range(3)]
+        return mosaic([sample, *others], self.size, self.config, rng, self.skeleton)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Sample, bool]:
+        source = self.sources[rng.choice(len(self.sources), p=self.weights)]
+        return source.dataset.samples[rng.integers(len(source.dataset.samples))], source.mosaic_only
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack equally sized samples."""
+    images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
+    counts = [len(s.keypoints) for s in samples]
+    return Batch(
+        images,
+        torch.from_numpy(np.concatenate([s.keypoints for s in samples]).astype(np.float32)),
+        torch.from_numpy(np.concatenate([s.areas for s in samples]).astype(np.float32)),
+        torch.repeat_interleave(torch.arange(len(samples)), torch.tensor(counts)),
+        torch.from_numpy(np.stack([_ignore_mask(s) for s in samples])),
+        torch.tensor([s.complete for s in samples]),
+    )
+
+
+def _ignore_mask(sample: Sample) -> np.ndarray:
+    """(S/4, S/4) bool: inside an ignore box and outside every labelled person's."""
+    height, width = (side // _IGNORE_STRIDE for side in sample.image.shape[:2])
+    mask = np.zeros((height, width), bool)
+    for boxes, value in ((sample.ignore, True), (sample.boxes, False)):
+        for x, y, w, h in boxes / _IGNORE_STRIDE:
+            mask[int(y) : int(np.ceil(y + h)), int(x) : int(np.ceil(x + w))] = value
+    return mask
+
+
+def training_loader(data: TrainingSet, batch_size: int, workers: int, start: int = 0, rank: int = 0,
+                    world: int = 1) -> DataLoader[Batch]:  # fmt: skip
+    """Batches of samples start, start + 1, …; process `rank` of `world` takes every world-th."""
+    indices = range(start + rank, len(data), world)
+    return DataLoader(data, batch_size, sampler=indices, num_workers=workers, collate_fn=collate, drop_last=True,  # type: ignore[arg-type]
+                      worker_init_fn=_quiet_worker, prefetch_factor=4 if workers else None)  # fmt: skip
+
+
+def _quiet_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,193 @@
+"""Votes -> people (paper IV), as matrix products: no loop over people, the same time for two of them or two hundred.
+
+Every vote follows the strongest vote that it agrees with; pointers are followed to their end in log2 Q fixed steps; whom
+they end at is a person, and the members' votes are averaged by a one-hot product. Written once for NumPy and PyTorch
+arrays alike, so that runtime, training and the exported graph cannot come apart.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+Array = Any  # numpy.ndarray or torch.Tensor; every function takes one kind and returns the same
+
+_MIN_SIZE = 2.0  # cells
+
+
+@dataclass(frozen=True)
+class GroupingConfig:
+    """How votes become people.
+
+    Attributes:
+        presence_threshold: a cell is a candidate from here on (0.8 in the paper).
+        rule: `euclidean`, the distance of whole vectors in cells (paper IV-A), or `scaled`: the distance of two votes,
+            weighed by how sure both are of each joint, as a share of the person's size.
+        threshold: votes closer than this are one person's; in cells or as a share, as the rule says.
+        pooling: `mean` (paper IV-B) or `certain`: joints weighed by their precision and the cell's presence.
+        candidates: at most so many cells are asked, the likeliest.
+    """
+
+    presence_threshold: float = 0.35
+    rule: Literal["euclidean", "scaled"] = "scaled"
+    threshold: float = 0.18
+    pooling: Literal["mean", "certain"] = "certain"
+    candidates: int = 256
+
+
+PAPER = GroupingConfig(0.8, "euclidean", 16.0, "mean", candidates=512)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """People among Q votes; rows are people only where `leader` is true. Leading dimensions are the votes'.
+
+    Attributes:
+        follow: (..., Q) index of the vote that leads each vote's person.
+        leader: (..., Q) bool: this vote leads a person.
+        poses: (..., Q, K, 2) pooled joints in cells.
+        log_scales: (..., Q, K) pooled log Laplace scale in cells.
+        seen: (..., Q, K) bool: some member's cell lies on the joint; otherwise the joint is inferred.
+        support: (..., Q) summed presence of the members.
+        scores: (..., Q) confidence in the person, in [0, 1].
+    """
+
+    follow: Array
+    leader: Array
+    poses: Array
+    log_scales: Array
+    seen: Array
+    support: Array
+    scores: Array
+
+
+def _namespace(array: Array) -> ModuleType:
+    return sys.modules["torch" if type(array).__module__.startswith("torch") else "numpy"]
+
+
+def vote_sizes(poses: Array) -> Array:
+    """(..., K, 2) -> (...) the size of the body that a vote draws: root of its box's area, in cells."""
+    xp = _namespace(poses)
+    sides = (xp.amax(poses, -2) - xp.amin(poses, -2)).clip(1.0)
+    return xp.maximum(xp.sqrt(sides[..., 0] * sides[..., 1]), 0.5 * xp.amax(sides, -1)).clip(_MIN_SIZE)
+
+
+def vote_distances(poses: Array, log_scales: Array, config: GroupingConfig) -> Array:
+    """Pairwise distances (..., Q, Q) of votes (..., Q, K, 2), in the unit of `config.threshold`: one matrix product."""
+    xp = _namespace(poses)
+    centred = poses - poses.reshape(*poses.shape[:-3], -1, 2).mean(-2)[..., None, None, :]
+    flat = centred.reshape(*poses.shape[:-2], -1)
+    if config.rule == "euclidean":
+        weights = xp.ones_like(flat)
+    else:
+        weights = xp.exp(-log_scales)[..., None] + xp.zeros_like(poses)
+        weights = weights.reshape(flat.shape)
+        weights = weights / weights.mean(-1)[..., None]
+    # sum_j w_a w_b (a - b)^2, multiplied out, is a single product of stacked factors
+    left = xp.concatenate([weights * flat**2, weights, -2 * weights * flat], -1)
+    right = xp.concatenate([weights, weights * flat**2, weights * flat], -1)
+    squared = (left @ _transposed(right)).clip(0.0)
+    if config.rule == "euclidean":
+        return xp.sqrt(squared)
+    sizes = vote_sizes(poses)
+    mean = 2 * squared / (weights @ _transposed(weights))
+    return xp.sqrt(mean / (sizes[..., :, None] * sizes[..., None, :]))
+
+
+def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas: Array,
+          config: GroupingConfig) -> Groups:  # fmt: skip
+    """Group Q votes an image.
+
+    Args:
+        poses: (..., Q, K, 2) voted joints in cells.
+        log_scales: (..., Q, K) log of their Laplace scales in cells (zeros: all alike).
+        cells: (..., Q, 2) where the votes were cast: centres in cells, x first.
+        presence: (..., Q) likelihood of a keypoint there; below the threshold a vote does not count.
+        kappas: (K,) OKS fall-off constants.
+    """
+    xp = _namespace(poses)
+    count = poses.shape[-3]
+    valid = presence >= config.presence_threshold
+    sizes = vote_sizes(poses)
+    certainty = joint_confidences(log_scales, sizes, kappas)
+    strength = xp.where(valid, presence * (0.05 + certainty.mean(-1)), xp.zeros_like(presence))
+    near = vote_distances(poses, log_scales, config) < config.threshold
+    follow = xp.where(near, strength[..., None, :], xp.zeros_like(strength)[..., None, :]).argmax(-1)
+    for _ in range(max(1, math.ceil(math.log2(count + 1)))):
+        follow = _take(follow, follow)
+    index = xp.arange(count) if xp.__name__ == "numpy" else xp.arange(count, device=poses.device)
+    follow = xp.where(valid, follow, xp.zeros_like(follow) + index)
+    members = (follow[..., None, :] == index[:, None]) & valid[..., None, :]
+    pooled = _pool(members, poses, log_scales, cells, presence, sizes, kappas, config)
+    leader = (follow == index) & valid
+    support = pooled["support"]
+    confidence = joint_confidences(pooled["log_scales"], vote_sizes(pooled["poses"]), kappas)
+    scores = (1 - xp.exp(-support / 3)) * confidence.mean(-1)
+    return Groups(follow, leader, pooled["poses"], pooled["log_scales"], pooled["seen"], support, scores)
+
+
+def _pool(members: Array, poses: Array, log_scales: Array, cells: Array, presence: Array, sizes: Array, kappas: Array,
+          config: GroupingConfig) -> dict[str, Array]:  # fmt: skip
+    """Average the members of each group by one product with the one-hot membership (..., Q, Q)."""
+    xp = _namespace(poses)
+    k = poses.shape[-2]
+    if config.pooling == "mean":
+        weights = xp.ones_like(log_scales)
+    else:
+        weights = presence[..., None] * xp.exp(-2 * log_scales)
+    flat = (poses * weights[..., None]).reshape(*poses.shape[:-2], -1)
+    offsets = poses - cells[..., None, :]
+    tolerance = (0.5 * kappas * sizes[..., None]).clip(1.0)
+    on_joint = (xp.sqrt((offsets**2).sum(-1)) < tolerance) * xp.ones_like(weights)
+    columns = xp.concatenate([flat, weights, weights * log_scales, on_joint, presence[..., None]], -1)
+    sums = (members * xp.ones_like(poses[..., :1, 0, 0])[..., None]) @ columns
+    total = sums[..., 2 * k : 3 * k].clip(1e-12)
+    return {
+        "poses": sums[..., : 2 * k].reshape(poses.shape) / total[..., None],
+        "log_scales": sums[..., 3 * k : 4 * k] / total,
+        "seen": sums[..., 4 * k : 5 * k] > 0.5,
+        "support": sums[..., -1],
+    }
+
+
+def joint_confidences(log_scales: Array, sizes: Array, kappas: Array) -> Array:
+    """(..., K): how much of OKS a joint of this Laplace scale is expected to keep, in [0, 1].
+
+    `sizes` (...) are body sizes in the scales' unit. 1 / (1 + (b / (kappa s))^2), with b the scale.
+    """
+    xp = _namespace(log_scales)
+    return 1 / (1 + (xp.exp(log_scales) / (kappas * sizes[..., None])) ** 2)
+
+
+def oks(poses: Array, others: Array, sizes: Array, kappas: Array, weights: Array | None = None) -> Array:
+    """Object keypoint similarity of (..., K, 2) and (..., K, 2): the mean over joints (weighted where given).
+
+    `sizes` (...): root of the person's area, in the poses' unit (COCO keypoint evaluation).
+    """
+    xp = _namespace(poses)
+    squared = ((poses - others) ** 2).sum(-1)
+    similarity = xp.exp(-squared / (2 * (kappas * sizes[..., None]) ** 2))
+    if weights is None:
+        return similarity.mean(-1)
+    return (similarity * weights).sum(-1) / weights.sum(-1).clip(1e-6)
+
+
+def suppress(poses: Array, scores: Array, image_index: Array, kappas: Array, threshold: float) -> Array:
+    """(P,) bool: people with no better one in the same image whose OKS with them is over `threshold`."""
+    xp = _namespace(poses)
+    sizes = vote_sizes(poses)
+    likeness = oks(poses[:, None], poses[None], xp.minimum(sizes[:, None], sizes[None]), kappas)
+    better = (scores[None] > scores[:, None]) & (image_index[None] == image_index[:, None])
+    return ~(better & (likeness > threshold)).any(-1)
+
+
+def _transposed(x: Array) -> Array:
+    return x.swapaxes(-1, -2)
+
+
+def _take(values: Array, index: Array) -> Array:
+    xp = _namespace(values)
+    return xp.take_along_axis(values, index, -1) if xp.__name__ == "numpy" else xp.gather(values, -1, index)

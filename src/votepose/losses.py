@@ -1,0 +1,108 @@
+"""The losses, one function an equation of the paper (V-C), and those of the default recipe."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def asymmetric_loss(logits: Tensor, targets: Tensor, gamma_positive: float = 0.0, gamma_negative: float = 4.0,
+                    weights: Tensor | None = None) -> Tensor:  # fmt: skip
+    """Eq. 2 in its published form (Ridnik et al., ICCV 2021), summed and divided by the number of positives.
+
+    The paper prints (1 - sigmoid) as the factor of both sides; on the negative side that would mute the *hard* negatives
+    and keep the easy ones. The published factor sigmoid^gamma_negative is what makes easy negatives vanish.
+
+    Args:
+        logits, targets: (B, h, w), targets 0 or 1.
+        weights: (B, h, w) of each cell; 0 in ignore regions.
+    """
+    p = logits.sigmoid()
+    positive = targets * F.logsigmoid(logits) * (1 - p) ** gamma_positive
+    negative = (1 - targets) * F.logsigmoid(-logits) * p**gamma_negative
+    loss = -(positive + negative)
+    if weights is not None:
+        loss = loss * weights
+    return loss.sum() / targets.sum().clamp(min=1)
+
+
+def chamfer_loss(logits: Tensor, points: Tensor, temperature: float = 1.0, weights: Tensor | None = None) -> Tensor:
+    """Eq. 3 between the presence map of one image and its true keypoints, made differentiable.
+
+    The predicted set is soft: every cell belongs to it to the degree of its presence p. Predicted -> true is the mean
+    squared distance of cells to their nearest keypoint, weighted by p; true -> predicted is a soft minimum over cells,
+    -t log sum_c p_c exp(-d_c^2 / t), which is d^2 to the nearest cell where p is 0 or 1 and t is small.
+
+    Args:
+        logits: (h, w).
+        points: (n, 2) true keypoints in cells; with none, the mean presence is returned.
+        temperature: t, in squared cells.
+        weights: (h, w), 0 in ignore regions.
+    """
+    height, width = logits.shape
+    p = logits.sigmoid()
+    if weights is not None:
+        p = p * weights
+    if len(points) == 0:
+        return p.mean()
+    y = torch.arange(height, device=logits.device) + 0.5
+    x = torch.arange(width, device=logits.device) + 0.5
+    squared = (x[None, :, None] - points[:, 0]) ** 2 + (y[:, None, None] - points[:, 1]) ** 2  # (h, w, n)
+    to_truth = (p * squared.amin(dim=-1)).sum() / p.sum().clamp(min=1e-6)
+    log_p = torch.log(p.clamp(min=1e-12))
+    to_map = -temperature * torch.logsumexp(log_p[..., None].flatten(0, 1) - squared.flatten(0, 1) / temperature, dim=0)
+    return to_truth + to_map.clamp(min=0).mean()
+
+
+def vector_mse_loss(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+    """Eq. 4 over pose vectors (..., K, 2) in cells, unlabelled joints (..., K) masked out."""
+    squared = ((predicted - target) ** 2).sum(dim=-1) * labelled
+    return squared.sum() / (2 * labelled.sum()).clamp(min=1)
+
+
+class BalancedSum(nn.Module):
+    """Eq. 5: (l1 L_heatmap + l2 L_group) / (l1 + l2), with l1 and l2 learnable within [0.01, 5]."""
+
+    low, high = 0.01, 5.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw = nn.Parameter(torch.full((2,), -1.4))  # both near 1
+
+    @property
+    def weights(self) -> Tensor:
+        return self.low + (self.high - self.low) * self.raw.sigmoid()
+
+    def forward(self, heatmap: Tensor, group: Tensor) -> Tensor:
+        first, second = self.weights
+        return (first * heatmap + second * group) / (first + second)
+
+
+def laplace_loss(predicted: Tensor, log_scales: Tensor, target: Tensor, sizes: Tensor, labelled: Tensor,
+                 weights: Tensor | None = None) -> Tensor:  # fmt: skip
+    """Negative log likelihood of joints under a Laplace of the predicted scale, in units of the person's size.
+
+    Args:
+        predicted, target: (..., K, 2) in cells; log_scales: (..., K), log cells.
+        sizes: (...) root of the person's area in cells; labelled: (..., K) 1 where the truth is known.
+        weights: (...) of each pose.
+    """
+    distance = (predicted - target).abs().sum(dim=-1)
+    nll = 2 * (log_scales - sizes[..., None].log()) + distance * torch.exp(-log_scales)
+    return _masked_mean(nll, labelled, weights)
+
+
+def oks_loss(predicted: Tensor, target: Tensor, sizes: Tensor, kappas: Tensor, labelled: Tensor,
+             weights: Tensor | None = None) -> Tensor:  # fmt: skip
+    """1 - a heavy-tailed OKS: 1 / (1 + d^2 / (2 kappa^2 s^2)) in place of the Gaussian, whose gradient dies far away."""
+    squared = ((predicted - target) ** 2).sum(dim=-1)
+    ratio = squared / (2 * (kappas * sizes[..., None]) ** 2)
+    return _masked_mean(torch.log1p(ratio), labelled, weights)
+
+
+def _masked_mean(values: Tensor, labelled: Tensor, weights: Tensor | None) -> Tensor:
+    mask = labelled.to(values.dtype)
+    if weights is not None:
+        mask = mask * weights[..., None]
+    return (values * mask).sum() / mask.sum().clamp(min=1)

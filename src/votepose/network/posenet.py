@@ -1,0 +1,183 @@
+"""The network of the paper, whole: backbone -> F -> presence H -> [F;H] -> transformer -> votes (-> second look)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from votepose.network.backbone import build_backbone
+from votepose.network.hourglass import StackedHourglass, presence_head
+from votepose.network.second_look import Look, SecondLook
+from votepose.network.transformer import GroupingTransformer, mlp
+
+_VECTOR_UNIT = 16.0  # cells: the output of a fresh network is of order one
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that sets one network apart from another.
+
+    Attributes:
+        backbone: `mobile`, `maxvit`, `lite` or `movenet` (see `network.backbone`).
+        keypoints: K; a pose vector has 2 K numbers.
+        stride: input pixels a map cell; a 512-pixel input at stride 8 makes the paper's M = 64.
+        channels: of the feature map F (256 in the paper).
+        hourglass, transformer: False replaces the branch by a 1x1 head (paper V-F).
+        stacks, depth, hourglass_width: of the stacked hourglass.
+        width, heads, encoder_layers, decoder_layers, patch: of the transformer; `patch` cells a side make a memory token.
+        vectors: `absolute` (paper) or `residual`, offsets from the cell that votes.
+        relative: rotary positions in the transformer in place of added sine embeddings.
+        scales: each vote also says how unsure it is of each joint (log of a Laplace scale).
+        second_look: transformer layers of the refinement at the pooled joints; 0 leaves it out.
+    """
+
+    backbone: str
+    keypoints: int = 17
+    stride: int = 8
+    channels: int = 256
+    hourglass: bool = True
+    stacks: int = 2
+    depth: int = 4
+    hourglass_width: int = 128
+    transformer: bool = True
+    width: int = 256
+    heads: int = 8
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    patch: int = 4
+    vectors: Literal["absolute", "residual"] = "residual"
+    relative: bool = True
+    scales: bool = True
+    second_look: int = 0
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the network knows of a batch before any cell is asked.
+
+    Attributes:
+        features: [F;H] (B, C + 1, h, w).
+        presence: presence logits of every stack, each (B, h, w); the last counts.
+        memory, memory_positions: the encoder's (B, T, D) and (T, 2) in cells; None without transformer.
+    """
+
+    features: Tensor
+    presence: list[Tensor]
+    memory: Tensor | None
+    memory_positions: Tensor | None
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Pose vectors of Q cells an image.
+
+    Attributes:
+        poses: (B, Q, K, 2) joints in map coordinates, whatever the parametrisation.
+        log_scales: (B, Q, K) log of the Laplace scale in cells; zeros where the network has none.
+    """
+
+    poses: Tensor
+    log_scales: Tensor
+
+
+class PoseNet(nn.Module):
+    """Images -> presence and votes. See `NetworkConfig` for the parts and `Maps`, `Votes`, `Look` for what comes out."""
+
+    def __init__(self, config: NetworkConfig, pretrained: bool = False, backbone_weights: Path | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config.backbone, pretrained, backbone_weights)
+        self.project = nn.ModuleList(nn.Conv2d(c, config.channels, 1, bias=False) for c in self.backbone.channels)
+        self.norm = nn.BatchNorm2d(config.channels)
+        self.presence: nn.Module = (
+            StackedHourglass(config.channels, config.hourglass_width, config.stacks, config.depth)
+            if config.hourglass
+            else presence_head(config.channels)
+        )
+        self.transformer = (
+            GroupingTransformer(config.channels, config.width, config.heads, config.encoder_layers,
+                                config.decoder_layers, config.patch, config.relative)
+            if config.transformer
+            else None
+        )  # fmt: skip
+        outputs = config.keypoints * (3 if config.scales else 2)
+        self.vector = (
+            mlp(config.width, config.width, outputs)
+            if config.transformer
+            else nn.Linear(config.channels + 1, outputs)  # a 1x1 convolution over [F;H]
+        )
+        self.second_look = (
+            SecondLook(config.channels, config.keypoints, config.width, config.heads, config.second_look)
+            if config.second_look and config.transformer
+            else None
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Votes]:
+        """Images (B, 3, H, W), uint8 or 0..255 -> presence logits (B, h, w) and the dense field of votes, Q = h w."""
+        maps = self.encode(images)
+        height, width = maps.presence[-1].shape[-2:]
+        every = torch.arange(height * width, device=images.device)
+        return maps.presence[-1], self.ask(maps, every[None].expand(len(images), -1))
+
+    def encode(self, images: Tensor) -> Maps:
+        """Everything that is computed once an image. Sides must be multiples of 32."""
+        size = [side // self.config.stride for side in images.shape[-2:]]
+        total: Tensor | None = None
+        for project, x in zip(self.project, self.backbone(images), strict=True):
+            x = _resize(project(x), size)
+            total = x if total is None else total + x
+        features = F.relu(self.norm(total))
+        logits = self.presence(features)
+        logits = [x[:, 0] for x in (logits if isinstance(logits, list) else [logits])]
+        features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
+        memory, positions = self.transformer.encode(features) if self.transformer else (None, None)
+        return Maps(features, [x.float() for x in logits], memory, positions)
+
+    def ask(self, maps: Maps, cells: Tensor) -> Votes:
+        """The votes of chosen cells (B, Q), given by flat index: row * width + column."""
+        width = maps.features.shape[-1]
+        picked = maps.features.flatten(2).transpose(1, 2)
+        picked = picked.gather(1, cells[..., None].expand(-1, -1, picked.shape[-1]))
+        positions = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
+        if self.transformer is not None:
+            assert maps.memory is not None and maps.memory_positions is not None
+            picked = self.transformer.decode(picked, positions, maps.memory, maps.memory_positions)
+        with torch.autocast(picked.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
+            values = self.vector(picked.float())
+        return self._votes(values, positions, maps)
+
+    def _votes(self, values: Tensor, positions: Tensor, maps: Maps) -> Votes:
+        k = self.config.keypoints
+        vectors = values[..., : 2 * k].unflatten(-1, (k, 2)) * _VECTOR_UNIT
+        if self.config.vectors == "residual":
+            poses = positions[:, :, None] + vectors
+        else:  # a fresh network points at the map's middle
+            height, width = maps.features.shape[-2:]
+            poses = vectors + torch.tensor([width / 2, height / 2], device=vectors.device)
+        if not self.config.scales:
+            return Votes(poses, torch.zeros_like(poses[..., 0]))
+        return Votes(poses, (values[..., 2 * k :] + math.log(4.0)).clamp(-4, 5))
+
+    def look_again(self, maps: Maps, poses: Tensor, image_index: Tensor) -> list[Look]:
+        """Refine P pooled poses (P, K, 2) of the images `image_index` (P,)."""
+        assert self.second_look is not None and self.transformer is not None and maps.memory is not None
+        assert maps.memory_positions is not None
+        return self.second_look(poses, image_index, maps.features, maps.memory, maps.memory_positions, self.transformer)
+
+    def parts(self) -> Iterator[tuple[str, int]]:
+        """(name, number of parameters) of each part."""
+        for name, module in self.named_children():
+            yield name, sum(p.numel() for p in module.parameters())
+
+
+def _resize(x: Tensor, size: list[int]) -> Tensor:
+    if list(x.shape[-2:]) == size:
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

@@ -1,0 +1,158 @@
+"""The grouping transformer (paper III-D): an encoder over the map, and a decoder that any set of cells can be asked of.
+
+The decoder's queries attend to the encoder's memory and never to each other, so asking a few cells gives what the dense
+field holds at them.
+
+Positions enter in one of two ways. `absolute`: sine embeddings are added to the tokens, as in DETR. `relative`: queries,
+keys *and values* are rotated by their position and the result is rotated back by the query's (rotary embeddings, Su et
+al. 2021, extended to values), so that all a cell learns of a token is its content and where it lies *from here*. A shift
+of the picture then shifts the votes, and a map larger than the training map is no news.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_SHORTEST, _LONGEST = 4.0, 400.0  # wavelengths of the position codes, in cells
+
+
+def grid_positions(height: int, width: int, step: float, device: torch.device) -> Tensor:
+    """Centres (height * width, 2), x first, in cells, of the tokens of a grid whose tokens are `step` cells wide."""
+    y = (torch.arange(height, device=device) + 0.5) * step
+    x = (torch.arange(width, device=device) + 0.5) * step
+    return torch.stack([x[None].expand(height, width), y[:, None].expand(height, width)], dim=-1).reshape(-1, 2)
+
+
+def phases(positions: Tensor, count: int) -> Tensor:
+    """Positions (..., 2) in cells -> angles (..., count): half of them run with x, half with y."""
+    ratio = torch.linspace(0, 1, count // 2, device=positions.device)
+    frequencies = 2 * math.pi / (_SHORTEST * (_LONGEST / _SHORTEST) ** ratio)
+    return (positions[..., None].float() * frequencies).flatten(-2)
+
+
+def sine_embedding(positions: Tensor, width: int) -> Tensor:
+    """Positions (..., 2) in cells -> absolute position codes (..., width)."""
+    angles = phases(positions, width // 2)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate the pairs (x_i, x_{i + n/2}) of the last dimension."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose tokens may carry angles (relative positions).
+
+    Queries (B, Q, D) with angles (B or 1, Q, head/2), memory (B, T, D) with angles likewise -> (B, Q, D).
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+
+    def keys_values(self, memory: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the memory offers: keys and values, each (B, heads, T, head)."""
+        key, value = (self._split(x) for x in self.key_value(memory).chunk(2, dim=-1))
+        if angles is None:
+            return key, value
+        cos, sin = angles.cos()[:, None].to(key.dtype), angles.sin()[:, None].to(key.dtype)
+        return _rotate(key, cos, sin), _rotate(value, cos, sin)
+
+    def attend(self, queries: Tensor, angles: Tensor | None, key: Tensor, value: Tensor) -> Tensor:
+        query = self._split(self.query(queries))
+        if angles is None:
+            return self.output(self._merge(F.scaled_dot_product_attention(query, key, value)))
+        cos, sin = angles.cos()[:, None].to(query.dtype), angles.sin()[:, None].to(query.dtype)
+        seen = F.scaled_dot_product_attention(_rotate(query, cos, sin), key, value)
+        return self.output(self._merge(_rotate(seen, cos, -sin)))
+
+    def forward(self, queries: Tensor, angles: Tensor | None, memory: Tensor, memory_angles: Tensor | None) -> Tensor:
+        return self.attend(queries, angles, *self.keys_values(memory, memory_angles))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _merge(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2).flatten(-2)
+
+
+def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm self-attention and MLP. (B, T, D) -> (B, T, D)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(width), Attention(width, heads)
+        self.mlp = nn.Sequential(nn.LayerNorm(width), mlp(width, 4 * width, width))
+
+    def forward(self, x: Tensor, angles: Tensor | None) -> Tensor:
+        y = self.norm(x)
+        x = x + self.attention(y, angles, y, angles)
+        return x + self.mlp(x)
+
+
+class DecoderLayer(nn.Module):
+    """Pre-norm cross-attention and MLP; no self-attention, so a query's answer depends on no other query."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(width), Attention(width, heads)
+        self.mlp = nn.Sequential(nn.LayerNorm(width), mlp(width, 4 * width, width))
+
+    def forward(self, x: Tensor, angles: Tensor | None, memory: Tensor, memory_angles: Tensor | None) -> Tensor:
+        x = x + self.attention(self.norm(x), angles, memory, memory_angles)
+        return x + self.mlp(x)
+
+
+class GroupingTransformer(nn.Module):
+    """[F;H] -> memory -> the answers of cells.
+
+    `encode` maps [F;H] (B, C + 1, h, w) to a memory (B, T, D) of the map in patches of `patch` x `patch` cells, with
+    their positions (T, 2) in cells; `decode` maps the [F;H] of Q cells (B, Q, C + 1) at positions (B, Q, 2) to (B, Q, D).
+    """
+
+    def __init__(self, channels: int, width: int, heads: int, encoder_layers: int, decoder_layers: int, patch: int,
+                 relative: bool) -> None:  # fmt: skip
+        super().__init__()
+        self.width, self.heads, self.patch, self.relative = width, heads, patch, relative
+        self.embed_patches = nn.Conv2d(channels + 1, width, patch, stride=patch)
+        self.embed_cell = nn.Linear(channels + 1, width)
+        self.encoder = nn.ModuleList(EncoderLayer(width, heads) for _ in range(encoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(width, heads) for _ in range(decoder_layers))
+        self.memory_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def angles(self, positions: Tensor) -> Tensor | None:
+        """Rotation angles (..., head/2) of tokens at these positions; None where positions are absolute."""
+        return phases(positions, self.width // self.heads // 2) if self.relative else None
+
+    def _place(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        return tokens if self.relative else tokens + sine_embedding(positions, self.width).to(tokens.dtype)
+
+    def encode(self, presence_features: Tensor) -> tuple[Tensor, Tensor]:
+        tokens = self.embed_patches(presence_features)
+        height, width = tokens.shape[-2:]
+        positions = grid_positions(height, width, self.patch, tokens.device)
+        x = self._place(tokens.flatten(2).transpose(1, 2), positions[None])
+        angles = self.angles(positions[None])
+        for layer in self.encoder:
+            x = layer(x, angles)
+        return self.memory_norm(x), positions
+
+    def decode(self, cells: Tensor, positions: Tensor, memory: Tensor, memory_positions: Tensor) -> Tensor:
+        x = self._place(self.embed_cell(cells), positions)
+        angles, memory_angles = self.angles(positions), self.angles(memory_positions[None])
+        for layer in self.decoder:
+            x = layer(x, angles, memory, memory_angles)
+        return self.norm(x)

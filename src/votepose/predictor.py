@@ -1,0 +1,186 @@
+"""The runtime: image -> letterbox -> network and grouping (one ONNX file) -> letterbox back -> Poses. No torch."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from votepose.errors import VoteposeError
+from votepose.letterbox import MULTIPLE, Letterbox
+from votepose.poses import Poses
+from votepose.skeleton import Skeleton
+from votepose.sources import ImageSource, read_image, source_name
+
+INPUTS = ("images", "presence_threshold")
+OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
+SCORE_THRESHOLD = 0.1
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Finds every person's pose: `predictor(image) -> Poses`. Made by `load`; safe to call from several threads.
+
+    Attributes:
+        session: the onnxruntime.InferenceSession that runs network and grouping.
+        skeleton: what the model's K keypoints are.
+        input_size: longest side of the network input, in pixels; a multiple of 32. Larger finds smaller people, slower.
+        presence_threshold: how sure a cell must be that a keypoint lies on it, to vote; in [0, 1].
+        score_threshold: people below it are left out; in [0, 1].
+        metadata: what the model file says of itself: preset, version, stride and so on.
+    """
+
+    session: Any
+    skeleton: Skeleton
+    input_size: int
+    presence_threshold: float
+    score_threshold: float
+    metadata: dict[str, Any]
+
+    def __call__(self, image: ImageSource) -> Poses:
+        """The people in one image: a path, bytes, binary file, PIL image or uint8/uint16 array (H, W[, C]), RGB.
+
+        Keypoints are in pixels of the image as a viewer shows it, EXIF orientation followed.
+
+        Raises:
+            VoteposeError: if the image cannot be read.
+        """
+        pixels = read_image(image)
+        height, width = pixels.shape[:2]
+        box = Letterbox.fit(width, height, self.input_size)
+        outputs = self._run(box.apply(pixels)[None])
+        return self._poses(outputs, 0, box, source_name(image))
+
+    def batch(self, images: Iterable[ImageSource], batch_size: int = 16) -> list[Poses]:
+        """One `Poses` an image, in order. Images of one input shape share a run, so nothing depends on the neighbours.
+
+        Args:
+            images: as for a call.
+            batch_size: the most images that one run takes.
+
+        Raises:
+            VoteposeError: if an image cannot be read.
+        """
+        boxes, inputs, names = [], [], []
+        for image in images:
+            pixels = read_image(image)
+            boxes.append(Letterbox.fit(pixels.shape[1], pixels.shape[0], self.input_size))
+            inputs.append(boxes[-1].apply(pixels))
+            names.append(source_name(image))
+        found: dict[int, Poses] = {}
+        for group in _same_shape(inputs, batch_size):
+            outputs = self._run(np.stack([inputs[k] for k in group]))
+            found |= {k: self._poses(outputs, place, boxes[k], names[k]) for place, k in enumerate(group)}
+        return [found[k] for k in range(len(inputs))]
+
+    def _run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        feeds = {"images": images, "presence_threshold": np.float32(self.presence_threshold)}
+        feeds = {name: np.asarray(value) for name, value in feeds.items()}
+        try:
+            return dict(zip(OUTPUTS, self.session.run(OUTPUTS, feeds), strict=True))
+        except Exception as error:  # onnxruntime's own exceptions have no public base class
+            shape = " x ".join(map(str, images.shape))
+            raise VoteposeError(f"the model failed on an input of {shape}: {_first_line(error)}") from error
+
+    def _poses(self, outputs: dict[str, np.ndarray], place: int, box: Letterbox, source: str | None) -> Poses:
+        index, keypoints, confidences, seen, scores = (outputs[name] for name in OUTPUTS)
+        finite = np.isfinite(keypoints).all(axis=(1, 2))  # half precision may overflow: nobody stands there
+        people = np.flatnonzero((index == place) & (scores >= self.score_threshold) & finite)
+        people = people[np.argsort(-scores[people], kind="stable")]
+        points = box.to_image(keypoints[people], stride=1)
+        size = box.width, box.height
+        return Poses(points, confidences[people], seen[people], scores[people], self.skeleton, size, source)
+
+
+def load(
+    weights: Path | str | None = None,
+    *,
+    input_size: int | None = None,
+    presence_threshold: float | None = None,
+    score_threshold: float = SCORE_THRESHOLD,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> Predictor:
+    """A `Predictor` from an ONNX file of `votepose export`, or from the bundled one.
+
+    Args:
+        weights: the file; None for the model in the package.
+        input_size: longest side of the network input in pixels, a multiple of 32; None for the model's own.
+        presence_threshold: in [0, 1], see `Predictor`; None for the model's own.
+        score_threshold: in [0, 1], see `Predictor`.
+        device: "cpu", "cuda", "cuda:1", or another provider of the installed onnxruntime. Never falls back by itself.
+        threads: of the CPU for one operator; None lets onnxruntime choose.
+
+    Raises:
+        VoteposeError: if the file is missing or not votepose's, an option is out of range, or the device is not there.
+    """
+    path = (
+        Path(str(importlib.resources.files("votepose") / "weights" / "votepose.onnx")) if weights is None else weights
+    )
+    session = _open_session(Path(path), device, threads)
+    metadata = _read_metadata(session, Path(path))
+    size = int(metadata["input_size"] if input_size is None else input_size)
+    presence = float(metadata["presence_threshold"] if presence_threshold is None else presence_threshold)
+    if size < MULTIPLE or size % MULTIPLE:
+        raise VoteposeError(f"the input size should be a positive multiple of {MULTIPLE}, but is {size}")
+    for name, value in (("presence", presence), ("score", score_threshold)):
+        if not 0 <= value <= 1:
+            raise VoteposeError(f"the {name} threshold should be in [0, 1], but is {value}")
+    skeleton = Skeleton.from_coco_category(metadata["skeleton"])
+    return Predictor(session, skeleton, size, presence, score_threshold, metadata)
+
+
+def _open_session(path: Path, device: str, threads: int | None) -> Any:
+    if not path.is_file():
+        raise VoteposeError(f"{path}: no such weights; name an ONNX file that `votepose export` made")
+    if threads is not None and threads < 1:
+        raise VoteposeError(f"threads should be at least 1, but is {threads}")
+    import onnxruntime  # slow to import: `import votepose` does not wait for it
+
+    kind, _, number = device.lower().partition(":")
+    available = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_available_providers()}
+    if kind not in available or (number and not number.isdecimal()):
+        there = ", ".join(available)
+        raise VoteposeError(f"no device {device!r}: the installed onnxruntime {onnxruntime.__version__} has {there}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    chosen = (available[kind], {"device_id": number} if number else {})
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=[chosen])
+    except Exception as error:  # onnxruntime's own exceptions have no public base class
+        raise VoteposeError(
+            f"{path}: is not an ONNX model that can be run on {device}: {_first_line(error)}"
+        ) from error
+    if session.get_providers()[0] != available[kind]:  # onnxruntime falls back to the CPU with a mere log line
+        raise VoteposeError(f"device {device!r} did not start: check its drivers, or choose --device cpu")
+    session.disable_fallback()
+    return session
+
+
+def _read_metadata(session: Any, path: Path) -> dict[str, Any]:
+    text = session.get_modelmeta().custom_metadata_map.get("votepose")
+    inputs, outputs = ({value.name for value in side} for side in (session.get_inputs(), session.get_outputs()))
+    if text is None or set(INPUTS) - inputs or set(OUTPUTS) - outputs:
+        raise VoteposeError(f"{path}: is an ONNX model, but not one of votepose's; make one with `votepose export`")
+    metadata: dict[str, Any] = json.loads(text)
+    missing = {"input_size", "presence_threshold", "skeleton"} - set(metadata)
+    if missing:
+        raise VoteposeError(f"{path}: its metadata lacks {', '.join(sorted(missing))}; export it anew")
+    return metadata
+
+
+def _same_shape(inputs: Sequence[np.ndarray], most: int) -> list[list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for k, pixels in enumerate(inputs):
+        groups.setdefault(pixels.shape, []).append(k)
+    return [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

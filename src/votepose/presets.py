@@ -1,0 +1,51 @@
+"""The presets: one network class, differing in configuration only; and the skeleton-wide settings that go with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from votepose import grouping, objective
+from votepose.errors import VoteposeError
+from votepose.grouping import GroupingConfig
+from votepose.network.posenet import NetworkConfig
+from votepose.objective import ObjectiveConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network with the input size, objective and grouping that it is meant for."""
+
+    network: NetworkConfig
+    input_size: int = 512
+    objective: ObjectiveConfig = ObjectiveConfig()  # noqa: RUF009 - frozen
+    grouping: GroupingConfig = GroupingConfig()  # noqa: RUF009 - frozen
+
+
+_PRESETS = {
+    "mobile": Preset(NetworkConfig("mobile")),
+    "maxvit": Preset(NetworkConfig("maxvit")),
+    "lite": Preset(NetworkConfig("lite")),
+    "movenet": Preset(
+        NetworkConfig(
+            "movenet", stride=4, channels=128, stacks=1, depth=3, hourglass_width=96, width=192, heads=6,
+            encoder_layers=3, decoder_layers=3, patch=4, second_look=2,
+        ),
+        input_size=384,
+    ),
+}  # fmt: skip
+NAMES = tuple(_PRESETS)
+
+
+def preset(name: str, paper: bool = False) -> Preset:
+    """The preset of this name; with `paper`, its losses, vectors and grouping keep to the paper's letter.
+
+    Raises:
+        VoteposeError: if there is no such preset.
+    """
+    if name not in _PRESETS:
+        raise VoteposeError(f"there is no preset {name!r}: choose from {', '.join(NAMES)}")
+    chosen = _PRESETS[name]
+    if not paper:
+        return chosen
+    network = replace(chosen.network, vectors="absolute", relative=False, scales=False, second_look=0)
+    return replace(chosen, network=network, objective=objective.PAPER, grouping=grouping.PAPER)

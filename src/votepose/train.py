@@ -1,0 +1,250 @@
+"""`votepose train`: a preset, pictures and an objective -> weights. The loop is PyTorch Lightning's.
+
+An epoch here is a fixed number of steps, not a pass over the pictures: every epoch ends in a checkpoint, written
+atomically, from which `--resume` goes on exactly. Which pictures step n sees, how they are augmented, and every random
+number drawn in it depend on the seed and on n alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from votepose.network._torchvision import ensure_importable
+
+ensure_importable()  # before Lightning, which imports torchvision
+
+# ruff: noqa: E402
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from votepose.data.augment import AugmentConfig
+from votepose.data.coco import CocoDataset, load_coco
+from votepose.data.loader import Batch, Source, TrainingSet, training_loader
+from votepose.errors import VoteposeError
+from votepose.evaluate import coco_results
+from votepose.metrics import coco_keypoint_metrics
+from votepose.network.backbone import freeze
+from votepose.network.estimator import PoseEstimator
+from votepose.network.posenet import PoseNet
+from votepose.objective import Objective
+from votepose.presets import Preset, preset
+from votepose.skeleton import Skeleton
+from votepose.weights import fill, save_weights
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a network on COCO-format pictures.
+
+    Attributes:
+        data: folders with annotations.json; `DIR:0.2` draws from it a fifth as often, `DIR:0.2:mosaic` only in mosaics.
+        val: folder whose AP is measured after every `evaluate_every` epochs.
+        out: folder of checkpoints, logs and weights.
+        preset: mobile, maxvit, lite or movenet.
+        paper: keep to the paper's losses, vectors, grouping and schedule.
+        input_size: side of the square training input, in pixels; the preset's by default.
+        weights: votepose weights to start from.
+        backbone_weights: weights of the backbone alone (safetensors).
+        pretrained: let timm download the backbone's ImageNet weights.
+        freeze: which part of the backbone is not trained: none, trunk (all but its last stages) or all.
+        steps: optimiser steps in all. batch_size: pictures a step and process.
+        steps_per_epoch: steps between checkpoints.
+        learning_rate: peak; `backbone_rate` is the backbone's, relative to it.
+        average: decay of the weights' moving average.
+        precision: bf16-mixed pays on GPUs and on CPUs with AMX.
+        devices, nodes: processes on this machine, and machines (DDP).
+        resume: go on from the last checkpoint in `out`.
+    """
+
+    data: tuple[str, ...]
+    out: Path = Path("runs/train")
+    val: Path | None = None
+    preset: str = "movenet"
+    paper: bool = False
+    input_size: int | None = None
+    weights: Path | None = None
+    backbone_weights: Path | None = None
+    pretrained: bool = False
+    freeze: Literal["none", "trunk", "all"] = "none"
+    steps: int = 20_000
+    steps_per_epoch: int = 250
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    backbone_rate: float = 0.1
+    weight_decay: float = 1e-5
+    warmup: int = 200
+    average: float = 0.999
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    workers: int = 1
+    evaluate_every: int = 4
+    evaluate_pictures: int | None = None
+    augment: AugmentConfig = AugmentConfig()  # noqa: RUF009 - frozen
+    seed: int = 0
+    resume: bool = False
+
+
+class PoseModule(pl.LightningModule):
+    """What Lightning needs to know: a step, an optimiser, a schedule and a validation."""
+
+    def __init__(self, config: TrainConfig, chosen: Preset, skeleton: Skeleton, sources: list[Source],
+                 val: CocoDataset | None) -> None:  # fmt: skip
+        super().__init__()
+        self.config, self.chosen, self.skeleton, self.sources, self.val = config, chosen, skeleton, sources, val
+        kappas = torch.from_numpy(skeleton.kappas)
+        self.network = PoseNet(chosen.network, config.pretrained, config.backbone_weights)
+        self.objective = Objective(chosen.objective, kappas)
+        self.estimator = PoseEstimator(self.network, kappas, chosen.grouping)
+        if config.weights:
+            fill(self.network, config.weights)
+        freeze(self.network.backbone, config.freeze)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The pictures of the epoch that is about to begin."""
+        config, trainer = self.config, self.trainer
+        shown = config.steps_per_epoch * config.batch_size * trainer.world_size
+        data = TrainingSet(self.sources, self.chosen.input_size, config.augment, config.seed,
+                           length=shown * (trainer.current_epoch + 1))  # fmt: skip
+        return training_loader(data, config.batch_size, config.workers, start=shown * trainer.current_epoch,
+                               rank=trainer.global_rank, world=trainer.world_size)  # fmt: skip
+
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch.to(device)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        parts = self.objective(self.network, batch)
+        self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, prog_bar=True, batch_size=len(batch.images))
+        return parts["total"]
+
+    def configure_optimizers(self) -> Any:
+        config = self.config
+        backbone = [p for p in self.network.backbone.parameters() if p.requires_grad]
+        ids = {id(p) for p in self.network.backbone.parameters()}
+        others = [p for p in self.parameters() if id(p) not in ids and p.requires_grad]
+        groups = [{"params": others, "lr": config.learning_rate}]
+        if backbone:
+            groups.append({"params": backbone, "lr": config.learning_rate * config.backbone_rate})
+        if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
+            optimizer = torch.optim.AdamW(groups, lr=3e-3, weight_decay=config.weight_decay)
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss/total"}}
+        optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, config.warmup, config.steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def val_dataloader(self) -> DataLoader[int]:
+        return DataLoader([0], batch_size=1)  # one call of validation_step, which runs over the pictures itself
+
+    def validation_step(self, batch: Tensor, batch_index: int) -> None:
+        if self.val is None or self.trainer.global_rank:
+            return
+        limit = self.config.evaluate_pictures
+        results = coco_results(self.estimator, self.val, self.chosen.input_size, limit, progress=False)
+        metrics = coco_keypoint_metrics(self.val.annotations, results, [s.image_id for s in self.val.samples[:limit]])
+        self.log_dict({"val/AP": metrics.ap, "val/AP50": metrics.ap50, "val/AP75": metrics.ap75,
+                       "val/APM": metrics.ap_m, "val/APL": metrics.ap_l}, prog_bar=True, rank_zero_only=True)  # fmt: skip
+        self.print(f"epoch {self.current_epoch} step {self.global_step}: {metrics}")
+
+
+def _cosine(step: int, warmup: int, total: int) -> float:
+    """Learning rate relative to its peak: up in `warmup` steps, then down a cosine to a fiftieth."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, total - warmup))
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Checkpoints(pl.Callback):
+    """After every epoch: last.ckpt to resume from and weights.safetensors to use, each replaced whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.last, self.weights = folder / "last.ckpt", folder / "weights.safetensors"
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, PoseModule)
+        temporary = self.last.with_suffix(".tmp")
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            os.replace(temporary, self.last)
+            averaged = _averaged_network(trainer, module)
+            save_weights(self.weights, averaged, module.config.preset, module.chosen.input_size, module.skeleton)
+
+
+def _averaged_network(trainer: pl.Trainer, module: PoseModule) -> PoseNet:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, EMAWeightAveraging) and callback._average_model is not None:
+            return callback._average_model.module.network
+    return module.network
+
+
+def parse_source(text: str) -> tuple[Path, float, bool]:
+    """`DIR`, `DIR:weight` or `DIR:weight:mosaic` -> folder, weight, only in mosaics."""
+    folder, *rest = text.split(":")
+    try:
+        weight = float(rest[0]) if rest else 1.0
+    except ValueError:
+        raise VoteposeError(f"--data {text}: {rest[0]!r} is no weight; write DIR, DIR:0.5 or DIR:0.5:mosaic") from None
+    if weight <= 0 or rest[1:] not in ([], ["mosaic"]):
+        raise VoteposeError(f"--data {text}: write DIR, DIR:0.5 or DIR:0.5:mosaic, with a weight over 0")
+    return Path(folder), weight, bool(rest[1:])
+
+
+def _sources(config: TrainConfig) -> list[Source]:
+    sources = []
+    for folder, weight, mosaic in map(parse_source, config.data):
+        data = load_coco(folder)
+        for line in data.left_out[:5]:
+            print(f"{folder}: left out: {line}")
+        # Weights are per picture, so that adding a small folder does not drown a large one.
+        sources.append(Source(data, weight * len(data.samples), mosaic))
+    if len({source.dataset.skeleton for source in sources}) > 1:
+        raise VoteposeError("--data: the folders' skeletons differ; train on one kind of body at a time")
+    return sources
+
+
+def _chosen(config: TrainConfig, skeleton: Skeleton) -> Preset:
+    chosen = preset(config.preset, config.paper)
+    network = replace(chosen.network, keypoints=len(skeleton))
+    return replace(chosen, network=network, input_size=config.input_size or chosen.input_size)
+
+
+def run(config: TrainConfig) -> None:
+    """Train; see `TrainConfig`. Leaves `out`/weights.safetensors (averaged weights), last.ckpt and logs.
+
+    Raises:
+        VoteposeError: for data that cannot be used, or `--resume` without a checkpoint.
+    """
+    last = config.out / "last.ckpt"
+    if config.resume and not last.is_file():
+        raise VoteposeError(f"--resume: {last} does not exist; start without --resume")
+    if not config.resume and last.is_file():
+        raise VoteposeError(f"{last} exists: go on with --resume, or choose another --out")
+    pl.seed_everything(config.seed)
+    sources = _sources(config)
+    skeleton = sources[0].dataset.skeleton
+    module = PoseModule(config, _chosen(config, skeleton), skeleton, sources, load_coco(config.val) if config.val else None)
+    config.out.mkdir(parents=True, exist_ok=True)
+    trainer = pl.Trainer(
+        accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision,
+        strategy="ddp" if config.devices * config.nodes > 1 else "auto", max_steps=config.steps, max_epochs=-1,
+        reload_dataloaders_every_n_epochs=1, check_val_every_n_epoch=config.evaluate_every, num_sanity_val_steps=0,
+        gradient_clip_val=5.0, log_every_n_steps=25, enable_checkpointing=False, use_distributed_sampler=False,
+        enable_model_summary=False, limit_val_batches=1 if config.val else 0,
+        logger=[CSVLogger(config.out, "csv"), TensorBoardLogger(config.out, "tensorboard")],
+        callbacks=[EMAWeightAveraging(decay=config.average), LearningRateMonitor(), RichProgressBar(), Checkpoints(config.out)],
+    )  # fmt: skip
+    print(f"training {config.preset} on {sum(len(s.dataset.samples) for s in sources)} pictures, {asdict(config)}")
+    trainer.fit(module, ckpt_path=str(last) if config.resume else None, weights_only=False)

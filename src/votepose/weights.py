@@ -1,0 +1,84 @@
+"""Weights files: safetensors that carry the configuration of the network they fit."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from votepose.errors import VoteposeError
+from votepose.network.posenet import NetworkConfig, PoseNet
+from votepose.skeleton import Skeleton
+
+_FORMAT = "1"
+_HINT = "a weights file is written by `votepose train` (weights.safetensors)"
+
+
+def save_weights(path: Path, network: PoseNet, preset: str, input_size: int, skeleton: Skeleton) -> None:
+    """Write fp16 weights with their configuration; the file appears whole or not at all."""
+    tensors = {k: v.detach().cpu().half().contiguous() if v.is_floating_point() else v.cpu()
+               for k, v in network.state_dict().items()}  # fmt: skip
+    about = {"preset": preset, "network": asdict(network.config), "input_size": input_size,
+             "skeleton": skeleton.to_coco_category()}  # fmt: skip
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata={"format": _FORMAT, "votepose": json.dumps(about)})
+    os.replace(temporary, path)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """The configuration in a weights file: preset, network, input_size, skeleton.
+
+    Raises:
+        VoteposeError: if the file is missing, truncated or not one of ours.
+    """
+    if not path.is_file():
+        raise VoteposeError(f"{path}: there is no such weights file")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise VoteposeError(f"{path}: not a readable safetensors file ({_first_line(error)}); {_HINT}") from None
+    if "votepose" not in metadata:
+        raise VoteposeError(f"{path}: a safetensors file, but not of votepose; {_HINT}")
+    if metadata.get("format") != _FORMAT:
+        raise VoteposeError(f"{path}: weights of format {metadata.get('format')}, this version reads {_FORMAT}")
+    return json.loads(metadata["votepose"])
+
+
+def load_network(path: Path) -> tuple[PoseNet, dict[str, Any]]:
+    """Build the network that a weights file describes and fill it. Returns it in eval mode, with `read_about`."""
+    about = read_about(path)
+    network = PoseNet(NetworkConfig(**about["network"]))
+    fill(network, path)
+    return network.eval(), about
+
+
+def fill(network: PoseNet, path: Path) -> None:
+    """Load weights into a network of the same architecture; a network is filled whole or left as it was.
+
+    Raises:
+        VoteposeError: if the file is of another architecture.
+    """
+    about = read_about(path)
+    theirs, ours = NetworkConfig(**about["network"]), network.config
+    differing = [f.name for f in fields(ours) if getattr(theirs, f.name) != getattr(ours, f.name)]
+    if differing:
+        listed = ", ".join(f"{name} {getattr(theirs, name)} (wanted {getattr(ours, name)})" for name in differing)
+        raise VoteposeError(f"{path}: weights of another network (preset {about['preset']}): {listed}")
+    with safe_open(path, "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    wanted = network.state_dict()
+    wrong = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
+    if wrong or len(state) != len(wanted):
+        raise VoteposeError(f"{path}: incomplete or foreign weights ({len(wrong)} tensors missing or of another shape)")
+    network.load_state_dict({k: v.to(wanted[k].dtype) if isinstance(v, torch.Tensor) else v for k, v in state.items()})
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

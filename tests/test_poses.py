@@ -1,0 +1,121 @@
+"""Poses: shapes are checked, and every form they convert to says the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import some_poses
+from votepose.poses import Pose, Poses
+from votepose.skeleton import COCO_17, Skeleton
+
+
+@given(st.integers(0, 5), st.floats(0, 1))
+def test_boxes_hold_the_keypoints_and_filtering_keeps_the_order(people: int, score: float) -> None:
+    poses = some_poses(people)
+    assert poses.boxes.shape == (people, 4)
+    assert (poses.keypoints >= poses.boxes[:, None, :2]).all()
+    assert (poses.keypoints <= poses.boxes[:, None, 2:]).all()
+    kept = poses.above(score)
+    assert kept.scores.tolist() == [s for s in poses.scores.tolist() if s >= np.float32(score)]
+    assert kept.image_size == poses.image_size
+
+
+def test_iteration_and_indexing_agree(poses: Poses) -> None:
+    assert len(list(poses)) == len(poses) == 3
+    for k, pose in enumerate(poses):
+        assert isinstance(poses[k], Pose)
+        np.testing.assert_array_equal(pose.keypoints, poses[k].keypoints)
+        np.testing.assert_array_equal(pose.box, poses.boxes[k])
+        np.testing.assert_array_equal(pose["left_wrist"], poses.keypoints[k, 9])
+    np.testing.assert_array_equal(poses[-1].keypoints, poses[2].keypoints)
+    assert len(poses[1:]) == len(poses[[0, 2]]) == len(poses[np.array([True, False, True])]) == 2
+    assert len(poses[[]]) == 0
+    with pytest.raises(IndexError):
+        poses[3]
+    with pytest.raises(KeyError, match="left_wrist"):
+        poses[0]["tail"]
+
+
+@pytest.mark.parametrize("name", ["keypoints", "confidences", "seen", "scores"])
+def test_a_wrong_shape_is_named_beside_the_expected_one(poses: Poses, name: str) -> None:
+    with pytest.raises(ValueError, match=r"should be \(.*\), .* but is \("):
+        replace(poses, **{name: getattr(poses, name)[..., None]})
+    with pytest.raises(ValueError, match="17 names in the skeleton"):
+        replace(poses, keypoints=poses.keypoints[:, :5])
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_keypoints_are_finite(poses: Poses, number: float) -> None:
+    with pytest.raises(ValueError, match="confidence 0"):
+        replace(poses, keypoints=np.where(poses.keypoints < 100, number, poses.keypoints))
+
+
+def test_empty_has_the_shapes_of_nobody() -> None:
+    skeleton = Skeleton(("head", "tail"), ((0, 1),), (0.1, 0.1), "cat")
+    empty = Poses.empty(skeleton, (10, 20), "a.png")
+    assert len(empty) == 0
+    assert empty.keypoints.shape == (0, 2, 2)
+    assert empty.boxes.shape == (0, 4)
+    assert empty.to_coco(1) == []
+    assert empty.to_record() == {"image": "a.png", "width": 10, "height": 20, "people": []}
+
+
+def test_coco_results_are_flat_triples(poses: Poses) -> None:
+    results = json.loads(json.dumps(poses.to_coco(139)))
+    assert [r["image_id"] for r in results] == [139] * 3
+    triples = np.array([r["keypoints"] for r in results]).reshape(3, 17, 3)
+    np.testing.assert_allclose(triples[..., :2], poses.keypoints, atol=1e-3)
+    np.testing.assert_allclose(triples[..., 2], poses.confidences, atol=1e-3)
+    np.testing.assert_allclose([r["score"] for r in results], poses.scores)
+
+
+def test_records_are_json_by_keypoint_name(poses: Poses) -> None:
+    record = json.loads(json.dumps(poses.to_record("b.jpg")))
+    assert (record["image"], record["width"], record["height"]) == ("b.jpg", 640, 480)
+    assert poses.to_record()["image"] == "a.jpg"
+    for person, pose in zip(record["people"], poses, strict=True):
+        assert list(person["keypoints"]) == list(COCO_17.names)
+        nose = person["keypoints"]["nose"]
+        assert (nose["x"], nose["y"]) == pytest.approx(tuple(pose["nose"]), abs=0.01)
+        assert nose["seen"] is bool(pose.seen[0])
+        assert person["box"] == pytest.approx(pose.box.tolist(), abs=0.01)
+
+
+def test_dataframe_has_a_row_a_keypoint(poses: Poses) -> None:
+    pytest.importorskip("pandas")
+    frame = poses.to_dataframe()
+    assert len(frame) == 3 * 17
+    row = frame[(frame.person == 1) & (frame.keypoint == "right_hip")].iloc[0]
+    assert (row.x, row.y) == pytest.approx(tuple(poses[1]["right_hip"]))
+    assert len(Poses.empty().to_dataframe()) == 0
+
+
+@pytest.mark.parametrize("confidence", ["confidence", "keypoint_confidence"])
+def test_supervision_gets_the_arrays_under_the_names_it_knows(
+    poses: Poses, confidence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass
+    class Old:
+        xy: np.ndarray
+        class_id: np.ndarray
+        confidence: np.ndarray
+
+    @dataclass
+    class New:
+        xy: np.ndarray
+        class_id: np.ndarray
+        keypoint_confidence: np.ndarray
+
+    fake = SimpleNamespace(KeyPoints=Old if confidence == "confidence" else New)
+    monkeypatch.setitem(sys.modules, "supervision", fake)
+    points = poses.to_supervision()
+    np.testing.assert_array_equal(points.xy, poses.keypoints)
+    np.testing.assert_array_equal(getattr(points, confidence), poses.confidences)

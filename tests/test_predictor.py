@@ -1,0 +1,169 @@
+"""The predictor: poses land where they are in the picture that a viewer shows; mistakes are one line."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from conftest import METADATA, OFFSETS, red_dot, save_fake_model, save_jpeg
+from votepose.errors import VoteposeError
+from votepose.predictor import Predictor, load
+
+
+@pytest.fixture(scope="module")
+def predictor(fake_model: Path) -> Predictor:
+    return load(fake_model, score_threshold=0.05)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700), st.floats(0, 1), st.floats(0, 1))
+def test_poses_land_where_they_are_in_images_of_any_shape(
+    predictor: Predictor, width: int, height: int, right: float, down: float
+) -> None:
+    side = min(width, height, max(width, height) // 16 + 1)
+    x, y = round(right * (width - side)), round(down * (height - side))
+    poses = predictor(red_dot(width, height, x, y, side))
+    cell = max(width, height) / 96  # image pixels in one of the input
+    assert poses.image_size == (width, height)
+    assert len(poses) >= 1
+    nose = poses[0]["nose"]
+    assert (nose >= np.array([x, y]) - 2 * cell).all()
+    assert (nose <= np.array([x, y]) + side + 2 * cell).all()
+    np.testing.assert_allclose(poses[0].keypoints - nose, OFFSETS * cell, atol=1e-3 * cell)
+
+
+@pytest.mark.parametrize(("width", "height"), [(20000, 100), (3, 5000), (1, 1)])
+def test_extreme_shapes_work(predictor: Predictor, width: int, height: int) -> None:
+    poses = predictor(red_dot(width, height, 0, 0, min(width, height)))
+    assert poses.image_size == (width, height)
+    assert np.isfinite(poses.keypoints).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_poses_of_a_turned_photo_land_where_a_viewer_shows_them(
+    predictor: Predictor, tmp_path: Path, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save_jpeg(tmp_path / "turned.jpg", red_dot(160, 96, 112, 16, 16), exif=exif)
+    shown = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+    rows, columns = np.nonzero((shown[..., 0] > 200) & (shown[..., 1] < 60))
+    poses = predictor(path)
+    assert poses.image_size == shown.shape[1::-1]
+    x, y = poses[0]["nose"]
+    assert columns.min() - 2 <= x <= columns.max() + 3
+    assert rows.min() - 2 <= y <= rows.max() + 3
+
+
+def test_every_kind_of_input_gives_the_same_poses(predictor: Predictor, tmp_path: Path) -> None:
+    image = red_dot(200, 120, 40, 30, 12)
+    path = tmp_path / "a.png"
+    Image.fromarray(image).save(path)
+    expected = predictor(image)
+    assert expected.source is None
+    assert predictor(path).source == str(path)
+    opaque = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
+    wide = image.astype(np.uint16) * 257
+    others = [path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), Image.open(path), opaque, wide]
+    for other in others:
+        np.testing.assert_array_equal(predictor(other).keypoints, expected.keypoints)
+
+
+def test_people_are_sorted_and_those_below_the_threshold_left_out(fake_model: Path) -> None:
+    image = red_dot(96, 96, 40, 40)
+    everyone = load(fake_model, score_threshold=0.0)(image)
+    assert len(everyone) == 2
+    assert everyone.scores[0] > everyone.scores[1]
+    assert everyone[0]["nose"][0] < everyone[1]["nose"][0]
+    assert len(load(fake_model, score_threshold=0.7)(image)) == 1
+    grey = load(fake_model)(np.full((50, 80), 128, np.uint8))
+    assert len(grey) == 0
+    assert grey.keypoints.shape == (0, 17, 2)
+
+
+def test_options_reach_the_model(fake_model: Path) -> None:
+    image = red_dot(400, 300, 100, 100, 40)
+    assert load(fake_model)(image).confidences[0, 0] == pytest.approx(METADATA["presence_threshold"])
+    assert load(fake_model, presence_threshold=0.25)(image).confidences[0, 0] == pytest.approx(0.25)
+    spread = [load(fake_model, input_size=size)(image)[0].keypoints for size in (96, 192)]
+    np.testing.assert_allclose(np.ptp(spread[0], axis=0), 2 * np.ptp(spread[1], axis=0), rtol=1e-4)
+
+
+def test_a_batch_equals_its_images_one_by_one(predictor: Predictor, tmp_path: Path) -> None:
+    shapes = [(96, 96), (200, 50), (96, 96), (50, 200), (400, 100), (96, 96), (1, 1)]
+    images = [red_dot(w, h, w // 3, h // 3, max(1, min(w, h) // 8)) for w, h in shapes]
+    together = predictor.batch(iter(images), batch_size=2)
+    assert len(together) == len(images)
+    for image, poses in zip(images, together, strict=True):
+        alone = predictor(image)
+        assert poses.image_size == alone.image_size
+        for name in ("keypoints", "confidences", "seen", "scores"):
+            np.testing.assert_array_equal(getattr(poses, name), getattr(alone, name))
+    assert predictor.batch([]) == []
+
+
+def _error(call: object, *arguments: object, **options: object) -> str:
+    with pytest.raises(VoteposeError) as caught:
+        call(*arguments, **options)  # type: ignore[operator]
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_files_that_are_not_weights_are_named_in_one_line(tmp_path: Path, fake_model: Path) -> None:
+    text, other, foreign = tmp_path / "text.onnx", tmp_path / "other.onnx", tmp_path / "foreign.onnx"
+    text.write_text("no model\n")
+    save_fake_model(foreign, metadata=None)
+    save_fake_model(other, {"preset": "fake"})
+    for path in (text, foreign, other, tmp_path / "missing.onnx", tmp_path):
+        assert str(path) in _error(load, path)
+    assert "votepose export" in _error(load, foreign)
+    assert "input_size" in _error(load, other)
+
+
+@pytest.mark.parametrize("option", [{"input_size": 100}, {"input_size": 0}, {"presence_threshold": 2.0},
+                                    {"score_threshold": -0.1}, {"threads": 0}])  # fmt: skip
+def test_options_out_of_range_are_one_line(fake_model: Path, option: dict[str, float]) -> None:
+    assert str(next(iter(option.values()))) in _error(load, fake_model, **option)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "", "cpu:"])
+def test_an_unknown_device_names_those_that_are_there(fake_model: Path, device: str) -> None:
+    if device == "cpu:":
+        assert load(fake_model, device=device)
+    else:
+        assert "cpu" in _error(load, fake_model, device=device)
+
+
+def test_a_device_that_does_not_start_is_an_error_not_the_cpu(
+    fake_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    real = onnxruntime.InferenceSession
+
+    def falls_back(path: Path, options: object, providers: object) -> onnxruntime.InferenceSession:
+        return real(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", falls_back)
+    assert "did not start" in _error(load, fake_model, device="cuda")
+
+
+def test_the_runtime_imports_neither_torch_nor_cv2_and_the_package_imports_nothing(fake_model: Path) -> None:
+    code = f"""
+import sys, votepose
+assert "numpy" not in sys.modules and "onnxruntime" not in sys.modules
+import numpy, votepose.predict
+votepose.load({str(fake_model)!r})(numpy.zeros((9, 9, 3), numpy.uint8))
+assert votepose.Poses and votepose.Skeleton and len(votepose.COCO_17) == 17
+assert not {{"torch", "cv2", "onnx", "pandas"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
