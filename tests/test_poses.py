@@ -113,6 +113,7 @@ def test_supervision_gets_the_arrays_under_the_names_it_knows(
         xy: np.ndarray
         class_id: np.ndarray
         keypoint_confidence: np.ndarray
+        detection_confidence: np.ndarray
 
     fake = SimpleNamespace(KeyPoints=Old if confidence == "confidence" else New)
     monkeypatch.setitem(sys.modules, "supervision", fake)

@@ -107,6 +107,12 @@ def test_arrays_and_pictures_are_read_alike(rgba: np.ndarray) -> None:
         np.testing.assert_allclose(read_image(other), on_white, atol=1)
 
 
+@given(npst.arrays(np.uint16, (3, 4)))
+def test_16_bits_are_rounded_to_8(deep: np.ndarray) -> None:
+    assert np.abs(read_image(deep)[..., 0] - deep / 257).max() <= 0.5
+    np.testing.assert_array_equal(read_image(Image.fromarray(deep)), read_image(deep))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"])
 def test_every_mode_is_read_as_rgb(mode: str, tmp_path: Path) -> None:
     grey = np.tile(np.linspace(0, 255, 32).astype(np.uint8), (20, 1))

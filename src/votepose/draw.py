@@ -93,15 +93,16 @@ def _draw_person(canvas: np.ndarray, pose: Pose, colour: np.ndarray, style: Styl
     alpha = np.clip(pose.confidences / max(style.min_confidence, 1e-6), 0, 1)
     shades = [_shade(colour, side) for side in sides(pose.skeleton)]
     halo = max(0.5, 0.4 * radius)
+    radii = _joint_radii(pose, radius, style)
     for a, b in pose.skeleton.links:
         both = bool(pose.seen[a] and pose.seen[b])
         opacity = min(alpha[a], alpha[b]) * (1.0 if both else style.inferred)
         tint = shades[a] if (shades[a] == shades[b]).all() else colour
-        ends = pose.keypoints[a], pose.keypoints[b]
+        ends = _limb(pose, a, b, radii)
         dash = 0.0 if both else 5 * radius
         _paint(canvas, *ends, radius + halo, _INK, 0.45 * opacity, dash=dash)
         _paint(canvas, *ends, radius, tint, 0.95 * opacity, dash=dash)
-    for k, (point, size) in enumerate(zip(pose.keypoints, _joint_radii(pose, radius, style), strict=True)):
+    for k, (point, size) in enumerate(zip(pose.keypoints, radii, strict=True)):
         if pose.seen[k]:
             _paint(canvas, point, point, size + halo, _INK, 0.8 * alpha[k])
             _paint(canvas, point, point, size, shades[k], alpha[k])
@@ -118,6 +119,13 @@ def _joint_radii(pose: Pose, radius: float, style: Style) -> np.ndarray:
         for k in (a, b):
             radii[k] = min(radii[k], max(0.4 * apart, 0.8 * radius))
     return radii
+
+
+def _limb(pose: Pose, a: int, b: int, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two ends of a limb: its joints, or the rim of a ring, whose middle stays empty."""
+    start, end = pose.keypoints[a], pose.keypoints[b]
+    along = (end - start) / max(float(np.hypot(*(end - start))), 1e-6, 2 * radii[a], 2 * radii[b])
+    return start + along * (0 if pose.seen[a] else radii[a]), end - along * (0 if pose.seen[b] else radii[b])
 
 
 def _paint(

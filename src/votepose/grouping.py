@@ -31,7 +31,7 @@ class GroupingConfig:
         candidates: at most so many cells are asked, the likeliest.
     """
 
-    presence_threshold: float = 0.35
+    presence_threshold: float | Array = 0.35  # an array where the exported graph has it as an input
     rule: Literal["euclidean", "scaled"] = "scaled"
     threshold: float = 0.18
     pooling: Literal["mean", "certain"] = "certain"
@@ -110,7 +110,7 @@ def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas
     """
     xp = _namespace(poses)
     count = poses.shape[-3]
-    valid = presence >= config.presence_threshold
+    valid = (presence >= config.presence_threshold) & (presence > 0)
     sizes = vote_sizes(poses)
     certainty = joint_confidences(log_scales, sizes, kappas)
     strength = xp.where(valid, presence * (0.05 + certainty.mean(-1)), xp.zeros_like(presence))
@@ -143,7 +143,7 @@ def _pool(members: Array, poses: Array, log_scales: Array, cells: Array, presenc
     tolerance = (0.5 * kappas * sizes[..., None]).clip(1.0)
     on_joint = (xp.sqrt((offsets**2).sum(-1)) < tolerance) * xp.ones_like(weights)
     columns = xp.concatenate([flat, weights, weights * log_scales, on_joint, presence[..., None]], -1)
-    sums = (members * xp.ones_like(poses[..., :1, 0, 0])[..., None]) @ columns
+    sums = (members * xp.ones_like(presence)[..., None, :]) @ columns
     total = sums[..., 2 * k : 3 * k].clip(1e-12)
     return {
         "poses": sums[..., : 2 * k].reshape(poses.shape) / total[..., None],

@@ -24,7 +24,7 @@ class Letterbox:
     Attributes:
         width, height: of the image, in pixels.
         input_width, input_height: of the network input, in pixels; multiples of 32.
-        scale: input pixels per image pixel.
+        scale: input pixels per image pixel, before rounding to whole pixels.
     """
 
     width: int
@@ -41,25 +41,34 @@ class Letterbox:
             ValueError: if a length is not positive or `size` does not divide by 32.
         """
         if min(width, height, size) < 1 or size % MULTIPLE:
-            raise ValueError(f"cannot fit {width}x{height} into {size}: the size must be a positive multiple of {MULTIPLE}")
+            raise ValueError(f"cannot fit {width}x{height} into {size}: it must be a positive multiple of {MULTIPLE}")
         scale = size / max(width, height)
         if square:
             return cls(width, height, size, size, scale)
         sides = (max(MULTIPLE, math.ceil(round(v * scale, 3) / MULTIPLE) * MULTIPLE) for v in (width, height))
         return cls(width, height, *sides, scale)
 
+    @property
+    def resized(self) -> tuple[int, int]:
+        """(width, height) of the scaled image: whole pixels, so the sides' scales differ by a hair."""
+        return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
+
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Image (height, width, 3) uint8 RGB -> input (input_height, input_width, 3) uint8."""
-        size = max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
-        pixels = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+        width, height = self.resized
+        pixels = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
         padded = np.full((self.input_height, self.input_width, 3), FILL, dtype=np.uint8)
-        padded[: size[1], : size[0]] = pixels
+        padded[:height, :width] = np.asarray(pixels)
         return padded
 
     def to_map(self, points: np.ndarray, stride: float) -> np.ndarray:
         """Image pixels (..., 2) -> map coordinates of a map with `stride` input pixels a cell."""
-        return points * np.float32(self.scale / stride)
+        return points * (self._scales / np.float32(stride))
 
     def to_image(self, points: np.ndarray, stride: float) -> np.ndarray:
         """Map coordinates (..., 2) -> image pixels; the inverse of `to_map`."""
-        return points * np.float32(stride / self.scale)
+        return points * (np.float32(stride) / self._scales)
+
+    @property
+    def _scales(self) -> np.ndarray:
+        return np.array(self.resized, np.float32) / np.array([self.width, self.height], np.float32)

@@ -168,6 +168,8 @@ class Poses:
         import supervision as sv
 
         named = {field.name for field in fields(sv.KeyPoints)}
-        confidence = "keypoint_confidence" if "keypoint_confidence" in named else "confidence"  # renamed in 0.29
-        class_id = np.zeros(len(self), dtype=int)
-        return sv.KeyPoints(xy=self.keypoints, class_id=class_id, **{confidence: self.confidences})
+        if "keypoint_confidence" in named:  # the newer name; older versions have no place for a person's score
+            arrays = {"keypoint_confidence": self.confidences, "detection_confidence": self.scores}
+        else:
+            arrays = {"confidence": self.confidences}
+        return sv.KeyPoints(xy=self.keypoints, class_id=np.zeros(len(self), dtype=int), **arrays)

@@ -121,7 +121,8 @@ def _report(config: PredictConfig, tally: _Tally, total: int, seconds: float) ->
     for failure in tally.failures:
         print(f"votepose: {failure}", file=sys.stderr)
     left = total - tally.pictures - len(tally.failures)
-    counts = [f"{tally.pictures} pictures, {tally.people} people"]
+    people = "1 person" if tally.people == 1 else f"{tally.people} people"
+    counts = [f"{tally.pictures} picture{'s' * (tally.pictures != 1)}", people]
     counts += [f"{len(tally.failures)} failed"] if tally.failures else []
     counts += [f"{left} not done"] if left else []
     counts += [f"{1000 * seconds / tally.pictures:.0f} ms/picture"] if tally.pictures else []

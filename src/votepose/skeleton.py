@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from votepose.errors import VoteposeError
 
 _DEFAULT_SIGMA = 0.08  # of a keypoint about which a COCO json says nothing: between COCO's shoulder and elbow
 
@@ -23,7 +26,7 @@ class Skeleton:
         category: name of the thing that has these keypoints.
 
     Raises:
-        ValueError: if names repeat, a link leaves the range, or the numbers of names and sigmas differ.
+        VoteposeError: if names repeat, a link leaves the range, or the numbers of names and sigmas differ.
     """
 
     names: tuple[str, ...]
@@ -33,12 +36,12 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
-            raise ValueError(f"keypoint names repeat: {', '.join(self.names)}")
+            raise VoteposeError(f"keypoint names repeat: {', '.join(self.names)}")
         if len(self.sigmas) != len(self.names):
-            raise ValueError(f"{len(self.names)} keypoints but {len(self.sigmas)} sigmas")
+            raise VoteposeError(f"{len(self.names)} keypoints but {len(self.sigmas)} sigmas")
         for link in self.links:
             if not all(0 <= k < len(self.names) for k in link):
-                raise ValueError(f"link {link} names a keypoint outside 0..{len(self.names) - 1}")
+                raise VoteposeError(f"link {link} names a keypoint outside 0..{len(self.names) - 1}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,11 +62,11 @@ class Skeleton:
         """Read a COCO json's category: `keypoints`, `skeleton` (1-based pairs) and, where given, `sigmas`.
 
         Raises:
-            ValueError: if the category lists no keypoints, or lists them inconsistently.
+            VoteposeError: if the category lists no keypoints, or lists them inconsistently.
         """
         names: Sequence[str] = category.get("keypoints") or ()
         if not names:
-            raise ValueError(f"category {category.get('name', '?')!r} lists no keypoints")
+            raise VoteposeError(f"category {category.get('name', '?')!r} lists no keypoints")
         if tuple(names) == COCO_17.names:
             return COCO_17
         sigmas = category.get("sigmas") or [_DEFAULT_SIGMA] * len(names)
@@ -77,27 +80,36 @@ class Skeleton:
                 "sigmas": list(self.sigmas)}  # fmt: skip
 
 
+# A side opens the name (left_eye, LeftEye), is a word of it (eye_l, "eye (left)") or is set off by its capital (eyeLeft).
+_SIDE = re.compile(r"^(?i:left|right)|(?<![A-Za-z])(?i:left|right|l|r)(?![A-Za-z])|Left|Right")
+_OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
+
+
 def _mirrored(name: str) -> str:
-    for left, right in (("left", "right"), ("Left", "Right"), ("l_", "r_"), ("L_", "R_")):
-        if name.startswith(left) or (len(left) > 2 and left in name):
-            return name.replace(left, right, 1)
-        if name.startswith(right) or (len(right) > 2 and right in name):
-            return name.replace(right, left, 1)
-    return name
+    """The name with its side turned to the other."""
+
+    def turn(match: re.Match[str]) -> str:
+        side = match[0]
+        other = _OPPOSITE[side.lower()]
+        return other.upper() if side.isupper() else other.capitalize() if side[0].isupper() else other
+
+    return _SIDE.sub(turn, name, count=1)
 
 
+# fmt: off
 COCO_17 = Skeleton(
     names=(
         "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
         "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
         "right_ankle",
-    ),  # fmt: skip
+    ),
     links=(
         (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
         (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
-    ),  # fmt: skip
+    ),
     sigmas=(
         0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089,
         0.089,
-    ),  # fmt: skip
-)  # fmt: skip
+    ),
+)
+# fmt: on

@@ -54,7 +54,7 @@ class Backbone(nn.Module):
         channels, strides: of each feature map.
         trunk: the network itself; its parameters are named as in the published weights.
         head: names of the parts of the trunk that `freeze(..., "trunk")` leaves trainable.
-        frozen: names of the layers that `freeze` has frozen.
+        frozen: what `freeze` was last asked for.
     """
 
     mean: Tensor
@@ -68,7 +68,7 @@ class Backbone(nn.Module):
         # What the trunk was taught to expect, in 0..255; a constant of the architecture, so not in the weights.
         self.register_buffer("mean", 255 * torch.tensor(mean).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).reshape(3, 1, 1), persistent=False)
-        self.frozen: tuple[str, ...] = ()
+        self.frozen: Part = "none"
 
     def forward(self, images: Tensor) -> list[Tensor]:
         self._fit_windows(images.shape[-2], images.shape[-1])
@@ -77,8 +77,11 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> Backbone:
         """As `nn.Module.train`, but what is frozen stays in eval mode: its BatchNorm must not learn either."""
         super().train(mode)
-        for name in self.frozen:
-            self.trunk.get_submodule(name).eval()
+        if self.frozen != "none":
+            self.trunk.eval()
+        if self.frozen == "trunk":
+            for name in self.head:
+                self.trunk.get_submodule(name).train(mode)
         return self
 
     def _fit_windows(self, height: int, width: int) -> None:
@@ -117,15 +120,10 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
 
 def freeze(backbone: Backbone, part: Part) -> None:
     """Choose what trains: all of it (`none` is frozen), its head alone (`trunk` is), or nothing (`all` is)."""
-    trunk, head = backbone.trunk, backbone.head if part == "trunk" else ()
-
-    def trains(name: str) -> bool:
-        return part == "none" or any(f"{name}.".startswith(f"{h}.") for h in head)
-
-    leaves = (name for name, module in trunk.named_modules() if next(module.children(), None) is None)
-    backbone.frozen = tuple(name for name in leaves if not trains(name))
-    for name, parameter in trunk.named_parameters():
-        parameter.requires_grad = trains(name)
+    for name, parameter in backbone.trunk.named_parameters():
+        in_head = name.startswith(tuple(f"{h}." for h in backbone.head))
+        parameter.requires_grad = part == "none" or (part == "trunk" and in_head)
+    backbone.frozen = part
     backbone.train(backbone.training)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.grouping import GroupingConfig, group, joint_confidences, suppress, vote_sizes
@@ -45,15 +47,16 @@ class PoseEstimator(nn.Module):
         self.register_buffer("kappas", kappas, persistent=False)
 
     def forward(self, images: Tensor, presence_threshold: Tensor) -> People:
+        config = replace(self.config, presence_threshold=presence_threshold)
         maps = self.network.encode(images.permute(0, 3, 1, 2))
         presence = maps.presence[-1].sigmoid()
-        # The grouping asks for a fixed threshold: shifting the presence is the same as moving the threshold.
-        shifted = (presence - presence_threshold + self.config.presence_threshold).flatten(1)
-        strength, cells = shifted.topk(min(self.config.candidates, shifted.shape[1]))
+        # Padded, so that the smallest of maps has cells enough to choose from: without presence, they vote for nobody.
+        strength, cells = F.pad(presence.flatten(1), (0, self.config.candidates)).topk(self.config.candidates)
+        cells = cells * (strength > 0)
         votes = self.network.ask(maps, cells)
         width = presence.shape[-1]
         centres = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
-        groups = group(votes.poses.float(), votes.log_scales.float(), centres, strength, self.kappas, self.config)
+        groups = group(votes.poses.float(), votes.log_scales.float(), centres, strength, self.kappas, config)
         image_index, row = groups.leader.nonzero(as_tuple=True)
         people = (image_index, *(x[image_index, row] for x in (groups.poses, groups.log_scales, groups.seen, groups.scores)))
         # A person found twice would only be looked at again to be dropped after it.

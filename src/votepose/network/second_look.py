@@ -89,7 +89,7 @@ class SecondLook(nn.Module):
             step = size * spacing
             glimpse = self._glimpse(detail, poses, step, image_index)
             relative = (poses - poses.mean(dim=1, keepdim=True)) / size[:, None, None]
-            x = self.glimpse(glimpse) + self.joint + self.place(relative.flatten(1))[:, None] + self.look[i]
+            x = self.glimpse(glimpse) + self.joint + self.place(relative.reshape(-1, 2 * poses.shape[1]))[:, None] + self.look[i]
             angles = transformer.angles(poses)
             for layer in self.layers:
                 x = layer(x, angles, memory, memory_angles, image_index)
@@ -103,7 +103,8 @@ class SecondLook(nn.Module):
         offsets = torch.arange(GRID, device=poses.device) - GRID // 2
         grid = torch.stack([offsets[None].expand(GRID, GRID), offsets[:, None].expand(GRID, GRID)], dim=-1).reshape(-1, 2)
         points = poses[:, :, None] + grid * step[:, None, None, None]  # (P, K, GRID^2, 2)
-        return _sample(detail, points, image_index).flatten(2)
+        samples = _sample(detail, points, image_index)
+        return samples.reshape(-1, poses.shape[1], GRID * GRID * detail.shape[1])
 
     def _read(self, x: Tensor, poses: Tensor, step: Tensor, size: Tensor) -> Look:
         with torch.autocast(x.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell

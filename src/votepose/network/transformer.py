@@ -31,7 +31,7 @@ def phases(positions: Tensor, count: int) -> Tensor:
     """Positions (..., 2) in cells -> angles (..., count): half of them run with x, half with y."""
     ratio = torch.linspace(0, 1, count // 2, device=positions.device)
     frequencies = 2 * math.pi / (_SHORTEST * (_LONGEST / _SHORTEST) ** ratio)
-    return (positions[..., None].float() * frequencies).flatten(-2)
+    return torch.cat([positions[..., :1].float() * frequencies, positions[..., 1:].float() * frequencies], dim=-1)
 
 
 def sine_embedding(positions: Tensor, width: int) -> Tensor:
@@ -54,7 +54,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.width, self.heads = width, heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
@@ -79,10 +79,10 @@ class Attention(nn.Module):
         return self.attend(queries, angles, *self.keys_values(memory, memory_angles))
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, self.width // self.heads).transpose(1, 2)
 
     def _merge(self, x: Tensor) -> Tensor:
-        return x.transpose(1, 2).flatten(-2)
+        return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], self.width)
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

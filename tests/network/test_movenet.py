@@ -1,0 +1,95 @@
+"""MoveNet as a backbone: TensorFlow's padding, and the conversion of its weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from votepose.network.backbone import build_backbone
+from votepose.network.movenet import MoveNet, _Conv
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def convert_movenet() -> ModuleType:
+    """The conversion script, as a module."""
+    spec = importlib.util.spec_from_file_location("convert_movenet", ROOT / "scripts" / "convert_movenet.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def save_tfjs(stem: Path, tensors: dict[str, np.ndarray]) -> None:
+    """Write tensors as TensorFlow.js does: fp16 values end to end, and a json that says what lies where."""
+    entries = [
+        {"name": n, "shape": list(v.shape), "dtype": "float32", "quantization": {"dtype": "float16"}}
+        for n, v in tensors.items()
+    ]
+    stem.with_suffix(".json").write_text(json.dumps({"weightsManifest": [{"weights": entries}]}))
+    stem.with_suffix(".bin").write_bytes(b"".join(v.astype(np.float16).tobytes() for v in tensors.values()))
+
+
+def same_convolution(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
+    """A 3x3 convolution (H, W) as TensorFlow documents SAME: output ceil(n / stride), the odd padding pixel last."""
+    outputs = [-(-n // stride) for n in x.shape]
+    totals = [max((m - 1) * stride + 3 - n, 0) for m, n in zip(outputs, x.shape, strict=True)]
+    padded = np.pad(x, [(t // 2, t - t // 2) for t in totals])
+    return np.array([[(padded[i * stride : i * stride + 3, j * stride : j * stride + 3] * kernel).sum()
+                      for j in range(outputs[1])] for i in range(outputs[0])])  # fmt: skip
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@torch.no_grad()
+def test_padding_is_tensorflows_same(stride: int) -> None:
+    random = np.random.default_rng(0)
+    x, kernel = random.normal(size=(8, 6)), random.normal(size=(3, 3))
+    layer = _Conv(1, 1, 3, stride, activation="none", bias=False).double()
+    layer.weight.copy_(torch.from_numpy(kernel))
+    np.testing.assert_allclose(layer(torch.from_numpy(x)[None, None])[0, 0], same_convolution(x, kernel, stride))
+
+
+def test_there_is_no_batch_norm_to_keep_quiet() -> None:
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in MoveNet().modules())
+
+
+def test_a_tfjs_file_is_read_by_name_in_order(convert_movenet: ModuleType, tmp_path: Path) -> None:
+    tensors = {"b": np.arange(6.0).reshape(1, 2, 3), "scalar": np.array(7.0), "a": np.array([-1.0, 0.5])}
+    save_tfjs(tmp_path / "tiny", tensors)
+    read = convert_movenet.read_tfjs(tmp_path / "tiny")
+    assert list(read) == list(tensors)
+    assert all(np.array_equal(read[n], v) and read[n].dtype == np.float16 for n, v in tensors.items())
+
+
+@torch.no_grad()
+def test_converted_weights_fill_the_backbone_and_keep_their_places(convert_movenet: ModuleType, tmp_path: Path) -> None:
+    random, tensors, expected = np.random.default_rng(0), {}, {}
+    state = MoveNet().state_dict()
+    for module, (kernel_name, bias_name) in convert_movenet.source_names().items():
+        weight = random.standard_normal(tuple(state[module + ".weight"].shape), np.float32).astype(np.float16)
+        outputs, inputs, height, width = weight.shape
+        # TensorFlow's order: (h, w, channels, 1) for depthwise kernels, (h, w, inputs, outputs) for others
+        depthwise = module.endswith("depthwise")
+        last = (outputs, inputs) if depthwise else (inputs, outputs)
+        kernel = np.zeros((height, width, *last), np.float16)
+        for i in range(height):
+            for j in range(width):
+                kernel[i, j] = weight[:, :, i, j] if depthwise else weight[:, :, i, j].T
+        tensors[kernel_name], expected[module + ".weight"] = kernel, weight
+        if bias_name is not None:
+            expected[module + ".bias"] = tensors[bias_name] = random.standard_normal(outputs).astype(np.float16)
+    save_tfjs(tmp_path / "source", tensors)
+    convert_movenet.convert(tmp_path / "source", tmp_path / "movenet.safetensors")
+
+    filled = build_backbone("movenet", weights=tmp_path / "movenet.safetensors").trunk.state_dict()
+    assert set(filled) == set(expected)
+    assert all(np.array_equal(filled[name].numpy(), value.astype(np.float32)) for name, value in expected.items())

@@ -1,0 +1,126 @@
+"""What is shipped: a runtime without training libraries, weights in the wheel, credited pictures, free dependencies."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PICTURES = sorted(path for path in (ROOT / "examples").glob("*") if path.suffix in (".jpg", ".jpeg", ".png", ".webp"))
+RUNTIME = "cli draw errors grouping letterbox poses predict predictor skeleton sources writers".split()
+TRAINING = ("torch", "torchvision", "cv2", "timm", "onnx", "pytorch_lightning", "safetensors", "faster_coco_eval")
+PERMISSIVE = ("MIT", "BSD", "APACHE", "PSF", "0BSD", "ZLIB", "CC0", "ISC", "HPND", "UNLICENSE")
+
+BLOCKER = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError("blocked by the test: " + name, name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_runtime_needs_no_training_library() -> None:
+    modules = [f"votepose.{name}" for name in RUNTIME if (ROOT / f"src/votepose/{name}.py").exists()]
+    done = python(BLOCKER.format(blocked=TRAINING) + f"import votepose, {', '.join(modules)}\nvotepose.load")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_blocker_blocks() -> None:
+    done = python(BLOCKER.format(blocked=TRAINING) + "import onnx")
+    assert "blocked by the test: onnx" in done.stderr
+
+
+def test_import_alone_loads_nothing_heavy() -> None:
+    done = python("import sys, votepose; print(*sys.modules)")
+    assert not {"onnxruntime", "numpy", "PIL", *TRAINING} & set(done.stdout.split()), done.stderr
+
+
+def test_version_is_the_same_everywhere() -> None:
+    done = python("import votepose; print(votepose.__version__)")
+    assert done.stdout.strip() == PROJECT["project"]["version"]
+    changelog = ROOT / "CHANGELOG.md"
+    assert f"[{done.stdout.strip()}]" in changelog.read_text()
+
+
+def test_weights_are_in_the_wheel() -> None:
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["src/votepose"]
+    assert "exclude" not in wheel
+    ignored = [line.strip() for line in (ROOT / ".gitignore").read_text().splitlines()]  # hatch leaves these out, too
+    assert not [pattern for pattern in ignored if re.search(r"weights|\.onnx|\.safetensors|^\*$", pattern)]
+
+
+def test_bundled_weights_are_small() -> None:
+    weights = ROOT / "src/votepose/weights"
+    if not weights.is_dir():
+        pytest.skip("no weights are bundled yet")
+    assert (weights / "votepose.onnx").is_file()
+    assert sum(path.stat().st_size for path in weights.rglob("*") if path.is_file()) < 40e6
+
+
+def test_pictures_are_small() -> None:
+    assert PICTURES
+    assert sum(path.stat().st_size for path in PICTURES) < 2e6
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_each_picture_is_credited(picture: Path) -> None:
+    rows = (ROOT / "examples/CREDITS.md").read_text().splitlines()
+    (row,) = [row for row in rows if row.startswith(f"| `{picture.name}` |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert len(cells) == 6
+    assert all(cells)
+    for notice in re.findall(r"licenses/[\w.-]+", row):
+        assert (ROOT / "examples" / notice).is_file()
+
+
+def test_every_credit_has_its_picture() -> None:
+    named = re.findall(r"^\| `([^`]+)` \|", (ROOT / "examples/CREDITS.md").read_text(), re.MULTILINE)
+    assert sorted(named) == [picture.name for picture in PICTURES]
+
+
+def test_runtime_dependencies_are_permissive() -> None:
+    for name in installed_closure(PROJECT["project"]["dependencies"]):
+        terms = license_terms(name)
+        assert terms, f"{name} states no licence"
+        assert all(any(word in term.upper() for word in PERMISSIVE) for term in terms), f"{name}: {terms}"
+        assert not [term for term in terms if "GPL" in term.upper()], f"{name}: {terms}"
+
+
+def installed_closure(requirements: list[str]) -> set[str]:
+    """Names of the installed distributions that the requirements bring, directly or not."""
+    waiting, found = list(requirements), set[str]()
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        name = canonicalize_name(requirement.name)
+        if name not in found and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            found.add(name)
+            waiting += importlib.metadata.requires(name) or []
+    return found
+
+
+def license_terms(name: str) -> list[str]:
+    """The licences that a distribution's metadata names: those of its expression, else of its field and classifiers."""
+    metadata = importlib.metadata.metadata(name)
+    if "License-Expression" in metadata:
+        return [term for term in re.split(r" AND | OR |[()]", metadata["License-Expression"]) if term]
+    classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License ::")]
+    field = [line for line in (metadata.get("License") or "").splitlines()[:1] if line != "UNKNOWN"]
+    return field + classifiers
