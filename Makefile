@@ -9,9 +9,7 @@ DEMO := .venv-demo
 # torch and torchvision go together: a torchvision wheel is built for one torch, so both are pinned in one command
 # (and pip can then take the CPU build of that version where one is at hand, instead of a CUDA build many times as large).
 TORCH := torch==2.13.0 torchvision==0.28.0
-PIP   := -m pip --disable-pip-version-check install --quiet
-
-export PYTHONWARNINGS ?= ignore::DeprecationWarning
+PIP   := -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format ci clean distclean

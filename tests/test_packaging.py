@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PICTURES = sorted(path for path in (ROOT / "examples").glob("*") if path.suffix in (".jpg", ".jpeg", ".png", ".webp"))
-RUNTIME = "cli draw errors grouping letterbox poses predict predictor skeleton sources writers".split()
+RUNTIME = ("cli", "draw", "grouping", "letterbox", "poses", "predict", "predictor", "skeleton", "sources", "writers")
 TRAINING = ("torch", "torchvision", "cv2", "timm", "onnx", "pytorch_lightning", "safetensors", "faster_coco_eval")
 PERMISSIVE = ("MIT", "BSD", "APACHE", "PSF", "0BSD", "ZLIB", "CC0", "ISC", "HPND", "UNLICENSE")
 

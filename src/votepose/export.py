@@ -124,7 +124,9 @@ def _check(path: Path, estimator: PoseEstimator) -> None:
             wanted = estimator(images, torch.tensor(threshold))
         if found.presence.shape != wanted.presence.shape or (found.presence - wanted.presence).abs().max() > 0.05:
             raise VoteposeError(f"the exported graph's presence differs from the network's: {path} was not kept")
-        if len(found.scores) != len(wanted.scores):
-            raise VoteposeError(f"the exported graph finds {len(found.scores)} people, the network {len(wanted.scores)}")
-        if len(wanted.scores) and (found.keypoints - wanted.keypoints).abs().median() > 2:
-            raise VoteposeError(f"the exported graph puts joints elsewhere than the network: {path} was not kept")
+        if not len(wanted.scores) and not len(found.scores):
+            continue
+        # A threshold may fall the other way for somebody; the others stand where they should.
+        apart = torch.cdist(wanted.keypoints.flatten(1), found.keypoints.flatten(1)).amin(dim=1)
+        if abs(len(found.scores) - len(wanted.scores)) > 1 + 0.1 * len(wanted.scores) or apart.median() > 2:
+            raise VoteposeError(f"the exported graph finds other people than the network: {path} was not kept")

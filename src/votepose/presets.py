@@ -28,7 +28,7 @@ _PRESETS = {
     "movenet": Preset(
         NetworkConfig(
             "movenet", stride=4, channels=128, stacks=1, depth=3, hourglass_width=96, width=192, heads=6,
-            encoder_layers=3, decoder_layers=3, patch=4, second_look=2,
+            encoder_layers=3, decoder_layers=3, patch=4, second_look=2, prior=True,
         ),
         input_size=384,
     ),
@@ -47,5 +47,5 @@ def preset(name: str, paper: bool = False) -> Preset:
     chosen = _PRESETS[name]
     if not paper:
         return chosen
-    network = replace(chosen.network, vectors="absolute", relative=False, scales=False, second_look=0)
+    network = replace(chosen.network, vectors="absolute", relative=False, scales=False, second_look=0, prior=False)
     return replace(chosen, network=network, objective=objective.PAPER, grouping=grouping.PAPER)

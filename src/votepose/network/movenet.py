@@ -13,10 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from votepose.network.prior import PROPOSALS, Prior
+
 # (output channels, repeats, stride of the first) of MobileNetV2's inverted residual groups, width 1.5
 _GROUPS = ((24, 1, 1), (40, 2, 2), (48, 3, 2), (96, 4, 2), (144, 3, 1), (240, 3, 2), (480, 1, 1))
 _HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
 _HEAD_WIDTH = 96
+_NOBODY = -30.0  # logit
 
 
 class _Conv(nn.Conv2d):
@@ -72,7 +75,8 @@ class MoveNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _Conv(3, 48, 3, 2)
-        blocks, inputs = [], 48
+        blocks: list[_InvertedResidual] = []
+        inputs = 48
         for outputs, repeats, stride in _GROUPS:
             for i in range(repeats):
                 expansion = 1 if not blocks else 6
@@ -80,7 +84,8 @@ class MoveNet(nn.Module):
                 inputs = outputs
         self.blocks = nn.ModuleList(blocks)
         self.top = _Conv(480, 1280)
-        self.laterals = nn.ModuleList(_Conv(i, o, activation="none") for i, o in ((1280, 64), (96, 64), (48, 32), (40, 24)))
+        skips = ((1280, 64), (96, 64), (48, 32), (40, 24))
+        self.laterals = nn.ModuleList(_Conv(i, o, activation="none") for i, o in skips)
         self.smooth = nn.ModuleList(_Separable(i, o) for i, o in ((64, 32), (32, 24), (24, 24)))
         self.hidden = nn.ModuleDict({name: _Separable(24, _HEAD_WIDTH) for name in _HEADS})
         self.heads = nn.ModuleDict({name: _Conv(_HEAD_WIDTH, n, activation="none") for name, n in _HEADS.items()})
@@ -107,7 +112,27 @@ class MoveNet(nn.Module):
         pyramid, middle, deep = self.pyramid(image)
         hidden, outputs = self.head_outputs(pyramid)
         features = [pyramid, *(hidden[n] for n in ("kpt_heatmap", "kpt_regress", "kpt_offset"))]
-        # Box sizes, regressions and offsets are in cells, up to +-64: brought to the range of the other features.
-        scaled = [v / 16 if n in ("kpt_regress", "box_scale") else v.clamp(-16, 8) / 8 if n in ("center", "kpt_heatmap") else v
-                  for n, v in outputs.items()]  # fmt: skip
+        scaled = [_scaled(name, output) for name, output in outputs.items()]
         return [torch.cat(features + scaled, dim=1), middle, deep]
+
+    def prior(self, features: Tensor) -> Prior:
+        """What the stride-4 map of `forward` says of people: read back from the heads' outputs at its end."""
+        outputs = features[:, -sum(_HEADS.values()) :].float().split(list(_HEADS.values()), dim=1)
+        named = dict(zip(_HEADS, outputs, strict=True))
+        centre, heatmaps, regressions = 8 * named["center"], 8 * named["kpt_heatmap"], 16 * named["kpt_regress"]
+        peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_NOBODY))
+        # Padded, so that the smallest of maps has places enough; what is padded is nobody, in the first cell.
+        logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_NOBODY).topk(PROPOSALS)
+        cells = cells * (logits > _NOBODY)
+        picked = regressions.flatten(2).gather(2, cells[:, None].expand(-1, regressions.shape[1], -1))
+        offsets = picked.transpose(1, 2).reshape(-1, PROPOSALS, regressions.shape[1] // 2, 2)  # y before x
+        width = features.shape[-1]
+        corner = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1)
+        return Prior(heatmaps.amax(dim=1), corner[:, :, None] + offsets.flip(-1), logits, cells)
+
+
+def _scaled(name: str, output: Tensor) -> Tensor:
+    """A head's output in the range of the other features: lengths are in cells, up to +-64; heatmaps are logits."""
+    if name in ("kpt_regress", "box_scale"):
+        return output / 16
+    return output.clamp(-16, 8) / 8 if name in ("center", "kpt_heatmap") else output

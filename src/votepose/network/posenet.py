@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from votepose.network.backbone import build_backbone
 from votepose.network.hourglass import StackedHourglass, presence_head
+from votepose.network.movenet import MoveNet
+from votepose.network.prior import Pointer, Prior
 from votepose.network.second_look import Look, SecondLook
 from votepose.network.transformer import GroupingTransformer, mlp
 
@@ -36,6 +38,7 @@ class NetworkConfig:
         relative: rotary positions in the transformer in place of added sine embeddings.
         scales: each vote also says how unsure it is of each joint (log of a Laplace scale).
         second_look: transformer layers of the refinement at the pooled joints; 0 leaves it out.
+        prior: presence and votes start from the backbone's own beliefs (`movenet` only; see `network.prior`).
     """
 
     backbone: str
@@ -56,6 +59,7 @@ class NetworkConfig:
     relative: bool = True
     scales: bool = True
     second_look: int = 0
+    prior: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,14 @@ class Maps:
         features: [F;H] (B, C + 1, h, w).
         presence: presence logits of every stack, each (B, h, w); the last counts.
         memory, memory_positions: the encoder's (B, T, D) and (T, 2) in cells; None without transformer.
+        prior: what the backbone believes by itself; None where it believes nothing.
     """
 
     features: Tensor
     presence: list[Tensor]
     memory: Tensor | None
     memory_positions: Tensor | None
+    prior: Prior | None
 
 
 @dataclass(frozen=True)
@@ -96,10 +102,11 @@ class PoseNet(nn.Module):
         self.backbone = build_backbone(config.backbone, pretrained, backbone_weights)
         self.project = nn.ModuleList(nn.Conv2d(c, config.channels, 1, bias=False) for c in self.backbone.channels)
         self.norm = nn.BatchNorm2d(config.channels)
+        rate = 0.5 if config.prior else 0.02  # of cells that lie on a keypoint, as a fresh network believes
         self.presence: nn.Module = (
-            StackedHourglass(config.channels, config.hourglass_width, config.stacks, config.depth)
+            StackedHourglass(config.channels, config.hourglass_width, config.stacks, config.depth, rate)
             if config.hourglass
-            else presence_head(config.channels)
+            else presence_head(config.channels, rate)
         )
         self.transformer = (
             GroupingTransformer(config.channels, config.width, config.heads, config.encoder_layers,
@@ -107,12 +114,16 @@ class PoseNet(nn.Module):
             if config.transformer
             else None
         )  # fmt: skip
+        self.pointer = Pointer(config.channels, config.width) if config.prior and config.transformer else None
         outputs = config.keypoints * (3 if config.scales else 2)
         self.vector = (
             mlp(config.width, config.width, outputs)
             if config.transformer
             else nn.Linear(config.channels + 1, outputs)  # a 1x1 convolution over [F;H]
         )
+        if self.pointer is not None:  # a fresh network votes for what the prior proposes
+            nn.init.normal_(self.vector[-1].weight, std=1e-3)
+            nn.init.zeros_(self.vector[-1].bias)
         self.second_look = (
             SecondLook(config.channels, config.keypoints, config.width, config.heads, config.second_look)
             if config.second_look and config.transformer
@@ -129,34 +140,42 @@ class PoseNet(nn.Module):
     def encode(self, images: Tensor) -> Maps:
         """Everything that is computed once an image. Sides must be multiples of 32."""
         size = [side // self.config.stride for side in images.shape[-2:]]
+        maps = self.backbone(images)
+        prior = self.backbone.trunk.prior(maps[0]) if isinstance(self.backbone.trunk, MoveNet) and self.config.prior else None
         total: Tensor | None = None
-        for project, x in zip(self.project, self.backbone(images), strict=True):
+        for project, x in zip(self.project, maps, strict=True):
             x = _resize(project(x), size)
             total = x if total is None else total + x
         features = F.relu(self.norm(total))
         logits = self.presence(features)
-        logits = [x[:, 0] for x in (logits if isinstance(logits, list) else [logits])]
+        logits = [x[:, 0].float() for x in (logits if isinstance(logits, list) else [logits])]
+        if prior is not None:
+            logits = [x + prior.presence for x in logits]
         features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
         memory, positions = self.transformer.encode(features) if self.transformer else (None, None)
-        return Maps(features, [x.float() for x in logits], memory, positions)
+        return Maps(features, logits, memory, positions, prior)
 
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         """The votes of chosen cells (B, Q), given by flat index: row * width + column."""
         width = maps.features.shape[-1]
-        picked = maps.features.flatten(2).transpose(1, 2)
-        picked = picked.gather(1, cells[..., None].expand(-1, -1, picked.shape[-1]))
+        picked = _pick(maps.features, cells)
         positions = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
         if self.transformer is not None:
             assert maps.memory is not None and maps.memory_positions is not None
             picked = self.transformer.decode(picked, positions, maps.memory, maps.memory_positions)
         with torch.autocast(picked.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
             values = self.vector(picked.float())
-        return self._votes(values, positions, maps)
+        if self.pointer is not None and maps.prior is not None:
+            start = self.pointer(picked, positions, _pick(maps.features, maps.prior.cells), maps.prior)
+            return self._votes(values, start, positions, maps)
+        return self._votes(values, None, positions, maps)
 
-    def _votes(self, values: Tensor, positions: Tensor, maps: Maps) -> Votes:
+    def _votes(self, values: Tensor, start: Tensor | None, positions: Tensor, maps: Maps) -> Votes:
         k = self.config.keypoints
         vectors = values[..., : 2 * k].unflatten(-1, (k, 2)) * _VECTOR_UNIT
-        if self.config.vectors == "residual":
+        if start is not None:
+            poses = start + vectors
+        elif self.config.vectors == "residual":
             poses = positions[:, :, None] + vectors
         else:  # a fresh network points at the map's middle
             height, width = maps.features.shape[-2:]
@@ -175,6 +194,11 @@ class PoseNet(nn.Module):
         """(name, number of parameters) of each part."""
         for name, module in self.named_children():
             yield name, sum(p.numel() for p in module.parameters())
+
+
+def _pick(maps: Tensor, cells: Tensor) -> Tensor:
+    """Values of maps (B, C, h, w) at cells (B, Q), flat: (B, Q, C)."""
+    return maps.flatten(2).gather(2, cells[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
 
 
 def _resize(x: Tensor, size: list[int]) -> Tensor:
