@@ -75,7 +75,9 @@ def run(config: ExportConfig) -> None:
     onnx.save(model, temporary)
     _check(temporary, estimator)
     os.replace(temporary, config.out)
-    print(f"{config.out}: {config.out.stat().st_size / 1e6:.1f} MB, preset {about['preset']}, input {about['input_size']}")
+    print(
+        f"{config.out}: {config.out.stat().st_size / 1e6:.1f} MB, preset {about['preset']}, input {about['input_size']}"
+    )
 
 
 def _write(estimator: PoseEstimator, path: Path) -> None:
@@ -85,7 +87,8 @@ def _write(estimator: PoseEstimator, path: Path) -> None:
         torch.onnx.export(
             estimator, (images, threshold), str(path), opset_version=OPSET,
             dynamo=False, input_names=["images", "presence_threshold"], output_names=list(People._fields),
-            dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"}, "presence": {0: "batch", 1: "rows", 2: "columns"},
+            dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"},
+                          "presence": {0: "batch", 1: "rows", 2: "columns"},
                           **{name: {0: "people"} for name in People._fields[:-1]}},
         )  # fmt: skip
 

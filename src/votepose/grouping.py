@@ -1,8 +1,8 @@
-"""Votes -> people (paper IV), as matrix products: no loop over people, the same time for two of them or two hundred.
+"""Votes -> people (paper IV), as matrix products: no loop over people, the same time for two or two hundred.
 
-Every vote follows the strongest vote that it agrees with; pointers are followed to their end in log2 Q fixed steps; whom
-they end at is a person, and the members' votes are averaged by a one-hot product. Written once for NumPy and PyTorch
-arrays alike, so that runtime, training and the exported graph cannot come apart.
+Every vote follows the strongest vote that it agrees with; pointers are followed to their end in log2 Q fixed steps;
+whom they end at is a person, and the members' votes are averaged by a one-hot product. Written once for NumPy and
+PyTorch arrays alike, so that runtime, training and the exported graph cannot come apart.
 """
 
 from __future__ import annotations
@@ -134,10 +134,8 @@ def _pool(members: Array, poses: Array, log_scales: Array, cells: Array, presenc
     """Average the members of each group by one product with the one-hot membership (..., Q, Q)."""
     xp = _namespace(poses)
     k = poses.shape[-2]
-    if config.pooling == "mean":
-        weights = xp.ones_like(log_scales)
-    else:
-        weights = presence[..., None] * xp.exp(-2 * log_scales)
+    certain = presence[..., None] * xp.exp(-2 * log_scales)
+    weights = certain if config.pooling == "certain" else xp.ones_like(certain)
     flat = (poses * weights[..., None]).reshape(*poses.shape[:-2], -1)
     offsets = poses - cells[..., None, :]
     tolerance = (0.5 * kappas * sizes[..., None]).clip(1.0)

@@ -46,7 +46,8 @@ class Letterbox:
         if square:
             return cls(width, height, size, size, scale)
         sides = (max(MULTIPLE, math.ceil(round(v * scale, 3) / MULTIPLE) * MULTIPLE) for v in (width, height))
-        return cls(width, height, *sides, scale)
+        input_width, input_height = sides
+        return cls(width, height, input_width, input_height, scale)
 
     @property
     def resized(self) -> tuple[int, int]:

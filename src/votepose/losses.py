@@ -11,8 +11,8 @@ def asymmetric_loss(logits: Tensor, targets: Tensor, gamma_positive: float = 0.0
                     weights: Tensor | None = None) -> Tensor:  # fmt: skip
     """Eq. 2 in its published form (Ridnik et al., ICCV 2021), summed and divided by the number of positives.
 
-    The paper prints (1 - sigmoid) as the factor of both sides; on the negative side that would mute the *hard* negatives
-    and keep the easy ones. The published factor sigmoid^gamma_negative is what makes easy negatives vanish.
+    The paper prints (1 - sigmoid) as the factor of both sides; on the negative side that would mute the *hard*
+    negatives and keep the easy ones. The published factor sigmoid^gamma_negative is what makes easy negatives vanish.
 
     Args:
         logits, targets: (B, h, w), targets 0 or 1.
@@ -95,7 +95,7 @@ def laplace_loss(predicted: Tensor, log_scales: Tensor, target: Tensor, sizes: T
 
 def oks_loss(predicted: Tensor, target: Tensor, sizes: Tensor, kappas: Tensor, labelled: Tensor,
              weights: Tensor | None = None) -> Tensor:  # fmt: skip
-    """1 - a heavy-tailed OKS: 1 / (1 + d^2 / (2 kappa^2 s^2)) in place of the Gaussian, whose gradient dies far away."""
+    """log(1 + d^2 / (2 kappa^2 s^2)), which is 1 - OKS for small d; OKS' own gradient dies far away."""
     squared = ((predicted - target) ** 2).sum(dim=-1)
     ratio = squared / (2 * (kappas * sizes[..., None]) ** 2)
     return _masked_mean(torch.log1p(ratio), labelled, weights)

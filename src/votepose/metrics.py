@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from votepose.skeleton import Skeleton
+from votepose.skeleton import COCO_17, Skeleton
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,47 @@ class KeypointMetrics:
 
 def coco_keypoint_metrics(annotations: Path | dict[str, Any], results: Sequence[dict[str, Any]],
                           image_ids: Sequence[int] | None = None) -> KeypointMetrics:  # fmt: skip
-    """Metrics of COCO results (image_id, category_id, keypoints, score) against a COCO json, on the images given."""
+    """Metrics of COCO results (image_id, category_id, keypoints, score) against a COCO json, on the images given.
+
+    Of several categories the first with keypoints counts. What makes no sense (no results, no people) measures zero.
+    """
     data = json.loads(annotations.read_text()) if isinstance(annotations, Path) else annotations
-    if not results:
+    category = next((c for c in data.get("categories", ()) if c.get("keypoints")), COCO_17.to_coco_category())
+    if not results or not data.get("annotations"):
         return KeypointMetrics(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    category = next((c for c in data["categories"] if c.get("keypoints")), None)
+    skeleton, number = Skeleton.from_coco_category(category), category.get("id", 1)
+    whole = [_completed({"category_id": number, **annotation}, len(skeleton)) for annotation in data["annotations"]]
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(data)
+        people = [annotation for annotation in whole if annotation["category_id"] == number]
+        truth = COCO({**data, "annotations": people, "categories": [{**category, "id": number}]})
         evaluation = COCOeval_faster(truth, truth.loadRes(list(results)), "keypoints")
-        if category is not None:
-            evaluation.params.kpt_oks_sigmas = np.array(Skeleton.from_coco_category(category).sigmas)
+        evaluation.params.catIds = [number]
+        evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
         if image_ids is not None:
-            evaluation.params.imgIds = list(image_ids)
+            evaluation.params.imgIds = sorted(image_ids)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     stats = [max(0.0, float(v)) for v in evaluation.stats[:6]]
     return KeypointMetrics(*stats)
+
+
+def _completed(annotation: dict[str, Any], count: int) -> dict[str, Any]:
+    """The annotation with everything that COCO's evaluation reads; of a wrong number of keypoints, a person ignored."""
+    keypoints = list(annotation.get("keypoints") or ())
+    if len(keypoints) != 3 * count:
+        keypoints = [0] * (3 * count)
+    labelled = sum(v > 0 for v in keypoints[2::3])
+    box = list(annotation.get("bbox") or ()) or _hull(keypoints)
+    area = annotation.get("area") or 0.53 * box[2] * box[3]  # a body's usual share of its box
+    return {"iscrowd": 0, **annotation, "keypoints": keypoints, "num_keypoints": labelled,
+            "bbox": box, "area": area}  # fmt: skip
+
+
+def _hull(keypoints: list[float]) -> list[float]:
+    """Box (x, y, width, height) of the labelled keypoints."""
+    points = np.array(keypoints, float).reshape(-1, 3)
+    points = points[points[:, 2] > 0, :2]
+    if not len(points):
+        return [0.0, 0.0, 0.0, 0.0]
+    return [*points.min(axis=0).tolist(), *np.ptp(points, axis=0).tolist()]

@@ -89,7 +89,9 @@ class Objective(nn.Module):
     def _truth(self, batch: Batch, stride: int, shape: tuple[int, ...]) -> _Truth:
         keypoints = torch.cat([batch.keypoints[..., :2] / stride, batch.keypoints[..., 2:]], dim=-1)
         sizes = batch.areas.clamp(min=16).sqrt() / stride
-        targets = paint(keypoints, sizes, batch.image_index, (shape[0], shape[1], shape[2]), self.kappas, self.config.targets)
+        targets = paint(
+            keypoints, sizes, batch.image_index, (shape[0], shape[1], shape[2]), self.kappas, self.config.targets
+        )
         ignore = F.interpolate(batch.ignore[:, None].float(), size=shape[1:], mode="nearest")[:, 0] > 0
         known = ~ignore | (targets.owner >= 0)
         empty = torch.where(batch.complete, 1.0, self.config.incomplete)[:, None, None]
@@ -131,8 +133,10 @@ class Objective(nn.Module):
         nll = losses.laplace_loss(poses, log_scales, target, sizes, labelled)
         return nll + self.config.oks * losses.oks_loss(poses, target, sizes, self.kappas, labelled)
 
-    def _looks(self, network: PoseNet, maps: Maps, votes: Votes, owners: Tensor, truth: _Truth) -> tuple[Tensor, Tensor]:
-        """Losses of the second look, and of the quality it predicts, over people pooled from the network's own votes."""
+    def _looks(
+        self, network: PoseNet, maps: Maps, votes: Votes, owners: Tensor, truth: _Truth
+    ) -> tuple[Tensor, Tensor]:
+        """Losses of the second look, and of the quality it predicts, over people pooled from the network's votes."""
         with torch.no_grad():
             poses, image_index = self._people(network, maps, votes, owners)
             person, likeness = _match(poses, image_index, truth, self.kappas)
@@ -161,7 +165,8 @@ class Objective(nn.Module):
         found = network.ask(maps, cells)
         width = maps.features.shape[-1]
         centres = torch.stack([cells % width, cells // width], dim=-1) + 0.5
-        groups = group(found.poses, found.log_scales, centres, presence, self.kappas, config)
+        with torch.autocast(presence.device.type, enabled=False):  # a bf16 product would round coordinates
+            groups = group(found.poses, found.log_scales, centres, presence, self.kappas, config)
         ranked = torch.where(groups.leader, groups.support, -1.0).topk(8)
         image, row = (ranked.values > 0).nonzero(as_tuple=True)
         leaders = ranked.indices[image, row]

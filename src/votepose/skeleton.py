@@ -80,7 +80,7 @@ class Skeleton:
                 "sigmas": list(self.sigmas)}  # fmt: skip
 
 
-# A side opens the name (left_eye, LeftEye), is a word of it (eye_l, "eye (left)") or is set off by its capital (eyeLeft).
+# A side opens the name (left_eye, LeftEye), is a word of it (eye_l, "eye (left)") or has a capital (eyeLeft).
 _SIDE = re.compile(r"^(?i:left|right)|(?<![A-Za-z])(?i:left|right|l|r)(?![A-Za-z])|Left|Right")
 _OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 

@@ -23,7 +23,7 @@ import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from votepose.data.augment import AugmentConfig
 from votepose.data.coco import CocoDataset, load_coco
@@ -58,6 +58,7 @@ class TrainConfig:
         steps: optimiser steps in all. batch_size: pictures a step and process.
         steps_per_epoch: steps between checkpoints.
         learning_rate: peak; `backbone_rate` is the backbone's, relative to it.
+        warmup: steps of rising rate. clip: greatest norm of a gradient.
         average: decay of the weights' moving average.
         precision: bf16-mixed pays on GPUs and on CPUs with AMX.
         devices, nodes: processes on this machine, and machines (DDP).
@@ -77,10 +78,11 @@ class TrainConfig:
     steps: int = 20_000
     steps_per_epoch: int = 250
     batch_size: int = 8
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-4
     backbone_rate: float = 0.1
     weight_decay: float = 1e-5
     warmup: int = 200
+    clip: float = 1.0
     average: float = 0.999
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     accelerator: str = "auto"
@@ -108,7 +110,7 @@ class PoseModule(pl.LightningModule):
         if config.weights:
             fill(self.network, config.weights)
         freeze(self.network.backbone, config.freeze)
-        self.network.to(memory_format=torch.channels_last)  # twice as fast on CPUs, and no slower elsewhere
+        _channels_last(self.network)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The pictures of the epoch that is about to begin."""
@@ -146,18 +148,27 @@ class PoseModule(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, config.warmup, config.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def val_dataloader(self) -> DataLoader[int]:
-        return DataLoader([0], batch_size=1)  # one call of validation_step, which runs over the pictures itself
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(
+            TensorDataset(torch.zeros(1))
+        )  # one call of validation_step, which runs over the pictures itself
 
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
-        if self.val is None or self.trainer.global_rank:
+        if self.val is None or self.val.annotations is None or self.trainer.global_rank:
             return
         limit = self.config.evaluate_pictures
         results = coco_results(self.estimator, self.val, self.chosen.input_size, limit, progress=False)
         metrics = coco_keypoint_metrics(self.val.annotations, results, [s.image_id for s in self.val.samples[:limit]])
-        self.log_dict({"val/AP": metrics.ap, "val/AP50": metrics.ap50, "val/AP75": metrics.ap75,
-                       "val/APM": metrics.ap_m, "val/APL": metrics.ap_l}, prog_bar=True, rank_zero_only=True)  # fmt: skip
+        values = {f"val/{name}": getattr(metrics, name) for name in ("ap", "ap50", "ap75", "ap_m", "ap_l")}
+        self.log_dict(values, prog_bar=True, rank_zero_only=True)
         self.print(f"epoch {self.current_epoch} step {self.global_step}: {metrics}")
+
+
+def _channels_last(network: PoseNet) -> None:
+    """Lay convolutions out as the CPU's kernels like them: twice as fast there, and no slower elsewhere."""
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def _cosine(step: int, warmup: int, total: int) -> float:
@@ -187,7 +198,9 @@ class Checkpoints(pl.Callback):
 def _averaged_network(trainer: pl.Trainer, module: PoseModule) -> PoseNet:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EMAWeightAveraging) and callback._average_model is not None:
-            return callback._average_model.module.network
+            averaged = callback._average_model.module
+            assert isinstance(averaged, PoseModule)
+            return averaged.network
     return module.network
 
 
@@ -237,16 +250,19 @@ def run(config: TrainConfig) -> None:
     torch.set_flush_denormal(True)
     sources = _sources(config)
     skeleton = sources[0].dataset.skeleton
-    module = PoseModule(config, _chosen(config, skeleton), skeleton, sources, load_coco(config.val) if config.val else None)
+    module = PoseModule(
+        config, _chosen(config, skeleton), skeleton, sources, load_coco(config.val) if config.val else None
+    )
     config.out.mkdir(parents=True, exist_ok=True)
     trainer = pl.Trainer(
         accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision,
         strategy="ddp" if config.devices * config.nodes > 1 else "auto", max_steps=config.steps, max_epochs=-1,
         reload_dataloaders_every_n_epochs=1, check_val_every_n_epoch=config.evaluate_every, num_sanity_val_steps=0,
-        gradient_clip_val=5.0, log_every_n_steps=25, enable_checkpointing=False, use_distributed_sampler=False,
+        gradient_clip_val=config.clip, log_every_n_steps=25, enable_checkpointing=False, use_distributed_sampler=False,
         enable_model_summary=False, limit_val_batches=1 if config.val else 0,
         logger=[CSVLogger(config.out, "csv"), TensorBoardLogger(config.out, "tensorboard")],
-        callbacks=[EMAWeightAveraging(decay=config.average), LearningRateMonitor(), RichProgressBar(), Checkpoints(config.out)],
+        callbacks=[EMAWeightAveraging(decay=config.average), LearningRateMonitor(), RichProgressBar(),
+                   Checkpoints(config.out)],
     )  # fmt: skip
     print(f"training {config.preset} on {sum(len(s.dataset.samples) for s in sources)} pictures, {asdict(config)}")
     trainer.fit(module, ckpt_path=str(last) if config.resume else None, weights_only=False)

@@ -59,7 +59,9 @@ def augment(sample: Sample, size: tuple[int, int], config: AugmentConfig, rng: n
     return _moved(sample, recolour(image, config, rng), matrix, scale, skeleton if mirrored else None)
 
 
-def _focus(sample: Sample, scale: float, size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _focus(
+    sample: Sample, scale: float, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """A point of the picture and where in the frame it goes. A zoomed picture is held by one of its people."""
     height, width = sample.image.shape[:2]
     frame = np.array(size, np.float32)
@@ -131,5 +133,12 @@ def mosaic(samples: Sequence[Sample], size: int, config: AugmentConfig, rng: np.
         boxes[:, :2] += (left, top)
         ignore[:, :2] += (left, top)
         parts.append(replace(part, keypoints=keypoints, boxes=boxes, ignore=ignore))
-    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in ("keypoints", "boxes", "areas", "ignore")}
-    return replace(parts[0], image=canvas, complete=all(p.complete for p in parts), **joined)
+    return replace(
+        parts[0],
+        image=canvas,
+        keypoints=np.concatenate([p.keypoints for p in parts]),
+        boxes=np.concatenate([p.boxes for p in parts]),
+        areas=np.concatenate([p.areas for p in parts]),
+        ignore=np.concatenate([p.ignore for p in parts]),
+        complete=all(p.complete for p in parts),
+    )

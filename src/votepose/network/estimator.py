@@ -56,9 +56,13 @@ class PoseEstimator(nn.Module):
         votes = self.network.ask(maps, cells)
         width = presence.shape[-1]
         centres = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
-        groups = group(votes.poses.float(), votes.log_scales.float(), centres, strength, self.kappas, config)
+        with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
+            groups = group(votes.poses.float(), votes.log_scales.float(), centres, strength, self.kappas, config)
         image_index, row = groups.leader.nonzero(as_tuple=True)
-        people = (image_index, *(x[image_index, row] for x in (groups.poses, groups.log_scales, groups.seen, groups.scores)))
+        people = (
+            image_index,
+            *(x[image_index, row] for x in (groups.poses, groups.log_scales, groups.seen, groups.scores)),
+        )
         # A person found twice would only be looked at again to be dropped after it.
         people = _rows(suppress(people[1], people[4], image_index, self.kappas, _DUPLICATE), *people)
         image_index, poses, log_scales, seen, scores = self._look_again(maps, *people)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -48,8 +49,12 @@ class StackedHourglass(nn.Module):
 
     def __init__(self, channels: int, width: int, stacks: int, depth: int, prior: float = 0.02) -> None:
         super().__init__()
-        self.entry = nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.hourglasses = nn.ModuleList(nn.Sequential(Hourglass(width, depth), Bottleneck(width)) for _ in range(stacks))
+        self.entry = nn.Sequential(
+            nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        self.hourglasses = nn.ModuleList(
+            nn.Sequential(Hourglass(width, depth), Bottleneck(width)) for _ in range(stacks)
+        )
         self.heads = nn.ModuleList(presence_head(width, prior) for _ in range(stacks))
         self.merge_features = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(stacks - 1))
         self.merge_heatmap = nn.ModuleList(nn.Conv2d(1, width, 1) for _ in range(stacks - 1))
@@ -71,5 +76,5 @@ def presence_head(channels: int, prior: float = 0.02) -> nn.Conv2d:
     """
     head = nn.Conv2d(channels, 1, 1)
     nn.init.normal_(head.weight, std=0.01)
-    nn.init.constant_(head.bias, math.log(prior / (1 - prior)))
+    head.bias = nn.Parameter(torch.full((1,), math.log(prior / (1 - prior))))
     return head

@@ -20,6 +20,7 @@ _GROUPS = ((24, 1, 1), (40, 2, 2), (48, 3, 2), (96, 4, 2), (144, 3, 1), (240, 3,
 _HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
 _HEAD_WIDTH = 96
 _NOBODY = -30.0  # logit
+_VISIBLE = 0.1  # likelihood under which a joint's heatmap does not correct it
 
 
 class _Conv(nn.Conv2d):
@@ -119,16 +120,46 @@ class MoveNet(nn.Module):
         """What the stride-4 map of `forward` says of people: read back from the heads' outputs at its end."""
         outputs = features[:, -sum(_HEADS.values()) :].float().split(list(_HEADS.values()), dim=1)
         named = dict(zip(_HEADS, outputs, strict=True))
-        centre, heatmaps, regressions = 8 * named["center"], 8 * named["kpt_heatmap"], 16 * named["kpt_regress"]
+        centre, heatmaps = 8 * named["center"], 8 * named["kpt_heatmap"]
         peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_NOBODY))
         # Padded, so that the smallest of maps has places enough; what is padded is nobody, in the first cell.
         logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_NOBODY).topk(PROPOSALS)
         cells = cells * (logits > _NOBODY)
-        picked = regressions.flatten(2).gather(2, cells[:, None].expand(-1, regressions.shape[1], -1))
-        offsets = picked.transpose(1, 2).reshape(-1, PROPOSALS, regressions.shape[1] // 2, 2)  # y before x
         width = features.shape[-1]
-        corner = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1)
-        return Prior(heatmaps.amax(dim=1), corner[:, :, None] + offsets.flip(-1), logits, cells)
+        regressed = _corners(cells, width)[:, :, None] + 16 * _at(named["kpt_regress"], cells)
+        area = (16 * _at(named["box_scale"], cells)).clamp(min=4.0).prod(dim=-1)[:, :, 0]
+        poses = _snapped(regressed, area, heatmaps.sigmoid(), named["kpt_offset"])
+        return Prior(heatmaps.amax(dim=1), poses, logits, cells)
+
+
+def _corners(cells: Tensor, width: int) -> Tensor:
+    """Flat cells (...) -> their upper left corners (..., 2), x first."""
+    return torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1)
+
+
+def _at(maps: Tensor, cells: Tensor) -> Tensor:
+    """Values (B, N, C / 2, 2), x first, of maps (B, C, h, w) of y, x pairs at flat cells (B, N)."""
+    values = maps.flatten(2).gather(2, cells[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
+    return values.reshape(-1, cells.shape[1], maps.shape[1] // 2, 2).flip(-1)
+
+
+def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> Tensor:
+    """MoveNet's decoding: each joint of poses (B, N, K, 2) goes to the best place of its heatmap (B, K, h, w) nearby.
+
+    Nearby is a Gaussian that grows with the person's box `area` (B, N); `offsets` (B, 2 K, h, w) place the joint within
+    its cell. A joint that is nowhere to be seen stays where it is.
+    """
+    height, width = heatmaps.shape[-2:]
+    spread = 0.045 * area[:, :, None, None]
+    x, y = torch.arange(width, device=poses.device), torch.arange(height, device=poses.device)
+    along_x = torch.exp(-((x - poses[..., :1]) ** 2) / spread)  # (B, N, K, w)
+    along_y = torch.exp(-((y - poses[..., 1:]) ** 2) / spread)
+    near = heatmaps[:, None] * along_x[..., None, :] * along_y[..., None]
+    best = near.flatten(3).argmax(dim=-1)  # (B, N, K)
+    likelihood = heatmaps.flatten(2)[:, None].expand(-1, poses.shape[1], -1, -1).gather(3, best[..., None])
+    pairs = offsets.reshape(-1, poses.shape[2], 2, height * width)[:, None].expand(-1, poses.shape[1], -1, -1, -1)
+    within = pairs.gather(4, best[..., None, None].expand(-1, -1, -1, 2, 1))[..., 0].flip(-1)
+    return torch.where(likelihood > _VISIBLE, _corners(best, width) + within, poses)
 
 
 def _scaled(name: str, output: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class NetworkConfig:
         channels: of the feature map F (256 in the paper).
         hourglass, transformer: False replaces the branch by a 1x1 head (paper V-F).
         stacks, depth, hourglass_width: of the stacked hourglass.
-        width, heads, encoder_layers, decoder_layers, patch: of the transformer; `patch` cells a side make a memory token.
+        width, heads, encoder_layers, decoder_layers, patch: of the transformer; a memory token is `patch` cells wide.
         vectors: `absolute` (paper) or `residual`, offsets from the cell that votes.
         relative: rotary positions in the transformer in place of added sine embeddings.
         scales: each vote also says how unsure it is of each joint (log of a Laplace scale).
@@ -94,7 +94,7 @@ class Votes:
 
 
 class PoseNet(nn.Module):
-    """Images -> presence and votes. See `NetworkConfig` for the parts and `Maps`, `Votes`, `Look` for what comes out."""
+    """Images -> presence and votes. `NetworkConfig` sets the parts; `Maps`, `Votes` and `Look` are what comes out."""
 
     def __init__(self, config: NetworkConfig, pretrained: bool = False, backbone_weights: Path | None = None) -> None:
         super().__init__()
@@ -117,13 +117,10 @@ class PoseNet(nn.Module):
         self.pointer = Pointer(config.channels, config.width) if config.prior and config.transformer else None
         outputs = config.keypoints * (3 if config.scales else 2)
         self.vector = (
-            mlp(config.width, config.width, outputs)
+            mlp(config.width, config.width, outputs, 1e-3 if config.prior else None)
             if config.transformer
             else nn.Linear(config.channels + 1, outputs)  # a 1x1 convolution over [F;H]
         )
-        if self.pointer is not None:  # a fresh network votes for what the prior proposes
-            nn.init.normal_(self.vector[-1].weight, std=1e-3)
-            nn.init.zeros_(self.vector[-1].bias)
         self.second_look = (
             SecondLook(config.channels, config.keypoints, config.width, config.heads, config.second_look)
             if config.second_look and config.transformer
@@ -141,7 +138,11 @@ class PoseNet(nn.Module):
         """Everything that is computed once an image. Sides must be multiples of 32."""
         size = [side // self.config.stride for side in images.shape[-2:]]
         maps = self.backbone(images)
-        prior = self.backbone.trunk.prior(maps[0]) if isinstance(self.backbone.trunk, MoveNet) and self.config.prior else None
+        prior = (
+            self.backbone.trunk.prior(maps[0])
+            if isinstance(self.backbone.trunk, MoveNet) and self.config.prior
+            else None
+        )
         total: Tensor | None = None
         for project, x in zip(self.project, maps, strict=True):
             x = _resize(project(x), size)
@@ -161,7 +162,8 @@ class PoseNet(nn.Module):
         picked = _pick(maps.features, cells)
         positions = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
         if self.transformer is not None:
-            assert maps.memory is not None and maps.memory_positions is not None
+            assert maps.memory is not None
+            assert maps.memory_positions is not None
             picked = self.transformer.decode(picked, positions, maps.memory, maps.memory_positions)
         with torch.autocast(picked.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
             values = self.vector(picked.float())
@@ -186,7 +188,9 @@ class PoseNet(nn.Module):
 
     def look_again(self, maps: Maps, poses: Tensor, image_index: Tensor) -> list[Look]:
         """Refine P pooled poses (P, K, 2) of the images `image_index` (P,)."""
-        assert self.second_look is not None and self.transformer is not None and maps.memory is not None
+        assert self.second_look is not None
+        assert self.transformer is not None
+        assert maps.memory is not None
         assert maps.memory_positions is not None
         return self.second_look(poses, image_index, maps.features, maps.memory, maps.memory_positions, self.transformer)
 

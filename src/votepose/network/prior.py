@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-PROPOSALS = 32  # poses on the list of an image
+PROPOSALS = 24  # poses on the list of an image
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Pointer(nn.Module):
     def forward(self, x: Tensor, positions: Tensor, middles: Tensor, prior: Prior) -> Tensor:
         content = self.query(x) @ self.key(middles).transpose(1, 2) / x.shape[-1] ** 0.5
         with torch.autocast(x.device.type, enabled=False):  # coordinates do not bear bf16
-            weights = content.float() + self.trust * prior.logits[:, None] - self.fit * self._gaps(positions, prior.poses)
+            weights = (
+                content.float() + self.trust * prior.logits[:, None] - self.fit * self._gaps(positions, prior.poses)
+            )
             return torch.einsum("bqn,bnkc->bqkc", weights.softmax(dim=-1), prior.poses)
 
     @staticmethod

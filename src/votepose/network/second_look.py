@@ -74,10 +74,8 @@ class SecondLook(nn.Module):
         self.look = nn.Parameter(torch.randn(len(SPACINGS), width) * 0.02)
         self.layers = nn.ModuleList(_LookLayer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.correction = mlp(width, width, 4)
+        self.correction = mlp(width, width, 4, 1e-3)
         self.quality = mlp(width, width, 1)
-        nn.init.normal_(self.correction[-1].weight, std=1e-3)
-        nn.init.zeros_(self.correction[-1].bias)
 
     def forward(self, poses: Tensor, image_index: Tensor, presence_features: Tensor, memory: Tensor,
                 memory_positions: Tensor, transformer: GroupingTransformer) -> list[Look]:  # fmt: skip
@@ -89,7 +87,12 @@ class SecondLook(nn.Module):
             step = size * spacing
             glimpse = self._glimpse(detail, poses, step, image_index)
             relative = (poses - poses.mean(dim=1, keepdim=True)) / size[:, None, None]
-            x = self.glimpse(glimpse) + self.joint + self.place(relative.reshape(-1, 2 * poses.shape[1]))[:, None] + self.look[i]
+            x = (
+                self.glimpse(glimpse)
+                + self.joint
+                + self.place(relative.reshape(-1, 2 * poses.shape[1]))[:, None]
+                + self.look[i]
+            )
             angles = transformer.angles(poses)
             for layer in self.layers:
                 x = layer(x, angles, memory, memory_angles, image_index)
@@ -99,9 +102,10 @@ class SecondLook(nn.Module):
 
     def _glimpse(self, detail: Tensor, poses: Tensor, step: Tensor, image_index: Tensor) -> Tensor:
         """Samples of the detail map around every joint: (P, K, GRID * GRID * channels)."""
-        height, width = detail.shape[-2:]
         offsets = torch.arange(GRID, device=poses.device) - GRID // 2
-        grid = torch.stack([offsets[None].expand(GRID, GRID), offsets[:, None].expand(GRID, GRID)], dim=-1).reshape(-1, 2)
+        grid = torch.stack([offsets[None].expand(GRID, GRID), offsets[:, None].expand(GRID, GRID)], dim=-1).reshape(
+            -1, 2
+        )
         points = poses[:, :, None] + grid * step[:, None, None, None]  # (P, K, GRID^2, 2)
         samples = _sample(detail, points, image_index)
         return samples.reshape(-1, poses.shape[1], GRID * GRID * detail.shape[1])

@@ -1,12 +1,12 @@
 """The grouping transformer (paper III-D): an encoder over the map, and a decoder that any set of cells can be asked of.
 
-The decoder's queries attend to the encoder's memory and never to each other, so asking a few cells gives what the dense
-field holds at them.
+The decoder's queries attend to the encoder's memory and never to each other, so asking a few cells gives what the
+dense field holds at them.
 
-Positions enter in one of two ways. `absolute`: sine embeddings are added to the tokens, as in DETR. `relative`: queries,
-keys *and values* are rotated by their position and the result is rotated back by the query's (rotary embeddings, Su et
-al. 2021, extended to values), so that all a cell learns of a token is its content and where it lies *from here*. A shift
-of the picture then shifts the votes, and a map larger than the training map is no news.
+Positions enter in one of two ways. `absolute`: sine embeddings are added to the tokens, as in DETR. `relative`:
+queries, keys *and values* are rotated by their position and the result is rotated back by the query's (rotary
+embeddings, Su et al. 2021, extended to values), so that all a cell learns of a token is its content and where it lies
+*from here*. A shift of the picture then shifts the votes, and a map larger than the training map is no news.
 """
 
 from __future__ import annotations
@@ -85,8 +85,13 @@ class Attention(nn.Module):
         return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], self.width)
 
 
-def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))
+def mlp(inputs: int, hidden: int, outputs: int, last_std: float | None = None) -> nn.Sequential:
+    """Two linear layers; with `last_std`, the second starts that close to answering 0."""
+    last = nn.Linear(hidden, outputs)
+    if last_std is not None:
+        nn.init.normal_(last.weight, std=last_std)
+        nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), last)
 
 
 class EncoderLayer(nn.Module):
@@ -120,7 +125,8 @@ class GroupingTransformer(nn.Module):
     """[F;H] -> memory -> the answers of cells.
 
     `encode` maps [F;H] (B, C + 1, h, w) to a memory (B, T, D) of the map in patches of `patch` x `patch` cells, with
-    their positions (T, 2) in cells; `decode` maps the [F;H] of Q cells (B, Q, C + 1) at positions (B, Q, 2) to (B, Q, D).
+    their positions (T, 2) in cells; `decode` maps the [F;H] of Q cells (B, Q, C + 1) at positions (B, Q, 2) to
+    answers (B, Q, D).
     """
 
     def __init__(self, channels: int, width: int, heads: int, encoder_layers: int, decoder_layers: int, patch: int,
