@@ -115,17 +115,18 @@ class PoseModule(pl.LightningModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """The pictures of the epoch that is about to begin."""
         config, trainer = self.config, self.trainer
-        shown = config.steps_per_epoch * config.batch_size * trainer.world_size
-        data = TrainingSet(self.sources, self.chosen.input_size, config.augment, config.seed,
-                           length=shown * (trainer.current_epoch + 1))  # fmt: skip
-        return training_loader(data, config.batch_size, config.workers, start=shown * trainer.current_epoch,
+        pictures = config.batch_size * trainer.world_size  # a step
+        # Counted by steps: a resumed trainer asks before it knows its epoch.
+        end = min(trainer.global_step + config.steps_per_epoch, config.steps)
+        data = TrainingSet(self.sources, self.chosen.input_size, config.augment, config.seed, length=pictures * end)
+        return training_loader(data, config.batch_size, config.workers, start=pictures * trainer.global_step,
                                rank=trainer.global_rank, world=trainer.world_size)  # fmt: skip
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        return batch.to(device)
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch.to(device) if isinstance(batch, Batch) else batch
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         parts = self.objective(self.network, batch)
@@ -143,7 +144,9 @@ class PoseModule(pl.LightningModule):
         if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
             optimizer = torch.optim.AdamW(groups, lr=3e-3, weight_decay=config.weight_decay)
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss/total"}}
+            # Asked at the last step of an epoch and not after it, when the checkpoint is already written.
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss/total",
+                    "interval": "step", "frequency": config.steps_per_epoch}}  # fmt: skip
         optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, config.warmup, config.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -190,9 +193,9 @@ class Checkpoints(pl.Callback):
         temporary = self.last.with_suffix(".tmp")
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
-            os.replace(temporary, self.last)
             averaged = _averaged_network(trainer, module)
             save_weights(self.weights, averaged, module.config.preset, module.chosen.input_size, module.skeleton)
+            os.replace(temporary, self.last)  # last, so that who is killed before it does the epoch again
 
 
 def _averaged_network(trainer: pl.Trainer, module: PoseModule) -> PoseNet:
@@ -235,6 +238,18 @@ def _chosen(config: TrainConfig, skeleton: Skeleton) -> Preset:
     return replace(chosen, network=network, input_size=config.input_size or chosen.input_size)
 
 
+def _epochs(config: TrainConfig, last: Path) -> int:
+    """Epochs in all, those before a checkpoint included, which may have been of another length."""
+    done = {"epoch": -1, "global_step": 0}
+    if config.resume:
+        try:
+            done = torch.load(last, mmap=True, map_location="cpu", weights_only=False)
+        except Exception as error:  # what torch raises depends on where the file is broken
+            raise VoteposeError(f"{last}: not a readable checkpoint ({type(error).__name__}); start anew") from error
+    left = max(0, config.steps - done["global_step"])
+    return done["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
+
+
 def run(config: TrainConfig) -> None:
     """Train; see `TrainConfig`. Leaves `out`/weights.safetensors (averaged weights), last.ckpt and logs.
 
@@ -246,6 +261,7 @@ def run(config: TrainConfig) -> None:
         raise VoteposeError(f"--resume: {last} does not exist; start without --resume")
     if not config.resume and last.is_file():
         raise VoteposeError(f"{last} exists: go on with --resume, or choose another --out")
+    epochs = _epochs(config, last)
     pl.seed_everything(config.seed)
     torch.set_flush_denormal(True)
     sources = _sources(config)
@@ -256,11 +272,13 @@ def run(config: TrainConfig) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
     trainer = pl.Trainer(
         accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision,
-        strategy="ddp" if config.devices * config.nodes > 1 else "auto", max_steps=config.steps, max_epochs=-1,
+        # A batch without people leaves the second look without gradient.
+        strategy="ddp_find_unused_parameters_true" if config.devices * config.nodes > 1 else "auto",
+        max_epochs=epochs,  # not max_steps, with which Lightning repeats a step on resuming
         reload_dataloaders_every_n_epochs=1, check_val_every_n_epoch=config.evaluate_every, num_sanity_val_steps=0,
-        gradient_clip_val=config.clip, log_every_n_steps=25, enable_checkpointing=False, use_distributed_sampler=False,
-        enable_model_summary=False, limit_val_batches=1 if config.val else 0,
-        logger=[CSVLogger(config.out, "csv"), TensorBoardLogger(config.out, "tensorboard")],
+        gradient_clip_val=config.clip, log_every_n_steps=min(25, config.steps_per_epoch), enable_checkpointing=False,
+        use_distributed_sampler=False, enable_model_summary=False, limit_val_batches=1 if config.val else 0,
+        logger=[CSVLogger(config.out, "csv", flush_logs_every_n_steps=1), TensorBoardLogger(config.out, "tensorboard")],
         callbacks=[EMAWeightAveraging(decay=config.average), LearningRateMonitor(), RichProgressBar(),
                    Checkpoints(config.out)],
     )  # fmt: skip

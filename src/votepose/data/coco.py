@@ -85,12 +85,13 @@ def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
     category = next((c for c in data.get("categories") or () if c.get("keypoints")), None)
     try:
         skeleton = Skeleton.from_coco_category(category) if category else COCO_17
-    except ValueError as error:
-        raise VoteposeError(f"{path}: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise VoteposeError(f"{path}: its category cannot be used ({error})") from None
     category_id = category.get("id", 1) if category else 1
     by_image: dict[int, list[dict[str, Any]]] = {}
     for annotation in data.get("annotations") or ():
-        if annotation.get("category_id", category_id) == category_id:
+        listed = isinstance(annotation.get("image_id"), int | str)
+        if listed and annotation.get("category_id", category_id) == category_id:
             by_image.setdefault(annotation.get("image_id"), []).append(annotation)
     store = _Pictures(folder)
 
@@ -132,6 +133,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise VoteposeError(f"{path}: not readable as json ({error})") from None
     if not isinstance(data, dict) or not isinstance(data.get("images"), list) or not data["images"]:
         raise VoteposeError(f"{path}: lists no images; it should be a COCO keypoints json")
+    for section in ("annotations", "categories"):
+        entries = data.get(section) or []
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise VoteposeError(f"{path}: its {section} are no list of entries; it should be a COCO keypoints json")
     return data
 
 
@@ -170,31 +175,29 @@ def _sample(
 ) -> tuple[Sample, list[str]]:
     """The sample, and remarks on what of its annotations could not be used as it was."""
     height, width = pixels.shape[:2]
-    scale = np.array([width / (entry.get("width") or width), height / (entry.get("height") or height)], np.float32)
+    told = [entry.get("width") or width, entry.get("height") or height]
+    scale = np.array([width, height], np.float32) / told if min(told) > 0 else np.ones(2)
+    scale = scale.astype(np.float32)
     name, remarks = str(entry["file_name"]), []
     if abs(scale - 1).max() > 0.01:
         remarks.append(f"{name}: is {width}x{height}, the json says otherwise; its labels were scaled")
     people, boxes, areas, ignore = [], [], [], []
     for annotation in annotations:
-        box = _clipped(np.asarray(annotation.get("bbox", (0, 0, 0, 0)), np.float32), scale, width, height)
-        points = np.asarray(annotation.get("keypoints", []), np.float32)
-        if points.size and points.size != 3 * count:
-            remarks.append(
-                f"{name}: an annotation has {points.size} keypoint numbers instead of {3 * count}; ignored region"
-            )
-        if annotation.get("iscrowd") or points.size != 3 * count or not (points[2::3] > 0).any():
+        box, remark = _box(annotation.get("bbox"), scale, width, height)
+        points, lack = _points(annotation.get("keypoints"), count)
+        remarks += [f"{name}: {text}" for text in (remark, lack) if text]
+        labelled = points[points[:, 2] > 0, :2] * scale
+        if annotation.get("iscrowd") or not len(labelled):
             if box[2] > 0 and box[3] > 0:
                 ignore.append(box)
             continue
-        points = points.reshape(count, 3).copy()
         points[:, :2] *= scale
         if box[2] <= 0 or box[3] <= 0:
-            labelled = points[points[:, 2] > 0, :2]
-            low, high = labelled.min(axis=0), labelled.max(axis=0)
-            box = _clipped(np.concatenate([low, high - low]), np.ones(2, np.float32), width, height)
+            box = _clipped(np.concatenate([labelled.min(axis=0), np.ptp(labelled, axis=0)]), width, height)
         people.append(points)
         boxes.append(box)
-        areas.append(float(annotation.get("area") or 0.53 * box[2] * box[3]) * scale.prod())
+        area = float(annotation.get("area") or 0) * scale.prod()
+        areas.append(area if area > 0 else 0.53 * box[2] * box[3])
     sample = Sample(
         int(entry["id"]), name, pixels, np.array(people, np.float32).reshape(-1, count, 3),
         np.array(boxes, np.float32).reshape(-1, 4), np.array(areas, np.float32),
@@ -204,8 +207,35 @@ def _sample(
     return sample, remarks
 
 
-def _clipped(box: np.ndarray, scale: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A box (x, y, w, h) scaled and cut to the picture."""
-    low = np.clip(box[:2] * scale, 0, (width, height))
-    high = np.clip((box[:2] + box[2:]) * scale, 0, (width, height))
-    return np.concatenate([low, high - low])
+def _points(values: Any, count: int) -> tuple[np.ndarray, str]:
+    """(count, 3) keypoints, all unlabelled where they cannot be used, and a remark if so."""
+    nothing = np.zeros((count, 3), np.float32)
+    if not values:
+        return nothing, ""
+    if not isinstance(values, list) or len(values) != 3 * count:
+        number = len(values) if isinstance(values, list) else "no"
+        return nothing, f"an annotation has {number} keypoint numbers instead of {3 * count}; ignored region"
+    points = np.array(values, np.float32).reshape(count, 3)
+    broken = ~np.isfinite(points).all(axis=1)
+    points[broken] = 0
+    return points, "an annotation has keypoints that are no numbers; taken as unlabelled" if broken.any() else ""
+
+
+def _box(values: Any, scale: np.ndarray, width: int, height: int) -> tuple[np.ndarray, str]:
+    """A json's box in pixels of the picture and cut to it, empty where it cannot be used, and a remark if so."""
+    if values is None:
+        return np.zeros(4, np.float32), ""
+    box = np.array(values, np.float32)
+    if box.shape != (4,) or not np.isfinite(box).all():
+        return np.zeros(4, np.float32), "an annotation's box is not four numbers; left out"
+    box *= np.tile(scale, 2)
+    clipped = _clipped(box, width, height)
+    beyond = abs(clipped - box).max() > 1  # less is rounding
+    return clipped, "an annotation's box leaves the picture; clipped" if beyond else ""
+
+
+def _clipped(box: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A box (x, y, w, h) cut to the picture."""
+    low = np.clip(box[:2], 0, (width, height))
+    high = np.clip(box[:2] + box[2:], 0, (width, height))
+    return np.concatenate([low, high - low]).astype(np.float32)

@@ -19,7 +19,8 @@ from votepose.network.prior import Pointer, Prior
 from votepose.network.second_look import Look, SecondLook
 from votepose.network.transformer import GroupingTransformer, mlp
 
-_VECTOR_UNIT = 16.0  # cells: the output of a fresh network is of order one
+_VECTOR_UNIT = 16.0  # cells: outputs are of order one
+_CORRECTION_UNIT = 4.0  # cells: likewise, where a vote starts from a proposed pose
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ class PoseNet(nn.Module):
 
     def _votes(self, values: Tensor, start: Tensor | None, positions: Tensor, maps: Maps) -> Votes:
         k = self.config.keypoints
-        vectors = values[..., : 2 * k].unflatten(-1, (k, 2)) * _VECTOR_UNIT
+        vectors = values[..., : 2 * k].unflatten(-1, (k, 2)) * (_VECTOR_UNIT if start is None else _CORRECTION_UNIT)
         if start is not None:
             poses = start + vectors
         elif self.config.vectors == "residual":

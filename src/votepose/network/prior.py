@@ -43,8 +43,8 @@ class Pointer(nn.Module):
         super().__init__()
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(channels + 1, width)
-        self.trust = nn.Parameter(torch.tensor(1.0))  # in a proposal's own logit
-        self.fit = nn.Parameter(torch.tensor(15.0))  # against the distance from cell to pose, in body sizes
+        self.trust = nn.Parameter(torch.tensor(1.5))  # in a proposal's own logit
+        self.fit = nn.Parameter(torch.tensor(60.0))  # against the distance from cell to pose, in body sizes
         nn.init.normal_(self.query.weight, std=1e-3)
         nn.init.zeros_(self.query.bias)
 

@@ -1,0 +1,64 @@
+"""A network small enough to train in a test, and `python tests/tiny.py train …`: the command line with it as preset.
+
+Lines `sample RANK INDEX` and `step N` on stdout tell a test what a process saw and did.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from votepose.data.synthetic import synthetic_dataset, write_coco
+from votepose.network.posenet import NetworkConfig, PoseNet
+from votepose.presets import Preset
+from votepose.skeleton import COCO_17
+from votepose.weights import save_weights
+
+NETWORK = NetworkConfig(
+    "movenet", stride=4, channels=16, stacks=1, depth=2, hourglass_width=16, width=32, heads=2, encoder_layers=1,
+    decoder_layers=1, second_look=1, prior=True,
+)  # fmt: skip
+PRESET = Preset(NETWORK, input_size=64)
+
+
+def write_data(folder: Path, count: int = 6) -> Path:
+    """A folder of drawn people."""
+    write_coco(synthetic_dataset(count, size=96), folder)
+    return folder
+
+
+def write_weights(path: Path, keypoints: int = 17) -> Path:
+    """Weights of a tiny network that has learnt nothing."""
+    torch.manual_seed(0)
+    save_weights(path, PoseNet(NETWORK), "movenet", 64, COCO_17)
+    return path
+
+
+def main() -> int:
+    from votepose import cli, presets, train  # before Lightning: it makes torchvision importable
+    from votepose.data.loader import TrainingSet
+
+    def tell(*words: object) -> None:
+        os.write(1, f"{' '.join(map(str, words))}\n".encode())  # at once, past the progress bar's own stdout
+
+    class Tell(train.pl.Callback):
+        def on_train_batch_end(self, trainer: object, *_: object) -> None:
+            tell("step", trainer.global_step)  # type: ignore[attr-defined]
+
+    def tell_index(self: TrainingSet, index: int) -> object:
+        tell("sample", os.environ.get("LOCAL_RANK", "0"), index)
+        return getitem(self, index)
+
+    getitem = TrainingSet.__getitem__
+    TrainingSet.__getitem__ = tell_index  # type: ignore[method-assign,assignment]
+    presets._PRESETS["movenet"] = PRESET
+    train.LearningRateMonitor = Tell  # type: ignore[misc,assignment]
+    torch.set_num_threads(1)
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
