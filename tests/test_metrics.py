@@ -78,7 +78,8 @@ def test_equal_to_pycocotools(truth: dict[str, Any], noise: float, image_ids: li
 
 def test_equal_to_pycocotools_with_sigmas_of_their_own(truth: dict[str, Any]) -> None:
     names = [f"part_{k}" for k in range(17)]
-    category = {"id": 4, "name": "beetle", "keypoints": names, "skeleton": [], "sigmas": [0.02 + 0.01 * k for k in range(17)]}  # fmt: skip
+    sigmas = [0.02 + 0.01 * k for k in range(17)]
+    category = {"id": 4, "name": "beetle", "keypoints": names, "skeleton": [], "sigmas": sigmas}
     own = copy.deepcopy(truth) | {"categories": [category]}
     for annotation in own["annotations"]:
         annotation["category_id"] = 4

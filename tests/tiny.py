@@ -30,7 +30,7 @@ def write_data(folder: Path, count: int = 6) -> Path:
     return folder
 
 
-def write_weights(path: Path, keypoints: int = 17) -> Path:
+def write_weights(path: Path) -> Path:
     """Weights of a tiny network that has learnt nothing."""
     torch.manual_seed(0)
     save_weights(path, PoseNet(NETWORK), "movenet", 64, COCO_17)

@@ -29,6 +29,7 @@ class GroupingConfig:
         threshold: votes closer than this are one person's; in cells or as a share, as the rule says.
         pooling: `mean` (paper IV-B) or `certain`: joints weighed by their precision and the cell's presence.
         candidates: at most so many cells are asked, the likeliest.
+        peaks: only cells that are likelier than their neighbours are asked.
     """
 
     presence_threshold: float | Array = 0.35  # an array where the exported graph has it as an input
@@ -36,6 +37,7 @@ class GroupingConfig:
     threshold: float = 0.18
     pooling: Literal["mean", "certain"] = "certain"
     candidates: int = 256
+    peaks: bool = False
 
 
 PAPER = GroupingConfig(0.8, "euclidean", 16.0, "mean", candidates=512)
@@ -111,6 +113,9 @@ def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas
     xp = _namespace(poses)
     count = poses.shape[-3]
     valid = (presence >= config.presence_threshold) & (presence > 0)
+    index = xp.arange(count) if xp.__name__ == "numpy" else xp.arange(count, device=poses.device)
+    if not count:  # no strongest vote to follow
+        return Groups(xp.zeros_like(valid) + index, valid, poses, log_scales, log_scales > 0, presence, presence)
     sizes = vote_sizes(poses)
     certainty = joint_confidences(log_scales, sizes, kappas)
     strength = xp.where(valid, presence * (0.05 + certainty.mean(-1)), xp.zeros_like(presence))
@@ -118,7 +123,6 @@ def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas
     follow = xp.where(near, strength[..., None, :], xp.zeros_like(strength)[..., None, :]).argmax(-1)
     for _ in range(max(1, math.ceil(math.log2(count + 1)))):
         follow = _take(follow, follow)
-    index = xp.arange(count) if xp.__name__ == "numpy" else xp.arange(count, device=poses.device)
     follow = xp.where(valid, follow, xp.zeros_like(follow) + index)
     members = (follow[..., None, :] == index[:, None]) & valid[..., None, :]
     pooled = _pool(members, poses, log_scales, cells, presence, sizes, kappas, config)

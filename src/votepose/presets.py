@@ -21,8 +21,8 @@ class Preset:
     grouping: GroupingConfig = GroupingConfig()  # noqa: RUF009 - frozen
 
 
-# The paper gives whole networks' parameters (Table 1: 8.6 and 19.1 million), not the heads' dimensions. No one head fits
-# both within 5 %, so the two differ in the hourglass' width.
+# The paper gives whole networks' parameters (Table 1: 8.6 and 19.1 million), not the heads' dimensions. No one head
+# fits both within 5 %, so the two differ in the hourglass' width.
 _PRESETS = {
     "mobile": Preset(NetworkConfig("mobile", hourglass_width=104)),
     "maxvit": Preset(NetworkConfig("maxvit", hourglass_width=160)),

@@ -36,7 +36,7 @@ from votepose.network.estimator import PoseEstimator
 from votepose.network.posenet import PoseNet
 from votepose.objective import Objective
 from votepose.presets import Preset, preset
-from votepose.skeleton import Skeleton
+from votepose.skeleton import COCO_17, Skeleton
 from votepose.weights import fill, save_weights
 
 
@@ -50,6 +50,7 @@ class TrainConfig:
         out: folder of checkpoints, logs and weights.
         preset: mobile, maxvit, lite or movenet.
         paper: keep to the paper's losses, vectors, grouping and schedule.
+        hourglass, transformer: without one, a 1x1 convolution takes its place (paper V-F).
         input_size: side of the square training input, in pixels; the preset's by default.
         weights: votepose weights to start from.
         backbone_weights: weights of the backbone alone (safetensors).
@@ -70,6 +71,8 @@ class TrainConfig:
     val: Path | None = None
     preset: str = "movenet"
     paper: bool = False
+    hourglass: bool = True
+    transformer: bool = True
     input_size: int | None = None
     weights: Path | None = None
     backbone_weights: Path | None = None
@@ -232,9 +235,14 @@ def _sources(config: TrainConfig) -> list[Source]:
     return sources
 
 
-def _chosen(config: TrainConfig, skeleton: Skeleton) -> Preset:
-    chosen = preset(config.preset, config.paper)
-    network = replace(chosen.network, keypoints=len(skeleton))
+def _adapted(chosen: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
+    network = replace(
+        chosen.network,
+        keypoints=len(skeleton),
+        prior=chosen.network.prior and skeleton == COCO_17,  # MoveNet believes nothing of other bodies
+        hourglass=chosen.network.hourglass and config.hourglass,
+        transformer=chosen.network.transformer and config.transformer,
+    )
     return replace(chosen, network=network, input_size=config.input_size or chosen.input_size)
 
 
@@ -250,8 +258,12 @@ def _epochs(config: TrainConfig, last: Path) -> int:
     return done["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
 
 
-def run(config: TrainConfig) -> None:
+def run(config: TrainConfig, chosen: Preset | None = None) -> None:
     """Train; see `TrainConfig`. Leaves `out`/weights.safetensors (averaged weights), last.ckpt and logs.
+
+    Args:
+        config: what to train on, and how.
+        chosen: what to train in place of the preset that `config` names.
 
     Raises:
         VoteposeError: for data that cannot be used, or `--resume` without a checkpoint.
@@ -266,9 +278,8 @@ def run(config: TrainConfig) -> None:
     torch.set_flush_denormal(True)
     sources = _sources(config)
     skeleton = sources[0].dataset.skeleton
-    module = PoseModule(
-        config, _chosen(config, skeleton), skeleton, sources, load_coco(config.val) if config.val else None
-    )
+    adapted = _adapted(chosen or preset(config.preset, config.paper), config, skeleton)
+    module = PoseModule(config, adapted, skeleton, sources, load_coco(config.val) if config.val else None)
     config.out.mkdir(parents=True, exist_ok=True)
     trainer = pl.Trainer(
         accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision,

@@ -48,7 +48,12 @@ def read_about(path: Path) -> dict[str, Any]:
         raise VoteposeError(f"{path}: a safetensors file, but not of votepose; {_HINT}")
     if metadata.get("format") != _FORMAT:
         raise VoteposeError(f"{path}: weights of format {metadata.get('format')}, this version reads {_FORMAT}")
-    return json.loads(metadata["votepose"])
+    try:
+        about: dict[str, Any] = json.loads(metadata["votepose"])
+        NetworkConfig(**about["network"])
+    except (ValueError, TypeError, KeyError):
+        raise VoteposeError(f"{path}: weights of a network that this version of votepose does not know") from None
+    return about
 
 
 def load_network(path: Path) -> tuple[PoseNet, dict[str, Any]]:

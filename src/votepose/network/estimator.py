@@ -51,7 +51,7 @@ class PoseEstimator(nn.Module):
         maps = self.network.encode(images.permute(0, 3, 1, 2))
         presence = maps.presence[-1].sigmoid()
         # Padded, so that the smallest of maps has cells enough to choose from: without presence, they vote for nobody.
-        strength, cells = F.pad(presence.flatten(1), (0, self.config.candidates)).topk(self.config.candidates)
+        strength, cells = F.pad(self._rank(presence), (0, self.config.candidates)).topk(self.config.candidates)
         cells = cells * (strength > 0)
         votes = self.network.ask(maps, cells)
         width = presence.shape[-1]
@@ -70,6 +70,13 @@ class PoseEstimator(nn.Module):
         image_index, poses, log_scales, seen, scores = _rows(keep, image_index, poses, log_scales, seen, scores)
         confidences = joint_confidences(log_scales, vote_sizes(poses), self.kappas)
         return People(image_index, poses * self.network.config.stride, confidences, seen, scores, presence)
+
+    def _rank(self, presence: Tensor) -> Tensor:
+        """(B, h w) presence of the cells that may vote; 0 where a neighbour is likelier, if only peaks may."""
+        if self.config.peaks:
+            highest = F.max_pool2d(presence[:, None], 3, 1, 1)[:, 0]
+            presence = presence * (presence == highest)
+        return presence.flatten(1)
 
     def _look_again(self, maps: Maps, image_index: Tensor, poses: Tensor, log_scales: Tensor, seen: Tensor,
                     scores: Tensor) -> tuple[Tensor, ...]:  # fmt: skip

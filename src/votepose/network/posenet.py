@@ -12,12 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from votepose.errors import VoteposeError
 from votepose.network.backbone import build_backbone
 from votepose.network.hourglass import StackedHourglass, presence_head
 from votepose.network.movenet import MoveNet
 from votepose.network.prior import Pointer, Prior
 from votepose.network.second_look import Look, SecondLook
 from votepose.network.transformer import GroupingTransformer, mlp
+from votepose.skeleton import COCO_17
 
 _VECTOR_UNIT = 16.0  # cells: outputs are of order one
 _CORRECTION_UNIT = 4.0  # cells: likewise, where a vote starts from a proposed pose
@@ -99,6 +101,8 @@ class PoseNet(nn.Module):
 
     def __init__(self, config: NetworkConfig, pretrained: bool = False, backbone_weights: Path | None = None) -> None:
         super().__init__()
+        if config.prior and (config.backbone, config.keypoints) != ("movenet", len(COCO_17)):
+            raise VoteposeError(f"only the movenet backbone has a prior, and of {len(COCO_17)} keypoints: prior=False")
         self.config = config
         self.backbone = build_backbone(config.backbone, pretrained, backbone_weights)
         self.project = nn.ModuleList(nn.Conv2d(c, config.channels, 1, bias=False) for c in self.backbone.channels)
