@@ -32,7 +32,8 @@ def chamfer_loss(logits: Tensor, points: Tensor, temperature: float = 1.0, weigh
 
     The predicted set is soft: every cell belongs to it to the degree of its presence p. Predicted -> true is the mean
     squared distance of cells to their nearest keypoint, weighted by p; true -> predicted is a soft minimum over cells,
-    -t log sum_c p_c exp(-d_c^2 / t), which is d^2 to the nearest cell where p is 0 or 1 and t is small.
+    -t log sum_c p_c exp(-d_c^2 / t), which is d^2 to the nearest cell where p is 0 or 1 and t is small, and never over
+    28 t.
 
     Args:
         logits: (h, w).

@@ -161,7 +161,8 @@ class Objective(nn.Module):
         """People to look at again: as pooled from a few true cells of each person, and as inference would find them."""
         poses, image_index = _pool_some(votes, owners)
         config = GroupingConfig(presence_threshold=0.3, candidates=96)
-        presence, cells = maps.presence[-1].sigmoid().flatten(1).topk(config.candidates)
+        presence = maps.presence[-1].sigmoid().flatten(1)
+        presence, cells = presence.topk(min(config.candidates, presence.shape[1]))
         found = network.ask(maps, cells)
         width = maps.features.shape[-1]
         centres = torch.stack([cells % width, cells // width], dim=-1) + 0.5

@@ -30,6 +30,7 @@ from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.loader import Batch, Source, TrainingSet, training_loader
 from votepose.errors import VoteposeError
 from votepose.evaluate import coco_results
+from votepose.letterbox import MULTIPLE
 from votepose.metrics import coco_keypoint_metrics
 from votepose.network.backbone import freeze
 from votepose.network.estimator import PoseEstimator
@@ -243,7 +244,10 @@ def _adapted(chosen: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
         hourglass=chosen.network.hourglass and config.hourglass,
         transformer=chosen.network.transformer and config.transformer,
     )
-    return replace(chosen, network=network, input_size=config.input_size or chosen.input_size)
+    size = chosen.input_size if config.input_size is None else config.input_size
+    if size < MULTIPLE or size % MULTIPLE:
+        raise VoteposeError(f"--input-size should be a positive multiple of {MULTIPLE}, but is {size}")
+    return replace(chosen, network=network, input_size=size)
 
 
 def _epochs(config: TrainConfig, last: Path) -> int:

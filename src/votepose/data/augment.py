@@ -51,12 +51,21 @@ def augment(sample: Sample, size: tuple[int, int], config: AugmentConfig, rng: n
     linear = np.array([[-cos if mirrored else cos, -sin], [-sin if mirrored else sin, cos]], np.float32)
     focus, place = _focus(sample, scale, size, rng)
     matrix = np.concatenate([linear, (place - linear @ focus)[:, None]], axis=1).astype(np.float32)
-    # cv2 puts pixel centres at integers; here they lie at halves
-    shifted = matrix.copy()
-    shifted[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5], np.float32) - 0.5
-    interpolation = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR
-    image = cv2.warpAffine(sample.image, shifted, size, flags=interpolation, borderValue=(FILL, FILL, FILL))
+    image = _warped(sample.image, matrix, scale, size)
     return _moved(sample, recolour(image, config, rng), matrix, scale, skeleton if mirrored else None)
+
+
+def _warped(image: np.ndarray, matrix: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:
+    """The image moved by `matrix` into `size`; shrunk by areas first, because warpAffine itself would alias."""
+    shifted = matrix.copy()
+    if scale < 1:
+        height, width = image.shape[:2]
+        small = max(1, round(width * scale)), max(1, round(height * scale))
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        shifted[:, :2] *= np.array([width / small[0], height / small[1]], np.float32)
+    # cv2 puts pixel centres at integers; here they lie at halves
+    shifted[:, 2] += shifted[:, :2] @ np.array([0.5, 0.5], np.float32) - 0.5
+    return cv2.warpAffine(image, shifted, size, flags=cv2.INTER_LINEAR, borderValue=(FILL, FILL, FILL))
 
 
 def _focus(
