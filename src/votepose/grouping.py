@@ -37,10 +37,10 @@ class GroupingConfig:
     threshold: float = 0.18
     pooling: Literal["mean", "certain"] = "certain"
     candidates: int = 256
-    peaks: bool = False
+    peaks: bool = True
 
 
-PAPER = GroupingConfig(0.8, "euclidean", 16.0, "mean", candidates=512)
+PAPER = GroupingConfig(0.8, "euclidean", 16.0, "mean", candidates=512, peaks=False)
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,20 @@ from dataclasses import dataclass, replace
 from votepose import grouping, objective
 from votepose.errors import VoteposeError
 from votepose.grouping import GroupingConfig
+from votepose.network.backbone import Part
 from votepose.network.posenet import NetworkConfig
 from votepose.objective import ObjectiveConfig
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A network with the input size, objective and grouping that it is meant for."""
+    """A network with the input size, objective, grouping and frozen part of the backbone that it is meant for."""
 
     network: NetworkConfig
     input_size: int = 512
     objective: ObjectiveConfig = ObjectiveConfig()  # noqa: RUF009 - frozen
     grouping: GroupingConfig = GroupingConfig()  # noqa: RUF009 - frozen
+    freeze: Part = "none"
 
 
 # The paper gives whole networks' parameters (Table 1: 8.6 and 19.1 million), not the heads' dimensions. No one head
@@ -39,6 +41,7 @@ _PRESETS = {
             encoder_layers=3, decoder_layers=3, patch=4, second_look=2, prior=True,
         ),
         input_size=384,
+        freeze="all",  # MoveNet's heads are the votes' prior: trained along, even a hundredth as fast, they fall apart
     ),
 }  # fmt: skip
 NAMES = tuple(_PRESETS)

@@ -32,13 +32,15 @@ from votepose.errors import VoteposeError
 from votepose.evaluate import coco_results
 from votepose.letterbox import MULTIPLE
 from votepose.metrics import coco_keypoint_metrics
-from votepose.network.backbone import freeze
+from votepose.network.backbone import Part, freeze
 from votepose.network.estimator import PoseEstimator
 from votepose.network.posenet import PoseNet
 from votepose.objective import Objective
 from votepose.presets import Preset, preset
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.weights import fill, save_weights
+
+_PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class TrainConfig:
         weights: votepose weights to start from.
         backbone_weights: weights of the backbone alone (safetensors).
         pretrained: let timm download the backbone's ImageNet weights.
-        freeze: which part of the backbone is not trained: none, trunk (all but its last stages) or all.
+        freeze: which part of the backbone is not trained: none, trunk (all but its last stages) or all; the preset's
+            by default.
         steps: optimiser steps in all. batch_size: pictures a step and process.
         steps_per_epoch: steps between checkpoints.
         learning_rate: peak; `backbone_rate` is the backbone's, relative to it.
@@ -78,11 +81,11 @@ class TrainConfig:
     weights: Path | None = None
     backbone_weights: Path | None = None
     pretrained: bool = False
-    freeze: Literal["none", "trunk", "all"] = "none"
+    freeze: Part | None = None
     steps: int = 20_000
     steps_per_epoch: int = 250
     batch_size: int = 8
-    learning_rate: float = 4e-4
+    learning_rate: float = 6e-4
     backbone_rate: float = 0.1
     weight_decay: float = 1e-5
     warmup: int = 200
@@ -113,7 +116,7 @@ class PoseModule(pl.LightningModule):
         self.estimator = PoseEstimator(self.network, kappas, chosen.grouping)
         if config.weights:
             fill(self.network, config.weights)
-        freeze(self.network.backbone, config.freeze)
+        freeze(self.network.backbone, config.freeze or chosen.freeze)
         _channels_last(self.network)
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -142,11 +145,12 @@ class PoseModule(pl.LightningModule):
         backbone = [p for p in self.network.backbone.parameters() if p.requires_grad]
         ids = {id(p) for p in self.network.backbone.parameters()}
         others = [p for p in self.parameters() if id(p) not in ids and p.requires_grad]
-        groups = [{"params": others, "lr": config.learning_rate}]
+        rate = _PAPER_RATE if config.paper else config.learning_rate
+        groups = [{"params": others, "lr": rate}]
         if backbone:
-            groups.append({"params": backbone, "lr": config.learning_rate * config.backbone_rate})
+            groups.append({"params": backbone, "lr": rate * config.backbone_rate})
         if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
-            optimizer = torch.optim.AdamW(groups, lr=3e-3, weight_decay=config.weight_decay)
+            optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
             # Asked at the last step of an epoch and not after it, when the checkpoint is already written.
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss/total",
@@ -156,9 +160,8 @@ class PoseModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(
-            TensorDataset(torch.zeros(1))
-        )  # one call of validation_step, which runs over the pictures itself
+        """One item: validation_step is called once, and runs over the pictures itself."""
+        return DataLoader(TensorDataset(torch.zeros(1)))
 
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
         if self.val is None or self.val.annotations is None or self.trainer.global_rank:
