@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bodies import KAPPAS, matched, people_apart
@@ -40,6 +40,12 @@ def cast(people: np.ndarray, votes: int, rng: np.random.Generator, noise: float 
     return [x.astype(np.float32) for x in (poses, log_scales, cells, presence)]
 
 
+def decided(votes: list[np.ndarray], config: GroupingConfig) -> bool:
+    """Whether no two votes are so nearly at the threshold that rounding decides if they agree."""
+    distances = vote_distances(votes[0], votes[1], config)
+    return bool(np.abs(distances / config.threshold - 1).min() > 1e-3)
+
+
 def found(groups: Groups) -> np.ndarray:
     """(P, K, 2) people."""
     return groups.poses[groups.leader]
@@ -61,8 +67,9 @@ def test_perfect_votes_give_the_people_back(config: GroupingConfig, seed: int, c
 @settings(max_examples=25, deadline=None)
 def test_the_order_of_votes_does_not_matter(config: GroupingConfig, seed: int, noise: float) -> None:
     rng = np.random.default_rng(seed)
-    votes = cast(people_apart(5, rng), 6, rng, noise)
+    votes = cast(people_apart(5, rng, columns=3), 6, rng, noise)
     order = rng.permutation(len(votes[0]))
+    assume(decided(votes, config))
     one, other = group(*votes, KAPPAS, config), group(*(x[order] for x in votes), KAPPAS, config)
     assert matched(found(one), found(other)) < 1e-3
     np.testing.assert_array_equal(one.leader[order], other.leader)
@@ -133,7 +140,9 @@ def test_two_hundred_people_are_found_as_fast_as_two(config: GroupingConfig) -> 
 @settings(max_examples=25, deadline=None)
 def test_numpy_equals_pytorch(config: GroupingConfig, seed: int, noise: float) -> None:
     rng = np.random.default_rng(seed)
-    batch = [np.stack(x) for x in zip(*(cast(people_apart(5, rng), 6, rng, noise) for _ in range(2)), strict=True)]
+    images = [cast(people_apart(5, rng, columns=3), 6, rng, noise) for _ in range(2)]
+    batch = [np.stack(x) for x in zip(*images, strict=True)]
+    assume(decided(batch, config))
     one = group(*batch, KAPPAS, config)
     other = group(*(torch.from_numpy(x) for x in batch), torch.from_numpy(KAPPAS), config)
     for field in fields(Groups):
@@ -219,8 +228,9 @@ def test_joints_are_seen_where_a_member_was_cast_and_otherwise_inferred() -> Non
     for person, cast_at in enumerate(([0, 5], [5, 9])):
         seen = groups.seen[groups.follow[2 * person]]
         distances = np.linalg.norm(people[person][:, None] - cells[owner == person], axis=-1).min(axis=1)
+        tolerance = np.maximum(0.5 * KAPPAS * vote_sizes(people[person]), 1.0)
         assert seen[cast_at].all()
-        assert not seen[distances > 3].any()
+        np.testing.assert_array_equal(seen, distances < tolerance)
 
 
 @given(seed=seeds, noise=st.floats(0, 10))

@@ -21,7 +21,7 @@ from votepose.cli import main
 from votepose.data.synthetic import synthetic_dataset, write_coco
 from votepose.errors import VoteposeError
 from votepose.train import Checkpoints, TrainConfig, parse_source, run
-from votepose.weights import load_network
+from votepose.weights_file import load_network
 
 SCRIPT = Path(tiny.__file__)
 
@@ -37,7 +37,7 @@ def _tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tiny_config(data: Path, out: Path, **changes: Any) -> TrainConfig:
-    config = TrainConfig((str(data),), out, freeze="trunk", steps=4, steps_per_epoch=2, batch_size=2, warmup=2,
+    config = TrainConfig((str(data),), out, freeze="none", steps=4, steps_per_epoch=2, batch_size=2, warmup=2,
                          average=0.5, precision="32-true", accelerator="cpu", workers=0)  # fmt: skip
     return replace(config, **changes)
 

@@ -15,7 +15,7 @@ from votepose.data.synthetic import synthetic_dataset, write_coco
 from votepose.network.posenet import NetworkConfig, PoseNet
 from votepose.presets import Preset
 from votepose.skeleton import COCO_17
-from votepose.weights import save_weights
+from votepose.weights_file import save_weights
 
 NETWORK = NetworkConfig(
     "movenet", stride=4, channels=16, stacks=1, depth=2, hourglass_width=16, width=32, heads=2, encoder_layers=1,

@@ -19,7 +19,7 @@ from votepose.errors import VoteposeError
 from votepose.network.estimator import People, PoseEstimator
 from votepose.presets import preset
 from votepose.skeleton import Skeleton
-from votepose.weights import load_network
+from votepose.weights_file import load_network
 
 OPSET = 17
 BUNDLED = Path(__file__).parent / "weights" / "votepose.onnx"

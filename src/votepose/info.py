@@ -10,7 +10,7 @@ from votepose.export import BUNDLED
 from votepose.network.posenet import PoseNet
 from votepose.predictor import load
 from votepose.presets import NAMES, preset
-from votepose.weights import read_about
+from votepose.weights_file import read_about
 
 _PARTS = {
     "backbone": ("backbone",),

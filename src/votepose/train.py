@@ -38,7 +38,7 @@ from votepose.network.posenet import PoseNet
 from votepose.objective import Objective
 from votepose.presets import Preset, preset
 from votepose.skeleton import COCO_17, Skeleton
-from votepose.weights import fill, save_weights
+from votepose.weights_file import BUNDLED_WEIGHTS, fill, save_weights
 
 _PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
 
@@ -118,6 +118,11 @@ class PoseModule(pl.LightningModule):
             fill(self.network, config.weights)
         freeze(self.network.backbone, config.freeze or chosen.freeze)
         _channels_last(self.network)
+        self._fit_windows()
+
+    def _fit_windows(self) -> None:
+        """MaxViT's position tables follow its last input; those of the averaged copy, which never runs, stay so."""
+        self.network.backbone.fit_windows(self.chosen.input_size, self.chosen.input_size)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The pictures of the epoch that is about to begin."""
@@ -168,6 +173,7 @@ class PoseModule(pl.LightningModule):
             return
         limit = self.config.evaluate_pictures
         results = coco_results(self.estimator, self.val, self.chosen.input_size, limit, progress=False)
+        self._fit_windows()  # before weights and their averages change places
         metrics = coco_keypoint_metrics(self.val.annotations, results, [s.image_id for s in self.val.samples[:limit]])
         values = {f"val/{name}": getattr(metrics, name) for name in ("ap", "ap50", "ap75", "ap_m", "ap_l")}
         self.log_dict(values, prog_bar=True, rank_zero_only=True)
@@ -265,6 +271,16 @@ def _epochs(config: TrainConfig, last: Path) -> int:
     return done["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
 
 
+def _require_start(config: TrainConfig, chosen: Preset) -> None:
+    """What is frozen must have been trained before."""
+    frozen = (config.freeze or chosen.freeze) != "none"
+    if frozen and not (config.weights or config.backbone_weights or config.pretrained or config.resume):
+        raise VoteposeError(
+            f"the {config.preset} backbone is frozen and has no weights: start from --weights (the package's are "
+            f"{BUNDLED_WEIGHTS}), from --backbone-weights (scripts/convert_*.py), or train it too with --freeze none"
+        )
+
+
 def run(config: TrainConfig, chosen: Preset | None = None) -> None:
     """Train; see `TrainConfig`. Leaves `out`/weights.safetensors (averaged weights), last.ckpt and logs.
 
@@ -281,11 +297,13 @@ def run(config: TrainConfig, chosen: Preset | None = None) -> None:
     if not config.resume and last.is_file():
         raise VoteposeError(f"{last} exists: go on with --resume, or choose another --out")
     epochs = _epochs(config, last)
+    chosen = chosen or preset(config.preset, config.paper)
+    _require_start(config, chosen)
     pl.seed_everything(config.seed)
     torch.set_flush_denormal(True)
     sources = _sources(config)
     skeleton = sources[0].dataset.skeleton
-    adapted = _adapted(chosen or preset(config.preset, config.paper), config, skeleton)
+    adapted = _adapted(chosen, config, skeleton)
     module = PoseModule(config, adapted, skeleton, sources, load_coco(config.val) if config.val else None)
     config.out.mkdir(parents=True, exist_ok=True)
     trainer = pl.Trainer(

@@ -71,7 +71,7 @@ class Backbone(nn.Module):
         self.frozen: Part = "none"
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        self._fit_windows(images.shape[-2], images.shape[-1])
+        self.fit_windows(images.shape[-2], images.shape[-1])
         return self.trunk((images.to(self.mean.dtype) - self.mean) / self.std)
 
     def train(self, mode: bool = True) -> Backbone:
@@ -84,7 +84,7 @@ class Backbone(nn.Module):
                 self.trunk.get_submodule(name).train(mode)
         return self
 
-    def _fit_windows(self, height: int, width: int) -> None:
+    def fit_windows(self, height: int, width: int) -> None:
         """MaxViT's windows and grids are 1/32 of the input a side, as in its paper, whatever the input's size."""
         size = (height // 32, width // 32)
         layers: list[Any] = [m for m in self.trunk.modules() if hasattr(m, "set_partition_size")]

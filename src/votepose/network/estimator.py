@@ -84,7 +84,9 @@ class PoseEstimator(nn.Module):
         if self.network.second_look is None:
             return image_index, poses, log_scales, seen, scores
         last = self.network.look_again(maps, poses, image_index)[-1]
-        return image_index, last.poses.float(), last.log_scales.float(), last.seen > 0, last.quality.float().sigmoid()
+        # How well the votes agree and how good the pose looks are two witnesses: together they rank better than either.
+        scores = (scores * last.quality.float().sigmoid()).sqrt()
+        return image_index, last.poses.float(), last.log_scales.float(), last.seen > 0, scores
 
 
 def _rows(keep: Tensor, *columns: Tensor) -> tuple[Tensor, ...]:

@@ -101,8 +101,8 @@ class PoseNet(nn.Module):
 
     def __init__(self, config: NetworkConfig, pretrained: bool = False, backbone_weights: Path | None = None) -> None:
         super().__init__()
-        if config.prior and (config.backbone, config.keypoints) != ("movenet", len(COCO_17)):
-            raise VoteposeError(f"only the movenet backbone has a prior, and of {len(COCO_17)} keypoints: prior=False")
+        if config.prior and (config.backbone, config.keypoints, config.stride) != ("movenet", len(COCO_17), 4):
+            raise VoteposeError(f"only the movenet backbone has a prior, of {len(COCO_17)} keypoints at stride 4")
         self.config = config
         self.backbone = build_backbone(config.backbone, pretrained, backbone_weights)
         self.project = nn.ModuleList(nn.Conv2d(c, config.channels, 1, bias=False) for c in self.backbone.channels)

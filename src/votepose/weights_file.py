@@ -16,6 +16,7 @@ from votepose.errors import VoteposeError
 from votepose.network.posenet import NetworkConfig, PoseNet
 from votepose.skeleton import Skeleton
 
+BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "votepose.safetensors"
 _FORMAT = "1"
 _HINT = "a weights file is written by `votepose train` (weights.safetensors)"
 
@@ -28,6 +29,7 @@ def save_weights(path: Path, network: PoseNet, preset: str, input_size: int, ske
              "skeleton": skeleton.to_coco_category()}  # fmt: skip
     temporary = path.with_suffix(".tmp")
     save_file(tensors, temporary, metadata={"format": _FORMAT, "votepose": json.dumps(about)})
+    temporary.chmod(0o644)  # safetensors makes files that only their owner may read
     os.replace(temporary, path)
 
 

@@ -1,0 +1,131 @@
+"""Images in, people out: nobody, planted people, batches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import tiny
+from bodies import KAPPAS, matched, people_apart
+from votepose.grouping import PAPER, GroupingConfig
+from votepose.network.estimator import People, PoseEstimator
+from votepose.network.posenet import Maps, PoseNet, Votes
+
+WIDTH, HEIGHT = 40, 32  # cells
+
+
+class Oracle(PoseNet):
+    """A network that finds planted people (image, pose in cells), asked at all their joints; no second look."""
+
+    def __init__(self, people: list[tuple[int, np.ndarray]]) -> None:
+        super().__init__(replace(tiny.NETWORK, prior=False, second_look=0))
+        self.people = people
+
+    def encode(self, images: Tensor) -> Maps:
+        presence = torch.full((len(images), HEIGHT, WIDTH), -20.0)
+        self.owner = torch.full((len(images), HEIGHT * WIDTH), -1)
+        for person, (image, pose) in enumerate(self.people):
+            cells = torch.from_numpy(np.floor(pose)).long()
+            presence[image, cells[:, 1], cells[:, 0]] = 6.0
+            self.owner[image, cells[:, 1] * WIDTH + cells[:, 0]] = person
+        return Maps(torch.zeros(len(images), 17, HEIGHT, WIDTH), [presence], None, None, None)
+
+    def ask(self, maps: Maps, cells: Tensor) -> Votes:
+        poses = torch.from_numpy(np.stack([pose for _, pose in self.people]))
+        votes = poses[self.owner.gather(1, cells).clamp(min=0)]
+        return Votes(votes, torch.full(votes.shape[:-1], -2.0))
+
+
+def estimator(network: PoseNet, config: GroupingConfig = GroupingConfig()) -> PoseEstimator:  # noqa: B008 - frozen
+    return PoseEstimator(network, torch.from_numpy(KAPPAS), config).eval()
+
+
+def pictures(batch: int = 1, height: int = 64, width: int = 96) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (batch, height, width, 3), dtype=torch.uint8, generator=generator)
+
+
+def tiny_network() -> PoseNet:
+    torch.manual_seed(0)
+    return PoseNet(tiny.NETWORK).eval()
+
+
+@pytest.mark.parametrize("config", [GroupingConfig(), replace(PAPER, threshold=8.0)])
+@torch.no_grad()
+def test_planted_people_are_found_in_input_pixels(config: GroupingConfig) -> None:
+    poses = people_apart(4, np.random.default_rng(0), columns=2) * 0.9
+    planted = [(0, poses[0]), (1, poses[1]), (1, poses[2]), (1, poses[3])]
+    found = estimator(Oracle(planted), config)(pictures(batch=3, height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.9))
+    for image, wanted in ((0, poses[:1]), (1, poses[1:]), (2, poses[:0])):
+        assert matched(found.keypoints[found.image_index == image].numpy(), 4 * wanted) < 1e-2
+    assert found.presence.shape == (3, HEIGHT, WIDTH)
+    assert found.seen.all()  # every joint was asked
+    assert (found.scores > 0.5).all()
+
+
+@torch.no_grad()
+def test_somebody_found_twice_is_one() -> None:
+    pose = people_apart(1, np.random.default_rng(0), columns=1)[0]
+    double = pose + 0.4
+    config = GroupingConfig(threshold=1e-3)  # too strict to see that they agree
+    found = estimator(Oracle([(0, pose), (0, double)]), config)(pictures(), torch.tensor(0.9))
+    assert len(found.scores) == 1
+
+
+@pytest.mark.parametrize("second_look", [0, 1])
+@torch.no_grad()
+def test_nobody_is_an_empty_result(second_look: int) -> None:
+    torch.manual_seed(0)
+    model = estimator(PoseNet(replace(tiny.NETWORK, second_look=second_look)).eval())
+    found = model(pictures(batch=2), torch.tensor(2.0))
+    assert found.keypoints.shape == (0, 17, 2)
+    assert found.confidences.shape == found.seen.shape == (0, 17)
+    assert found.image_index.shape == found.scores.shape == (0,)
+    assert found.presence.shape == (2, 16, 24)
+
+
+def of_image(found: People, image: int) -> np.ndarray:
+    """(P, K * 2 + K + 1) what is said of an image's people, in an order of its own."""
+    here = found.image_index == image
+    rows = torch.cat([found.keypoints[here].flatten(1), found.confidences[here], found.scores[here, None]], dim=1)
+    return rows[rows[:, 0].argsort()].numpy()
+
+
+@torch.no_grad()
+def test_a_batch_equals_its_images_one_by_one() -> None:
+    model, images = estimator(tiny_network()), pictures(batch=3)
+    together = model(images, torch.tensor(0.3))
+    assert len(together.scores)
+    assert set(together.image_index.tolist()) <= {0, 1, 2}
+    for i in range(3):
+        alone = model(images[i : i + 1], torch.tensor(0.3))
+        np.testing.assert_allclose(of_image(together, i), of_image(alone, 0), atol=0.05, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_the_smallest_input_has_fewer_cells_than_candidates() -> None:
+    found = estimator(tiny_network())(pictures(height=32, width=32), torch.tensor(0.0))
+    assert found.presence.shape == (1, 8, 8)
+    assert found.keypoints.isfinite().all()
+
+
+@torch.no_grad()
+def test_what_is_said_of_people_is_in_range() -> None:
+    found = estimator(tiny_network())(pictures(batch=2), torch.tensor(0.0))
+    for values in (found.scores, found.confidences, found.presence):
+        assert (values >= 0).all()
+        assert (values <= 1).all()
+    assert found.seen.dtype == torch.bool
+    assert found.image_index.dtype == torch.int64
+
+
+@torch.no_grad()
+def test_other_skeletons_work() -> None:
+    torch.manual_seed(0)
+    network = PoseNet(replace(tiny.NETWORK, keypoints=5, prior=False)).eval()
+    found = PoseEstimator(network, torch.full((5,), 0.1), GroupingConfig())(pictures(), torch.tensor(0.0))
+    assert found.keypoints.shape[1:] == (5, 2)

@@ -1,0 +1,148 @@
+"""Weights files: what is written comes back, and what does not fit leaves the network as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import tiny
+from votepose.errors import VoteposeError
+from votepose.network.posenet import PoseNet
+from votepose.skeleton import COCO_17, Skeleton
+from votepose.weights_file import fill, load_network, read_about, save_weights
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    return tiny.write_weights(tmp_path / "weights.safetensors")
+
+
+def state(network: PoseNet) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def test_what_was_saved_comes_back_in_half_precision(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = PoseNet(tiny.NETWORK)
+    save_weights(tmp_path / "a.safetensors", network, "movenet", 96, COCO_17)
+    loaded, about = load_network(tmp_path / "a.safetensors")
+    assert not loaded.training
+    assert loaded.config == network.config
+    assert (about["preset"], about["input_size"]) == ("movenet", 96)
+    assert Skeleton.from_coco_category(about["skeleton"]) == COCO_17
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value.half().to(value.dtype))
+
+
+def test_saving_what_was_loaded_changes_nothing(weights: Path, tmp_path: Path) -> None:
+    network, about = load_network(weights)
+    save_weights(tmp_path / "again.safetensors", network, about["preset"], about["input_size"], COCO_17)
+    assert {p.name for p in tmp_path.iterdir()} == {"weights.safetensors", "again.safetensors"}  # no temporary
+    again = load_file(tmp_path / "again.safetensors")
+    for name, value in load_file(weights).items():
+        assert torch.equal(again[name], value)
+    assert read_about(tmp_path / "again.safetensors") == about
+
+
+def test_other_skeletons_come_back(tmp_path: Path) -> None:
+    skeleton = Skeleton(("head", "left_paw", "right_paw"), ((0, 1),), (0.1, 0.2, 0.2), "cat")
+    network = PoseNet(replace(tiny.NETWORK, keypoints=3, prior=False))
+    save_weights(tmp_path / "cat.safetensors", network, "movenet", 96, skeleton)
+    loaded, about = load_network(tmp_path / "cat.safetensors")
+    assert Skeleton.from_coco_category(about["skeleton"]) == skeleton
+    assert loaded.config.keypoints == 3
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def beheaded(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def text(path: Path) -> None:
+    path.write_text("these are no weights")
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def foreign(path: Path) -> None:
+    save_file({"layer.weight": torch.zeros(3)}, path)
+
+
+def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **metadata: str) -> None:
+    about = {"format": "1", "votepose": json.dumps(read_about(path)), **metadata}
+    save_file(load_file(path) if tensors is None else tensors, path, metadata=about)
+
+
+def of_the_future(path: Path) -> None:
+    rewritten(path, format="2")
+
+
+def of_unknown_network(path: Path) -> None:
+    rewritten(path, votepose=json.dumps({"preset": "x", "network": {"backbone": "movenet", "wings": 2}}))
+
+
+def of_broken_metadata(path: Path) -> None:
+    rewritten(path, votepose="{")
+
+
+def lacking_a_tensor(path: Path) -> None:
+    tensors = load_file(path)
+    tensors.pop("norm.weight")
+    rewritten(path, tensors)
+
+
+def with_a_tensor_too_many(path: Path) -> None:
+    rewritten(path, load_file(path) | {"wings": torch.zeros(2)})
+
+
+def of_another_shape(path: Path) -> None:
+    rewritten(path, load_file(path) | {"norm.weight": torch.zeros(2)})
+
+
+BROKEN = [truncated, beheaded, text, missing, folder, foreign, of_the_future, of_unknown_network, of_broken_metadata,
+          lacking_a_tensor, with_a_tensor_too_many, of_another_shape]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", BROKEN, ids=lambda damage: damage.__name__)
+def test_a_file_that_will_not_do_is_one_line_and_changes_nothing(weights: Path, damage: Callable[[Path], None]) -> None:
+    torch.manual_seed(2)
+    network = PoseNet(tiny.NETWORK)
+    before = state(network)
+    damage(weights)
+    for use in (lambda: fill(network, weights), lambda: load_network(weights)):
+        with pytest.raises(VoteposeError) as error:
+            use()
+        assert "\n" not in str(error.value)
+        assert str(weights) in str(error.value)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_weights_of_another_network_are_refused_with_the_difference(weights: Path) -> None:
+    network = PoseNet(replace(tiny.NETWORK, width=64, scales=False))
+    before = state(network)
+    with pytest.raises(VoteposeError) as error:
+        fill(network, weights)
+    assert "\n" not in str(error.value)
+    assert "preset movenet" in str(error.value)
+    assert "width 32 (wanted 64)" in str(error.value)
+    assert "scales True (wanted False)" in str(error.value)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
