@@ -44,7 +44,7 @@ def tiny_config(data: Path, out: Path, **changes: Any) -> TrainConfig:
 
 def command(data: Path, out: Path, **options: Any) -> list[str]:
     """The same, as a command line."""
-    options = {"data": data, "out": out, "freeze": "trunk", "steps": 4, "steps-per-epoch": 2, "batch-size": 2,
+    options = {"data": data, "out": out, "freeze": "none", "steps": 4, "steps-per-epoch": 2, "batch-size": 2,
                "warmup": 2, "average": 0.5, "precision": "32-true", "accelerator": "cpu",
                "workers": 0} | options  # fmt: skip
     flags = [str(part) for key, value in options.items() for part in (f"--{key}", value) if part is not True]

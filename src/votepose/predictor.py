@@ -19,7 +19,7 @@ from votepose.sources import ImageSource, read_image, source_name
 
 INPUTS = ("images", "presence_threshold")
 OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
-SCORE_THRESHOLD = 0.1
+SCORE_THRESHOLD = 0.35
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class TrainConfig:
         paper: keep to the paper's losses, vectors, grouping and schedule.
         hourglass, transformer: without one, a 1x1 convolution takes its place (paper V-F).
         input_size: side of the square training input, in pixels; the preset's by default.
-        weights: votepose weights to start from.
+        weights: votepose weights to start from; `bundled` are the package's.
         backbone_weights: weights of the backbone alone (safetensors).
         pretrained: let timm download the backbone's ImageNet weights.
         freeze: which part of the backbone is not trained: none, trunk (all but its last stages) or all; the preset's
@@ -115,7 +115,7 @@ class PoseModule(pl.LightningModule):
         self.objective = Objective(chosen.objective, kappas)
         self.estimator = PoseEstimator(self.network, kappas, chosen.grouping)
         if config.weights:
-            fill(self.network, config.weights)
+            fill(self.network, BUNDLED_WEIGHTS if config.weights == Path("bundled") else config.weights)
         freeze(self.network.backbone, config.freeze or chosen.freeze)
         _channels_last(self.network)
         self._fit_windows()
@@ -276,8 +276,8 @@ def _require_start(config: TrainConfig, chosen: Preset) -> None:
     frozen = (config.freeze or chosen.freeze) != "none"
     if frozen and not (config.weights or config.backbone_weights or config.pretrained or config.resume):
         raise VoteposeError(
-            f"the {config.preset} backbone is frozen and has no weights: start from --weights (the package's are "
-            f"{BUNDLED_WEIGHTS}), from --backbone-weights (scripts/convert_*.py), or train it too with --freeze none"
+            f"the {config.preset} backbone is frozen and has no weights: start from --weights (`bundled` are the "
+            f"package's), from --backbone-weights (see scripts/convert_*.py), or train it too with --freeze none"
         )
 
 

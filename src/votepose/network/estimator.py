@@ -86,7 +86,8 @@ class PoseEstimator(nn.Module):
         last = self.network.look_again(maps, poses, image_index)[-1]
         # How well the votes agree and how good the pose looks are two witnesses: together they rank better than either.
         scores = (scores * last.quality.float().sigmoid()).sqrt()
-        return image_index, last.poses.float(), last.log_scales.float(), last.seen > 0, scores
+        # A joint is seen where some vote was cast on it and the look finds it visible.
+        return image_index, last.poses.float(), last.log_scales.float(), seen & (last.seen > 0), scores
 
 
 def _rows(keep: Tensor, *columns: Tensor) -> tuple[Tensor, ...]:
