@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from votepose.data.coco import Sample, concat, load_coco
+from votepose.data.coco import Sample, load_coco
 from votepose.data.synthetic import synthetic_dataset, write_coco
 from votepose.errors import VoteposeError
-from votepose.skeleton import COCO_17
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -190,10 +189,3 @@ def test_other_categories_are_no_people(folder: Path) -> None:
 
 def test_the_first_pictures_can_be_asked_for(folder: Path) -> None:
     assert [s.image_id for s in load_coco(folder, limit=2).samples] == [1, 2]
-
-
-def test_datasets_of_one_skeleton_join() -> None:
-    one, two = synthetic_dataset(2, 64), synthetic_dataset(1, 64, seed=1)
-    joined = concat([one, two])
-    assert joined.samples == [*one.samples, *two.samples]
-    assert joined.skeleton == COCO_17

@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,18 +56,6 @@ class CocoDataset:
     annotations: Path | None = None
     left_out: list[str] = field(default_factory=list)
     category_id: int = 1
-
-
-def concat(datasets: Sequence[CocoDataset]) -> CocoDataset:
-    """All samples of datasets with one skeleton.
-
-    Raises:
-        VoteposeError: if their skeletons differ.
-    """
-    if len({d.skeleton for d in datasets}) != 1:
-        raise VoteposeError("the datasets' skeletons differ: train on one kind of body at a time")
-    samples = [s for d in datasets for s in d.samples]
-    return CocoDataset(samples, datasets[0].skeleton, None, [line for d in datasets for line in d.left_out])
 
 
 def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
