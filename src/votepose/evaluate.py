@@ -18,14 +18,14 @@ from rich.progress import track
 
 from votepose.data.coco import CocoDataset, Sample, load_coco
 from votepose.errors import VoteposeError
-from votepose.export import BUNDLED, load_estimator
+from votepose.export import load_estimator
 from votepose.flip import Finder, find_in_both_views
 from votepose.gallery import write_gallery
 from votepose.letterbox import MULTIPLE, Letterbox
 from votepose.metrics import coco_keypoint_metrics
 from votepose.network.estimator import PoseEstimator
 from votepose.poses import Poses
-from votepose.predictor import load
+from votepose.predictor import BUNDLED, load
 from votepose.skeleton import Skeleton
 from votepose.writers import prepare_folder
 

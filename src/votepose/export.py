@@ -22,7 +22,6 @@ from votepose.skeleton import Skeleton
 from votepose.weights_file import load_network
 
 OPSET = 17
-BUNDLED = Path(__file__).parent / "weights" / "votepose.onnx"
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from votepose.export import BUNDLED
 from votepose.network.posenet import PoseNet
-from votepose.predictor import load
+from votepose.predictor import BUNDLED, load
 from votepose.presets import NAMES, preset
 from votepose.weights_file import read_about
 

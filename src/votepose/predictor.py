@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.sources import ImageSource, read_image, source_name
 
+BUNDLED = Path(__file__).parent / "weights" / "votepose.onnx"
 INPUTS = ("images", "presence_threshold")
 OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 SCORE_THRESHOLD = 0.35
@@ -119,11 +119,9 @@ def load(
     Raises:
         VoteposeError: if the file is missing or not votepose's, an option is out of range, or the device is not there.
     """
-    path = (
-        Path(str(importlib.resources.files("votepose") / "weights" / "votepose.onnx")) if weights is None else weights
-    )
-    session = _open_session(Path(path), device, threads)
-    metadata = _read_metadata(session, Path(path))
+    path = BUNDLED if weights is None else Path(weights)
+    session = _open_session(path, device, threads)
+    metadata = _read_metadata(session, path)
     size = int(metadata["input_size"] if input_size is None else input_size)
     presence = float(metadata["presence_threshold"] if presence_threshold is None else presence_threshold)
     if size < MULTIPLE or size % MULTIPLE:
