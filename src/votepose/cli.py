@@ -20,8 +20,11 @@ COMMANDS = {
     "train": "train a preset on COCO-format data, or go on with a run",
     "evaluate": "measure COCO keypoint AP",
     "ablate": "train and measure the cells of the paper's Table 2",
+    "synth": "generate pictures of crowds with exact keypoints",
     "export": "write network and grouping into one ONNX file",
 }
+
+EXTRAS = {"synth": "synth"}  # what a command's imports come with, where it is not the train extra
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +73,8 @@ def _dispatch(argv: list[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "votepose":
             raise
-        message = f'votepose {command} needs {error.name}, which is not installed: pip install "votepose[train]"'
+        extra = EXTRAS.get(command, "train")
+        message = f'votepose {command} needs {error.name}, which is not installed: pip install "votepose[{extra}]"'
         raise VoteposeError(message) from error
 
 

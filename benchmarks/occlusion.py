@@ -1,0 +1,219 @@
+"""The occlusion benchmark: how accuracy falls with the size of a crowd and with how much of people is hidden.
+
+    python benchmarks/occlusion.py [--weights W.onnx] [--pictures 40] [--out out/occlusion]
+
+Generates test sets of 1, 2, 5, 10, 20 and 50 people at 0 to 80 % occlusion (`votepose synth`, fixed seed), measures COCO
+keypoint AP on each, and the errors of seen and of hidden joints against how much of their person is hidden; writes
+docs/occlusion.md, docs/images/occlusion.png and benchmarks/occlusion.json. Sets that are there are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+import votepose
+from votepose.data.coco import Sample, load_coco
+from votepose.metrics import coco_keypoint_metrics
+from votepose.poses import Poses
+from votepose.predictor import BUNDLED, load
+from votepose.skeleton import COCO_17
+from votepose.synth import SynthConfig, run
+
+PEOPLE = (1, 2, 5, 10, 20, 50)
+OCCLUSION = (0.0, 0.2, 0.4, 0.6, 0.8)
+BINS = np.array([0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0])  # of the share of a person that is hidden
+SIZE = 512  # longest side of the pictures, pixels
+SEED = 2026
+ROOT = Path(__file__).parent.parent
+MATCHED = 0.2  # least OKS at which a found person is taken for a true one when joints are compared
+FAR = 0.5  # a joint whose person was not found counts as off by so many lengths, in the median
+
+
+def main() -> None:
+    """Make the sets, measure, write table, plot and json."""
+    options = _options()
+    predictor = load(options.weights, score_threshold=0.0)
+    cells, joints = [], []
+    for people in PEOPLE:
+        for occlusion in OCCLUSION:
+            folder = _make_set(options.out, people, occlusion, options.pictures)
+            cell, found = _measure(folder, predictor)
+            cells.append({"people": people, "occlusion": occlusion} | cell)
+            joints.append(found)
+            print(json.dumps(cells[-1]), flush=True)
+    errors = _by_hidden_share(np.concatenate(joints))
+    result = {"votepose": votepose.__version__, "weights": options.weights.name, "input_size": predictor.input_size,
+              "picture_size": SIZE, "seed": SEED, "cells": cells, "errors": errors}  # fmt: skip
+    (ROOT / "benchmarks" / "occlusion.json").write_text(json.dumps(result, indent=1) + "\n")
+    _plot(cells, errors, ROOT / "docs" / "images" / "occlusion.png")
+    (ROOT / "docs" / "occlusion.md").write_text(_page(result))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, default=BUNDLED, help="an ONNX file of `votepose export`")
+    parser.add_argument(
+        "--pictures", type=int, default=40, help="of one person a set; sets of larger crowds have fewer"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "occlusion", help="where the test sets go")
+    return parser.parse_args()
+
+
+def _make_set(out: Path, people: int, occlusion: float, pictures: int) -> Path:
+    folder = out / f"{people}-people-{round(100 * occlusion)}-hidden"
+    count = max(6, round(pictures / people**0.5))
+    run(SynthConfig(folder, count, SEED, SIZE, people=(people, people), occlusion=occlusion, props=0.0, sheet=0))
+    return folder
+
+
+def _measure(folder: Path, predictor: votepose.Predictor) -> tuple[dict[str, Any], np.ndarray]:
+    """AP of a set, and a row for every labelled joint: hidden share of its person, seen, error, found."""
+    dataset = load_coco(folder)
+    truth = json.loads((folder / "annotations.json").read_text())
+    hidden: dict[int, list[float]] = {}
+    for annotation in truth["annotations"]:
+        if annotation["num_keypoints"]:
+            hidden.setdefault(annotation["image_id"], []).append(annotation["hidden"])
+    results, rows = [], []
+    for sample in dataset.samples:
+        poses = predictor(sample.image)
+        results += poses.to_coco(sample.image_id)
+        rows.append(_joint_errors(sample, poses, np.array(hidden.get(sample.image_id, []))))
+    shares = np.concatenate([np.array(values) for values in hidden.values()])
+    metrics = coco_keypoint_metrics(truth, results)
+    cell = {"pictures": len(dataset.samples), "labelled": len(shares), "hidden": round(float(shares.mean()), 3),
+            "ap": round(metrics.ap, 3), "ap50": round(metrics.ap50, 3), "ar": round(metrics.ar, 3)}  # fmt: skip
+    return cell, np.concatenate(rows)
+
+
+def _joint_errors(sample: Sample, poses: Poses, hidden: np.ndarray) -> np.ndarray:
+    """(n, 4): hidden share of the person, 1 if the joint is seen, its error in lengths (root of the area), 1 if found."""
+    rows = []
+    free = list(range(len(poses)))  # in order of score
+    similar = np.array([[_oks(poses.keypoints[p], sample, t) for t in range(len(sample.keypoints))] for p in free])
+    partner: dict[int, int] = {}
+    for p in free:
+        open_to = [t for t in range(len(sample.keypoints)) if t not in partner and similar[p, t] >= MATCHED]
+        if open_to:
+            partner[max(open_to, key=lambda t: similar[p, t])] = p
+    for t, points in enumerate(sample.keypoints):
+        labelled = points[:, 2] > 0
+        length = float(np.sqrt(sample.boxes[t, 2] * sample.boxes[t, 3]))
+        found = t in partner
+        if found:
+            error = np.linalg.norm(poses.keypoints[partner[t]] - points[:, :2], axis=1) / length
+        else:
+            error = np.full(len(points), FAR)
+        columns = (np.full(labelled.sum(), hidden[t]), points[labelled, 2] == 2, error[labelled],
+                   np.full(labelled.sum(), found))  # fmt: skip
+        rows.append(np.stack(columns, axis=1))
+    return np.concatenate(rows) if rows else np.zeros((0, 4))
+
+
+def _oks(points: np.ndarray, sample: Sample, person: int) -> float:
+    """COCO's object keypoint similarity of found points with a true person."""
+    truth = sample.keypoints[person]
+    labelled = truth[:, 2] > 0
+    squared = ((points - truth[:, :2]) ** 2).sum(axis=1)[labelled]
+    return float(np.exp(-squared / (2 * sample.areas[person] * COCO_17.kappas[labelled] ** 2 + 1e-9)).mean())
+
+
+def _by_hidden_share(joints: np.ndarray) -> list[dict[str, Any]]:
+    """For each range of the hidden share: people found, and the median errors of seen and of hidden joints."""
+    found = []
+    for low, high in zip(BINS[:-1], BINS[1:], strict=True):
+        rows = joints[(joints[:, 0] >= low) & (joints[:, 0] < high + (high == 1))]
+        entry: dict[str, Any] = {"from": float(low), "to": float(high), "joints": len(rows)}
+        for name, seen in (("seen", 1), ("hidden", 0)):
+            of = rows[(rows[:, 1] == seen)]
+            matched = of[of[:, 3] == 1]
+            entry[name] = {"joints": len(of), "found": round(float(of[:, 3].mean()), 3) if len(of) else None,
+                           "error": round(float(np.median(matched[:, 2])), 4) if len(matched) else None}  # fmt: skip
+        found.append(entry)
+    return found
+
+
+def _plot(cells: list[dict[str, Any]], errors: list[dict[str, Any]], path: Path) -> None:
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
+    colours = plt.get_cmap("viridis")(np.linspace(0.0, 0.9, len(PEOPLE)))
+    for people, colour in zip(PEOPLE, colours, strict=True):
+        of = [cell for cell in cells if cell["people"] == people]
+        left.plot([100 * c["hidden"] for c in of], [c["ap"] for c in of], "o-", color=colour, label=f"{people}")
+    left.set(xlabel="mean share of people that is hidden (%)", ylabel="AP", ylim=(0, 1), title="accuracy by crowd size")
+    left.legend(title="people")
+    middles = [50 * (e["from"] + e["to"]) for e in errors]
+    for name, marker in (("seen", "o-"), ("hidden", "s--")):
+        right.plot(middles, [100 * e[name]["error"] if e[name]["error"] is not None else np.nan for e in errors],
+                   marker, label=f"{name} joints")  # fmt: skip
+    right.set(xlabel="share of the person that is hidden (%)", ylabel="median error (% of the person's size)",
+              title="error of the joints of people found", ylim=(0, None))  # fmt: skip
+    right.legend()
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _page(result: dict[str, Any]) -> str:
+    cell = {(c["people"], c["occlusion"]): c for c in result["cells"]}
+    header = "| people | " + " | ".join(f"{round(100 * o)} % asked for" for o in OCCLUSION) + " |"
+    lines = [header, "|---" * (len(OCCLUSION) + 1) + "|"]
+    for people in PEOPLE:
+        row = [f"{cell[people, o]['ap']:.3f} ({100 * cell[people, o]['hidden']:.0f} %)" for o in OCCLUSION]
+        lines.append(f"| {people} | {' | '.join(row)} |")
+    shares = [
+        "| hidden share of the person | joints | people found | seen joints | hidden joints |",
+        "|---|---|---|---|---|",
+    ]
+    for e in result["errors"]:
+        both = [e[name] for name in ("seen", "hidden")]
+        rate = sum(b["joints"] * (b["found"] or 0) for b in both) / max(1, sum(b["joints"] for b in both))
+        values = ["–" if b["error"] is None else f"{100 * b['error']:.1f} %" for b in both]
+        shares.append(
+            f"| {100 * e['from']:.0f}–{100 * e['to']:.0f} % | {e['joints']} | {100 * rate:.0f} % | {' | '.join(values)} |"
+        )
+    return _PAGE.format(table="\n".join(lines), shares="\n".join(shares), **result)
+
+
+_PAGE = """# The occlusion benchmark
+
+How accuracy falls with the size of a crowd and with how much of people is hidden, on generated pictures with exact truth
+(`votepose synth`; no one in them ever was, so they may be made and shared by anyone). Made by one command:
+
+```
+python benchmarks/occlusion.py        # or: make occlusion
+```
+
+Model: {weights} of votepose {votepose}, input {input_size} px; pictures of {picture_size} px, seed {seed}. No part of the model was
+trained on such pictures' like unless the [model card](model-card.md) says so.
+
+![AP against the share of people hidden, by crowd size; joint error against the hidden share](images/occlusion.png)
+
+## AP by crowd size and occlusion
+
+COCO keypoint AP; in brackets the mean share of the labelled people that is really hidden. The dial sets what is hidden of those
+who stand behind; the foremost hides nobody but is hidden by nobody, so that the mean over all is less than what was asked for. One
+person alone is hidden by a thing. People of whom nothing is seen are not labelled.
+
+{table}
+
+## Joints by how much of their person is hidden
+
+"Found": the joint's person was matched with somebody at OKS of at least 0.2. Errors are medians over the joints of the people
+found, in % of the person's size (root of the box' area). Hidden joints (v = 1) are those that no ray from the camera reaches.
+
+{shares}
+"""
+
+
+if __name__ == "__main__":
+    main()

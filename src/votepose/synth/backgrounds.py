@@ -1,0 +1,104 @@
+"""What is behind the people: scenes made of numbers, or any folder of pictures without people. Linear-light RGB."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from votepose.errors import VoteposeError
+from votepose.synth.colour import srgb_to_linear
+from votepose.synth.picture_files import UNUSABLE, Place, find_places
+from votepose.synth.scenery.scene import procedural
+
+__all__ = ["Backgrounds", "procedural"]
+
+_KEPT = 32  # decoded pictures held at a time: less than 100 MB
+_ENLARGED = 2.0  # at most; beyond, nothing but blur is gained
+
+
+@dataclass(frozen=True)
+class Backgrounds:
+    """Pictures without people, to be cropped from. May be pickled and shared between threads.
+
+    Attributes:
+        places: of the pictures that can be used.
+        left_out: a line for each picture or zip that was not taken, with the reason.
+    """
+
+    places: tuple[Place, ...]
+    left_out: tuple[str, ...] = ()
+    _decoded: dict[Place, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_folder(cls, folder: Path | str) -> Backgrounds:
+        """The pictures in a folder, in its folders and in its images-*.zip. Every one is decoded once, to be sure.
+
+        Where an annotations.json (COCO's format) lists people in a picture, the picture is left out.
+
+        Raises:
+            VoteposeError: if the folder is missing or without a usable picture, or its annotations.json is no json.
+        """
+        places, left_out = find_places(Path(folder))
+        return cls(tuple(places), tuple(left_out))
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def sample(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """A random part of a random picture: (H, W, 3) float32 linear RGB, 0 to a little over 1.
+
+        Its aspect is kept and it is enlarged by 2 at most: a picture too small for that goes on mirrored. It may be
+        flipped, lit and tinted otherwise, blurred. The same `rng` state gives the same part.
+
+        Args:
+            size: (width, height), in pixels.
+
+        Raises:
+            ValueError: if a side is not positive.
+            VoteposeError: if the picture has gone or been damaged since it was found.
+        """
+        if min(size) < 1:
+            raise ValueError(f"a background of {size[0]}x{size[1]} pixels: both sides must be positive")
+        image = _crop(self._read(self.places[rng.integers(len(self.places))]), size, rng)
+        if rng.random() < 0.5:
+            image = image[:, ::-1]
+        light = srgb_to_linear(image)
+        gains = np.exp2(rng.normal(0, 0.4) + rng.normal(0, 0.1, 3))
+        saturation = rng.uniform(0.5, 1.3) if rng.random() < 0.4 else 1.0
+        grey = np.tile([0.2126, 0.7152, 0.0722], (3, 1)) * (1 - saturation)
+        light = cv2.transform(light, ((np.eye(3) * saturation + grey) * gains[:, None]).astype(np.float32))
+        if rng.random() < 0.25:
+            light = cv2.GaussianBlur(light, (0, 0), max(size) / 320 * rng.uniform(0.5, 3))
+        return np.clip(light, 0, 1.5)
+
+    def _read(self, place: Place) -> np.ndarray:
+        image = self._decoded.get(place)
+        if image is None:
+            try:
+                image = place.read()
+            except UNUSABLE as error:
+                raise VoteposeError(f"{place}: can no longer be read ({error})") from None
+            for oldest in list(self._decoded)[: max(0, len(self._decoded) - _KEPT + 1)]:
+                self._decoded.pop(oldest, None)
+            self._decoded[place] = image
+        return image
+
+
+def _crop(image: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A part of `size` of an image, of which a pixel becomes `scale` pixels; uint8."""
+    height, width = image.shape[:2]
+    least = max(size[0] / width, size[1] / height)
+    scale = min(_ENLARGED, least * math.exp(rng.uniform(0, math.log(2.5))))
+    wanted = [max(1, round(side / scale)) for side in size]
+    left, top = (int(rng.integers(max(0, have - want) + 1)) for have, want in zip((width, height), wanted, strict=True))
+    part = image[top : top + wanted[1], left : left + wanted[0]]
+    right, below = wanted[0] - part.shape[1], wanted[1] - part.shape[0]
+    if right > 0 or below > 0:
+        part = cv2.copyMakeBorder(
+            part, below // 2, below - below // 2, right // 2, right - right // 2, cv2.BORDER_REFLECT
+        )
+    return cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

@@ -1,0 +1,168 @@
+"""Free crowds: people on a floor, with their number, spacing and occlusion as dials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from votepose.errors import VoteposeError
+from votepose.skeleton import COCO_17
+from votepose.synth.body import Body, Shapes
+from votepose.synth.cast import Camera, Cast, random_phenotypes
+from votepose.synth.figures import TO_CAMERA
+from votepose.synth.pose_library import PoseLibrary
+
+# metres from each keypoint to the skin below it when it is what the body rests on
+_PADDING = np.array([0.1] * 5 + [0.06] * 2 + [0.05] * 2 + [0.04] * 2 + [0.11] * 2 + [0.06] * 2 + [0.085] * 2)
+_THICKNESS = 0.13  # of trunk and limbs in the quick silhouettes, metres
+_RASTER = 96  # longest side of the quick silhouettes, cells
+_MAX_PEOPLE = 200
+_DRAWS = 3
+
+
+@dataclass(frozen=True)
+class CrowdConfig:
+    """The dials of a free crowd.
+
+    Attributes:
+        people: least and most people.
+        spacing: metres between any two people's middles, at least.
+        occlusion: the share of those who stand behind that is hidden by others, on average; None for whatever comes.
+        size: least and most height of the nearest person, as a fraction of the picture's height.
+
+    Raises:
+        VoteposeError: if a dial is out of range.
+    """
+
+    people: tuple[int, int] = (1, 8)
+    spacing: float = 0.5
+    occlusion: float | None = None
+    size: tuple[float, float] = (0.35, 1.1)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.people[0] <= self.people[1] <= _MAX_PEOPLE:
+            raise VoteposeError(f"people should be a range within 1..{_MAX_PEOPLE}, but is {self.people}")
+        if not 0.2 <= self.spacing <= 20:
+            raise VoteposeError(f"spacing should be 0.2 to 20 metres, but is {self.spacing:g}")
+        if self.occlusion is not None and not 0 <= self.occlusion <= 0.8:
+            raise VoteposeError(f"occlusion should be in [0, 0.8], but is {self.occlusion:g}")
+        if not 0.05 <= self.size[0] <= self.size[1] <= 3:
+            raise VoteposeError(f"size should be a range of heights within 0.05..3, but is {self.size}")
+
+
+def crowd(
+    body: Body, poses: PoseLibrary, width: int, height: int, config: CrowdConfig, rng: np.random.Generator
+) -> Cast:
+    """People on a floor before a camera at some height, which is tilted so that they are in the picture.
+
+    Places are drawn several times. The draw counts that has the most people in the picture and, with the occlusion dial
+    set, comes nearest to it; how far people spread to the sides is tuned with it.
+    """
+    count = int(rng.integers(config.people[0], config.people[1], endpoint=True))
+    phenotypes = random_phenotypes(body.phenotypes, count, rng)
+    shapes = body.shapes(phenotypes)
+    angles, leans = poses.sample(count, rng)
+    yaws = np.where(rng.random(count) < 0.5, rng.normal(0, 0.7, count), rng.uniform(-np.pi, np.pi, count))
+    upright = TO_CAMERA @ np.stack([_about_z(yaw) @ lean for yaw, lean in zip(yaws, leans, strict=True)])
+    focal = max(width, height) * float(np.exp(rng.uniform(np.log(0.75), np.log(2.4))))
+    wanted = config.occlusion if count > 1 else None
+    spreads = np.ones(1) if wanted is None else np.geomspace(0.03, 1.5, 10)
+    best, least = None, np.inf
+    for _ in range(_DRAWS):
+        floor = _floor(count, rng)
+        aside, depth = _positions(count, width / focal, _nearest(height, focal, count, config, rng), rng)
+        aim = rng.normal(0, 0.06)
+        for spread in spreads:
+            ahead = _kept_apart(aside * spread, depth, config.spacing)
+            tilt = float(np.arctan((floor - 0.85) / ahead).mean() + aim * height / focal)
+            camera = Camera(width, height, focal, tilt, floor)
+            nowhere = Cast(camera, phenotypes, angles, camera.turn @ upright, np.zeros((count, 3)), np.ones(count))
+            cast = _standing(nowhere, body, shapes, aside * spread, ahead)
+            joints = cast.keypoints(body, shapes)
+            cost = 1 - _in_picture(camera, joints).mean()
+            if wanted is not None:
+                cost = 0.3 * cost + abs(hidden_share(camera, joints) - wanted)
+            if cost < least:
+                best, least = cast, cost
+    assert best is not None
+    return best
+
+
+def _floor(count: int, rng: np.random.Generator) -> float:
+    """Metres from the camera down to the floor: mostly a photographer's height; crowds are filmed from higher up."""
+    if count > 8:
+        return float(rng.uniform(1.5, 6))
+    return float(rng.uniform(0.9, 1.9) if rng.random() < 0.7 else rng.uniform(0.3, 4.0))
+
+
+def _nearest(height: int, focal: float, count: int, config: CrowdConfig, rng: np.random.Generator) -> float:
+    """Metres to the nearest person; the more people, the further away."""
+    share = rng.uniform(*config.size) / max(1.0, (count / 4) ** 0.4)
+    return focal * 1.65 / (height * share)
+
+
+def _standing(cast: Cast, body: Body, shapes: Shapes, aside: np.ndarray, ahead: np.ndarray) -> Cast:
+    """The cast on the floor, at metres to the right of and ahead of the level camera."""
+    joints = cast.keypoints(body, shapes)  # about their origins, in camera axes
+    rise = -((joints @ cast.camera.up) - _PADDING).min(axis=1)  # of each origin over the floor
+    level = np.stack([aside, cast.camera.floor - rise, ahead], axis=1)
+    return replace(cast, places=(level @ cast.camera.turn.T).astype(np.float32))
+
+
+def _in_picture(camera: Camera, joints: np.ndarray) -> np.ndarray:
+    """(N,) share of each person's joints that lie in the picture."""
+    points = camera.project(joints)
+    return ((points >= 0) & (points < (camera.width, camera.height))).all(axis=-1).mean(axis=1)
+
+
+def hidden_share(camera: Camera, joints: np.ndarray) -> float:
+    """By quick silhouettes of (N, 17, 3) people: the share that is hidden of all but the foremost, on average."""
+    scale = _RASTER / max(camera.width, camera.height)
+    canvas = np.full((round(camera.height * scale), round(camera.width * scale)), -1, np.int16)
+    points = camera.project(joints) * scale
+    order = np.argsort(-joints[..., 2].mean(axis=1))
+    whole = np.zeros(len(joints))
+    for k in order:
+        thick = max(1, round(_THICKNESS * camera.focal * scale / max(joints[k, :, 2].mean(), 0.1)))
+        mask = np.zeros_like(canvas, dtype=np.uint8)
+        corners = np.rint(np.clip(points[k], -1e4, 1e4)).astype(np.int32)
+        for a, b in COCO_17.links:
+            cv2.line(mask, corners[a].tolist(), corners[b].tolist(), 1, thick)
+        cv2.fillConvexPoly(mask, corners[[5, 6, 12, 11]], 1)
+        whole[k] = mask.sum()
+        canvas[mask > 0] = k
+    seen = np.array([(canvas == k).sum() for k in range(len(joints))])
+    hidden = np.where(whole > 0, 1 - seen / np.maximum(whole, 1), 0.0)
+    behind = order[:-1]
+    behind = behind[whole[behind] > 0]
+    return float(hidden[behind].mean()) if len(behind) else 0.0
+
+
+def _positions(count: int, view: float, nearest: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(count,) metres aside and ahead of the level camera, whose picture is `view` wide at one metre.
+
+    One person stands at `nearest`, the others behind.
+    """
+    deepest = nearest * (1.3 + 0.12 * count**0.8)
+    depth = np.append(nearest, rng.uniform(nearest, deepest, count - 1))
+    return rng.uniform(-0.4, 0.4, count) * view * depth, depth
+
+
+def _kept_apart(aside: np.ndarray, depth: np.ndarray, spacing: float) -> np.ndarray:
+    """(N,) depths, raised where people would stand closer than `spacing` to somebody in front of them."""
+    order = np.argsort(depth, kind="stable")
+    depth = depth.copy()
+    for rank, k in enumerate(order):
+        before = order[:rank]
+        reach = np.sqrt(np.maximum(spacing**2 - (aside[before] - aside[k]) ** 2, 0))
+        for other, room in sorted(zip(depth[before], reach, strict=True)):
+            if room and abs(depth[k] - other) < room:
+                depth[k] = other + room
+    return depth
+
+
+def _about_z(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], np.float32)

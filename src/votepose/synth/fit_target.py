@@ -1,0 +1,35 @@
+"""What `fit` wants of bodies: keypoints, boxes and cameras as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Target:
+    """What N bodies should match: pixels throughout."""
+
+    points: torch.Tensor  # (N, 17, 2)
+    visibility: torch.Tensor  # (N, 17) COCO's v
+    boxes: torch.Tensor  # (N, 4) left, top, right, bottom
+    cut: torch.Tensor  # (N, 4) bool: the picture's edge is that side of the box
+    size: torch.Tensor  # (N,) root of the box' area
+    focal: torch.Tensor  # (N,)
+    centre: torch.Tensor  # (N, 2)
+    up: torch.Tensor  # (N, 3) unit vectors
+
+    @classmethod
+    def of(cls, *arrays: np.ndarray) -> Target:
+        """From the arrays that `fit` takes, in its order."""
+        points, corner_size, focal, centre, frame, up = (torch.tensor(np.asarray(a, np.float32)) for a in arrays)
+        near, far = corner_size[:, :2], corner_size[:, :2] + corner_size[:, 2:]
+        margin = 0.01 * frame.amax(dim=-1, keepdim=True)
+        cut = torch.cat((near <= margin, far >= frame - margin), dim=-1)
+        size = corner_size[:, 2:].prod(dim=-1).clamp(min=1).sqrt()
+        return cls(points[..., :2], points[..., 2], torch.cat((near, far), dim=-1), cut, size, focal, centre, up)
+
+    def __getitem__(self, chosen: torch.Tensor | slice) -> Target:
+        return Target(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))

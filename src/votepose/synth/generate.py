@@ -1,0 +1,88 @@
+"""`votepose synth`: scenes by number -> shards of pictures and one COCO json. The same seed gives the same bytes.
+
+Scene i depends on the seed, i and the options alone, and the scenes of a block are fitted together; so blocks may be
+made by any number of processes, in any run, and a run that was stopped goes on with the first shard that is missing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from votepose.errors import VoteposeError
+from votepose.synth.backgrounds import Backgrounds
+from votepose.synth.config import SynthConfig
+from votepose.synth.factory import make_block, prepare
+from votepose.synth.shards import Scene, ShardFolder
+
+BLOCK = 32  # scenes that one process makes at a time
+SHARD = 8 * BLOCK  # scenes in a zip; what a stopped run loses at most
+
+
+def run(config: SynthConfig) -> int:
+    """Make what is missing of the pictures; prints one line of what there is.
+
+    Raises:
+        VoteposeError: if an option, the layouts or the backgrounds will not do, or the folder holds other pictures.
+        OSError: if a result cannot be written; nothing is left half-written.
+    """
+    folder = ShardFolder(config.out, config.content(), config.count, SHARD)
+    missing = folder.missing()
+    backgrounds = prepare(config) if missing else None
+    done = config.count - sum(last - first for first, last in missing)
+    with folder, _progress() as progress:
+        task = progress.add_task("synth", total=config.count, completed=done, rate="")
+        scenes = _counted(_scenes(config, backgrounds, missing), progress, task)
+        for first, last in missing:
+            folder.write(first, itertools.islice(scenes, last - first))
+        people = folder.merge()
+    if config.sheet:
+        from votepose.synth.sheet import write_sheet
+
+        write_sheet(config.out, config.sheet)
+    print(f"{config.count} pictures, {people} people; in {config.out}")
+    return 0
+
+
+def _scenes(config: SynthConfig, backgrounds: Backgrounds | None, shards: list[tuple[int, int]]) -> Iterator[Scene]:
+    """The scenes of the shards in order, made by processes."""
+    blocks = [(start, min(start + BLOCK, last)) for first, last in shards for start in range(first, last, BLOCK)]
+    workers = min(config.workers or os.cpu_count() or 1, max(1, len(blocks)))
+    context = multiprocessing.get_context("spawn")  # forked children and torch's threads do not go together
+    pool = ProcessPoolExecutor(workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    try:
+        ahead = [pool.submit(make_block, config, backgrounds, *block) for block in blocks[: 2 * workers]]
+        for number in range(len(blocks)):
+            yield from ahead.pop(0).result()
+            if number + 2 * workers < len(blocks):  # a few blocks ahead of the writer: memory stays flat
+                ahead.append(pool.submit(make_block, config, backgrounds, *blocks[number + 2 * workers]))
+        pool.shutdown()
+    except BrokenProcessPool:
+        raise VoteposeError("a process that made pictures was killed: too little memory? try fewer --workers") from None
+    finally:  # whoever stops in the middle does not wait for blocks that nobody wants
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+
+def _counted(scenes: Iterator[Scene], progress: Progress, task: TaskID) -> Iterator[Scene]:
+    started = time.perf_counter()
+    for number, scene in enumerate(scenes, start=1):
+        progress.update(task, advance=1, rate=f"{number / (time.perf_counter() - started):.1f}/s")
+        yield scene
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TextColumn("{task.fields[rate]}"), TimeRemainingColumn())  # fmt: skip
+    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -1,0 +1,126 @@
+"""Pictures without people, found in a folder: plain files or members of zips, with what was not taken and why."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+from votepose.errors import VoteposeError
+from votepose.inputs import IMAGE_SUFFIXES, natural_key
+from votepose.sources import read_image
+
+_LONGEST = 1024  # side of a picture in memory, in pixels
+UNUSABLE = (VoteposeError, OSError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a picture is: a file, or a member of a zip."""
+
+    name: str  # as an annotations.json calls it
+    file: Path
+    member: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file.name}/{self.member}" if self.member else str(self.file)
+
+    def read(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, shrunk if it is large. Files are opened anew: no handle to share between processes."""
+        if not self.member:
+            image = read_image(self.file)
+        else:
+            with zipfile.ZipFile(self.file) as shard:
+                file = io.BytesIO(shard.read(self.member))
+            file.name = str(self)  # so that an error names it
+            image = read_image(file)
+        height, width = image.shape[:2]
+        scale = _LONGEST / max(height, width)
+        if scale >= 1:
+            return image
+        smaller = max(1, round(width * scale)), max(1, round(height * scale))
+        return cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+
+
+def find_places(folder: Path) -> tuple[list[Place], list[str]]:
+    """The pictures without people in a folder, its folders and its images*.zip, and a line for each one left out.
+
+    Every picture is decoded once, to be sure. Where an annotations.json (COCO's format) lists people in a picture, it
+    is left out.
+
+    Raises:
+        VoteposeError: if the folder is missing or without a usable picture, or its annotations.json is none.
+    """
+    if not folder.is_dir():
+        raise VoteposeError(f"{folder}: no such folder; give a folder of pictures without people")
+    left_out: list[str] = []
+    places = [*_plain(folder), *_zipped(folder, left_out)]
+    if not places:
+        first = f" ({left_out[0]})" if left_out else ""
+        raise VoteposeError(f"{folder}: holds no pictures{first}; give a folder of pictures without people")
+    peopled = _peopled(folder / "annotations.json")
+    empty = [place for place in places if place.name not in peopled]
+    left_out += [f"{place}: has people" for place in places if place.name in peopled]
+    with ThreadPoolExecutor(4) as pool:
+        reasons = track(pool.map(_flaw, empty), "reading backgrounds", len(empty), disable=len(empty) < 200)
+        flaws = list(zip(empty, reasons, strict=True))
+    left_out += [flaw for _, flaw in flaws if flaw]
+    if all(flaw for _, flaw in flaws):
+        raise VoteposeError(f"{folder}: none of its {len(places)} pictures can be used; first: {left_out[0]}")
+    return [place for place, flaw in flaws if not flaw], left_out
+
+
+def _flaw(place: Place) -> str:
+    """Why a picture cannot be used; empty if it can."""
+    try:
+        place.read()
+    except UNUSABLE as error:
+        text = " ".join(str(error).split())
+        return text if text.startswith(str(place)) else f"{place}: {text or type(error).__name__}"
+    return ""
+
+
+def _plain(folder: Path) -> Iterator[Place]:
+    for file in sorted(folder.rglob("*"), key=natural_key):
+        parts = file.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if file.suffix.lower() in IMAGE_SUFFIXES and not hidden and file.is_file():
+            yield Place("/".join(parts[parts[0] == "images" :]), file)
+
+
+def _zipped(folder: Path, left_out: list[str]) -> Iterator[Place]:
+    for path in sorted(folder.glob("images*.zip")):
+        try:
+            with zipfile.ZipFile(path) as shard:
+                members = shard.namelist()
+        except (OSError, zipfile.BadZipFile) as error:
+            left_out.append(f"{path.name}: not a readable zip file ({error})")
+            continue
+        yield from (Place(name, path, name) for name in members if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _peopled(path: Path) -> set[str]:
+    """Names of the pictures in which a COCO json lists people: with keypoints, in a crowd, or by category."""
+    if not path.exists():
+        return set()
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+        people = {c["id"] for c in data.get("categories") or () if c.get("keypoints") or c.get("name") == "person"}
+        images = {
+            a["image_id"]
+            for a in data.get("annotations") or ()
+            if a.get("keypoints") or a.get("iscrowd") or a.get("category_id") in people
+        }
+        return {str(image["file_name"]) for image in data.get("images") or () if image["id"] in images}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise VoteposeError(f"{path}: not readable as a COCO json ({error}); mend or remove it") from None

@@ -1,0 +1,127 @@
+"""The folder that generated pictures go to: zips, a json for each, and one COCO json of all when it is whole."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import votepose
+from votepose.errors import VoteposeError
+from votepose.skeleton import COCO_17
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # every member's date, so that equal pictures make equal zips
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A finished picture: its number, size in pixels, JPEG file, and COCO annotations without ids."""
+
+    index: int
+    width: int
+    height: int
+    jpeg: bytes
+    annotations: list[dict[str, Any]]
+
+
+class ShardFolder:
+    """A folder of `count` pictures in shards of `shard`, made of `content` (the options that decide the pictures).
+
+    A shard is there when its json is, which is written last; so a folder is valid at any time. As a context manager it
+    leaves nothing half-written behind.
+
+    Raises:
+        VoteposeError: if the folder holds something else than pictures of the same options.
+    """
+
+    def __init__(self, folder: Path, content: dict[str, Any], count: int, shard: int) -> None:
+        self._folder, self._count, self._shard = folder, count, shard
+        self._content = {"votepose": votepose.__version__} | json.loads(json.dumps(content))
+        self._parts = folder / "shards"
+        _check_folder(folder, self._content)
+
+    def __enter__(self) -> ShardFolder:
+        self._parts.mkdir(parents=True, exist_ok=True)
+        _write_text(self._folder / "synth.json", json.dumps(self._content, indent=1))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for partial in [*self._folder.glob("*.partial"), *self._parts.glob("*.partial")]:
+            partial.unlink(missing_ok=True)
+
+    def missing(self) -> list[tuple[int, int]]:
+        """First and last + 1 picture of each shard that is not there."""
+        shards = [(first, min(first + self._shard, self._count)) for first in range(0, self._count, self._shard)]
+        return [shard for shard in shards if not self._is_there(*shard)]
+
+    def write(self, first: int, scenes: Iterable[Scene]) -> None:
+        """Write the shard that starts with picture `first`."""
+        name = f"images-{first // self._shard:05d}.zip"
+        partial = self._folder / f"{name}.partial"
+        images, people = [], []
+        with zipfile.ZipFile(partial, "w") as archive:
+            for scene in scenes:
+                file = f"{scene.index:08d}.jpg"
+                archive.writestr(zipfile.ZipInfo(file, _EPOCH), scene.jpeg)
+                images.append({"id": scene.index, "file_name": file, "width": scene.width, "height": scene.height,
+                               "shard": name, "persons_complete": True})  # fmt: skip
+                people += [annotation | {"image_id": scene.index} for annotation in scene.annotations]
+        partial.replace(self._folder / name)
+        _write_text(self._part(first), json.dumps({"images": images, "annotations": people}))
+
+    def merge(self) -> int:
+        """Write annotations.json from all shards; the number of people with keypoints in it."""
+        images: list[dict[str, Any]] = []
+        people: list[dict[str, Any]] = []
+        for first in range(0, self._count, self._shard):
+            part = json.loads(self._part(first).read_text())
+            images += part["images"]
+            people += part["annotations"]
+        people = [{"id": number} | annotation for number, annotation in enumerate(people, start=1)]
+        whole = {"info": {"description": "votepose synth", "options": self._content}, "images": images,
+                 "annotations": people, "categories": [COCO_17.to_coco_category()]}  # fmt: skip
+        _write_text(self._folder / "annotations.json", json.dumps(whole))
+        return sum(annotation["num_keypoints"] > 0 for annotation in people)
+
+    def _part(self, first: int) -> Path:
+        return self._parts / f"{first // self._shard:05d}.json"
+
+    def _is_there(self, first: int, last: int) -> bool:
+        try:
+            part = json.loads(self._part(first).read_text())
+        except (OSError, ValueError):
+            return False
+        there = (self._folder / f"images-{first // self._shard:05d}.zip").is_file()
+        return there and len(part["images"]) == last - first
+
+
+def _check_folder(folder: Path, content: dict[str, Any]) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise VoteposeError(f"{folder}: is a file; name a folder for the pictures")
+    record = folder / "synth.json"
+    if not record.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise VoteposeError(f"{folder}: holds other things; name a new or empty folder")
+        return
+    try:
+        before = json.loads(record.read_text())
+    except ValueError:
+        raise VoteposeError(f"{record}: is not readable; name a new folder") from None
+    changed = [key for key in {**before, **content} if before.get(key) != content.get(key)]
+    if changed:
+        key = changed[0]
+        raise VoteposeError(
+            f"{folder}: holds pictures made with {key} = {before.get(key)}, not {content.get(key)}; name a new folder"
+        )
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text)
+    partial.replace(path)

@@ -1,0 +1,87 @@
+"""Films a cast: dresses the people, puts things before and a scene behind them, lights, rays, camera, truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from votepose.synth.backgrounds import Backgrounds, procedural
+from votepose.synth.body import Body
+from votepose.synth.camera_effects import CameraEffects, photograph
+from votepose.synth.cast import Cast
+from votepose.synth.dress import random_look
+from votepose.synth.figures import Wardrobe
+from votepose.synth.lights import random_light
+from votepose.synth.props import random_prop
+from votepose.synth.render import Renderer
+from votepose.synth.stage import Stage
+from votepose.synth.truth import annotate
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture, (H, W, 3) uint8 sRGB, and the COCO annotations of its people (without ids)."""
+
+    image: np.ndarray
+    annotations: list[dict[str, Any]]
+
+
+class Studio:
+    """Turns casts into pictures with truth.
+
+    Args:
+        body: the body model.
+        backgrounds: pictures without people; procedural scenes stand in for them, wholly if None, else now and then.
+        props: the share of scenes with things in front of people.
+        effects: what the camera does.
+        device: of Warp, "cpu" or "cuda:0".
+    """
+
+    def __init__(self, body: Body, backgrounds: Backgrounds | None = None, props: float = 0.25,
+                 effects: CameraEffects | None = None, device: str = "cpu") -> None:  # fmt: skip
+        self._body, self._wardrobe = body, Wardrobe(body)
+        self._backgrounds, self._props, self._device = backgrounds, props, device
+        self._effects = effects or CameraEffects()
+
+    def shoot(self, cast: Cast, rng: np.random.Generator, cover: float | None = None) -> Shot:
+        """Film a cast.
+
+        Args:
+            cover: hide this share of the foremost person behind a thing; None leaves it to chance.
+        """
+        camera = cast.camera
+        shapes = self._body.shapes(cast.phenotypes)
+        column = {name: k for k, name in enumerate(self._body.phenotypes)}
+        looks = [random_look(rng, p[column["gender"]], p[column["age"]]) for p in cast.phenotypes]
+        figures = self._wardrobe.figures(shapes, cast.angles, cast.turns, cast.places, looks, cast.scales)
+        things = self._things([figure.keypoints for figure in figures], cast, rng, cover)
+        renderer = Renderer(Stage.join([*(figure.stage for figure in figures), *things]), self._device)
+        behind = self._background(cast, rng)
+        light = random_light(camera, behind, rng)
+        seed = int(rng.integers(2**30))
+        picture = renderer.picture(camera.width, camera.height, camera.focal, camera.centre, light, seed)
+        cover_share = picture.cover[..., None]
+        scene = behind * picture.shade[..., None] * (1 - cover_share) + picture.colour * cover_share
+        sizes = shapes.heights.numpy() / float(np.ptp(self._body.rest[:, 2])) * cast.scales
+        annotations = annotate(figures, sizes, picture, renderer, camera)
+        return Shot(photograph(scene.astype(np.float32), rng, self._effects), annotations)
+
+    def _things(
+        self, people: list[np.ndarray], cast: Cast, rng: np.random.Generator, cover: float | None
+    ) -> list[Stage]:
+        if cover is not None:
+            foremost = min(people, key=lambda joints: float(joints[:, 2].mean()))
+            return [random_prop(cast.camera, foremost, cover, rng)] if cover > 0 else []
+        if rng.random() >= self._props:
+            return []
+        chosen = rng.choice(len(people), size=min(len(people), int(rng.integers(1, 3))), replace=False)
+        return [random_prop(cast.camera, people[k], float(rng.uniform(0.1, 0.6)), rng) for k in chosen
+                if people[k][:, 2].min() > 0.3]  # fmt: skip
+
+    def _background(self, cast: Cast, rng: np.random.Generator) -> np.ndarray:
+        size = cast.camera.width, cast.camera.height
+        if self._backgrounds is not None and rng.random() < 0.85:
+            return self._backgrounds.sample(size, rng)
+        return procedural(size, rng, cast.camera.horizon if rng.random() < 0.85 else None)

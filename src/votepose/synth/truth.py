@@ -1,0 +1,80 @@
+"""What is known of a generated picture, as COCO writes it: keypoints seen, hidden or outside; boxes, areas, order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from votepose.synth.cast import Camera
+from votepose.synth.figures import Figure
+from votepose.synth.render import NOBODY, Picture, Renderer
+
+# Metres of an adult's body: how near to a joint the surface before it must lie for the joint to count as seen.
+_REACH = np.array(
+    [0.04] + [0.032] * 2 + [0.055] * 2 + [0.14] * 2 + [0.10] * 2 + [0.09] * 2 + [0.19] * 2 + [0.12] * 2 + [0.11] * 2
+)
+_LEAST_AREA = 24  # pixels: a person of whom less is seen is nobody that one could point at
+_LEAST_SHARE = 0.03  # of a person within the picture that must be seen for their joints to be told
+
+
+def annotate(
+    figures: list[Figure], sizes: np.ndarray, picture: Picture, renderer: Renderer, camera: Camera
+) -> list[dict[str, Any]]:
+    """COCO annotations of the people in a picture, nearest first; `id` and `image_id` are for the caller to add.
+
+    Beyond COCO's own: `depth` (metres), `hidden` (share of the person within the picture that others or things hide).
+    People of whom nearly nothing is seen become ignore regions (no keypoints), people of whom nothing is seen nothing.
+
+    Args:
+        sizes: (N,) how large each body is beside an average adult.
+    """
+    found = []
+    for k in np.argsort([figure.keypoints[:, 2].mean() for figure in figures], kind="stable"):
+        ys, xs = np.nonzero(picture.owner == k)
+        if not len(xs):
+            continue
+        hidden = _hidden_share(figures[k], int(k), picture, camera)
+        visibility = _visibility(figures[k].keypoints, int(k), float(sizes[k]), renderer, camera)
+        told = len(xs) >= _LEAST_AREA and 1 - hidden >= _LEAST_SHARE and visibility.any()
+        visibility = visibility if told else np.zeros_like(visibility)
+        points = camera.project(figures[k].keypoints)
+        rows = [[round(float(x), 2), round(float(y), 2), int(v)] if v else [0, 0, 0]
+                for (x, y), v in zip(points, visibility, strict=True)]  # fmt: skip
+        left, top = int(xs.min()), int(ys.min())
+        found.append({
+            "category_id": 1, "iscrowd": 0, "keypoints": [value for row in rows for value in row],
+            "num_keypoints": int((visibility > 0).sum()), "area": len(xs),
+            "bbox": [left, top, int(xs.max()) + 1 - left, int(ys.max()) + 1 - top],
+            "depth": round(float(figures[k].keypoints[:, 2].mean()), 3), "hidden": round(hidden, 3),
+        })  # fmt: skip
+    return found
+
+
+def _visibility(joints: np.ndarray, person: int, size: float, renderer: Renderer, camera: Camera) -> np.ndarray:
+    """(17,) COCO's v. A joint is seen if the first surface on the way to it is its own person's, and near to it."""
+    owner, where = renderer.first_hits(joints)
+    near = np.linalg.norm(where - joints, axis=1) < _REACH * size
+    points = camera.project(joints)
+    inside = (points >= 0).all(axis=1) & (points < (camera.width, camera.height)).all(axis=1) & (joints[:, 2] > 0.05)
+    return np.where(inside, np.where((owner == person) & near, 2, 1), 0)
+
+
+def _hidden_share(figure: Figure, person: int, picture: Picture, camera: Camera) -> float:
+    """The share of a person's near side, within the picture, before which somebody or something else stands.
+
+    Measured on the vertices that face the camera, each counting for the picture's area around it.
+    """
+    points, normals = figure.stage.points, figure.stage.normals
+    facing = -(normals * points).sum(axis=1) / np.linalg.norm(points, axis=1)
+    pixels = np.floor(np.clip(camera.project(points), -1e6, 1e6)).astype(int)
+    height, width = picture.depth.shape
+    inside = (facing > 0.1) & (points[:, 2] > 0.05) & ((pixels >= 0) & (pixels < (width, height))).all(axis=1)
+    if not inside.any():
+        return 0.0
+    cells = pixels[inside] // 2 @ [width, 1]  # each part of the picture counts once, however dense the mesh is there
+    chosen = np.flatnonzero(inside)[np.unique(cells, return_index=True)[1]]
+    column, row = pixels[chosen].T
+    owner = picture.owner[row, column]
+    other = (owner != NOBODY) & (owner != person) & (picture.depth[row, column] < points[chosen, 2])
+    return float(other.mean())
