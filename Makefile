@@ -12,7 +12,7 @@ TORCH := torch==2.13.0 torchvision==0.28.0
 PIP   := -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format ci clean distclean
+.PHONY: help setup demo test lint format docs occlusion ci clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,13 @@ format: setup ## format the code, and mend what ruff can mend
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
+docs: setup ## build the documentation site into out/site
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "open: $(abspath out/site/index.html)"
+
+occlusion: setup ## measure AP against crowd size and occlusion on generated pictures: docs/occlusion.md (half an hour)
+	@$(VENV)/bin/python benchmarks/occlusion.py
+
 ci: ## all that a change must pass: lint, tests, demo
 	@.ci/run
 
@@ -48,7 +55,7 @@ distclean: clean ## remove the environments, too
 $(VENV)/.setup: pyproject.toml
 	@echo "setting up $(VENV) for development (some minutes the first time) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python $(PIP) $(TORCH) -e ".[train,dev]"
+	@$(VENV)/bin/python $(PIP) $(TORCH) -e ".[train,synth,video,serve,docs,dev]"
 	@touch $@
 
 # The demo has an environment of its own: what a user gets from `pip install votepose`, without torch.

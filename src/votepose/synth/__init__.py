@@ -4,7 +4,13 @@ Follow the data: layouts or crowd dials -> Cast (`reenact.py`, `crowd.py`) -> dr
 rays (`render.py`) -> background and camera (`studio.py`) -> COCO truth (`truth.py`) -> shards (`generate.py`).
 """
 
-from votepose.synth.config import SynthConfig
-from votepose.synth.generate import run
+from votepose.synth.config import CrowdConfig, SynthConfig
 
-__all__ = ["SynthConfig", "run"]
+__all__ = ["CrowdConfig", "SynthConfig", "run"]
+
+
+def run(config: SynthConfig) -> int:
+    """Make the pictures; see `generate.run`, which needs the synth extra."""
+    from votepose.synth.generate import run as generate
+
+    return generate(config)

@@ -1,10 +1,27 @@
-"""Warp without its greeting: imported before anything else that imports Warp, as anny does."""
+"""Warp without its greetings: imported before anything else that imports Warp, as anny does."""
+
+import os
 
 import warp
 
 from votepose.errors import VoteposeError
 
 warp.config.log_level = warp.LOG_ERROR
+
+
+def _start() -> None:
+    """Start Warp with stderr turned away: its native code complains there of a missing GPU at any log level."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        warp.init()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+_start()
 
 
 def check_device(name: str) -> None:

@@ -11,7 +11,7 @@ import torch
 
 import votepose.synth._warp  # noqa: F401 - before anny, which imports Warp
 from votepose.skeleton import COCO_17
-from votepose.synth.rig import JOINTS, forward_kinematics, rotations
+from votepose.synth.rig import JOINTS, forward_kinematics, joint_of, rotations
 
 _ROOT = "root"
 
@@ -72,9 +72,7 @@ class Body:
         self._keypoint_vertices = regression.abs().sum(dim=0).nonzero()[:, 0]
         self._keypoint_weights = torch.einsum("kv,vb->kbv", regression, self.weights)[..., self._keypoint_vertices]
         self.rest = self.rest_vertices().numpy()
-        self._turned = torch.tensor(
-            [next((k for k, joint in enumerate(JOINTS) if bone in joint.bones), len(JOINTS)) for bone in self.bones]
-        )
+        self._turned = torch.tensor(joint_of(self.bones))
 
     def rest_vertices(self) -> torch.Tensor:
         """(V, 3) an average adult at rest."""

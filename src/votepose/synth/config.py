@@ -7,7 +7,36 @@ from pathlib import Path
 from typing import Any
 
 from votepose.errors import VoteposeError
-from votepose.synth.crowd import CrowdConfig
+
+_MAX_PEOPLE = 200
+
+
+@dataclass(frozen=True)
+class CrowdConfig:
+    """The dials of a free crowd.
+
+    Attributes:
+        people: least and most people.
+        spacing: metres between any two people's middles, at least.
+        occlusion: the share of those who stand behind that is hidden by others, on average; None for whatever comes.
+        size: least and most height of the nearest person, as a fraction of the picture's height.
+    """
+
+    people: tuple[int, int] = (1, 8)
+    spacing: float = 0.5
+    occlusion: float | None = None
+    size: tuple[float, float] = (0.35, 1.1)
+
+    def check(self) -> None:
+        """Raises VoteposeError if a dial is out of range."""
+        if not 1 <= self.people[0] <= self.people[1] <= _MAX_PEOPLE:
+            raise VoteposeError(f"people should be a range within 1..{_MAX_PEOPLE}, but is {self.people}")
+        if not 0.2 <= self.spacing <= 20:
+            raise VoteposeError(f"spacing should be 0.2 to 20 metres, but is {self.spacing:g}")
+        if self.occlusion is not None and not 0 <= self.occlusion <= 0.8:
+            raise VoteposeError(f"occlusion should be in [0, 0.8], but is {self.occlusion:g}")
+        if not 0.05 <= self.size[0] <= self.size[1] <= 3:
+            raise VoteposeError(f"size should be a range of heights within 0.05..3, but is {self.size}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +72,8 @@ class SynthConfig:
     device: str = "cpu"
     """What casts the rays: cpu, or cuda:0 where Warp finds it."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises VoteposeError if an option is out of range."""
         for name, low, high in (("count", 1, 10_000_000), ("seed", 0, 2**63 - 1), ("size", 64, 2048),
                                 ("reenact", 0, 1), ("props", 0, 1), ("sheet", 0, 400)):  # fmt: skip
             value = getattr(self, name)
@@ -51,7 +81,7 @@ class SynthConfig:
                 raise VoteposeError(f"{name} should be {low} to {high}, but is {value}")
         if self.workers is not None and not 1 <= self.workers <= 256:
             raise VoteposeError(f"workers should be 1 to 256, but is {self.workers}")
-        self.crowd  # noqa: B018 - its own check of the dials
+        self.crowd.check()
 
     @property
     def crowd(self) -> CrowdConfig:

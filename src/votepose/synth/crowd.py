@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from votepose.errors import VoteposeError
 from votepose.skeleton import COCO_17
 from votepose.synth.body import Body, Shapes
 from votepose.synth.cast import Camera, Cast, random_phenotypes
-from votepose.synth.figures import TO_CAMERA
+from votepose.synth.config import CrowdConfig
 from votepose.synth.pose_library import PoseLibrary
+from votepose.synth.rig import FACING
 
 # metres from each keypoint to the skin below it when it is what the body rests on
 _PADDING = np.array([0.1] * 5 + [0.06] * 2 + [0.05] * 2 + [0.04] * 2 + [0.11] * 2 + [0.06] * 2 + [0.085] * 2)
 _THICKNESS = 0.13  # of trunk and limbs in the quick silhouettes, metres
 _RASTER = 96  # longest side of the quick silhouettes, cells
-_MAX_PEOPLE = 200
 _DRAWS = 3
-
-
-@dataclass(frozen=True)
-class CrowdConfig:
-    """The dials of a free crowd.
-
-    Attributes:
-        people: least and most people.
-        spacing: metres between any two people's middles, at least.
-        occlusion: the share of those who stand behind that is hidden by others, on average; None for whatever comes.
-        size: least and most height of the nearest person, as a fraction of the picture's height.
-
-    Raises:
-        VoteposeError: if a dial is out of range.
-    """
-
-    people: tuple[int, int] = (1, 8)
-    spacing: float = 0.5
-    occlusion: float | None = None
-    size: tuple[float, float] = (0.35, 1.1)
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.people[0] <= self.people[1] <= _MAX_PEOPLE:
-            raise VoteposeError(f"people should be a range within 1..{_MAX_PEOPLE}, but is {self.people}")
-        if not 0.2 <= self.spacing <= 20:
-            raise VoteposeError(f"spacing should be 0.2 to 20 metres, but is {self.spacing:g}")
-        if self.occlusion is not None and not 0 <= self.occlusion <= 0.8:
-            raise VoteposeError(f"occlusion should be in [0, 0.8], but is {self.occlusion:g}")
-        if not 0.05 <= self.size[0] <= self.size[1] <= 3:
-            raise VoteposeError(f"size should be a range of heights within 0.05..3, but is {self.size}")
 
 
 def crowd(
@@ -65,7 +34,7 @@ def crowd(
     shapes = body.shapes(phenotypes)
     angles, leans = poses.sample(count, rng)
     yaws = np.where(rng.random(count) < 0.5, rng.normal(0, 0.7, count), rng.uniform(-np.pi, np.pi, count))
-    upright = TO_CAMERA @ np.stack([_about_z(yaw) @ lean for yaw, lean in zip(yaws, leans, strict=True)])
+    upright = FACING @ np.stack([_about_z(yaw) @ lean for yaw, lean in zip(yaws, leans, strict=True)])
     focal = max(width, height) * float(np.exp(rng.uniform(np.log(0.75), np.log(2.4))))
     wanted = config.occlusion if count > 1 else None
     spreads = np.ones(1) if wanted is None else np.geomspace(0.03, 1.5, 10)

@@ -17,9 +17,6 @@ from votepose.synth.shading import BODY
 from votepose.synth.solids import vertex_normals
 from votepose.synth.stage import Stage
 
-# world axes (x left, y back, z up) of a person who faces the camera -> camera axes (x right, y down, z forward)
-TO_CAMERA = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]], np.float32)
-
 
 @dataclass(frozen=True)
 class Figure:

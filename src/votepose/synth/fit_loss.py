@@ -12,6 +12,7 @@ from votepose.skeleton import COCO_17
 from votepose.synth.body import Body, Shapes
 from votepose.synth.fit_target import Target
 from votepose.synth.rig import (
+    FACING,
     LIMITS,
     NAMES,
     PRIOR,
@@ -23,8 +24,6 @@ from votepose.synth.rig import (
     rotation_vector,
 )
 
-# Camera axes: x right, y down, z forward. This turn makes an upright body face the camera.
-FACING = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 _AREA = 0.53  # of a person in their box, on average: the scale of COCO's OKS is the root of the area
 
 
@@ -57,7 +56,7 @@ class FitLoss:
         self.weights, self.target, self.parents = weights, target, body.parents
         self.heads, self.elbow_axes = (a.permute(2, 1, 0).contiguous() for a in (shapes.heads, shapes.elbow_axes))
         self.heights = shapes.heights
-        self.base = product(FACING[..., None].expand(3, 3, len(yaws)), axis_rotation(2, yaws))
+        self.base = product(torch.as_tensor(FACING)[..., None].expand(3, 3, len(yaws)), axis_rotation(2, yaws))
         self.low, self.high = torch.tensor(LIMITS)[..., None].unbind(1)
         self.mean, self.spread = torch.tensor(PRIOR)[..., None].unbind(1)
         self.hips, self.knees = (torch.tensor([NAMES.index(f"{joint}_{side}.x") for side in ("left", "right")])

@@ -24,8 +24,8 @@ from votepose.synth.config import SynthConfig
 from votepose.synth.factory import make_block, prepare
 from votepose.synth.shards import Scene, ShardFolder
 
-BLOCK = 32  # scenes that one process makes at a time
-SHARD = 8 * BLOCK  # scenes in a zip; what a stopped run loses at most
+BLOCK = 64  # scenes that one process makes at a time
+SHARD = 4 * BLOCK  # scenes in a zip; what a stopped run loses at most
 
 
 def run(config: SynthConfig) -> int:
@@ -35,6 +35,7 @@ def run(config: SynthConfig) -> int:
         VoteposeError: if an option, the layouts or the backgrounds will not do, or the folder holds other pictures.
         OSError: if a result cannot be written; nothing is left half-written.
     """
+    config.check()
     folder = ShardFolder(config.out, config.content(), config.count, SHARD)
     missing = folder.missing()
     backgrounds = prepare(config) if missing else None

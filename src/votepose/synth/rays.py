@@ -8,6 +8,8 @@ import warp as wp
 
 from votepose.synth.shading import Light, Material, surface_colour
 
+wp.set_module_options({"enable_backward": False})  # nothing is learnt through rays: half the compiling
+
 _FAR = wp.constant(1.0e4)
 _SUN_FAR = wp.constant(30.0)  # metres within which things throw shadows
 _NEAR = wp.constant(0.55)  # metres within which things keep the light of the sky away

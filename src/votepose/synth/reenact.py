@@ -29,6 +29,7 @@ def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Gene
         np.concatenate([layout.boxes for layout in layouts]), np.repeat([c.focal for c in cameras], counts),
         np.repeat([c.centre for c in cameras], counts, axis=0),
         np.repeat([(c.width, c.height) for c in cameras], counts, axis=0),
+        np.repeat([c.up for c in cameras], counts, axis=0),
     )  # fmt: skip
     angles, turns, places = found.angles.numpy(), found.orientation.numpy(), found.translation.numpy()
     casts, first = [], 0

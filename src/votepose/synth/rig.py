@@ -67,6 +67,8 @@ JOINTS: tuple[Joint, ...] = (
 )  # fmt: skip
 HINGES: tuple[tuple[Joint, Hinge], ...] = tuple((joint, hinge) for joint in JOINTS for hinge in joint.hinges)
 NAMES: tuple[str, ...] = tuple(f"{joint.name}.{'xyz'[hinge.axis]}" for joint, hinge in HINGES)  # "knee_left.x", ...
+# Camera axes: x right, y down, z forward. This turn makes an upright body face the camera.
+FACING = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
 LIMITS = np.radians([[hinge.low, hinge.high] for _, hinge in HINGES]).astype(np.float32)  # (D, 2)
 PRIOR = np.radians([[hinge.mean, hinge.spread] for _, hinge in HINGES]).astype(np.float32)  # (D, 2) mean, spread
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import warp as wp
 
+wp.set_module_options({"enable_backward": False})  # nothing is learnt through rays: half the compiling
+
 BODY, HAIR, HAT, SKIRT, BAG, PLAIN = range(6)  # parts: what a triangle belongs to
 PLAIN_CLOTH, STRIPES, HOOPS, CHECKS, DOTS, BLOTCHES, PANEL = range(7)  # patterns
 

@@ -8,12 +8,13 @@ import numpy as np
 from PIL import Image
 
 from votepose.data.coco import Sample, load_coco
-from votepose.draw import Style, draw
+from votepose.draw import draw
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 from votepose.writers import save_picture
 
-_TILE = 320  # pixels
+_HEIGHT = 240  # of a picture on the sheet, about, in pixels
+_WIDTH = 2000  # of the sheet
 _GAP = 6
 
 
@@ -22,27 +23,47 @@ def write_sheet(folder: Path, count: int) -> Path:
 
     Joints that are hidden are drawn hollow, as a predictor's inferred ones are.
     """
-    samples = load_coco(folder, limit=count).samples
-    columns = max(1, min(4, len(samples)))
-    rows = -(-len(samples) // columns)
-    cell = np.array([2 * _TILE + 2 * _GAP, _TILE + _GAP])
-    sheet = Image.new("RGB", (columns * int(cell[0]), rows * int(cell[1])), "white")
-    for number, sample in enumerate(samples):
-        corner = (np.array([number % columns, number // columns]) * cell).tolist()
-        for picture in (sample.image, draw(sample.image, _poses(sample), Style())):
-            tile = Image.fromarray(np.asarray(picture))
-            tile.thumbnail((_TILE, _TILE))
-            sheet.paste(tile, tuple(corner))
-            corner[0] += _TILE
+    rows: list[list[Image.Image]] = [[]]
+    for sample in load_coco(folder, limit=count).samples:
+        if sum(pair.width + _GAP for pair in rows[-1]) > 0.8 * _WIDTH:
+            rows.append([])
+        rows[-1].append(_pair(sample))
+    strips = [_strip(row) for row in rows]
+    sheet = Image.new("RGB", (_WIDTH, sum(strip.height + _GAP for strip in strips) - _GAP), "white")
+    top = 0
+    for strip in strips:
+        sheet.paste(strip, (0, top))
+        top += strip.height + _GAP
     path = folder / "sheet.jpg"
     save_picture(sheet, path)
     return path
+
+
+def _strip(row: list[Image.Image]) -> Image.Image:
+    """A row of the sheet, scaled to its width; a row of few pictures stays as it is."""
+    strip = Image.new("RGB", (sum(pair.width + _GAP for pair in row) - _GAP, _HEIGHT), "white")
+    left = 0
+    for pair in row:
+        strip.paste(pair, (left, 0))
+        left += pair.width + _GAP
+    if strip.width < 0.7 * _WIDTH:
+        return strip
+    return strip.resize((_WIDTH, max(1, round(_HEIGHT * _WIDTH / strip.width))), Image.Resampling.LANCZOS)
+
+
+def _pair(sample: Sample) -> Image.Image:
+    """The picture, and beside it the picture with its people drawn."""
+    views = [Image.fromarray(sample.image), draw(sample.image, _poses(sample))]
+    width = max(1, round(views[0].width * _HEIGHT / views[0].height))
+    pair = Image.new("RGB", (2 * width, _HEIGHT))
+    for number, view in enumerate(views):
+        pair.paste(view.resize((width, _HEIGHT), Image.Resampling.LANCZOS), (number * width, 0))
+    return pair
 
 
 def _poses(sample: Sample) -> Poses:
     """The truth as a predictor would tell it; joints outside the picture have no confidence, so they are not drawn."""
     points, v = sample.keypoints[..., :2], sample.keypoints[..., 2]
     size = sample.image.shape[1], sample.image.shape[0]
-    return Poses(
-        points, (v > 0).astype(np.float32), v == 2, np.ones(len(points), np.float32), COCO_17, size, sample.name
-    )
+    sure = np.ones(len(points), np.float32)
+    return Poses(points, (v > 0).astype(np.float32), v == 2, sure, COCO_17, size, sample.name)
