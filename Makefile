@@ -55,7 +55,7 @@ distclean: clean ## remove the environments, too
 $(VENV)/.setup: pyproject.toml
 	@echo "setting up $(VENV) for development (some minutes the first time) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python $(PIP) $(TORCH) -e ".[train,synth,video,serve,docs,dev]"
+	@$(VENV)/bin/python $(PIP) $(TORCH) -e ".[train,synth,video,serve,cluster,docs,dev]"
 	@touch $@
 
 # The demo has an environment of its own: what a user gets from `pip install votepose`, without torch.

@@ -79,7 +79,7 @@ def test_predict_writes_coco_results(run: Callable[..., Result], photos: Path, f
     assert result.status == 0
     found = json.loads(Path("deep/er/results.json").read_text())
     assert [person["image_id"] for person in found] == [1, 1, 2, 2, 10, 10]
-    assert sorted(path.name for path in Path("deep/er").iterdir()) == ["images.json", "results.json"]
+    assert sorted(path.name for path in Path("deep/er").iterdir()) == ["images.json", "results.json", "run.json"]
 
 
 def test_inputs_are_never_drawn_over(run: Callable[..., Result], photos: Path, fake_model: Path) -> None:

@@ -96,6 +96,22 @@ def test_colours_repeat_only_when_all_are_in_use(people: int) -> None:
     assert len(set(colours.tolist())) == min(people, len(PALETTE))
 
 
+def test_ids_keep_their_colours_whoever_else_is_there() -> None:
+    tracked = replace(some_poses(3), ids=np.array([9, 1, 2]))
+    assert person_colours(tracked).tolist() == [1, 0, 1]
+    assert person_colours(tracked[[2, 0]]).tolist() == [1, 1]
+
+
+def test_ids_are_written_above_their_people() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    poses = some_poses(1)
+    tracked = replace(poses, ids=np.array([1]))
+    plain, labelled = draw(image, poses), draw(image, tracked)
+    assert plain.tobytes() != labelled.tobytes()
+    assert draw(image, tracked, Style(ids=False)).tobytes() == plain.tobytes()
+    assert draw(image, replace(tracked, ids=np.array([8]))).tobytes() != labelled.tobytes()
+
+
 def test_neighbours_in_a_row_differ_in_colour() -> None:
     row = stick((0, 0), (10, 50))
     points = row.keypoints + np.arange(30)[:, None, None] * np.array([20, 0])

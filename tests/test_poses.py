@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,25 +96,13 @@ def test_dataframe_has_a_row_a_keypoint(poses: Poses) -> None:
     assert len(Poses.empty().to_dataframe()) == 0
 
 
-@pytest.mark.parametrize("confidence", ["confidence", "keypoint_confidence"])
-def test_supervision_gets_the_arrays_under_the_names_it_knows(
-    poses: Poses, confidence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @dataclass
-    class Old:
-        xy: np.ndarray
-        class_id: np.ndarray
-        confidence: np.ndarray
-
-    @dataclass
-    class New:
-        xy: np.ndarray
-        class_id: np.ndarray
-        keypoint_confidence: np.ndarray
-        detection_confidence: np.ndarray
-
-    fake = SimpleNamespace(KeyPoints=Old if confidence == "confidence" else New)
-    monkeypatch.setitem(sys.modules, "supervision", fake)
-    points = poses.to_supervision()
-    np.testing.assert_array_equal(points.xy, poses.keypoints)
-    np.testing.assert_array_equal(getattr(points, confidence), poses.confidences)
+def test_ids_follow_their_people(poses: Poses) -> None:
+    tracked = replace(poses, ids=np.array([7, 3, 9]))
+    assert [pose.id for pose in tracked] == [7, 3, 9]
+    assert tracked[[2, 0]].ids.tolist() == [9, 7]
+    assert tracked[:1].to_record()["people"][0]["id"] == 7
+    assert [person["track_id"] for person in tracked.to_coco(1)] == [7, 3, 9]
+    assert "id" not in poses[0].to_record()
+    assert poses[0].id is None
+    with pytest.raises(ValueError, match=r"ids should be \(3,\)"):
+        replace(poses, ids=[1, 2])

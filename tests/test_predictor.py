@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,34 @@ def test_a_batch_equals_its_images_one_by_one(predictor: Predictor, tmp_path: Pa
         for name in ("keypoints", "confidences", "seen", "scores"):
             np.testing.assert_array_equal(getattr(poses, name), getattr(alone, name))
     assert predictor.batch([]) == []
+
+
+def test_a_stream_equals_its_images_one_by_one_and_reads_only_a_little_ahead(predictor: Predictor) -> None:
+    images = [red_dot(96 + k, 64, 10 + k, 20) for k in range(9)]
+    read: list[int] = []
+
+    def source() -> Iterator[np.ndarray]:
+        for k, image in enumerate(images):
+            read.append(k)
+            yield image
+
+    stream = predictor.stream(source(), workers=1)
+    first = next(stream)
+    assert len(read) <= 3
+    found = [first, *stream]
+    assert len(found) == len(images)
+    for image, poses in zip(images, found, strict=True):
+        np.testing.assert_array_equal(poses.keypoints, predictor(image).keypoints)
+        assert poses.image_size == image.shape[1::-1]
+    assert list(predictor.stream([], workers=3)) == []
+
+
+def test_a_stream_fails_where_its_image_does(predictor: Predictor) -> None:
+    image = red_dot(96, 96, 40, 40)
+    stream = predictor.stream([image, b"no image", image], workers=2)
+    assert len(next(stream)) >= 1
+    assert "not an image" in _error(next, stream)
+    assert "workers" in _error(lambda: next(predictor.stream([image], workers=0)))
 
 
 def _error(call: object, *arguments: object, **options: object) -> str:

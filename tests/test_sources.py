@@ -1,96 +1,21 @@
-"""Sources: what inputs name, and any image as RGB bytes; what cannot be read is named in one line."""
+"""Sources: any image as RGB bytes; what cannot be read is named in one line."""
 
 from __future__ import annotations
 
 import io
 import os
-import random
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from conftest import red_dot, save_jpeg
 from votepose.errors import VoteposeError
-from votepose.sources import find_images, natural_key, read_image, relative_names
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """photos/{img1.jpg, img2.JPG, img10.png, notes.txt, .hidden.jpg, more/a.jpg}, as the working directory's."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("img10.png", "img2.JPG", "img1.jpg", "notes.txt", ".hidden.jpg", "more/a.jpg", "more/.x/b.jpg"):
-        path = Path("photos", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return Path("photos")
-
-
-def names(paths: list[Path]) -> list[str]:
-    return [path.as_posix().removeprefix("photos/") for path in paths]
-
-
-def test_folders_give_their_images_in_natural_order(folder: Path) -> None:
-    assert names(find_images(["photos"])) == ["img1.jpg", "img2.JPG", "img10.png"]
-    assert names(find_images(["photos"], recursive=True)) == ["img1.jpg", "img2.JPG", "img10.png", "more/a.jpg"]
-
-
-def test_globs_mean_what_the_shell_makes_of_them(folder: Path) -> None:
-    assert names(find_images(["photos/img*"])) == ["img1.jpg", "img2.JPG", "img10.png"]
-    assert names(find_images(["photos/**/*.jpg"])) == ["img1.jpg", "more/a.jpg"]
-    (folder / "[1].jpg").touch()  # a file of that name is no glob
-    assert names(find_images(["photos/[1].jpg"])) == ["[1].jpg"]
-
-
-def test_files_are_taken_whatever_their_suffix_in_the_order_given_each_once(folder: Path) -> None:
-    given_order = ["photos/img2.JPG", "photos/notes.txt", "./photos/img2.JPG", "photos", str(folder.absolute())]
-    assert names(find_images(given_order)) == ["img2.JPG", "notes.txt", "img1.jpg", "img10.png"]
-
-
-def test_results_of_an_earlier_run_are_no_inputs(folder: Path) -> None:
-    more = folder / "more"
-    assert "more/a.jpg" not in names(find_images(["photos"], recursive=True, exclude=more))
-    assert names(find_images(["photos/more"], exclude=more)) == ["more/a.jpg"]
-    assert names(find_images(["photos/more/a.jpg"], exclude=more)) == ["more/a.jpg"]
-    assert len(find_images(["photos"], exclude=Path("."))) == 3
-
-
-@pytest.mark.parametrize("inputs", [[], [""], ["missing.jpg"], ["photos/*.bmp"], ["empty"], ["photos/img1.jpg", "no"]])
-def test_inputs_that_name_nothing_are_one_line(folder: Path, inputs: list[str]) -> None:
-    Path("empty").mkdir()
-    with pytest.raises(VoteposeError) as caught:
-        find_images(inputs)
-    assert "\n" not in str(caught.value)
-    assert not inputs or inputs[-1] in str(caught.value)
-
-
-def test_a_pipe_is_no_image(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(VoteposeError, match="neither a file nor a folder"):
-        find_images([str(tmp_path / "pipe")])
-
-
-@given(st.lists(st.text("ab1290.", min_size=1), max_size=8), st.randoms())
-def test_natural_order_is_an_order(texts: list[str], shuffler: random.Random) -> None:
-    paths = [Path(text) for text in texts]
-    ordered = sorted(paths, key=natural_key)
-    shuffler.shuffle(paths)
-    assert list(map(natural_key, sorted(paths, key=natural_key))) == list(map(natural_key, ordered))
-
-
-@given(st.sets(st.lists(st.sampled_from(["a", "b", "c.jpg"]), min_size=1, max_size=4).map(tuple), min_size=1))
-def test_relative_names_differ_and_stay_inside(parts: set[tuple[str, ...]]) -> None:
-    paths = [Path("/data", *p) for p in sorted(parts)]
-    found = relative_names(paths)
-    assert len(set(found)) == len(paths)
-    assert all(".." not in name.parts and not name.is_absolute() for name in found)
-    assert all(path.as_posix().endswith(name.as_posix()) for path, name in zip(paths, found, strict=True))
-
+from votepose.sources import read_image
 
 COLOURS = npst.arrays(np.uint8, (4, 5, 4))
 

@@ -16,6 +16,8 @@ from votepose.errors import VoteposeError
 
 COMMANDS = {
     "predict": "find every person's pose in images; draw them and write them down",
+    "explain": "show why people were found: presence, votes, and which of them agreed",
+    "serve": "answer over HTTP, with a page to try it on",
     "info": "print what the presets and a weights file are made of",
     "train": "train a preset on COCO-format data, or go on with a run",
     "evaluate": "measure COCO keypoint AP",
@@ -24,7 +26,7 @@ COMMANDS = {
     "export": "write network and grouping into one ONNX file",
 }
 
-EXTRAS = {"synth": "synth"}  # what a command's imports come with, where it is not the train extra
+EXTRAS = {"synth": "synth", "serve": "serve"}  # what a command's imports come with, where it is not the train extra
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -34,6 +34,7 @@ class Style:
         joint: radius of a joint, relative to half the width of a limb.
         inferred: opacity of limbs that end in an inferred joint.
         scores: write each person's score above the head.
+        ids: write there who it is, of people with ids.
     """
 
     min_confidence: float = 0.2
@@ -41,13 +42,14 @@ class Style:
     joint: float = 1.55
     inferred: float = 0.6
     scores: bool = False
+    ids: bool = True
 
 
 def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.Image:
     """A copy of the image, RGB, with its people drawn on it.
 
-    Each person has a colour; the left side is lighter, the right side darker. A joint that was seen is a disc; one that
-    was only inferred is a ring, and the limbs to it are fainter and dashed.
+    Each person has a colour, the same in every frame if they have ids; the left side is lighter, the right side darker.
+    A joint that was seen is a disc; one that was only inferred is a ring, and the limbs to it are fainter and dashed.
 
     Args:
         image: anything that `read_image` reads; the one that `poses` were found in.
@@ -63,14 +65,15 @@ def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.
     for k in reversed(range(len(poses))):  # the best last, on top
         _draw_person(canvas, poses[k], colours[k], style)
     picture = Image.fromarray(canvas)
-    if style.scores:
-        for pose, colour in zip(poses, colours, strict=True):
-            _draw_score(picture, pose, colour)
+    for pose, colour in zip(poses, colours, strict=True):
+        _draw_label(picture, pose, colour, style)
     return picture
 
 
 def person_colours(poses: Poses) -> np.ndarray:
-    """(P,) int: each one's colour of the palette: an unused one, else the one whose nearest wearer is farthest away."""
+    """(P,) int: each one's colour of the palette, by the id; without one an unused, or the one worn farthest away."""
+    if poses.ids is not None:
+        return np.asarray((poses.ids - 1) % len(PALETTE))
     centres = poses.boxes.reshape(-1, 2, 2).mean(axis=1)
     chosen = np.zeros(len(poses), dtype=int)
     for k in range(len(poses)):
@@ -181,10 +184,14 @@ def _shade(colour: np.ndarray, side: int) -> np.ndarray:
     return colour + (_WHITE - colour) * 0.3 if side < 0 else colour * 0.78
 
 
-def _draw_score(picture: Image.Image, pose: Pose, colour: np.ndarray) -> None:
+def _draw_label(picture: Image.Image, pose: Pose, colour: np.ndarray, style: Style) -> None:
+    texts = [str(pose.id)] if style.ids and pose.id is not None else []
+    texts += [f"{pose.score:.2f}"] if style.scores else []
+    if not texts:
+        return
     size = max(11, round(0.016 * max(picture.size)))
     font = ImageFont.load_default(size)
-    text = f"{pose.score:.2f}"
+    text = "  ".join(texts)
     pen = ImageDraw.Draw(picture)
     x1, y1, x2, _ = pose.box.tolist()
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)

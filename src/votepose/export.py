@@ -1,44 +1,46 @@
-"""`votepose export`: weights -> one ONNX file that holds network, grouping and second look: image in, people out."""
+"""`votepose export`: weights -> one file that holds network, grouping and second look: image in, people out."""
 
 from __future__ import annotations
 
-import json
 import os
-import warnings
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+import tyro
 
 from votepose import __version__
 from votepose.errors import VoteposeError
-from votepose.network.estimator import People, PoseEstimator
+from votepose.formats import Run, check_same, run_onnx, run_torch, write_openvino, write_torch
+from votepose.graph import halve, save, trace
+from votepose.network.estimator import PoseEstimator
 from votepose.presets import preset
+from votepose.quantize import quantize
 from votepose.skeleton import Skeleton
 from votepose.weights_file import load_network
 
-OPSET = 17
+Precision = Literal["float32", "float16", "int8"]
+Format = Literal["onnx", "openvino", "torch"]
+_SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
 
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """What to write.
-
-    Attributes:
-        weights: safetensors written by `votepose train`.
-        out: the ONNX file.
-        half: store the weights in fp16; the graph computes in fp32 either way, and the file is half as large.
-        presence_threshold: default of the file; the preset's if not given.
-    """
+    """Write network, grouping and second look into one file: image in, people out. It is held against PyTorch."""
 
     weights: Path
-    out: Path = Path("votepose.onnx")
-    half: bool = True
+    """safetensors written by `votepose train`."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """The file; by default votepose.onnx, votepose.xml (and .bin) or votepose.pt2."""
+    format: Format = "onnx"
+    """onnx: what `votepose predict` runs. openvino: the same graph for OpenVINO. torch: torch.export's program."""
+    precision: Precision | None = None
+    """float16 (default, but for torch): weights are stored in half precision, arithmetic is float32. int8 (onnx only):
+    weights are stored in 8 bits; the transformer's products count in them, convolutions in float32."""
     presence_threshold: float | None = None
+    """Default of the file, in [0, 1]; by default the preset's."""
 
 
 def load_estimator(weights: Path) -> tuple[PoseEstimator, Skeleton, dict[str, Any]]:
@@ -51,98 +53,75 @@ def load_estimator(weights: Path) -> tuple[PoseEstimator, Skeleton, dict[str, An
 
 
 def run(config: ExportConfig) -> None:
-    """Write `config.out`; it appears whole or not at all.
+    """Write `config.out`; it appears only when it was found to answer as PyTorch does.
 
     Raises:
-        VoteposeError: if the weights cannot be read.
+        VoteposeError: if the weights cannot be read, an option will not do, or the written file answers otherwise.
     """
+    out = _checked_out(config)
+    precision = config.precision or ("float32" if config.format == "torch" else "float16")
     estimator, skeleton, about = load_estimator(config.weights)
     if config.presence_threshold is not None:
         estimator.config = replace(estimator.config, presence_threshold=config.presence_threshold)
     metadata = {
         "preset": about["preset"], "input_size": about["input_size"], "stride": estimator.network.config.stride,
         "presence_threshold": estimator.config.presence_threshold, "skeleton": skeleton.to_coco_category(),
-        "version": __version__,
+        "precision": precision, "version": __version__,
     }  # fmt: skip
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = config.out.with_suffix(".tmp")
-    _write(estimator, temporary)
-    model = onnx.load(temporary)
-    if config.half:
-        _halve(model)
-    _shorten(model)
-    helper.set_model_props(model, {"votepose": json.dumps(metadata)})
-    onnx.save(model, temporary)
-    _check(temporary, estimator)
-    os.replace(temporary, config.out)
-    print(
-        f"{config.out}: {config.out.stat().st_size / 1e6:.1f} MB, preset {about['preset']}, input {about['input_size']}"
-    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
+        written = Path(folder) / out.name
+        if config.format == "torch":
+            check_same(write_torch(estimator, written, metadata), run_torch(estimator), out)
+        else:
+            _write_graph(config, estimator, precision, metadata, written)
+        written.chmod(0o644)
+        parts = sorted(path for path in Path(folder).iterdir() if path.is_file())
+        for path in parts:  # .bin before .xml: what names the other comes last
+            os.replace(path, out.with_name(path.name))
+    print(f"{out}: {_size(out) / 1e6:.1f} MB, {precision}, preset {about['preset']}, input {about['input_size']}")
 
 
-def _write(estimator: PoseEstimator, path: Path) -> None:
-    images, threshold = _picture(256, 192), torch.tensor(0.0)  # finds people: the tracer cannot follow nobody
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer's remarks on shapes that are constant on purpose
-        torch.onnx.export(
-            estimator, (images, threshold), str(path), opset_version=OPSET,
-            dynamo=False, input_names=["images", "presence_threshold"], output_names=list(People._fields),
-            dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"},
-                          "presence": {0: "batch", 1: "rows", 2: "columns"},
-                          **{name: {0: "people"} for name in People._fields[:-1]}},
-        )  # fmt: skip
+def _write_graph(config: ExportConfig, estimator: PoseEstimator, precision: Precision, metadata: dict[str, Any],
+                 path: Path) -> None:  # fmt: skip
+    """`path` as ONNX or OpenVINO, checked."""
+    work = path.parent / "work"
+    work.mkdir()
+    model = trace(estimator, work / "traced.onnx")
+    if precision == "int8":
+        model = quantize(work / "traced.onnx", work / "int8.onnx")
+    if precision != "float32" and config.format == "onnx":  # OpenVINO stores its own halves
+        halve(model)
+    onnx_path = path if config.format == "onnx" else work / "graph.onnx"
+    save(model, metadata, onnx_path)
+    answer: Run = (
+        run_onnx(path) if config.format == "onnx"
+        else write_openvino(onnx_path, path, metadata, half=precision != "float32")
+    )  # fmt: skip
+    check_same(answer, run_torch(estimator), _out(config), quantized=precision == "int8")
 
 
-def _picture(width: int, height: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8))
+def _out(config: ExportConfig) -> Path:
+    """Where the file goes."""
+    return config.out or Path("votepose").with_suffix(_SUFFIXES[config.format])
 
 
-def _halve(model: onnx.ModelProto) -> None:
-    """Store large fp32 constants in fp16 behind a Cast, which the runtime folds away when it loads the file."""
-    casts = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= 64:
-            name = tensor.name
-            half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name + "_fp16")
-            tensor.CopyFrom(half)
-            casts.append(helper.make_node("Cast", [name + "_fp16"], [name], name + "_cast", to=TensorProto.FLOAT))
-    for i, node in enumerate(casts):
-        model.graph.node.insert(i, node)
+def _checked_out(config: ExportConfig) -> Path:
+    out = _out(config)
+    if out.suffix != _SUFFIXES[config.format]:
+        wanted = _SUFFIXES[config.format]
+        raise VoteposeError(f"{out}: a file of --format {config.format} should end in {wanted}")
+    if out.is_dir():
+        raise VoteposeError(f"{out}: is a folder; name a file for --out")
+    if config.format == "torch" and config.precision not in (None, "float32"):
+        raise VoteposeError(f"--format torch is written in float32 only, not in {config.precision}")
+    if config.format == "openvino" and config.precision == "int8":
+        raise VoteposeError("--format openvino is float32 or float16; for int8, give that to OpenVINO's nncf")
+    if config.presence_threshold is not None and not 0 <= config.presence_threshold <= 1:
+        raise VoteposeError(f"--presence-threshold should be in [0, 1], but is {config.presence_threshold}")
+    return out
 
 
-def _shorten(model: onnx.ModelProto) -> None:
-    """Replace the tracer's long names of inner values: with 4,000 nodes they weigh half a megabyte."""
-    kept = {value.name for value in (*model.graph.input, *model.graph.output)}
-    short: dict[str, str] = {name: name for name in ("", *kept)}
-    for tensor in model.graph.initializer:
-        tensor.name = short.setdefault(tensor.name, f"w{len(short)}")
-    for node in model.graph.node:
-        node.ClearField("name")
-        node.ClearField("doc_string")
-        for names in (node.input, node.output):
-            names[:] = [short.setdefault(name, f"v{len(short)}") for name in names]
-
-
-def _check(path: Path, estimator: PoseEstimator) -> None:
-    """The file finds what the module finds, on a shape that it was not traced with: the same people, and nobody.
-
-    Raises:
-        VoteposeError: if it does not.
-    """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    images = _picture(320, 256)
-    for threshold in (0.0, 2.0):
-        values = session.run(None, {"images": images.numpy(), "presence_threshold": np.array(threshold, np.float32)})
-        found = People(*(torch.from_numpy(value) for value in values))
-        with torch.no_grad():
-            wanted = estimator(images, torch.tensor(threshold))
-        if found.presence.shape != wanted.presence.shape or (found.presence - wanted.presence).abs().max() > 0.05:
-            raise VoteposeError(f"the exported graph's presence differs from the network's: {path} was not kept")
-        if not len(wanted.scores) and not len(found.scores):
-            continue
-        # A threshold may fall the other way for somebody; the others stand where they should.
-        apart = torch.cdist(wanted.keypoints.flatten(1), found.keypoints.flatten(1)).amin(dim=1)
-        if abs(len(found.scores) - len(wanted.scores)) > 1 + 0.1 * len(wanted.scores) or apart.median() > 2:
-            raise VoteposeError(f"the exported graph finds other people than the network: {path} was not kept")
+def _size(out: Path) -> int:
+    """Bytes of the file, and of OpenVINO's weights beside it."""
+    return sum(path.stat().st_size for path in (out, out.with_suffix(".bin")) if path == out or out.suffix == ".xml")

@@ -8,12 +8,10 @@ PyTorch arrays alike, so that runtime, training and the exported graph cannot co
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
-Array = Any  # numpy.ndarray or torch.Tensor; every function takes one kind and returns the same
+from votepose.arrays import Array, joints_first, namespace, take, transposed
 
 _MIN_SIZE = 2.0  # cells
 
@@ -66,37 +64,51 @@ class Groups:
     scores: Array
 
 
-def _namespace(array: Array) -> ModuleType:
-    return sys.modules["torch" if type(array).__module__.startswith("torch") else "numpy"]
-
-
 def vote_sizes(poses: Array) -> Array:
     """(..., K, 2) -> (...) the size of the body that a vote draws: root of its box's area, in cells."""
-    xp = _namespace(poses)
-    sides = (xp.amax(poses, -2) - xp.amin(poses, -2)).clip(1.0)
-    return xp.maximum(xp.sqrt(sides[..., 0] * sides[..., 1]), 0.5 * xp.amax(sides, -1)).clip(_MIN_SIZE)
+    xp = namespace(poses)
+    joints = joints_first(poses)
+    sides = (xp.amax(joints, 0) - xp.amin(joints, 0)).clip(1.0)
+    x, y = sides[..., 0], sides[..., 1]
+    return xp.maximum(xp.sqrt(x * y), 0.5 * xp.maximum(x, y)).clip(_MIN_SIZE)
 
 
 def vote_distances(poses: Array, log_scales: Array, config: GroupingConfig) -> Array:
     """Pairwise distances (..., Q, Q) of votes (..., Q, K, 2), in the unit of `config.threshold`: one matrix product."""
-    xp = _namespace(poses)
-    centred = poses - poses.reshape(*poses.shape[:-3], -1, 2).mean(-2)[..., None, None, :]
-    flat = centred.reshape(*poses.shape[:-2], -1)
-    if config.rule == "euclidean":
-        weights = xp.ones_like(flat)
-    else:
-        weights = xp.exp(-log_scales)[..., None] + xp.zeros_like(poses)
-        weights = weights.reshape(flat.shape)
-        weights = weights / weights.mean(-1)[..., None]
-    # sum_j w_a w_b (a - b)^2, multiplied out, is a single product of stacked factors
-    left = xp.concatenate([weights * flat**2, weights, -2 * weights * flat], -1)
-    right = xp.concatenate([weights, weights * flat**2, weights * flat], -1)
-    squared = (left @ _transposed(right)).clip(0.0)
+    xp = namespace(poses)
+    left, right, weights = _factors(poses, log_scales, config)
+    squared = (left @ transposed(right)).clip(0.0)
     if config.rule == "euclidean":
         return xp.sqrt(squared)
     sizes = vote_sizes(poses)
-    mean = 2 * squared / (weights @ _transposed(weights))
+    mean = squared / (weights @ transposed(weights))
     return xp.sqrt(mean / (sizes[..., :, None] * sizes[..., None, :]))
+
+
+def _factors(poses: Array, log_scales: Array, config: GroupingConfig) -> tuple[Array, Array, Array]:
+    """(left, right), (..., Q, 4 K) each, whose product is the squared distance, weighed by both votes' certainty; and
+    that certainty (..., Q, K): sum_j w_a w_b (a - b)^2, multiplied out."""
+    xp = namespace(poses)
+    centred = poses - poses.reshape(*poses.shape[:-3], -1, 2).mean(-2)[..., None, None, :]
+    x, y = centred[..., 0], centred[..., 1]
+    if config.rule == "euclidean":
+        weights = xp.ones_like(log_scales)
+    else:
+        weights = xp.exp(-log_scales)
+        weights = weights / weights.mean(-1)[..., None]
+    across, down = weights * x, weights * y
+    squares = across * x + down * y
+    left = xp.concatenate([squares, weights, -2 * across, -2 * down], -1)
+    return left, xp.concatenate([weights, squares, across, down], -1), weights
+
+
+def _agree(poses: Array, log_scales: Array, sizes: Array, config: GroupingConfig) -> Array:
+    """(..., Q, Q) bool: `vote_distances` < threshold, by the sign of one product: the bound is a factor like others."""
+    xp = namespace(poses)
+    left, right, weights = _factors(poses, log_scales, config)
+    bound = xp.ones_like(sizes)[..., None] if config.rule == "euclidean" else weights * sizes[..., None]
+    left = xp.concatenate([left, -(config.threshold**2) * bound], -1)
+    return left @ transposed(xp.concatenate([right, bound], -1)) < 0
 
 
 def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas: Array,
@@ -110,7 +122,7 @@ def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas
         presence: (..., Q) likelihood of a keypoint there; below the threshold a vote does not count.
         kappas: (K,) OKS fall-off constants.
     """
-    xp = _namespace(poses)
+    xp = namespace(poses)
     count = poses.shape[-3]
     valid = (presence >= config.presence_threshold) & (presence > 0)
     index = xp.arange(count) if xp.__name__ == "numpy" else xp.arange(count, device=poses.device)
@@ -118,11 +130,10 @@ def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas
         return Groups(xp.zeros_like(valid) + index, valid, poses, log_scales, log_scales > 0, presence, presence)
     sizes = vote_sizes(poses)
     certainty = joint_confidences(log_scales, sizes, kappas)
-    strength = xp.where(valid, presence * (0.05 + certainty.mean(-1)), xp.zeros_like(presence))
-    near = vote_distances(poses, log_scales, config) < config.threshold
-    follow = xp.where(near, strength[..., None, :], xp.zeros_like(strength)[..., None, :]).argmax(-1)
+    strength = valid * presence * (0.05 + certainty.mean(-1))
+    follow = (_agree(poses, log_scales, sizes, config) * strength[..., None, :]).argmax(-1)
     for _ in range(max(1, math.ceil(math.log2(count + 1)))):
-        follow = _take(follow, follow)
+        follow = take(follow, follow)
     follow = xp.where(valid, follow, xp.zeros_like(follow) + index)
     members = (follow[..., None, :] == index[:, None]) & valid[..., None, :]
     pooled = _pool(members, poses, log_scales, cells, presence, sizes, kappas, config)
@@ -136,14 +147,14 @@ def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas
 def _pool(members: Array, poses: Array, log_scales: Array, cells: Array, presence: Array, sizes: Array, kappas: Array,
           config: GroupingConfig) -> dict[str, Array]:  # fmt: skip
     """Average the members of each group by one product with the one-hot membership (..., Q, Q)."""
-    xp = _namespace(poses)
+    xp = namespace(poses)
     k = poses.shape[-2]
     certain = presence[..., None] * xp.exp(-2 * log_scales)
     weights = certain if config.pooling == "certain" else xp.ones_like(certain)
     flat = (poses * weights[..., None]).reshape(*poses.shape[:-2], -1)
-    offsets = poses - cells[..., None, :]
+    across, down = poses[..., 0] - cells[..., None, 0], poses[..., 1] - cells[..., None, 1]
     tolerance = (0.5 * kappas * sizes[..., None]).clip(1.0)
-    on_joint = (xp.sqrt((offsets**2).sum(-1)) < tolerance) * xp.ones_like(weights)
+    on_joint = (across**2 + down**2 < tolerance**2) * xp.ones_like(weights)
     columns = xp.concatenate([flat, weights, weights * log_scales, on_joint, presence[..., None]], -1)
     sums = (members * xp.ones_like(presence)[..., None, :]) @ columns
     total = sums[..., 2 * k : 3 * k].clip(1e-12)
@@ -160,7 +171,7 @@ def joint_confidences(log_scales: Array, sizes: Array, kappas: Array) -> Array:
 
     `sizes` (...) are body sizes in the scales' unit. 1 / (1 + (b / (kappa s))^2), with b the scale.
     """
-    xp = _namespace(log_scales)
+    xp = namespace(log_scales)
     return 1 / (1 + (xp.exp(log_scales) / (kappas * sizes[..., None])) ** 2)
 
 
@@ -169,7 +180,7 @@ def oks(poses: Array, others: Array, sizes: Array, kappas: Array, weights: Array
 
     `sizes` (...): root of the person's area, in the poses' unit (COCO keypoint evaluation).
     """
-    xp = _namespace(poses)
+    xp = namespace(poses)
     squared = ((poses - others) ** 2).sum(-1)
     similarity = xp.exp(-squared / (2 * (kappas * sizes[..., None]) ** 2))
     if weights is None:
@@ -179,17 +190,8 @@ def oks(poses: Array, others: Array, sizes: Array, kappas: Array, weights: Array
 
 def suppress(poses: Array, scores: Array, image_index: Array, kappas: Array, threshold: float) -> Array:
     """(P,) bool: people with no better one in the same image whose OKS with them is over `threshold`."""
-    xp = _namespace(poses)
+    xp = namespace(poses)
     sizes = vote_sizes(poses)
     likeness = oks(poses[:, None], poses[None], xp.minimum(sizes[:, None], sizes[None]), kappas)
     better = (scores[None] > scores[:, None]) & (image_index[None] == image_index[:, None])
     return ~(better & (likeness > threshold)).any(-1)
-
-
-def _transposed(x: Array) -> Array:
-    return x.swapaxes(-1, -2)
-
-
-def _take(values: Array, index: Array) -> Array:
-    xp = _namespace(values)
-    return xp.take_along_axis(values, index, -1) if xp.__name__ == "numpy" else xp.gather(values, -1, index)

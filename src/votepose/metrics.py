@@ -39,8 +39,10 @@ class KeypointMetrics:
 
 
 def coco_keypoint_metrics(annotations: Path | dict[str, Any], results: Sequence[dict[str, Any]],
-                          image_ids: Sequence[int] | None = None) -> KeypointMetrics:  # fmt: skip
+                          image_ids: Sequence[int] | None = None, most: int = 20) -> KeypointMetrics:  # fmt: skip
     """Metrics of COCO results (image_id, category_id, keypoints, score) against a COCO json, on the images given.
+
+    `most` people of an image count, the best by score: 20 in COCO, too few for larger crowds.
 
     Of several categories the first with keypoints counts. What makes no sense (no results, no people) measures zero.
     """
@@ -56,6 +58,7 @@ def coco_keypoint_metrics(annotations: Path | dict[str, Any], results: Sequence[
         evaluation = COCOeval_faster(truth, truth.loadRes(list(results)), "keypoints")
         evaluation.params.catIds = [number]
         evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
+        evaluation.params.maxDets = [most]
         if image_ids is not None:
             evaluation.params.imgIds = sorted(image_ids)
         evaluation.evaluate()

@@ -1,13 +1,14 @@
-"""Poses: the people found in one image. What the user gets, and how it turns into what other tools read."""
+"""Poses: the people found in one image. What the user gets. How others' formats become Poses and back: conversions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from votepose import conversions
 from votepose.skeleton import COCO_17, Skeleton
 
 
@@ -21,6 +22,7 @@ class Pose:
         seen: (K,) bool, see `Poses`.
         score: of the person, in [0, 1].
         skeleton: what the K keypoints are.
+        id: who it is, over the frames of a video, from 1; None if that was not tracked.
     """
 
     keypoints: np.ndarray
@@ -28,6 +30,7 @@ class Pose:
     seen: np.ndarray
     score: float
     skeleton: Skeleton = COCO_17
+    id: int | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
         """(2,) float32: x and y of the keypoint called `name`. Raises KeyError if the skeleton has none."""
@@ -41,13 +44,18 @@ class Pose:
         return np.concatenate([self.keypoints.min(axis=0), self.keypoints.max(axis=0)])
 
     def to_record(self) -> dict[str, Any]:
-        """JSON-able: score, box, and keypoints by name, each with x, y, confidence and seen."""
+        """JSON-able: id (if tracked), score, box, and keypoints by name, each with x, y, confidence and seen."""
         rows = zip(self.skeleton.names, self.keypoints.tolist(), self.confidences.tolist(), self.seen, strict=True)
         points = {
             name: {"x": round(x, 2), "y": round(y, 2), "confidence": round(c, 4), "seen": bool(seen)}
             for name, (x, y), c, seen in rows
         }
-        return {"score": round(self.score, 4), "box": [round(v, 2) for v in self.box.tolist()], "keypoints": points}
+        known = {} if self.id is None else {"id": self.id}
+        return known | {
+            "score": round(self.score, 4),
+            "box": [round(v, 2) for v in self.box.tolist()],
+            "keypoints": points,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +71,7 @@ class Poses:
         skeleton: what the K keypoints are.
         image_size: (width, height) of the image, in pixels.
         source: the image's path or name, where it has one.
+        ids: (P,) int, who each is over the frames of a video, see `tracking`; None where nobody was tracked.
 
     Raises:
         ValueError: if shapes do not fit, the message says which was expected; or if a keypoint is not finite.
@@ -75,15 +84,16 @@ class Poses:
     skeleton: Skeleton = COCO_17
     image_size: tuple[int, int] = (0, 0)
     source: str | None = None
+    ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         people, joints = len(np.asarray(self.scores).reshape(-1)), len(self.skeleton)
-        expected = {
+        expected: dict[str, tuple[tuple[int, ...], type]] = {
             "keypoints": ((people, joints, 2), np.float32),
             "confidences": ((people, joints), np.float32),
             "seen": ((people, joints), np.bool_),
             "scores": ((people,), np.float32),
-        }
+        } | ({} if self.ids is None else {"ids": ((people,), np.int64)})
         for name, (shape, dtype) in expected.items():
             array: np.ndarray = np.asarray(getattr(self, name), dtype=dtype)
             if array.shape != shape:
@@ -106,19 +116,18 @@ class Poses:
         return len(self.scores)
 
     def __iter__(self) -> Iterator[Pose]:
-        rows = zip(self.keypoints, self.confidences, self.seen, self.scores.tolist(), strict=True)
-        return (Pose(*row, self.skeleton) for row in rows)
+        return (self[k] for k in range(len(self)))
 
     def __getitem__(self, index: Any) -> Any:
         """A `Pose` for an int; `Poses` for a slice, a (P,) mask or an array of indices."""
         if isinstance(index, int | np.integer):
             row = self.keypoints[index], self.confidences[index], self.seen[index], float(self.scores[index])
-            return Pose(*row, self.skeleton)
+            return Pose(*row, self.skeleton, None if self.ids is None else int(self.ids[index]))
         index = index if isinstance(index, slice) else np.asarray(index)
         if isinstance(index, np.ndarray) and not index.size:
             index = index.astype(int)  # an empty list is float64 to NumPy
-        arrays = {name: getattr(self, name)[index] for name in ("keypoints", "confidences", "seen", "scores")}
-        return replace(self, **arrays)
+        names = ("keypoints", "confidences", "seen", "scores") + (() if self.ids is None else ("ids",))
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
 
     def above(self, score: float) -> Poses:
         """The people whose score is at least `score`."""
@@ -130,14 +139,14 @@ class Poses:
         return np.concatenate([self.keypoints.min(axis=1), self.keypoints.max(axis=1)], axis=1)
 
     def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
-        """COCO results: a dict a person; `keypoints` is flat, x, y, confidence for each of K."""
-        flat = np.concatenate([self.keypoints, self.confidences[..., None]], axis=2).reshape(
-            len(self), 3 * len(self.skeleton)
-        )
-        return [
-            {"image_id": image_id, "category_id": category_id, "keypoints": [round(v, 3) for v in row], "score": score}
-            for row, score in zip(flat.tolist(), self.scores.tolist(), strict=True)
-        ]
+        """COCO results, see `conversions.to_coco`."""
+        return conversions.to_coco(self, image_id, category_id)
+
+    @classmethod
+    def from_coco(cls, people: Sequence[Mapping[str, Any]], skeleton: Skeleton = COCO_17,
+                  image_size: tuple[int, int] = (0, 0), source: str | None = None) -> Poses:  # fmt: skip
+        """The people of COCO results or annotations of one image, see `conversions.from_coco`."""
+        return conversions.from_coco(people, skeleton, image_size, source)
 
     def to_record(self, name: str | None = None) -> dict[str, Any]:
         """JSON-able: image (`name`, or the source), width, height, and people as in `Pose.to_record`."""
@@ -145,31 +154,26 @@ class Poses:
         image = self.source if name is None else name
         return {"image": image, "width": width, "height": height, "people": [pose.to_record() for pose in self]}
 
-    def to_dataframe(self) -> Any:
-        """A pandas DataFrame, a row a keypoint: image, person, score, keypoint, x, y, confidence, seen."""
-        import pandas as pd
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], skeleton: Skeleton = COCO_17) -> Poses:
+        """The inverse of `to_record`, to the digits that it keeps: a line of `poses.jsonl`."""
+        return conversions.from_record(record, skeleton)
 
-        people, joints = self.confidences.shape
-        return pd.DataFrame(
-            {
-                "image": self.source,
-                "person": np.repeat(np.arange(people), joints),
-                "score": np.repeat(self.scores, joints),
-                "keypoint": self.skeleton.names * people,
-                "x": self.keypoints[..., 0].ravel(),
-                "y": self.keypoints[..., 1].ravel(),
-                "confidence": self.confidences.ravel(),
-                "seen": self.seen.ravel(),
-            }
-        )
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame, a row a keypoint, see `conversions.to_dataframe`."""
+        return conversions.to_dataframe(self)
+
+    @classmethod
+    def from_dataframe(cls, frame: Any, skeleton: Skeleton = COCO_17, image_size: tuple[int, int] = (0, 0)) -> Poses:
+        """The inverse of `to_dataframe`, see `conversions.from_dataframe`."""
+        return conversions.from_dataframe(frame, skeleton, image_size)
 
     def to_supervision(self) -> Any:
-        """A `supervision.KeyPoints` of the same people, for its annotators and trackers."""
-        import supervision as sv
+        """A `supervision.KeyPoints` of the same people, see `conversions.to_supervision`."""
+        return conversions.to_supervision(self)
 
-        named = {field.name for field in fields(sv.KeyPoints)}
-        if "keypoint_confidence" in named:  # the newer name; older versions have no place for a person's score
-            arrays = {"keypoint_confidence": self.confidences, "detection_confidence": self.scores}
-        else:
-            arrays = {"confidence": self.confidences}
-        return sv.KeyPoints(xy=self.keypoints, class_id=np.zeros(len(self), dtype=int), **arrays)
+    @classmethod
+    def from_supervision(cls, points: Any, skeleton: Skeleton = COCO_17, image_size: tuple[int, int] = (0, 0),
+                         source: str | None = None) -> Poses:  # fmt: skip
+        """The inverse of `to_supervision`, see `conversions.from_supervision`."""
+        return conversions.from_supervision(points, skeleton, image_size, source)

@@ -1,71 +1,33 @@
-"""Where images come from: files, folders and globs, and whatever a user may hand to `read_image`."""
+"""Any image as RGB: whatever a user may hand to `read_image`. What names the images of a run: inputs."""
 
 from __future__ import annotations
 
 import contextlib
-import glob
 import io
 import os
-import re
 import threading
-from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from votepose.download import fetch, is_url
 from votepose.errors import VoteposeError
 
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"}
-)
 MAX_PIXELS = 2**28  # 0.8 GB as RGB: room for a panorama of 20000 x 13000, none for a decompression bomb
 _WHITE = (255, 255, 255)
 _opening = threading.Lock()
-
-
-def find_images(inputs: Sequence[str], recursive: bool = False, exclude: Path | None = None) -> list[Path]:
-    """The images that `inputs` name, in their order, each once; within a folder or glob in natural order (2 before 10).
-
-    Args:
-        inputs: files (taken whatever their suffix), folders (their images by suffix, hidden ones left out), and globs,
-            which mean what the shell would make of them, `**` included.
-        recursive: look into the folders of a folder, too.
-        exclude: a folder to leave out of the folders that hold it (where an earlier run put its drawings).
-
-    Raises:
-        VoteposeError: if an input names nothing, or there is no image at all.
-    """
-    paths = [path for text in inputs for path in _expand(text, recursive, exclude)]
-    found: dict[str, Path] = {}
-    for path in paths:
-        found.setdefault(os.path.abspath(path), path)
-    if not found:
-        what = f"no images in {', '.join(inputs)}" if inputs else "no images given"
-        raise VoteposeError(f"{what}: name image files, folders or globs")
-    return list(found.values())
-
-
-def relative_names(paths: Sequence[Path]) -> list[Path]:
-    """The paths as seen from the deepest folder that holds them all: as unique as the paths are."""
-    absolute = [os.path.abspath(path) for path in paths]
-    try:
-        folder = os.path.commonpath([os.path.dirname(path) for path in absolute])
-    except ValueError:  # on different drives
-        return [Path(*Path(path).parts[1:]) for path in absolute]
-    return [Path(os.path.relpath(path, folder)) for path in absolute]
 
 
 def read_image(source: ImageSource) -> np.ndarray:
     """Any image as (height, width, 3) uint8 RGB, turned as its EXIF orientation says, as viewers show it.
 
     Args:
-        source: a path, the bytes of a file, a binary file, a PIL image, or an array of uint8 or uint16 of (H, W),
-            (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA. Transparency is laid on white; 16-bit
-            values are scaled to 8 bits; of several frames the first counts.
+        source: a path, an http(s) URL, the bytes of a file, a binary file, a PIL image, or an array of uint8 or uint16
+            of (H, W), (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA. Transparency is laid on
+            white; 16-bit values are scaled to 8 bits; of several frames the first counts.
 
     Raises:
         VoteposeError: if it cannot be read, in one line that names the file.
@@ -76,6 +38,8 @@ def read_image(source: ImageSource) -> np.ndarray:
     try:
         if isinstance(source, Image.Image):
             return _to_rgb(source)
+        if isinstance(source, str) and is_url(source):
+            source = fetch(source)
         with _open(io.BytesIO(source) if isinstance(source, bytes) else source, name) as image:
             image.load()
             return _to_rgb(image)
@@ -86,43 +50,11 @@ def read_image(source: ImageSource) -> np.ndarray:
 
 
 def source_name(source: ImageSource) -> str | None:
-    """The path of an image, or of the file behind it; None if it has none."""
+    """The path or URL of an image, or of the file behind it; None if it has none."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     name = getattr(source, "filename", None) or getattr(source, "name", None)
     return name if isinstance(name, str) and name else None
-
-
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key by which img2 comes before img10."""
-    pieces = re.split(r"([0-9]+)", str(path).casefold())
-    return [(0, int(piece), "") if k % 2 else (1, 0, piece) for k, piece in enumerate(pieces)]
-
-
-def _expand(text: str, recursive: bool, exclude: Path | None) -> Iterable[Path]:
-    path = Path(text)
-    if not text:
-        raise VoteposeError("an input is empty: name an image file, a folder or a glob")
-    if path.is_dir():
-        return sorted(_walk(path, recursive, exclude), key=natural_key)
-    if path.is_file():
-        return [path]
-    if path.exists():
-        raise VoteposeError(f"{text}: is neither a file nor a folder")
-    if not glob.has_magic(text):
-        raise VoteposeError(f"{text}: no such file or folder")
-    matches = sorted(map(Path, glob.glob(text, recursive=True)), key=natural_key)
-    if not matches:
-        raise VoteposeError(f"{text}: the glob matches nothing")
-    return [image for match in matches for image in _expand(str(match), recursive, exclude)]
-
-
-def _walk(folder: Path, recursive: bool, exclude: Path | None) -> Iterable[Path]:
-    inner = exclude.resolve() if exclude and folder.resolve() in exclude.resolve().parents else None
-    for path in folder.rglob("*") if recursive else folder.glob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file() and inner not in path.resolve().parents:
-            yield path
 
 
 def _open(file: Any, name: str) -> Image.Image:

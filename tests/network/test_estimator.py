@@ -129,3 +129,66 @@ def test_other_skeletons_work() -> None:
     network = PoseNet(replace(tiny.NETWORK, keypoints=5, prior=False)).eval()
     found = PoseEstimator(network, torch.full((5,), 0.1), GroupingConfig())(pictures(), torch.tensor(0.0))
     assert found.keypoints.shape[1:] == (5, 2)
+
+
+@torch.no_grad()
+def test_the_ballot_tells_who_voted_for_whom() -> None:
+    poses = people_apart(3, np.random.default_rng(0), columns=2) * 0.9
+    model = estimator(Oracle([(0, poses[0]), (1, poses[1]), (1, poses[2])]))
+    people, ballot = model.explain(pictures(batch=3, height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.9))
+    assert set(ballot.vote_image.tolist()) == {0, 1}
+    assert (ballot.vote_person >= 0).all()
+    assert set(ballot.vote_person.tolist()) == {0, 1, 2}
+    np.testing.assert_array_equal(people.image_index[ballot.vote_person], ballot.vote_image)
+    # Noiseless votes are their person's pose, and were cast at one of its joints.
+    np.testing.assert_allclose(ballot.vote_poses, people.keypoints[ballot.vote_person], atol=1e-2)
+    assert ((ballot.vote_poses - ballot.vote_cells[:, None]).norm(dim=-1).amin(dim=1) < 4).all()
+    np.testing.assert_allclose(ballot.vote_scales, 4 * np.exp(-2), rtol=1e-4)
+    assert (ballot.vote_presence >= 0.9).all()
+
+
+@torch.no_grad()
+def test_votes_for_somebody_who_was_dropped_went_to_nobody() -> None:
+    pose = people_apart(1, np.random.default_rng(0), columns=1)[0]
+    model = estimator(Oracle([(0, pose), (0, pose + 0.4)]), GroupingConfig(threshold=1e-3))
+    people, ballot = model.explain(pictures(), torch.tensor(0.9))
+    assert len(people.scores) == 1
+    assert set(ballot.vote_person.tolist()) == {-1, 0}
+    kept = ballot.vote_person == 0
+    assert (ballot.vote_poses[kept] - people.keypoints[0]).abs().max() < 1e-2
+    assert (ballot.vote_poses[~kept] - people.keypoints[0]).abs().max() > 1
+
+
+@pytest.mark.parametrize("threshold", [2.0, 0.0])
+@torch.no_grad()
+def test_the_ballot_of_any_network_is_sound(threshold: float) -> None:
+    people, ballot = estimator(tiny_network()).explain(pictures(batch=2), torch.tensor(threshold))
+    votes = len(ballot.vote_image)
+    assert bool(votes) == (threshold == 0.0)
+    assert ballot.vote_cells.shape == (votes, 2)
+    assert ballot.vote_poses.shape == (votes, 17, 2)
+    assert ballot.vote_scales.shape == (votes, 17)
+    assert ballot.vote_presence.shape == ballot.vote_person.shape == (votes,)
+    assert set(range(len(people.scores))) <= set(ballot.vote_person.tolist())  # nobody without a vote
+
+
+@torch.no_grad()
+def test_in_a_crowd_the_likeliest_do_not_take_all_votes() -> None:
+    """Far more peaks than candidates, and the first people's are all likelier than the last's."""
+    corners = np.stack(np.meshgrid(np.arange(2, WIDTH - 6, 10), np.arange(2, HEIGHT - 6, 10)), axis=-1).reshape(-1, 2)
+    shape = np.stack([np.arange(17) % 4 * 2, np.arange(17) // 4 * 1.5], axis=1)
+    planted = [(0, (corner + shape).astype(np.float32)) for corner in corners]
+    oracle = Oracle(planted)
+    encode = oracle.encode
+
+    def fading(images: Tensor) -> Maps:
+        maps = encode(images)
+        fade = torch.linspace(0, 2, HEIGHT * WIDTH).view(HEIGHT, WIDTH)
+        presence = torch.where(maps.presence[-1] > 0, 6 - fade, -20)
+        return replace(maps, presence=[presence])
+
+    oracle.encode = fading  # type: ignore[method-assign]
+    model = estimator(oracle, GroupingConfig(candidates=2 * len(planted)))
+    people, ballot = model.explain(pictures(height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.5))
+    assert len(ballot.vote_image) == 2 * len(planted)
+    assert len(people.scores) >= 0.9 * len(planted)  # 4 of 12, if the likeliest were asked

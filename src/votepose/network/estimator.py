@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from votepose.grouping import GroupingConfig, group, joint_confidences, suppress, vote_sizes
-from votepose.network.posenet import Maps, PoseNet
+from votepose.grouping import GroupingConfig, Groups, group, joint_confidences, suppress, vote_sizes
+from votepose.letterbox import MULTIPLE
+from votepose.network.posenet import Maps, PoseNet, Votes
 
 _DUPLICATE = 0.7  # two people this alike (OKS) are one person found twice
 _FAINT = 0.02  # people below this score are not worth a row
@@ -36,6 +37,27 @@ class People(NamedTuple):
     presence: Tensor
 
 
+class Ballot(NamedTuple):
+    """The V votes behind the people: which cell was asked, what it answered, and to whom that went.
+
+    Attributes:
+        vote_image: (V,) int64 image of each.
+        vote_cells: (V, 2) centre of the cell that voted, in input pixels.
+        vote_poses: (V, K, 2) the joints it voted for, in input pixels.
+        vote_scales: (V, K) Laplace scale of each joint, in input pixels.
+        vote_presence: (V,) likelihood of a keypoint at the cell.
+        vote_person: (V,) int64 row of `People` that the vote went to; -1 where that person was dropped as another's
+            duplicate or as too faint.
+    """
+
+    vote_image: Tensor
+    vote_cells: Tensor
+    vote_poses: Tensor
+    vote_scales: Tensor
+    vote_presence: Tensor
+    vote_person: Tensor
+
+
 class PoseEstimator(nn.Module):
     """The whole of votepose: `forward` maps images (B, H, W, 3) uint8 RGB, sides multiples of 32, to `People`."""
 
@@ -47,36 +69,63 @@ class PoseEstimator(nn.Module):
         self.register_buffer("kappas", kappas, persistent=False)
 
     def forward(self, images: Tensor, presence_threshold: Tensor) -> People:
+        return self.explain(images, presence_threshold)[0]
+
+    def explain(self, images: Tensor, presence_threshold: Tensor) -> tuple[People, Ballot]:
+        """The people, and the votes that made them."""
         config = replace(self.config, presence_threshold=presence_threshold)
         maps = self.network.encode(images.permute(0, 3, 1, 2))
         presence = maps.presence[-1].sigmoid()
-        # Padded, so that the smallest of maps has cells enough to choose from: without presence, they vote for nobody.
-        strength, cells = F.pad(self._rank(presence), (0, self.config.candidates)).topk(self.config.candidates)
-        cells = cells * (strength > 0)
+        strength, cells = self._candidates(presence, presence_threshold)
         votes = self.network.ask(maps, cells)
+        votes = Votes(votes.poses.float(), votes.log_scales.float())
         width = presence.shape[-1]
         centres = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
         with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
-            groups = group(votes.poses.float(), votes.log_scales.float(), centres, strength, self.kappas, config)
-        image_index, row = groups.leader.nonzero(as_tuple=True)
-        people = (
-            image_index,
-            *(x[image_index, row] for x in (groups.poses, groups.log_scales, groups.seen, groups.scores)),
-        )
-        # A person found twice would only be looked at again to be dropped after it.
-        people = _rows(suppress(people[1], people[4], image_index, self.kappas, _DUPLICATE), *people)
-        image_index, poses, log_scales, seen, scores = self._look_again(maps, *people)
-        keep = suppress(poses, scores, image_index, self.kappas, _DUPLICATE) & (scores > _FAINT)
-        image_index, poses, log_scales, seen, scores = _rows(keep, image_index, poses, log_scales, seen, scores)
+            groups = group(votes.poses, votes.log_scales, centres, strength, self.kappas, config)
+        leader, *people = self._people(maps, groups)
+        image_index, poses, log_scales, seen, scores = people
         confidences = joint_confidences(log_scales, vote_sizes(poses), self.kappas)
-        return People(image_index, poses * self.network.config.stride, confidences, seen, scores, presence)
+        stride = self.network.config.stride
+        found = People(image_index, poses * stride, confidences, seen, scores, presence)
+        image, row = ((strength >= presence_threshold) & (strength > 0)).nonzero(as_tuple=True)
+        order = torch.ones_like(leader).cumsum(0) - 1  # arange(P): a tracer would write P down as a constant
+        person = torch.full_like(groups.follow, -1).flatten().scatter(0, leader, order)
+        voted = person[_flat(groups, image, groups.follow[image, row])]
+        return found, Ballot(
+            image, centres[image, row] * stride, votes.poses[image, row] * stride,
+            votes.log_scales[image, row].exp() * stride, strength[image, row], voted,
+        )  # fmt: skip
 
-    def _rank(self, presence: Tensor) -> Tensor:
-        """(B, h w) presence of the cells that may vote; 0 where a neighbour is likelier, if only peaks may."""
+    def _candidates(self, presence: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, Q) presence and flat index of the cells that are asked: the likeliest, or the likeliest peaks.
+
+        Where a crowd has more peaks than may be asked, the likeliest of each block of the map come first, so that
+        hardly anybody is left without a vote.
+        """
+        count, first = self.config.candidates, torch.zeros_like(presence)
         if self.config.peaks:
-            highest = F.max_pool2d(presence[:, None], 3, 1, 1)[:, 0]
-            presence = presence * (presence == highest)
-        return presence.flatten(1)
+            side = MULTIPLE // self.network.config.stride  # an input is a whole number of blocks
+            presence = presence * (presence == F.max_pool2d(presence[:, None], 3, 1, 1)[:, 0])
+            blocks = F.interpolate(F.max_pool2d(presence[:, None], side), scale_factor=side, mode="nearest")[:, 0]
+            first = ((presence == blocks) & (presence >= threshold)).to(presence.dtype)
+        # Padded, so that the smallest of maps has cells enough to choose from: without presence, they vote for nobody.
+        presence, first = F.pad(presence.flatten(1), (0, count)), F.pad(first.flatten(1), (0, count))
+        cells = (presence + first).topk(count).indices
+        strength = presence.gather(1, cells)
+        return strength, cells * (strength > 0)
+
+    def _people(self, maps: Maps, groups: Groups) -> tuple[Tensor, ...]:
+        """Groups -> the people to report: (flat index of the leading vote, image, poses, log_scales, seen, scores)."""
+        image, row = groups.leader.nonzero(as_tuple=True)
+        columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
+        people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
+        # A person found twice would only be looked at again to be dropped after it.
+        people = _rows(suppress(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
+        leader = people[0]
+        image, poses, log_scales, seen, scores = self._look_again(maps, *people[1:])
+        keep = suppress(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
+        return _rows(keep, leader, image, poses, log_scales, seen, scores)
 
     def _look_again(self, maps: Maps, image_index: Tensor, poses: Tensor, log_scales: Tensor, seen: Tensor,
                     scores: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
@@ -88,6 +137,11 @@ class PoseEstimator(nn.Module):
         scores = (scores * last.quality.float().sigmoid()).sqrt()
         # A joint is seen where some vote was cast on it and the look finds it visible.
         return image_index, last.poses.float(), last.log_scales.float(), seen & (last.seen > 0), scores
+
+
+def _flat(groups: Groups, image: Tensor, row: Tensor) -> Tensor:
+    """Index of an image's vote among the votes of the whole batch."""
+    return image * groups.follow.shape[-1] + row
 
 
 def _rows(keep: Tensor, *columns: Tensor) -> tuple[Tensor, ...]:

@@ -1,0 +1,114 @@
+"""AP, size and time of the exported variants, and of int8 convolutions, which for this are not offered.
+
+    python benchmarks/precision.py --data ../shared/data/coco-dev [--calibrate FOLDER] [--limit 100]
+
+Each variant is written as `votepose export` writes it and measured as `votepose evaluate` does, through onnxruntime on
+the CPU. With --calibrate, a folder of pictures (not of --data), convolutions are also quantized statically.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pipeline
+from bench import PICTURES
+
+from votepose.data.coco import load_coco
+from votepose.evaluate import coco_keypoint_metrics, find_all
+from votepose.export import ExportConfig, run
+from votepose.graph import INPUT_NAMES, save
+from votepose.inputs import find_images
+from votepose.letterbox import Letterbox
+from votepose.metrics import KeypointMetrics
+from votepose.predictor import load
+from votepose.sources import read_image
+from votepose.weights_file import BUNDLED_WEIGHTS
+
+_HEADS = ("stem", "laterals", "smooth", "center", "box_", "kpt_")  # of MoveNet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, default=BUNDLED_WEIGHTS)
+    parser.add_argument("--calibrate", help="folder of pictures for static quantization")
+    parser.add_argument("--limit", type=int)
+    options = parser.parse_args()
+    print("| variant | MB | AP | AP50 | AP75 | network, best ms |\n|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path in variants(Path(folder), options.weights, options.calibrate):
+            found = measure(path, options.data, options.limit)
+            best = pipeline.split(load(path), PICTURES, 5)["best"]["network"]
+            print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {found.ap:.3f} | {found.ap50:.3f} | {found.ap75:.3f} "
+                  f"| {best:.0f} |", flush=True)  # fmt: skip
+
+
+def variants(folder: Path, weights: Path, calibrate: str | None) -> Iterator[tuple[str, Path]]:
+    for precision in ("float32", "float16", "int8"):
+        path = folder / f"{precision}.onnx"
+        run(ExportConfig(weights, path, precision=precision))
+        yield precision, path
+    if calibrate:
+        named = folder / "named.onnx"
+        _trace(weights, named)
+        metadata = dict(load(folder / "float32.onnx").metadata)
+        for what, left_out in (("all", ()), ("all but stem, pyramid and heads", _HEADS)):
+            path = folder / f"static{len(left_out)}.onnx"
+            _quantize_static(named, path, calibrate, int(metadata["input_size"]), left_out)
+            save(onnx.load(path), metadata, path)
+            yield f"static int8 convolutions, {what}", path
+
+
+def measure(path: Path, data: Path, limit: int | None) -> KeypointMetrics:
+    """COCO AP of an ONNX file on a folder of pictures."""
+    predictor, dataset = load(path, score_threshold=0.0), load_coco(data, limit)
+    assert dataset.annotations is not None
+    results: list[dict[str, Any]] = []
+    for sample, poses in find_all(predictor, dataset.samples, progress=False):
+        for entry in poses.to_coco(sample.image_id, dataset.category_id):
+            points = np.array(entry["keypoints"]).reshape(-1, 3)
+            points[:, :2] /= np.array(sample.scale)
+            results.append({**entry, "keypoints": points.reshape(-1).tolist()})
+    return coco_keypoint_metrics(dataset.annotations, results, [sample.image_id for sample in dataset.samples])
+
+
+def _trace(weights: Path, path: Path) -> None:
+    from votepose.export import load_estimator
+    from votepose.graph import trace
+
+    trace(load_estimator(weights)[0], path)
+
+
+def _quantize_static(source: Path, path: Path, pictures: str, input_size: int, left_out: tuple[str, ...]) -> None:
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.feeds = map(partial(_feeds, input_size=input_size), find_images([pictures])[:32])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self.feeds, None)
+
+    convolutions = [node.name for node in onnx.load(source).graph.node if node.op_type == "Conv"]
+    quantize_static(
+        source, path, Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv"], per_channel=True,
+        nodes_to_quantize=[name for name in convolutions if not any(part in name for part in left_out)],
+        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+    )  # fmt: skip
+
+
+def _feeds(path: Path, input_size: int) -> dict[str, np.ndarray]:
+    pixels = read_image(path)
+    images = Letterbox.fit(pixels.shape[1], pixels.shape[0], input_size).apply(pixels)[None]
+    return dict(zip(INPUT_NAMES, (images, np.array(0.35, np.float32)), strict=True))
+
+
+if __name__ == "__main__":
+    main()

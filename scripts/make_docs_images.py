@@ -1,0 +1,79 @@
+"""Make docs/images anew from examples/, with the tool itself.
+
+    python scripts/make_docs_images.py [--weights model.onnx]
+
+The page of `votepose explain` is photographed by Debian's Chromium through playwright (pip install playwright); without
+them those two pictures stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import votepose
+from votepose.draw import draw
+from votepose.explain import Evidence, draw_sheet, gather, to_page
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs/images"
+CHROMIUM = Path("/usr/bin/chromium")
+# the browser asks nobody for anything by itself
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+
+
+def main() -> None:
+    """Write the pictures and print their sizes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, help="an ONNX file; the bundled one by default")
+    evidence = gather(votepose.load(parser.parse_args().weights), ROOT / "examples/stairs.jpg")
+    _save(draw(evidence.image, evidence.poses[evidence.shown]), "stairs", 1024)
+    _save(draw_sheet(evidence), "explain", 1300)
+    if CHROMIUM.exists():
+        for scheme in ("light", "dark"):
+            _save(photograph(evidence, scheme), f"explain-page-{scheme}", 1300)
+    total = sum(path.stat().st_size for path in IMAGES.iterdir())
+    print(f"{IMAGES}: {total / 1e6:.2f} MB")
+
+
+def closest_strangers(evidence: Evidence) -> tuple[int, int]:
+    """The two votes of different people who are nearest to agreeing: the pair one would ask about."""
+    shown = np.isin(evidence.person, np.flatnonzero(evidence.shown))
+    apart = np.where(evidence.person[:, None] == evidence.person[None], np.inf, evidence.distances)
+    apart[~shown], apart[:, ~shown] = np.inf, np.inf
+    a, b = np.unravel_index(apart.argmin(), apart.shape)
+    return int(a), int(b)
+
+
+def photograph(evidence: Evidence, scheme: str) -> Image.Image:
+    """The page in a browser, two votes picked."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        page, shot = Path(folder, "page.html"), Path(folder, "shot.png")
+        page.write_text(to_page(evidence), encoding="utf-8")
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        tab = browser.new_page(viewport={"width": 1360, "height": 800}, color_scheme=scheme)
+        tab.goto(page.as_uri())
+        a, b = closest_strangers(evidence)
+        tab.evaluate(f"pick({a}); pick({b})")
+        tab.wait_for_timeout(300)
+        tab.screenshot(path=shot)
+        browser.close()
+        return Image.open(shot).convert("RGB")
+
+
+def _save(picture: Image.Image, name: str, longest: int) -> None:
+    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    path = IMAGES / f"{name}.jpg"
+    picture.save(path, quality=84, optimize=True)
+    print(f"{path.relative_to(ROOT)}: {picture.width}x{picture.height}, {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Image -> `Evidence`: one run of the model file, and the grouping of its votes once more, in NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from votepose.errors import VoteposeError
+from votepose.explain.evidence import Evidence, Group
+from votepose.grouping import GroupingConfig, group, joint_confidences, oks, vote_distances, vote_sizes
+from votepose.letterbox import Letterbox
+from votepose.poses import Poses
+from votepose.predictor import OUTPUTS, Predictor
+from votepose.sources import ImageSource, read_image, source_name
+
+VOTE_OUTPUTS = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence", "vote_person")
+_COPY = 0.5  # from this OKS on, a group that is nobody's is said to repeat a person
+
+
+def gather(predictor: Predictor, image: ImageSource) -> Evidence:
+    """Run the model on an image and keep everything that it says on the way.
+
+    Raises:
+        VoteposeError: if the image cannot be read, or the model file does not give its votes.
+    """
+    pixels = read_image(image)
+    box = Letterbox.fit(pixels.shape[1], pixels.shape[0], predictor.input_size)
+    raw = _ask(predictor, box.apply(pixels))
+    config = _grouping_config(predictor)
+    poses, rank = _people(raw, predictor, box, source_name(image))
+
+    stride, kappas = float(predictor.metadata["stride"]), predictor.skeleton.kappas
+    votes, log_scales, cells, presence, person = _votes(raw, stride, config.presence_threshold)
+    strengths = vote_strengths(votes, log_scales, presence, kappas)
+    order = np.argsort(-strengths, kind="stable")
+    votes, log_scales, cells, presence, person, strengths = (
+        x[order] for x in (votes, log_scales, cells, presence, person, strengths)
+    )
+    person = np.append(rank, -1)[person]
+    distances = vote_distances(votes, log_scales, config) if len(votes) else np.zeros((0, 0), np.float32)
+    found = group(votes, log_scales, cells, presence, kappas, config)
+    scale = box.to_image(np.full(2, stride, np.float32), stride=1)
+    return Evidence(
+        image=pixels,
+        name=PurePath(source_name(image) or "image").name,
+        poses=poses,
+        score_threshold=predictor.score_threshold,
+        presence=raw["presence"][0],
+        cell=(float(scale[0]), float(scale[1])),
+        cells=cells * scale,
+        votes=votes * scale,
+        scales=np.exp(log_scales) * scale.mean(),
+        likelihoods=presence,
+        strengths=strengths,
+        person=person,
+        follows=_first_steps(distances, strengths, config.threshold),
+        leads=found.follow,
+        distances=distances,
+        groups=_groups(found.follow, person, found.poses * scale, poses, predictor.score_threshold),
+        config=config,
+    )
+
+
+def vote_strengths(votes: np.ndarray, log_scales: np.ndarray, presence: np.ndarray, kappas: np.ndarray) -> np.ndarray:
+    """(V,) what `grouping.group` ranks votes by: presence times the vote's mean certainty. Votes are in cells."""
+    certainty = joint_confidences(log_scales, vote_sizes(votes), kappas).mean(-1) if len(votes) else presence
+    return presence * (0.05 + certainty)
+
+
+def _first_steps(distances: np.ndarray, strengths: np.ndarray, threshold: float) -> np.ndarray:
+    """(V,) the strongest vote that each agrees with: the first step of the chains whose end `group` gives."""
+    if not len(strengths):
+        return np.zeros(0, int)
+    return np.where(distances < threshold, strengths, 0).argmax(axis=1)
+
+
+def _ask(predictor: Predictor, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Every output that is needed here, by name.
+
+    Raises:
+        VoteposeError: if the file lacks the votes, or the run fails.
+    """
+    wanted = (*OUTPUTS, "presence", *VOTE_OUTPUTS)
+    missing = set(wanted) - {output.name for output in predictor.session.get_outputs()}
+    if missing or "stride" not in predictor.metadata:
+        raise VoteposeError("this model file keeps its votes to itself: export it anew with `votepose export`")
+    feeds = {"images": pixels[None], "presence_threshold": np.asarray(predictor.presence_threshold, np.float32)}
+    try:
+        return dict(zip(wanted, predictor.session.run(list(wanted), feeds), strict=True))
+    except Exception as error:  # onnxruntime's own exceptions have no public base class
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+        raise VoteposeError(f"the model failed on an input of {size}: {reason}") from error
+
+
+def _grouping_config(predictor: Predictor) -> GroupingConfig:
+    """The rule and threshold in force: as the file says, or the default, with which files that do not say were made."""
+    known = {field.name for field in fields(GroupingConfig)}
+    said: dict[str, Any] = {k: v for k, v in predictor.metadata.get("grouping", {}).items() if k in known}
+    return replace(GroupingConfig(**said), presence_threshold=predictor.presence_threshold)
+
+
+def _people(
+    raw: dict[str, np.ndarray], predictor: Predictor, box: Letterbox, source: str | None
+) -> tuple[Poses, np.ndarray]:
+    """All people, best first, and which place each row of the model's output got (-1: none, its numbers are not)."""
+    scores = raw["scores"]
+    finite = np.isfinite(raw["keypoints"]).all(axis=(1, 2)) & (raw["image_index"] == 0)
+    order = np.argsort(-scores, kind="stable")
+    order = order[finite[order]]
+    rank = np.full(len(scores), -1)
+    rank[order] = np.arange(len(order))
+    points = box.to_image(raw["keypoints"][order], stride=1)
+    size = box.width, box.height
+    confidences, seen = raw["confidences"][order], raw["seen"][order]
+    return Poses(points, confidences, seen, scores[order], predictor.skeleton, size, source), rank
+
+
+def _votes(raw: dict[str, np.ndarray], stride: float, threshold: float) -> tuple[np.ndarray, ...]:
+    """Of the first image, in cells: votes (V, K, 2), log scales (V, K), cells (V, 2), presence (V,), person (V,)."""
+    votes, scales, presence = raw["vote_poses"] / stride, raw["vote_scales"] / stride, raw["vote_presence"]
+    finite = np.isfinite(votes).all(axis=(1, 2)) & np.isfinite(scales).all(axis=1)
+    # the graph asks a fixed number of cells: those under the threshold were asked in vain
+    chosen = (raw["vote_image"] == 0) & finite & (presence >= threshold) & (presence > 0)
+    log_scales = np.log(np.maximum(scales[chosen], 1e-6))
+    return votes[chosen], log_scales, raw["vote_cells"][chosen] / stride, presence[chosen], raw["vote_person"][chosen]
+
+
+def _groups(leads: np.ndarray, person: np.ndarray, pooled: np.ndarray, poses: Poses, least: float) -> tuple[Group, ...]:
+    """The groups among V votes, the largest first, each with what became of it."""
+    groups = []
+    for leader in np.unique(leads):
+        members = np.flatnonzero(leads == leader)
+        whose = person[members]
+        chosen = int(np.bincount(whose[whose >= 0]).argmax()) if (whose >= 0).any() else -1
+        fate = _fate(chosen, pooled[leader], poses, least)
+        groups.append(Group(int(leader), tuple(int(m) for m in members), chosen, fate))
+    return tuple(sorted(groups, key=lambda g: (-len(g.members), g.leader)))
+
+
+def _fate(person: int, pooled: np.ndarray, poses: Poses, least: float) -> str:
+    if person >= 0:
+        score = float(poses.scores[person])
+        if score >= least:
+            return f"person {person + 1}, score {score:.2f}"
+        return f"left out: its score, {score:.2f}, is under the threshold of {least:g}"
+    if len(poses):
+        likeness = oks(poses.keypoints, pooled[None], vote_sizes(poses.keypoints), poses.skeleton.kappas)
+        if likeness.max() >= _COPY:
+            return f"left out: it repeats person {int(likeness.argmax()) + 1} (OKS {likeness.max():.2f}), a better one"
+    return "left out: after the second look too little spoke for a person"

@@ -1,0 +1,91 @@
+"""The estimator as one ONNX graph: image in, people out, and the votes behind them for whoever asks."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from votepose.network.estimator import Ballot, People, PoseEstimator
+
+OPSET = 17
+INPUT_NAMES = ["images", "presence_threshold"]
+OUTPUT_NAMES = [*People._fields, *Ballot._fields]
+
+
+class Graph(nn.Module):
+    """What an exported file holds: `PoseEstimator.explain` with its outputs in one row, as `OUTPUT_NAMES` has them."""
+
+    def __init__(self, estimator: PoseEstimator) -> None:
+        super().__init__()
+        self.estimator = estimator
+        self.eval()  # an exporter puts back the mode that it found: a module's first is `train`
+
+    def forward(self, images: Tensor, presence_threshold: Tensor) -> tuple[Tensor, ...]:
+        people, ballot = self.estimator.explain(images, presence_threshold)
+        return (*people, *ballot)
+
+
+def noise(width: int, height: int, batch: int = 1) -> Tensor:
+    """Pictures (batch, height, width, 3) uint8 in which a threshold of 0 finds somebody: a tracer cannot follow nobody.
+
+    Always the same.
+    """
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), dtype=np.uint8))
+
+
+def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
+    """Write the float32 graph to `path`, with dynamic batch, height and width, and return it."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the tracer's remarks on shapes that are constant on purpose
+        torch.onnx.export(
+            Graph(estimator), (noise(256, 192), torch.tensor(0.0)), str(path), opset_version=OPSET, dynamo=False,
+            input_names=INPUT_NAMES, output_names=OUTPUT_NAMES,
+            dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"},
+                          "presence": {0: "batch", 1: "rows", 2: "columns"},
+                          **{name: {0: "people"} for name in People._fields[:-1]},
+                          **{name: {0: "votes"} for name in Ballot._fields}},
+        )  # fmt: skip
+    return onnx.load(path)
+
+
+def save(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
+    """Write the graph with votepose's metadata and with short names inside."""
+    _shorten(model)
+    helper.set_model_props(model, {"votepose": json.dumps(metadata)})
+    onnx.save(model, path)
+
+
+def halve(model: onnx.ModelProto) -> None:
+    """Store large fp32 constants in fp16 behind a Cast, which the runtime folds away when it loads the file."""
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= 64:
+            name = tensor.name
+            half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name + "_fp16")
+            tensor.CopyFrom(half)
+            casts.append(helper.make_node("Cast", [name + "_fp16"], [name], name + "_cast", to=TensorProto.FLOAT))
+    for i, node in enumerate(casts):
+        model.graph.node.insert(i, node)
+
+
+def _shorten(model: onnx.ModelProto) -> None:
+    """Replace the tracer's long names of inner values: with 4,000 nodes they weigh half a megabyte."""
+    kept = {value.name for value in (*model.graph.input, *model.graph.output)}
+    short: dict[str, str] = {name: name for name in ("", *kept)}
+    for tensor in model.graph.initializer:
+        tensor.name = short.setdefault(tensor.name, f"w{len(short)}")
+    # Shapes of inner values, under long names. From a quantizer's, onnxruntime makes reshapes that fail on nobody.
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        node.ClearField("name")
+        node.ClearField("doc_string")
+        for names in (node.input, node.output):
+            names[:] = [short.setdefault(name, f"v{len(short)}") for name in names]

@@ -1,0 +1,130 @@
+"""`votepose serve`: poses over HTTP, and a page to try it on."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from votepose.errors import VoteposeError
+from votepose.predictor import SCORE_THRESHOLD, load
+from votepose.server.limits import MIB, Limits
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Serve poses over HTTP, with a page to try it on."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 lets everybody on the network in."""
+    port: Annotated[int, tyro.conf.arg(aliases=["-p"])] = 8000
+    """Port to listen on; 0 takes a free one."""
+    weights: Path | None = None
+    """An ONNX file of `votepose export`; by default the model in the package."""
+    input_size: int | None = None
+    """Longest side of the network input in pixels, a multiple of 32, where a request names none."""
+    presence_threshold: float | None = None
+    """In [0, 1], where a request names none; by default the model's own."""
+    score_threshold: float = SCORE_THRESHOLD
+    """In [0, 1], where a request names none."""
+    device: str = "cpu"
+    """cpu, cuda, cuda:1, or another that the installed onnxruntime has."""
+    threads: int | None = None
+    """CPU threads of the network, for each worker; by default onnxruntime chooses."""
+    workers: int = Limits.workers
+    """Pictures that are worked on at the same time."""
+    queue: int = Limits.queue
+    """Requests that may wait; one more is answered with 503."""
+    timeout: float = Limits.timeout
+    """Seconds until a request is answered with 504."""
+    max_megabytes: float = Limits.max_bytes / MIB
+    """Of one uploaded picture, in MiB; more is answered with 413."""
+    max_megapixels: float = Limits.max_pixels / 1e6
+    """Of one uploaded picture; more is answered with 413."""
+    max_input_size: int = Limits.max_input_size
+    """The largest input size that a request may ask for."""
+    log_level: Literal["error", "warning", "info", "debug"] = "warning"
+    """info writes a line a request to stderr."""
+
+
+def run(config: ServeConfig) -> int:
+    """Serve until SIGINT or SIGTERM; requests that are being answered then are answered first.
+
+    Returns:
+        0 when stopped.
+
+    Raises:
+        VoteposeError: if the address cannot be listened on, or an option or the weights will not do.
+    """
+    import uvicorn
+
+    from votepose.server.app import create_app
+
+    limits = _limits(config)
+    with _listen(config.host, config.port) as listener:
+        predictor = load(
+            config.weights,
+            input_size=config.input_size,
+            presence_threshold=config.presence_threshold,
+            score_threshold=config.score_threshold,
+            device=config.device,
+            threads=config.threads,
+        )
+        logging.basicConfig(format="%(levelname)s: %(message)s")
+        logging.getLogger("python_multipart").setLevel("ERROR")  # a line for each malformed form floods the log
+        settings = uvicorn.Config(
+            create_app(predictor, limits),
+            log_level=config.log_level,
+            server_header=False,
+            limit_concurrency=limits.workers + limits.queue + 1000,  # connections, most of them idle or being refused
+            timeout_graceful_shutdown=int(2 * limits.timeout) + 5,
+        )
+        print(_greeting(config.host, listener), flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn, once done, hands its signal on
+        try:
+            uvicorn.Server(settings).run(sockets=[listener])
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
+    return 0
+
+
+def _limits(config: ServeConfig) -> Limits:
+    for name, value in (("max megabytes", config.max_megabytes), ("max megapixels", config.max_megapixels)):
+        if not 0 < value < float("inf"):
+            raise VoteposeError(f"{name} should be a positive number, but is {value}")
+    return Limits(
+        max_bytes=int(config.max_megabytes * MIB),
+        max_pixels=int(config.max_megapixels * 1e6),
+        max_input_size=config.max_input_size,
+        workers=config.workers,
+        queue=config.queue,
+        timeout=config.timeout,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise VoteposeError(f"the port should be in [0, 65535], but is {port}")
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, UnicodeError) as error:
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
+        hint = "choose another --port" if port else "choose another --host"
+        raise VoteposeError(f"cannot listen on {host}, port {port}: {reason}; {hint}") from None
+
+
+def _greeting(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    address = ipaddress.ip_address(listener.getsockname()[0])
+    if not address.is_loopback:
+        print("votepose: everybody who reaches this address may use the server: it asks for no password",
+              file=sys.stderr)  # fmt: skip
+    shown = "127.0.0.1" if address.is_unspecified and address.version == 4 else f"[{host}]" if ":" in host else host
+    return f"votepose serves on http://{shown}:{port} (Ctrl-C stops; the API is described at /docs)"

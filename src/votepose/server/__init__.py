@@ -1,0 +1,1 @@
+"""Poses over HTTP: an API for programs and a page for people. `app.create_app` puts it together; extra `[serve]`."""

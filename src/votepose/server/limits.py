@@ -1,0 +1,62 @@
+"""What a server takes on, and how it says no: `Limits`, and the `Refusal` that becomes an answer of one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from votepose.errors import VoteposeError
+from votepose.letterbox import MULTIPLE
+
+MIB = 2**20
+_PILLOW_PIXELS = 178_956_970  # beyond it, Pillow takes every picture for a decompression bomb
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server takes on.
+
+    Attributes:
+        max_bytes: of one picture's file.
+        max_pixels: of one picture, width x height; more is refused before anything is decoded.
+        max_input_size: the largest input size that a request may ask for, in pixels; a multiple of 32.
+        workers: pictures that are worked on at the same time, each in its own thread.
+        queue: requests that may wait beside these; one more is refused with 503.
+        timeout: seconds that an upload may take, and, counted anew, its answer.
+
+    Raises:
+        VoteposeError: if a value is out of range.
+    """
+
+    max_bytes: int = 16 * MIB
+    max_pixels: int = 50_000_000
+    max_input_size: int = 1024
+    workers: int = 2
+    queue: int = 32
+    timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_bytes", 1), ("max_pixels", 1), ("workers", 1), ("queue", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise VoteposeError(f"{name.replace('_', ' ')} should be at least {least}, but is {value}")
+        if self.max_pixels > _PILLOW_PIXELS:
+            raise VoteposeError(f"max pixels should be at most {_PILLOW_PIXELS}, but is {self.max_pixels}")
+        if self.max_input_size < MULTIPLE or self.max_input_size % MULTIPLE:
+            message = f"should be a positive multiple of {MULTIPLE}, but is {self.max_input_size}"
+            raise VoteposeError(f"the max input size {message}")
+        if not 0 < self.timeout < float("inf"):
+            raise VoteposeError(f"the timeout should be a positive number of seconds, but is {self.timeout}")
+
+
+class Refusal(Exception):  # noqa: N818  (no error: an answer)
+    """A request that is not served: an HTTP status, one line that says why, and headers that help.
+
+    Args:
+        status: of HTTP, 4xx or 5xx.
+        detail: one line for the user.
+        headers: to send with it, as Retry-After.
+    """
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, headers or {}

@@ -1,0 +1,48 @@
+// Talking to the server. What goes wrong is thrown as a `Refused`, with one line for the user.
+
+export class Refused extends Error {
+  constructor(line, wait = 0) {
+    super(line);
+    this.wait = wait; // seconds after which to try again; 0 for no hint
+  }
+}
+
+/** The model's skeleton, colours and defaults, and the server's limits. */
+export async function askModel() {
+  return (await get("v1/model")).json();
+}
+
+/** The people in a picture: {record, milliseconds}. `signal` takes the question back. */
+export async function askPoses(blob, name, options, model, signal) {
+  if (blob.size > model.max_bytes) {
+    const [has, most] = [blob.size, model.max_bytes].map((n) => (n / 2 ** 20).toFixed(1));
+    throw new Refused(`The picture has ${has} MiB; the server takes ${most} MiB at most.`);
+  }
+  const body = new FormData();
+  body.append("file", blob, name);
+  const query = new URLSearchParams({ ...options, format: "json" });
+  const answer = await get(`v1/poses?${query}`, { method: "POST", body, signal });
+  return { record: await answer.json(), milliseconds: spent(answer.headers.get("Server-Timing")) };
+}
+
+async function get(url, options) {
+  let answer;
+  try {
+    answer = await fetch(url, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The server cannot be reached; is votepose serve still running?");
+  }
+  if (answer.ok) return answer;
+  const { detail } = await answer.json().catch(() => ({ detail: `The server answered ${answer.status}.` }));
+  throw new Refused(sentence(detail), Number(answer.headers.get("Retry-After")) || 0);
+}
+
+function spent(timing) {
+  const parts = [...(timing ?? "").matchAll(/dur=([0-9.]+)/g)];
+  return parts.reduce((sum, [, duration]) => sum + Number(duration), 0);
+}
+
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1).replace(/\.?$/, ".");
+}

@@ -1,0 +1,79 @@
+"""What /v1/poses answers, for the OpenAPI document: the record of `Poses.to_record`, and the one-line refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Keypoint(BaseModel):
+    """One joint, in pixels of the picture as a viewer shows it."""
+
+    x: float
+    y: float
+    confidence: float = Field(ge=0, le=1, description="how likely it is right")
+    seen: bool = Field(description="voted for at its own place; otherwise inferred from the body's other votes")
+
+
+class Person(BaseModel):
+    """One person."""
+
+    score: float = Field(ge=0, le=1)
+    box: list[float] = Field(min_length=4, max_length=4, description="x1, y1, x2, y2 of the keypoints' hull, in pixels")
+    keypoints: dict[str, Keypoint]
+
+
+class Record(BaseModel):
+    """The people in one picture, best first: what `votepose predict --format records` writes."""
+
+    image: str | None = Field(description="the file name that the client gave")
+    width: int
+    height: int
+    people: list[Person]
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str = Field(description="one line")
+
+
+_NOSE = {"x": 223.28, "y": 115.43, "confidence": 0.9671, "seen": True}
+_HIP = {"x": 149.24, "y": 530.77, "confidence": 0.4154, "seen": False}
+_PERSON = {"score": 0.7741, "box": [11.48, 90.31, 404.85, 530.77], "keypoints": {"nose": _NOSE, "left_hip": _HIP}}
+EXAMPLE = {"image": "astronaut.jpg", "width": 512, "height": 512, "people": [_PERSON]}
+
+_REFUSALS = {
+    400: ("No picture in the request", "the form holds no file; send the picture in a field named file"),
+    406: ("None of the answer's formats is accepted", "the answer is one of application/json, image/png, image/jpeg"),
+    408: ("The upload took too long", "the upload took longer than 30 s"),
+    413: ("Too many bytes or pixels", "the picture is over the limit of 16 MiB; send a smaller one"),
+    415: ("Not a picture", "this is not a picture of a known format: JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF"),
+    422: ("A broken picture, or an option out of range", "score_threshold: Input should be less than or equal to 1"),
+    503: ("All places are taken; Retry-After says when one should be free", "the server is busy; try again in 2 s"),
+    504: ("The time limit", "no answer within the time limit of 30 s; send a smaller picture or try later"),
+}
+
+_BINARY = {"type": "string", "format": "binary"}
+BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": ["file"], "properties": {"file": _BINARY}},
+            "encoding": {"file": {"contentType": "image/*"}},
+        },
+        "image/*": {"schema": _BINARY},
+    },
+}
+
+
+def responses() -> dict[int | str, dict[str, Any]]:
+    """The `responses` of the route, with an example for each status."""
+    pictures = {kind: {"schema": _BINARY} for kind in ("image/png", "image/jpeg")}
+    found = {"description": "The people, best first, or their drawing", "model": Record}
+    refused: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "model": Problem, "content": {"application/json": {"example": {"detail": line}}}}
+        for status, (text, line) in _REFUSALS.items()
+    }
+    return {200: found | {"content": {"application/json": {"example": EXAMPLE}, **pictures}}, **refused}

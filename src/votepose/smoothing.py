@@ -1,0 +1,67 @@
+"""Steadier keypoints: the One-Euro filter, which knows how sure each keypoint is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_SOON = 1e-3  # seconds: time stamps may repeat
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """One-Euro filter (Casiez, Roussel, Vogel: 1€ filter, CHI 2012), a cutoff frequency for each keypoint.
+
+    Slow keypoints are smoothed much (no jitter), fast ones little (no lag): cutoff = min_cutoff + beta * speed.
+
+    The defaults were chosen on videos 100 to 105 of `benchmarks/tracking.py`, which reports others.
+
+    Attributes:
+        min_cutoff: Hz, of a keypoint at rest. Lower is steadier, and slower to follow.
+        beta: Hz for a speed of one body size a second. Higher follows fast motion with less lag.
+        speed_cutoff: Hz, of the estimate of the speed.
+        min_confidence: below it keypoints count as of this confidence. One of confidence c moves the result as if it
+            had been seen for c of the time only. 1 is the filter of the paper: confidences do not count.
+    """
+
+    min_cutoff: float = 1.0
+    beta: float = 8.0
+    speed_cutoff: float = 1.0
+    min_confidence: float = 0.2
+
+
+class OneEuro:
+    """The filter of one body's K keypoints: `one_euro(points, confidences, time, size, options) -> points`."""
+
+    def __init__(self) -> None:
+        self._time: float | None = None
+        self._points = self._speeds = np.zeros((0, 2))
+
+    def __call__(
+        self, points: np.ndarray, confidences: np.ndarray, time: float, size: float, options: Smoothing
+    ) -> np.ndarray:
+        """The smoothed points (K, 2), in pixels.
+
+        Args:
+            points: (K, 2), as measured, in pixels.
+            confidences: (K,) in [0, 1].
+            time: of the measurement, in seconds.
+            size: of the body, in pixels: speeds count in it, so that near and far people are smoothed alike.
+        """
+        if self._time is None:
+            self._time, self._points, self._speeds = time, points.astype(float), np.zeros(points.shape)
+            return self._points
+        passed = max(time - self._time, _SOON)
+        speeds = (points - self._points) / passed
+        self._speeds = self._speeds + (speeds - self._speeds) * _share(options.speed_cutoff, passed)
+        cutoffs = options.min_cutoff + options.beta * np.linalg.norm(self._speeds, axis=1) / max(size, 1e-6)
+        weights = np.clip(confidences, options.min_confidence, 1)
+        shares = 1 - (1 - _share(cutoffs, passed)) ** weights
+        self._time, self._points = time, self._points + (points - self._points) * shares[:, None]
+        return self._points
+
+
+def _share(cutoff: np.ndarray | float, passed: float) -> np.ndarray:
+    """The new value's share in a low-pass filter of `cutoff` Hz after `passed` seconds (Casiez et al., eq. 5 and 6)."""
+    return np.asarray(1 / (1 + 1 / (2 * np.pi * np.asarray(cutoff) * passed)))

@@ -1,0 +1,57 @@
+"""What a run of `votepose predict` says of itself: a bar while it runs, a line at its end."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@dataclass
+class Tally:
+    """What a run has done so far."""
+
+    pictures: int = 0
+    frames: int = 0
+    people: int = 0
+    dropped: int = 0
+    skipped: int = 0
+    finished: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def report(self, out: Path, total: int, seconds: float) -> None:
+        """Print the failures to stderr, a line of counts to stdout.
+
+        Args:
+            out: where the results are.
+            total: inputs that there were.
+            seconds: that the run took.
+        """
+        for failure in self.failures:
+            print(f"votepose: {failure}", file=sys.stderr)
+        left = total - self.finished - self.skipped - len(self.failures)
+        looked = self.pictures + self.frames
+        counts = [_count(self.pictures, "picture")] if self.pictures or not self.frames else []
+        counts += [_count(self.frames, "frame")] if self.frames else []
+        counts += ["1 person" if self.people == 1 else f"{self.people} people"]
+        counts += [f"{_count(self.dropped, 'frame')} dropped"] if self.dropped else []
+        counts += [f"{self.skipped} done before"] if self.skipped else []
+        counts += [f"{len(self.failures)} failed"] if self.failures else []
+        counts += [f"{left} not done"] if left else []
+        counts += [f"{1000 * seconds / looked:.0f} ms/{'picture' if self.pictures else 'frame'}"] if looked else []
+        print(f"{', '.join(counts)}; results in {out}")
+
+
+def progress_bar() -> Progress:
+    """On a terminal: a bar with the rate and the time left, on stderr; else nothing."""
+    console = Console(stderr=True)
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), "{task.fields[rate]}", TimeRemainingColumn())
+    shown = (TextColumn(column) if isinstance(column, str) else column for column in columns)
+    return Progress(*shown, console=console, disable=not console.is_terminal)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,0 +1,186 @@
+"""What the documentation says works: every snippet is run, every option and link exists.
+
+A block of ```sh, ```console or ```python in README.md or docs/*.md runs in a folder that holds `photo.jpg`, `holiday/`
+and `examples/`, page by page from top to bottom; Python blocks of a page share their names. In ```console blocks, lines
+after `$ command` are what it prints, `...` for anything. `<!-- not run: why -->` on the line before keeps a block from
+being run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import doctest
+import functools
+import importlib.util
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from votepose import cli, predictor
+from votepose.explain import ExplainConfig
+from votepose.predictor import BUNDLED
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<why>[^\n]+?) -->\n)?```(?P<kind>\w+)[^\n]*\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+RUN = ("sh", "bash", "console", "python")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    kind: str
+    code: str
+    line: int
+    why: str | None  # it is not run
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(match["kind"], match["code"], text.count("\n", 0, match.start("code")), match["why"])
+        for match in BLOCK.finditer(text)
+    ]
+
+
+@functools.cache
+def bundled_votes() -> bool:
+    """Whether the bundled model gives its votes: `explain` needs them."""
+    import onnxruntime
+
+    outputs = onnxruntime.InferenceSession(BUNDLED, providers=["CPUExecutionProvider"]).get_outputs()
+    return "vote_poses" in {output.name for output in outputs}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_session() -> Iterator[None]:
+    """Every snippet loads the same file with the same options: once is enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictor, "_open_session", functools.cache(predictor._open_session))
+        yield
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with the pictures that the pages speak of, and this environment's `votepose` on the path."""
+    work, binaries = tmp_path / "work", tmp_path / "bin"
+    shutil.copytree(ROOT / "examples", work / "examples")
+    (work / "holiday").mkdir()
+    for source, target in (("stairs", "photo.jpg"), ("walk", "holiday/walk.jpg")):
+        with Image.open(work / f"examples/{source}.jpg") as picture:
+            picture.thumbnail((512, 512))  # drawn faster
+            picture.save(work / target, quality=92)
+    binaries.mkdir()
+    (binaries / "votepose").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m votepose "$@"\n')
+    (binaries / "votepose").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{binaries}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_snippets(page: Path, desk: Path) -> None:
+    names: dict[str, Any] = {"__name__": "__docs__"}
+    ready = "explain" in cli.COMMANDS and bundled_votes()
+    for block in blocks(page):
+        if block.kind not in RUN or block.why:
+            continue
+        if "explain" in block.code and not ready:
+            continue  # until the bundled model was exported anew
+        place = f"{page.name}, line {block.line}"
+        if block.kind == "python":
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile("\n" * block.line + block.code, str(page), "exec"), names)
+        elif block.kind == "console":
+            run_session(block.code, place)
+        else:
+            done = shell(block.code)
+            assert done.returncode == 0, f"{place}:\n{done.stdout}"
+
+
+def shell(code: str) -> subprocess.CompletedProcess[str]:
+    """Run in bash; both streams in one text. Lines that only call votepose run here: Python need not start for each."""
+    if all(re.match(r"votepose [^|<>&;$]*$", line) for line in code.splitlines()):
+        return own(code)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", code], **streams, timeout=120, check=False)
+
+
+def own(code: str) -> subprocess.CompletedProcess[str]:
+    """`votepose` commands, a line each, until one fails."""
+    text, status = io.StringIO(), 0
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        for line in code.splitlines():
+            status = status or cli.main(shlex.split(line, comments=True)[1:])
+    return subprocess.CompletedProcess(code, status, text.getvalue())
+
+
+def run_session(code: str, place: str) -> None:
+    """Run each `$ command`, and compare what it prints with the lines below it."""
+    compare = doctest.OutputChecker().check_output
+    for part in re.split(r"^\$ ", code, flags=re.MULTILINE)[1:]:
+        command, _, wanted = part.partition("\n")
+        printed = shell(command).stdout
+        assert compare(wanted, printed, doctest.ELLIPSIS), f"{place}: $ {command}\nprinted\n{printed}\nnot\n{wanted}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_what_is_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), f"{page.name} links {target}"
+    for command in re.findall(r"^votepose (\w+)", "".join(b.code for b in blocks(page)), re.MULTILINE):
+        assert command in cli.COMMANDS, f"{page.name}: votepose {command}"
+
+
+def test_why_a_snippet_is_not_run_is_said() -> None:
+    for page in PAGES:
+        marks = page.read_text(encoding="utf-8").count("<!-- not run")
+        assert marks == sum(block.why is not None for block in blocks(page)), f"{page.name}: a mark without its block"
+
+
+def test_pictures_are_small_and_shown() -> None:
+    pictures = list((ROOT / "docs/images").iterdir())
+    assert sum(picture.stat().st_size for picture in pictures) < 1.5e6
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert not [picture.name for picture in pictures if f"images/{picture.name}" not in text]
+
+
+def test_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for page in (ROOT / "docs").glob("*.md"):
+        assert (tmp_path / "site" / f"{page.stem}.html").is_file(), f"{page.name} is not built"
+
+
+def test_option_tables_are_the_commands() -> None:
+    pytest.importorskip("griffe")
+    spec = importlib.util.spec_from_file_location("docs_options", ROOT / "scripts/docs_options.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    table = hook.on_page_markdown("a\n<!-- options: votepose.explain.ExplainConfig -->\nb").splitlines()
+    fields = [field.name for field in dataclasses.fields(ExplainConfig)]
+    assert [row.split("`")[1] for row in table[3:-1]] == ["IMAGE", *(f"--{n.replace('_', '-')}" for n in fields[1:])]
+    assert "| `--score-threshold` | `0.35` | People whose score" in "\n".join(table)
+    assert (table[0], table[-1]) == ("a", "b")
