@@ -186,17 +186,17 @@ def _page(result: dict[str, Any]) -> str:
 
 _PAGE = """# The occlusion benchmark
 
-How accuracy falls with the size of a crowd and with how much of people is hidden, on generated pictures with exact truth
-([votepose synth](synth.md); no one in them ever was, so that anyone may make and share them). One command makes it:
+How accuracy falls with the size of a crowd and with how much of people is hidden, on generated pictures with exact
+truth ([votepose synth](synth.md); no one in them ever was: anyone may make and share them). One command makes it:
 
 <!-- not run: half an hour -->
 ```sh
 make occlusion        # or: python benchmarks/occlusion.py --weights mine.onnx
 ```
 
-Model: {weights} of votepose {votepose}, input {input_size} px; pictures of {picture_size} px, seed {seed}. The model was
-trained on no generated picture unless the [model card](model-card.md) says so; the sets are its enemies twice over, hidden
-people and a look that it has never seen. Compare models here, not this AP with COCO's.
+Model: {weights} of votepose {votepose}, input {input_size} px; pictures of {picture_size} px, seed {seed}.
+The model was trained on no generated picture unless the [model card](model-card.md) says so; the sets are its enemies
+twice over, hidden people and a look that it has never seen. Compare models here, not this AP with COCO's.
 
 ![AP against the share of people hidden, by crowd size; joint error against the hidden share](images/occlusion.png)
 

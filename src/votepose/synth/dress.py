@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from votepose.synth.colour import srgb_to_linear
 from votepose.synth.shading import BLOTCHES, MATERIAL, PLAIN_CLOTH
 
 # sRGB triples from light to dark; mixtures of neighbours are drawn
@@ -96,17 +97,13 @@ def _mixed(palette: tuple[tuple[int, int, int], ...], rng: np.random.Generator) 
     place = rng.uniform(0, len(palette) - 1)
     first, share = int(place), place % 1
     colour = np.array(palette[first]) * (1 - share) + np.array(palette[min(first + 1, len(palette) - 1)]) * share
-    return linear(colour / 255 * rng.uniform(0.93, 1.05))
+    return srgb_to_linear(np.clip(colour / 255 * rng.uniform(0.93, 1.05), 0, 1))
 
 
 def _cloth_colour(rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.6:
-        return linear(np.array(_CLOTHS[rng.integers(len(_CLOTHS))]) / 255 * rng.uniform(0.75, 1.2))
+        cloth = np.array(_CLOTHS[rng.integers(len(_CLOTHS))]) / 255
+        return srgb_to_linear(np.clip(cloth * rng.uniform(0.75, 1.2), 0, 1))
     hue, saturation, value = rng.random(), rng.beta(2, 2), rng.uniform(0.15, 0.95)
     channels = np.abs((hue * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1
-    return linear(value * (1 - saturation * (1 - np.clip(channels, 0, 1))))
-
-
-def linear(srgb: np.ndarray) -> np.ndarray:
-    """sRGB in [0, 1] -> linear light, by the usual power."""
-    return np.clip(srgb, 0, 1) ** 2.2
+    return srgb_to_linear(value * (1 - saturation * (1 - np.clip(channels, 0, 1))))

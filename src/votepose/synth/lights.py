@@ -1,4 +1,4 @@
-"""The light of a scene: a sun or lamp with shadows, a fill, and the sky and floor that everything stands between."""
+"""The light of a scene: sun or lamp, and a weaker lamp, both with shadows; sky and floor around everything."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from votepose.synth.shading import Light
 def random_light(camera: Camera, background: np.ndarray, rng: np.random.Generator) -> Any:
     """Lights that suit a background, (H, W, 3) linear light: its own colours come from above and from below."""
     hard = rng.random() < 0.5
-    key, softness = (
-        (rng.uniform(0.7, 1.8), rng.uniform(0.01, 0.08)) if hard else (rng.uniform(0.15, 0.7), rng.uniform(0.2, 0.6))
-    )
+    key = rng.uniform(0.7, 1.8) if hard else rng.uniform(0.15, 0.7)
+    softness = rng.uniform(0.01, 0.08) if hard else rng.uniform(0.2, 0.6)
     elevation, azimuth = np.radians(rng.uniform(15, 80)), rng.uniform(0, 2 * np.pi)
     if rng.random() < 0.6:  # photographers like the sun behind them
         azimuth = rng.normal(-np.pi / 2, 0.8)
@@ -30,7 +29,7 @@ def random_light(camera: Camera, background: np.ndarray, rng: np.random.Generato
     light.colour = wp.vec3(*(key * brightness * np.array([1 + warmth, 1.0, 1 - warmth])))
     light.softness = float(softness)
     light.fill_direction = wp.vec3(*_unit(rng.normal(size=3) - [0, 0.5, 1.0]))
-    light.fill = wp.vec3(*(np.full(3, rng.uniform(0.02, 0.25)) * brightness))
+    light.fill = wp.vec3(*(np.full(3, rng.uniform(0.02, 0.5)) * brightness))
     light.sky = wp.vec3(*(_tint(above) * rng.uniform(0.5, 1.0) * brightness))
     light.bounce = wp.vec3(*(_tint(below) * rng.uniform(0.2, 0.5) * brightness))
     light.ground_normal = wp.vec3(*camera.up.tolist())

@@ -60,6 +60,8 @@ def trace(
         up = 0.5 - 0.5 * open_to[1]
         around = ambient * (up * light.sky + (1.0 - up) * light.bounce)
         fill = wp.max(wp.dot(normal, light.fill_direction), 0.0)
+        if fill > 0.0 and wp.mesh_query_ray_anyhit(mesh, start, light.fill_direction, _SUN_FAR):
+            fill = 0.0
         half = wp.normalize(sun - ray)
         gleam = material.gloss * wp.pow(wp.max(wp.dot(normal, half), 0.0), 24.0)
         total = lit * light.colour + around + fill * light.fill
