@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import pipeline
 from bench import PICTURES
 
 from votepose.data.coco import load_coco
@@ -41,13 +41,27 @@ def main() -> None:
     parser.add_argument("--calibrate", help="folder of pictures for static quantization")
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
-    print("| variant | MB | AP | AP50 | AP75 | network, best ms |\n|---|---|---|---|---|---|")
+    print("| variant | MB | AP | AP50 | AP75 |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
+        written = {}
         for name, path in variants(Path(folder), options.weights, options.calibrate):
-            found = measure(path, options.data, options.limit)
-            best = pipeline.split(load(path), PICTURES, 5)["best"]["network"]
-            print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {found.ap:.3f} | {found.ap50:.3f} | {found.ap75:.3f} "
-                  f"| {best:.0f} |", flush=True)  # fmt: skip
+            found, written[name] = measure(path, options.data, options.limit), path
+            cells = " | ".join(f"{value:.3f}" for value in (found.ap, found.ap50, found.ap75))
+            print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {cells} |", flush=True)
+        for name, times in time_in_turns(written).items():
+            print(f"{name}: median {np.median(times):.0f} ms a picture, least {min(times):.0f}")
+
+
+def time_in_turns(variants: dict[str, Path], rounds: int = 5) -> dict[str, list[float]]:
+    """{variant: milliseconds a picture}, the variants taking turns at each of the demo's pictures."""
+    predictors = {name: load(path) for name, path in variants.items()}
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for picture in [read_image(path) for path in PICTURES] * rounds:
+        for name, predictor in predictors.items():
+            started = time.perf_counter()
+            predictor(picture)
+            times[name].append(1000 * (time.perf_counter() - started))
+    return times
 
 
 def variants(folder: Path, weights: Path, calibrate: str | None) -> Iterator[tuple[str, Path]]:

@@ -1,7 +1,7 @@
 """The int8 variant of the graph: the transformer's products count in int8, the convolutions' weights are stored in it.
 
-Convolutions that count in int8, too (static quantization, calibrated on 16 to 32 pictures), cost 0.02 to 0.12 AP and
-were no faster: `benchmarks/README.md` has the figures.
+Convolutions that count in int8, too (static quantization, calibrated on 32 pictures), cost 0.04 to 0.14 AP on the first
+100 pictures of coco-dev and saved at most a tenth of the time: `benchmarks/precision.py`.
 """
 
 from __future__ import annotations
