@@ -12,7 +12,7 @@ TORCH := torch==2.13.0 torchvision==0.28.0
 PIP   := -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs occlusion ci clean distclean
+.PHONY: help setup demo test lint format docs bench occlusion ci clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: setup ## format the code, and mend what ruff can mend
 docs: setup ## build the documentation site into out/site
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "open: $(abspath out/site/index.html)"
+
+bench: setup ## measure speed beside that of other groupings: benchmarks/latest.json
+	@$(VENV)/bin/python benchmarks/bench.py
 
 occlusion: setup ## measure AP against crowd size and occlusion on generated pictures: docs/occlusion.md (half an hour)
 	@$(VENV)/bin/python benchmarks/occlusion.py

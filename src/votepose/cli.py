@@ -23,7 +23,7 @@ COMMANDS = {
     "evaluate": "measure COCO keypoint AP",
     "ablate": "train and measure the cells of the paper's Table 2",
     "synth": "generate pictures of crowds with exact keypoints",
-    "export": "write network and grouping into one ONNX file",
+    "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",
 }
 
 EXTRAS = {"synth": "synth", "serve": "serve"}  # what a command's imports come with, where it is not the train extra
