@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -66,6 +66,7 @@ def run(config: ExportConfig) -> None:
     metadata = {
         "preset": about["preset"], "input_size": about["input_size"], "stride": estimator.network.config.stride,
         "presence_threshold": estimator.config.presence_threshold, "skeleton": skeleton.to_coco_category(),
+        "grouping": asdict(estimator.config),
         "precision": precision, "version": __version__,
     }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""A package, so that its conftest.py does not stand in for that of tests/."""
