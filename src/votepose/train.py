@@ -291,6 +291,14 @@ def run(config: TrainConfig, chosen: Preset | None = None) -> None:
     Raises:
         VoteposeError: for data that cannot be used, or `--resume` without a checkpoint.
     """
+    torch.set_flush_denormal(True)  # CPUs are many times slower with them
+    try:
+        _train(config, chosen)
+    finally:  # the rest of the process keeps exact arithmetic
+        torch.set_flush_denormal(False)
+
+
+def _train(config: TrainConfig, chosen: Preset | None) -> None:
     last = config.out / "last.ckpt"
     if config.resume and not last.is_file():
         raise VoteposeError(f"--resume: {last} does not exist; start without --resume")
@@ -300,7 +308,6 @@ def run(config: TrainConfig, chosen: Preset | None = None) -> None:
     chosen = chosen or preset(config.preset, config.paper)
     _require_start(config, chosen)
     pl.seed_everything(config.seed)
-    torch.set_flush_denormal(True)
     sources = _sources(config)
     skeleton = sources[0].dataset.skeleton
     adapted = _adapted(chosen, config, skeleton)
