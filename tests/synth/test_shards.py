@@ -64,6 +64,16 @@ def test_more_pictures_can_be_asked_for_later(tmp_path):
     assert longer.missing() == [(2, 4), (4, 6)]  # the last shard was not full
 
 
+def test_fewer_pictures_can_be_asked_for_and_none_is_lost(tmp_path):
+    write_all(ShardFolder(tmp_path / "out", CONTENT, count=6, shard=4))
+    fewer = ShardFolder(tmp_path / "out", CONTENT, count=5, shard=4)
+    assert fewer.missing() == []
+    write_all(fewer)
+    data = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert [image["id"] for image in data["images"]] == [0, 1, 2, 3, 4]
+    assert ShardFolder(tmp_path / "out", CONTENT, count=6, shard=4).missing() == []
+
+
 def test_a_lost_zip_is_made_again(tmp_path):
     write_all(ShardFolder(tmp_path / "out", CONTENT, count=4, shard=2))
     (tmp_path / "out" / "images-00001.zip").unlink()

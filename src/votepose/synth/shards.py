@@ -81,8 +81,8 @@ class ShardFolder:
         people: list[dict[str, Any]] = []
         for first in range(0, self._count, self._shard):
             part = json.loads(self._part(first).read_text())
-            images += part["images"]
-            people += part["annotations"]
+            images += [image for image in part["images"] if image["id"] < self._count]
+            people += [person for person in part["annotations"] if person["image_id"] < self._count]
         people = [{"id": number} | annotation for number, annotation in enumerate(people, start=1)]
         whole = {"info": {"description": "votepose synth", "options": self._content}, "images": images,
                  "annotations": people, "categories": [COCO_17.to_coco_category()]}  # fmt: skip
@@ -98,7 +98,7 @@ class ShardFolder:
         except (OSError, ValueError):
             return False
         there = (self._folder / f"images-{first // self._shard:05d}.zip").is_file()
-        return there and len(part["images"]) == last - first
+        return there and len(part["images"]) >= last - first
 
 
 def _check_folder(folder: Path, content: dict[str, Any]) -> None:
