@@ -26,7 +26,7 @@ from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.network.backbone import Part
 from votepose.network.estimator import PoseEstimator
 from votepose.weights_file import load_network
-from votepose.writers import prepare_folder
+from votepose.writers import prepare_folder, save_text
 
 _DRAWN = {"train": 400, "val": 100}  # pictures, where no data is given
 
@@ -82,7 +82,7 @@ def run(config: AblateConfig) -> None:
     measured: dict[str, Measured] = {}
     for cell in (cell for cells in tables.values() for cell in cells):
         measured[cell.key] = _measured(config, cell, data, val)
-        _write(config.out / "table.md", document(head, tables, measured))
+        save_text(document(head, tables, measured), config.out / "table.md")
     print((config.out / "table.md").read_text())
 
 
@@ -104,7 +104,7 @@ def _check(config: AblateConfig) -> None:
     begun = any(config.out.glob("*/weights.safetensors"))
     if begun and file.is_file() and file.read_text() != text:
         raise VoteposeError(f"{config.out}: holds an ablation with other settings (see settings.json): choose --out")
-    _write(file, text)
+    save_text(text, file)
 
 
 def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
@@ -160,7 +160,7 @@ def _measured(config: AblateConfig, cell: Cell, data: tuple[str, ...], val: Coco
     if not file.is_file():
         _train(config, cell, data)
         result = _measure(config, cell, val)
-        _write(file, json.dumps(asdict(result), indent=1))
+        save_text(json.dumps(asdict(result), indent=1), file)
     values = json.loads(file.read_text())
     return Measured(values["parameters"], KeypointMetrics(**values["metrics"]))
 
@@ -195,10 +195,3 @@ def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:
     metrics = coco_keypoint_metrics(val.annotations, results, [sample.image_id for sample in val.samples])
     print(f"{cell.preset}, {cell.name}: {metrics}")
     return Measured(sum(p.numel() for p in network.parameters()), metrics)
-
-
-def _write(path: Path, text: str) -> None:
-    """All of it or nothing."""
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text)
-    os.replace(temporary, path)

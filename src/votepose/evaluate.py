@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +26,7 @@ from votepose.network.estimator import PoseEstimator
 from votepose.poses import Poses
 from votepose.predictor import BUNDLED, load
 from votepose.skeleton import Skeleton
-from votepose.writers import prepare_folder
+from votepose.writers import prepare_folder, save_text
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def run(config: EvaluateConfig) -> None:
     results = [entry for sample, poses in found for entry in _entries(poses, sample, dataset.category_id)]
     metrics = coco_keypoint_metrics(dataset.annotations, results, [s.image_id for s in dataset.samples])
     if config.out:
-        _write_json(config.out, results)
+        save_text(json.dumps(results), config.out)
         print(f"{len(results)} detections in {config.out}")
     if config.gallery:
         count = write_gallery(config.gallery, found, config.examples)
@@ -199,9 +198,3 @@ def _check_match(dataset: CocoDataset, model: Model, weights: Path) -> None:
         detail = f"such as {differing[0]!r}" if differing else "in another order"
         raise VoteposeError(f"{weights}: knows another skeleton ({len(ours)} keypoints) than {dataset.annotations} "
                             f"({len(theirs)}; they differ, {detail}): train on such data")  # fmt: skip
-
-
-def _write_json(path: Path, value: Any) -> None:
-    partial_path = path.with_name(path.name + ".partial")
-    partial_path.write_text(json.dumps(value))
-    os.replace(partial_path, path)

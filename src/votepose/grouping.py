@@ -111,6 +111,11 @@ def _agree(poses: Array, log_scales: Array, sizes: Array, config: GroupingConfig
     return left @ transposed(xp.concatenate([right, bound], -1)) < 0
 
 
+def vote_strengths(presence: Array, certainty: Array) -> Array:
+    """(..., Q) what decides who follows whom, from votes' presence (..., Q) and `joint_confidences` (..., Q, K)."""
+    return presence * (0.05 + certainty.mean(-1))
+
+
 def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas: Array,
           config: GroupingConfig) -> Groups:  # fmt: skip
     """Group Q votes an image.
@@ -130,7 +135,7 @@ def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas
         return Groups(xp.zeros_like(valid) + index, valid, poses, log_scales, log_scales > 0, presence, presence)
     sizes = vote_sizes(poses)
     certainty = joint_confidences(log_scales, sizes, kappas)
-    strength = valid * presence * (0.05 + certainty.mean(-1))
+    strength = vote_strengths(valid * presence, certainty)
     follow = (_agree(poses, log_scales, sizes, config) * strength[..., None, :]).argmax(-1)
     for _ in range(max(1, math.ceil(math.log2(count + 1)))):
         follow = take(follow, follow)

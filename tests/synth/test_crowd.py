@@ -15,7 +15,7 @@ def poses():
 
 def make(body, poses, seed=0, **dials):
     cast = crowd(body, poses, 320, 240, CrowdConfig(**dials), np.random.default_rng(seed))
-    return cast, cast.keypoints(body, body.shapes(cast.phenotypes))
+    return cast, cast.keypoints(body)
 
 
 @pytest.mark.parametrize("seed", range(4))

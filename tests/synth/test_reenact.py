@@ -15,7 +15,7 @@ def layouts(body):
     found = []
     for seed in range(3):
         cast = crowd(body, PoseLibrary.load(), 320, 240, CrowdConfig((3, 3)), np.random.default_rng(seed))
-        points = cast.camera.project(cast.keypoints(body, body.shapes(cast.phenotypes)))
+        points = cast.camera.project(cast.keypoints(body))
         inside = ((points >= 0) & (points < (320, 240))).all(axis=-1, keepdims=True)
         keypoints = np.concatenate([points * inside, 2.0 * inside], axis=-1).astype(np.float32)
         low, high = (np.clip(f(points, axis=1), 0, (320, 240)) for f in (np.min, np.max))
@@ -32,7 +32,7 @@ def casts(body, layouts):
 def test_people_stand_where_they_stood(body, layouts, casts):
     for layout, cast in zip(layouts, casts, strict=True):
         assert len(cast) == len(layout)
-        found = cast.camera.project(cast.keypoints(body, body.shapes(cast.phenotypes)))
+        found = cast.camera.project(cast.keypoints(body))
         labelled = layout.keypoints[..., 2] > 0
         errors = (
             np.linalg.norm(found - layout.keypoints[..., :2], axis=-1) / np.sqrt(layout.boxes[:, 2:].prod(1))[:, None]
@@ -42,7 +42,7 @@ def test_people_stand_where_they_stood(body, layouts, casts):
 
 def test_nobody_stands_inside_another(body, casts):
     for cast in casts:
-        depths = cast.keypoints(body, body.shapes(cast.phenotypes))[..., 2].mean(axis=1)
+        depths = cast.keypoints(body)[..., 2].mean(axis=1)
         assert (depths > 0.2).all()
         gaps = np.abs(depths[:, None] - depths[None])[~np.eye(len(cast), dtype=bool)]
         aside = np.linalg.norm(cast.places[:, None, :2] - cast.places[None][..., :2], axis=-1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ from votepose.explain.evidence import Evidence, Group
 from votepose.explain.page import to_page
 from votepose.explain.sheet import draw_sheet
 from votepose.predictor import SCORE_THRESHOLD, load
-from votepose.writers import prepare_folder, save_picture
+from votepose.writers import prepare_folder, save_picture, save_text
 
 __all__ = ["Evidence", "ExplainConfig", "Group", "draw_sheet", "gather", "run", "to_page"]
 
@@ -60,15 +59,6 @@ def run(config: ExplainConfig) -> int:
     prepare_folder(config.out)
     page, picture = (config.out / f"{config.image.stem}.explain.{suffix}" for suffix in ("html", "jpg"))
     save_picture(draw_sheet(evidence), picture)
-    _save_text(to_page(evidence), page)
+    save_text(to_page(evidence), page)
     print(f"{evidence.summary()}\n{page}: open it in a browser\n{picture}")
     return 0
-
-
-def _save_text(text: str, path: Path) -> None:
-    partial = path.with_name(f".votepose-{os.getpid()}.partial.html")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

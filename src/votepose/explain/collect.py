@@ -10,7 +10,15 @@ import numpy as np
 
 from votepose.errors import VoteposeError
 from votepose.explain.evidence import Evidence, Group
-from votepose.grouping import GroupingConfig, group, joint_confidences, oks, vote_distances, vote_sizes
+from votepose.grouping import (
+    GroupingConfig,
+    group,
+    joint_confidences,
+    oks,
+    vote_distances,
+    vote_sizes,
+    vote_strengths,
+)
 from votepose.letterbox import Letterbox
 from votepose.poses import Poses
 from votepose.predictor import OUTPUTS, Predictor
@@ -34,7 +42,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Evidence:
 
     stride, kappas = float(predictor.metadata["stride"]), predictor.skeleton.kappas
     votes, log_scales, cells, presence, person = _votes(raw, stride, config.presence_threshold)
-    strengths = vote_strengths(votes, log_scales, presence, kappas)
+    strengths = vote_strengths(presence, joint_confidences(log_scales, vote_sizes(votes), kappas))
     order = np.argsort(-strengths, kind="stable")
     votes, log_scales, cells, presence, person, strengths = (
         x[order] for x in (votes, log_scales, cells, presence, person, strengths)
@@ -62,12 +70,6 @@ def gather(predictor: Predictor, image: ImageSource) -> Evidence:
         groups=_groups(found.follow, person, found.poses * scale, poses, predictor.score_threshold),
         config=config,
     )
-
-
-def vote_strengths(votes: np.ndarray, log_scales: np.ndarray, presence: np.ndarray, kappas: np.ndarray) -> np.ndarray:
-    """(V,) what `grouping.group` ranks votes by: presence times the vote's mean certainty. Votes are in cells."""
-    certainty = joint_confidences(log_scales, vote_sizes(votes), kappas).mean(-1) if len(votes) else presence
-    return presence * (0.05 + certainty)
 
 
 def _first_steps(distances: np.ndarray, strengths: np.ndarray, threshold: float) -> np.ndarray:

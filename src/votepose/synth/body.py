@@ -65,18 +65,14 @@ class Body:
         self._indices = [labels.index(bone) for bone in self.bones]
         self.parents = [nearest[parents[i]] if label != _ROOT else -1
                         for i, label in zip(self._indices, self.bones, strict=True)]  # fmt: skip
-        every = torch.zeros(len(self.rest_vertices()), len(labels))
+        self.rest = self._rest(torch.full((1, len(self.phenotypes)), 0.5))[0][0].numpy()
+        every = torch.zeros(len(self.rest), len(labels))
         every.scatter_add_(1, self._model.vertex_bone_indices, self._model.vertex_bone_weights.float())
         self.weights = torch.zeros(len(every), len(self.bones)).index_add_(1, torch.tensor(nearest), every)
         regression = regressor.regression_weights.float()  # (17, V), all but a few thousand columns empty
         self._keypoint_vertices = regression.abs().sum(dim=0).nonzero()[:, 0]
         self._keypoint_weights = torch.einsum("kv,vb->kbv", regression, self.weights)[..., self._keypoint_vertices]
-        self.rest = self.rest_vertices().numpy()
         self._turned = torch.tensor(joint_of(self.bones))
-
-    def rest_vertices(self) -> torch.Tensor:
-        """(V, 3) an average adult at rest."""
-        return self._rest(torch.full((1, len(self.phenotypes)), 0.5))[0][0]
 
     def shapes(self, phenotypes: np.ndarray) -> Shapes:
         """(N, P) numbers in [0, 1], in the order of `self.phenotypes` -> bodies at rest."""

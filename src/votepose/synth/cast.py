@@ -60,13 +60,15 @@ class Cast:
 
     Attributes:
         camera: what films them.
-        phenotypes: (N, P) numbers in [0, 1], see `Body.phenotypes`. angles: (N, D) radians.
+        phenotypes: (N, P) numbers in [0, 1], see `Body.phenotypes`. shapes: the N bodies that they make.
+        angles: (N, D) radians.
         turns: (N, 3, 3) from the bodies' axes to the camera's. places: (N, 3) metres, of the bodies' origins.
         scales: (N,) by which bodies are larger than their phenotypes say, about their origins.
     """
 
     camera: Camera
     phenotypes: np.ndarray
+    shapes: Shapes
     angles: np.ndarray
     turns: np.ndarray
     places: np.ndarray
@@ -75,9 +77,10 @@ class Cast:
     def __len__(self) -> int:
         return len(self.places)
 
-    def keypoints(self, body: Body, shapes: Shapes) -> np.ndarray:
+    def keypoints(self, body: Body) -> np.ndarray:
         """(N, 17, 3) metres in camera axes, without a mesh."""
-        joints = body.keypoints(shapes, body.maps(shapes, torch.as_tensor(self.angles, dtype=torch.float32))).numpy()
+        maps = body.maps(self.shapes, torch.as_tensor(self.angles, dtype=torch.float32))
+        joints = body.keypoints(self.shapes, maps).numpy()
         return np.einsum("nij,nkj->nki", self.turns * self.scales[:, None, None], joints) + self.places[:, None]
 
 

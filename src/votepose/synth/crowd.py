@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from votepose.skeleton import COCO_17
-from votepose.synth.body import Body, Shapes
+from votepose.synth.body import Body
 from votepose.synth.cast import Camera, Cast, random_phenotypes
 from votepose.synth.config import CrowdConfig
 from votepose.synth.pose_library import PoseLibrary
@@ -47,9 +47,10 @@ def crowd(
             ahead = _kept_apart(aside * spread, depth, config.spacing)
             tilt = float(np.arctan((floor - 0.85) / ahead).mean() + aim * height / focal)
             camera = Camera(width, height, focal, tilt, floor)
-            nowhere = Cast(camera, phenotypes, angles, camera.turn @ upright, np.zeros((count, 3)), np.ones(count))
-            cast = _standing(nowhere, body, shapes, aside * spread, ahead)
-            joints = cast.keypoints(body, shapes)
+            turns, nowhere = camera.turn @ upright, np.zeros((count, 3))
+            cast = Cast(camera, phenotypes, shapes, angles, turns, nowhere, np.ones(count))
+            cast = _standing(cast, body, aside * spread, ahead)
+            joints = cast.keypoints(body)
             cost = 1 - _in_picture(camera, joints).mean()
             if wanted is not None:
                 cost = 0.3 * cost + abs(hidden_share(camera, joints) - wanted)
@@ -72,9 +73,9 @@ def _nearest(height: int, focal: float, count: int, config: CrowdConfig, rng: np
     return focal * 1.65 / (height * share)
 
 
-def _standing(cast: Cast, body: Body, shapes: Shapes, aside: np.ndarray, ahead: np.ndarray) -> Cast:
+def _standing(cast: Cast, body: Body, aside: np.ndarray, ahead: np.ndarray) -> Cast:
     """The cast on the floor, at metres to the right of and ahead of the level camera."""
-    joints = cast.keypoints(body, shapes)  # about their origins, in camera axes
+    joints = cast.keypoints(body)  # about their origins, in camera axes
     rise = -((joints @ cast.camera.up) - _PADDING).min(axis=1)  # of each origin over the floor
     level = np.stack([aside, cast.camera.floor - rise, ahead], axis=1)
     return replace(cast, places=(level @ cast.camera.turn.T).astype(np.float32))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from votepose.synth.anatomy import body_coordinates
 from votepose.synth.attachments import Attachment, Tailor
 from votepose.synth.body import Body, Shapes
 from votepose.synth.dress import Look
-from votepose.synth.shading import BODY
+from votepose.synth.shading import BODY, MATERIAL
 from votepose.synth.solids import vertex_normals
 from votepose.synth.stage import Stage
 
@@ -58,7 +57,9 @@ class Wardrobe:
             size = float(shapes.heights[k]) / float(np.ptp(self._body.rest[:, 2]))
             parts = [self._skin_stage(skinned @ turn.T + place, look)]
             parts += [self._worn(a, rest, size, maps[k].numpy(), turn, place) for a in worn]
-            figures.append(Figure(_one_owner(parts, look.material), (keypoints[k] @ turn.T + place).astype(np.float32)))
+            stage = Stage.join(parts)
+            stage = replace(stage, owners=np.zeros_like(stage.owners))  # what they wear is theirs
+            figures.append(Figure(stage, (keypoints[k] @ turn.T + place).astype(np.float32)))
         return figures
 
     def _ease(self, look: Look) -> np.ndarray:
@@ -90,14 +91,4 @@ class Wardrobe:
         rests = self._body.rest[worn.anchors] + worn.offsets
         count = len(worn.faces)
         return Stage(points, vertex_normals(points, worn.faces), worn.place, rests.astype(np.float32), worn.faces,
-                     np.zeros(count, np.int32), np.full(count, worn.part, np.int32), np.zeros(0, object))  # fmt: skip
-
-
-def _one_owner(parts: list[Stage], material: Any) -> Stage:
-    """A person's skin and what they wear as one stage of one owner."""
-    first = parts[0]
-    shifts = np.cumsum([0] + [len(part.points) for part in parts])
-    joined = {name: np.concatenate([getattr(part, name) for part in parts])
-              for name in ("points", "normals", "coordinates", "rests", "owners", "parts")}  # fmt: skip
-    faces = np.concatenate([part.faces + shift for part, shift in zip(parts, shifts, strict=False)])
-    return Stage(**joined, faces=faces.astype(np.int32), materials=first.materials)
+                     np.zeros(count, np.int32), np.full(count, worn.part, np.int32), np.zeros(0, MATERIAL))  # fmt: skip

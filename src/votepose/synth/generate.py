@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
 from votepose.errors import VoteposeError
 from votepose.synth.backgrounds import Backgrounds
 from votepose.synth.config import SynthConfig
 from votepose.synth.factory import make_block, prepare
 from votepose.synth.shards import Scene, ShardFolder
+from votepose.tally import progress_bar
 
 BLOCK = 64  # scenes that one process makes at a time
 SHARD = 4 * BLOCK  # scenes in a zip; what a stopped run loses at most
@@ -40,7 +40,7 @@ def run(config: SynthConfig) -> int:
     missing = folder.missing()
     backgrounds = prepare(config) if missing else None
     done = config.count - sum(last - first for first, last in missing)
-    with folder, _progress() as progress:
+    with folder, progress_bar() as progress:
         task = progress.add_task("synth", total=config.count, completed=done, rate="")
         scenes = _counted(_scenes(config, backgrounds, missing), progress, task)
         for first, last in missing:
@@ -80,10 +80,3 @@ def _counted(scenes: Iterator[Scene], progress: Progress, task: TaskID) -> Itera
     for number, scene in enumerate(scenes, start=1):
         progress.update(task, advance=1, rate=f"{number / (time.perf_counter() - started):.1f}/s")
         yield scene
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("{task.fields[rate]}"), TimeRemainingColumn())  # fmt: skip
-    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Gene
         rows = slice(first, first + len(layout))
         scales = _apart(places[rows], layout)
         moved = places[rows] * scales[:, None]
-        cast = Cast(camera, shape, angles[rows], turns[rows], moved, scales)
+        cast = Cast(camera, shape, body.shapes(shape), angles[rows], turns[rows], moved, scales)
         casts.append(_on_floor(cast, body))
         first += len(layout)
     return casts
@@ -50,14 +51,14 @@ def _apart(places: np.ndarray, layout: Layout) -> np.ndarray:
     other (COCO's v = 1) goes behind.
     """
     hidden = (layout.keypoints[..., 2] == 1).sum(axis=1) - (layout.keypoints[..., 2] == 2).sum(axis=1)
-    depths = places[:, 2].copy()
+    depths = places[:, 2]
     order = np.argsort(depths + 0.02 * depths * np.clip(hidden, -8, 8), kind="stable")
     scales = np.ones(len(places), np.float32)
     for rank, k in enumerate(order):
         for other in order[:rank]:
             if _overlap(layout.boxes[k], layout.boxes[other]):
                 wanted = places[other, 2] * scales[other] + _GAP * scales[other]
-                scales[k] = max(scales[k], wanted / max(places[k, 2] - 0.0, 1e-3))
+                scales[k] = max(scales[k], wanted / max(places[k, 2], 1e-3))
     return scales
 
 
@@ -67,9 +68,8 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _on_floor(cast: Cast, body: Body) -> Cast:
     """The cast over a floor at the lowest foot, so that shadows fall somewhere sensible."""
-    keypoints = cast.keypoints(body, body.shapes(cast.phenotypes))
+    keypoints = cast.keypoints(body)
     low = (keypoints @ cast.camera.up).min(axis=1)
     nearest = cast.places[:, 2].argmin()
     floor = float(np.clip(-low[nearest] + 0.09, 0.3, 6))
-    camera = Camera(cast.camera.width, cast.camera.height, cast.camera.focal, cast.camera.tilt, floor)
-    return Cast(camera, cast.phenotypes, cast.angles, cast.turns, cast.places, cast.scales)
+    return replace(cast, camera=replace(cast.camera, floor=floor))

@@ -13,6 +13,7 @@ from typing import Any
 import votepose
 from votepose.errors import VoteposeError
 from votepose.skeleton import COCO_17
+from votepose.writers import save_text
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # every member's date, so that equal pictures make equal zips
 
@@ -46,7 +47,7 @@ class ShardFolder:
 
     def __enter__(self) -> ShardFolder:
         self._parts.mkdir(parents=True, exist_ok=True)
-        _write_text(self._folder / "synth.json", json.dumps(self._content, indent=1))
+        save_text(json.dumps(self._content, indent=1), self._folder / "synth.json")
         return self
 
     def __exit__(
@@ -73,7 +74,7 @@ class ShardFolder:
                                "shard": name, "persons_complete": True})  # fmt: skip
                 people += [annotation | {"image_id": scene.index} for annotation in scene.annotations]
         partial.replace(self._folder / name)
-        _write_text(self._part(first), json.dumps({"images": images, "annotations": people}))
+        save_text(json.dumps({"images": images, "annotations": people}), self._part(first))
 
     def merge(self) -> int:
         """Write annotations.json from all shards; the number of people with keypoints in it."""
@@ -86,7 +87,7 @@ class ShardFolder:
         people = [{"id": number} | annotation for number, annotation in enumerate(people, start=1)]
         whole = {"info": {"description": "votepose synth", "options": self._content}, "images": images,
                  "annotations": people, "categories": [COCO_17.to_coco_category()]}  # fmt: skip
-        _write_text(self._folder / "annotations.json", json.dumps(whole))
+        save_text(json.dumps(whole), self._folder / "annotations.json")
         return sum(annotation["num_keypoints"] > 0 for annotation in people)
 
     def _part(self, first: int) -> Path:
@@ -119,9 +120,3 @@ def _check_folder(folder: Path, content: dict[str, Any]) -> None:
         raise VoteposeError(
             f"{folder}: holds pictures made with {key} = {before.get(key)}, not {content.get(key)}; name a new folder"
         )
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text)
-    partial.replace(path)

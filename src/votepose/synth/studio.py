@@ -52,10 +52,9 @@ class Studio:
             cover: hide this share of the foremost person behind a thing; None leaves it to chance.
         """
         camera = cast.camera
-        shapes = self._body.shapes(cast.phenotypes)
         column = {name: k for k, name in enumerate(self._body.phenotypes)}
         looks = [random_look(rng, p[column["gender"]], p[column["age"]]) for p in cast.phenotypes]
-        figures = self._wardrobe.figures(shapes, cast.angles, cast.turns, cast.places, looks, cast.scales)
+        figures = self._wardrobe.figures(cast.shapes, cast.angles, cast.turns, cast.places, looks, cast.scales)
         things = self._things([figure.keypoints for figure in figures], cast, rng, cover)
         renderer = Renderer(Stage.join([*(figure.stage for figure in figures), *things]), self._device)
         behind = self._background(cast, rng)
@@ -64,7 +63,7 @@ class Studio:
         picture = renderer.picture(camera.width, camera.height, camera.focal, camera.centre, light, seed)
         cover_share = picture.cover[..., None]
         scene = behind * picture.shade[..., None] * (1 - cover_share) + picture.colour * cover_share
-        sizes = shapes.heights.numpy() / float(np.ptp(self._body.rest[:, 2])) * cast.scales
+        sizes = cast.shapes.heights.numpy() / float(np.ptp(self._body.rest[:, 2])) * cast.scales
         annotations = annotate(figures, sizes, picture, renderer, camera)
         return Shot(photograph(scene.astype(np.float32), rng, self._effects), annotations)
 

@@ -7,7 +7,7 @@ A run that is stopped (Ctrl-C, SIGTERM, an error) keeps the images it had done, 
 from __future__ import annotations
 
 from votepose.writers.coco import CocoWriter
-from votepose.writers.folder import picture_paths, prepare_folder, save_picture
+from votepose.writers.folder import picture_paths, prepare_folder, save_picture, save_text
 from votepose.writers.records import RecordsWriter
 from votepose.writers.results import Format, Results
 from votepose.writers.tables import CsvWriter, ParquetWriter
@@ -22,4 +22,5 @@ __all__ = [
     "picture_paths",
     "prepare_folder",
     "save_picture",
+    "save_text",
 ]

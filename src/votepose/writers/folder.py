@@ -56,6 +56,16 @@ def _keys(target: Path) -> set[str]:
     return {os.path.abspath(target.with_suffix(suffix)).casefold() for suffix in suffixes}
 
 
+def save_text(text: str, path: Path) -> None:
+    """Save as UTF-8, whole or not at all. Raises OSError if it cannot be written."""
+    partial = path.with_name(f".votepose-{os.getpid()}-{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Save as `path`'s suffix says, whole or not at all; makes the folder. Raises OSError if it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
