@@ -176,6 +176,7 @@ def no_people(data: Path) -> dict[str, Any]:
         (lambda data: {"gallery": data / "annotations.json"}, "choose another --gallery"),
         (lambda data: {"input_size": 100}, "multiple of 32"),
         (lambda data: {"limit": 0}, "--limit should be at least 1"),
+        (lambda data: {"levels": 0}, "--levels should be at least 1"),
         (lambda data: {"examples": 0}, "--examples should be at least 1"),
         (lambda data: {"presence_threshold": 1.5}, r"in \[0, 1\]"),
     ],

@@ -55,7 +55,8 @@ def batch_of(keypoints: Tensor, images: int = 2, **changes: Any) -> Batch:
     pixels = keypoints * torch.tensor([STRIDE, STRIDE, 1])
     side = SIDE * STRIDE
     batch = Batch(
-        torch.zeros(images, 3, side, side, dtype=torch.uint8), pixels, torch.full((len(pixels),), 28.0**2),
+        torch.zeros(images, 3, side, side, dtype=torch.uint8), pixels, torch.zeros(len(pixels), 4),
+        torch.full((len(pixels),), 28.0**2),
         torch.arange(len(pixels)), torch.zeros(images, side // 4, side // 4, dtype=torch.bool),
         torch.ones(images, dtype=torch.bool),
     )  # fmt: skip

@@ -154,7 +154,9 @@ def test_files_that_are_not_weights_are_named_in_one_line(tmp_path: Path, fake_m
     text.write_text("no model\n")
     save_fake_model(foreign, metadata=None)
     save_fake_model(other, {"preset": "fake"})
-    for path in (text, foreign, other, tmp_path / "missing.onnx", tmp_path):
+    broken = tmp_path / "broken.onnx"
+    save_fake_model(broken, {"input_size": "wide", "presence_threshold": 0.5, "skeleton": {}})
+    for path in (text, foreign, other, broken, tmp_path / "missing.onnx", tmp_path):
         assert str(path) in _error(load, path)
     assert "votepose export" in _error(load, foreign)
     assert "input_size" in _error(load, other)

@@ -141,11 +141,22 @@ def test_a_finished_run_goes_on_with_more_steps_and_other_epochs(data: Path, tmp
     assert checkpoint(tmp_path)["global_step"] == 9
 
 
+def test_teaching_the_prior_leaves_all_but_the_backbone_as_it_was(data: Path, tmp_path: Path) -> None:
+    start = tiny.write_weights(tmp_path / "start.safetensors")
+    run(tiny_config(data, tmp_path / "run", weights=start, teach="prior", freeze=None))
+    before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
+    changed = {name.removeprefix("backbone.trunk.") for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not any(name.startswith(("stem.", "blocks.0.", "blocks.2.")) for name in changed)
+    assert {name for name in before if name.startswith("backbone.trunk.")} >= {f"backbone.trunk.{n}" for n in changed}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),
+        ({"preset": "lite", "teach": "prior"}, "the lite network has no prior"),
         ({"data": ("nowhere",)}, "nowhere/annotations.json: not found"),
         ({"data": ("nowhere:much",)}, "'much' is no weight"),
         ({"data": ("nowhere:-1",)}, "over 0"),

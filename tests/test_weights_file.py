@@ -12,8 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+import conftest
 import tiny
+from votepose.calibration import Calibration, Curve
 from votepose.errors import VoteposeError
+from votepose.export import load_estimator
 from votepose.network.posenet import PoseNet
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.weights_file import fill, load_network, read_about, save_weights
@@ -60,6 +63,17 @@ def test_other_skeletons_come_back(tmp_path: Path) -> None:
     assert loaded.config.keypoints == 3
 
 
+def test_a_calibration_comes_back_and_older_files_have_none(weights: Path, tmp_path: Path) -> None:
+    calibration = Calibration((Curve(0.5, 1.5, -0.25),) * 17, Curve(2.0, 0.5, 0.125), 1.5)
+    network, about = load_network(weights)
+    save_weights(tmp_path / "c.safetensors", network, about["preset"], about["input_size"], COCO_17, calibration)
+    assert Calibration.from_dict(read_about(tmp_path / "c.safetensors")["calibration"], 17) == calibration
+    del about["calibration"]
+    rewritten(weights, votepose=json.dumps(about))
+    assert "calibration" not in read_about(weights)
+    assert load_estimator(weights)[0].calibration == Calibration()
+
+
 def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
@@ -102,6 +116,50 @@ def of_broken_metadata(path: Path) -> None:
     rewritten(path, votepose="{")
 
 
+def of_metadata_that_is_a_list(path: Path) -> None:
+    rewritten(path, votepose="[1]")
+
+
+def of_impossible_network(path: Path) -> None:
+    about = read_about(path)
+    rewritten(path, votepose=json.dumps(about | {"network": about["network"] | {"width": "wide"}}))
+
+
+def of_unknown_backbone(path: Path) -> None:
+    about = read_about(path)
+    rewritten(path, votepose=json.dumps(about | {"network": about["network"] | {"backbone": "cloud"}}))
+
+
+def lacking(key: str) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        rewritten(path, votepose=json.dumps({k: v for k, v in read_about(path).items() if k != key}))
+
+    damage.__name__ = f"lacking_{key}"
+    return damage
+
+
+def of_another_skeleton_than_the_network(path: Path) -> None:
+    paws = Skeleton(("left_paw", "right_paw"), (), (0.1, 0.1), "cat").to_coco_category()
+    rewritten(path, votepose=json.dumps(read_about(path) | {"skeleton": paws}))
+
+
+def of_broken_calibration(path: Path) -> None:
+    rewritten(path, votepose=json.dumps(read_about(path) | {"calibration": {"joints": [{"rise": -1}]}}))
+
+
+def of_calibration_of_another_skeleton(path: Path) -> None:
+    calibration = Calibration((Curve(),) * 3).to_dict()
+    rewritten(path, votepose=json.dumps(read_about(path) | {"calibration": calibration}))
+
+
+def of_lightning(path: Path) -> None:
+    torch.save({"state_dict": {}, "epoch": 1, "pytorch-lightning_version": "2.5"}, path)
+
+
+def of_onnx(path: Path) -> None:
+    conftest.save_fake_model(path)
+
+
 def lacking_a_tensor(path: Path) -> None:
     tensors = load_file(path)
     tensors.pop("norm.weight")
@@ -112,12 +170,21 @@ def with_a_tensor_too_many(path: Path) -> None:
     rewritten(path, load_file(path) | {"wings": torch.zeros(2)})
 
 
+def that_diverged(path: Path) -> None:
+    rewritten(path, {k: v * torch.nan if k == "norm.weight" else v for k, v in load_file(path).items()})
+
+
 def of_another_shape(path: Path) -> None:
     rewritten(path, load_file(path) | {"norm.weight": torch.zeros(2)})
 
 
-BROKEN = [truncated, beheaded, text, missing, folder, foreign, of_the_future, of_unknown_network, of_broken_metadata,
-          lacking_a_tensor, with_a_tensor_too_many, of_another_shape]  # fmt: skip
+BROKEN = [
+    truncated, beheaded, text, missing, folder, foreign, of_the_future, of_unknown_network, of_broken_metadata,
+    of_metadata_that_is_a_list, of_impossible_network, of_unknown_backbone, lacking("preset"), lacking("input_size"),
+    lacking("skeleton"), lacking("network"), of_another_skeleton_than_the_network, of_broken_calibration,
+    of_calibration_of_another_skeleton, of_lightning, of_onnx, lacking_a_tensor, with_a_tensor_too_many,
+    of_another_shape, that_diverged,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("damage", BROKEN, ids=lambda damage: damage.__name__)
@@ -146,3 +213,17 @@ def test_weights_of_another_network_are_refused_with_the_difference(weights: Pat
     assert "scales True (wanted False)" in str(error.value)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_weights_of_another_skeleton_of_as_many_keypoints_are_refused(weights: Path, tmp_path: Path) -> None:
+    network = PoseNet(tiny.NETWORK)
+    before = state(network)
+    paws = Skeleton(("nose", *(f"paw{k}" for k in range(16))), (), (0.1,) * 17, "cat")
+    save_weights(tmp_path / "cat.safetensors", network, "movenet", 96, paws)
+    with pytest.raises(VoteposeError, match="'paw0' where the data have 'left_eye'") as error:
+        fill(network, tmp_path / "cat.safetensors", COCO_17)
+    assert "\n" not in str(error.value)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+    fill(network, weights, COCO_17)
+    assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -189,7 +189,9 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
 def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:
     assert val.annotations is not None
     network, _ = load_network(config.out / cell.run / "weights.safetensors")
-    estimator = PoseEstimator(network, torch.from_numpy(val.skeleton.kappas), cell.chosen.grouping).eval()
+    estimator = PoseEstimator(
+        network, torch.from_numpy(val.skeleton.kappas), cell.chosen.grouping, cell.chosen.levels
+    ).eval()
     estimator.to("cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu")
     results = coco_results(estimator, val, config.input_size)
     metrics = coco_keypoint_metrics(val.annotations, results, [sample.image_id for sample in val.samples])

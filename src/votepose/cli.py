@@ -21,6 +21,8 @@ COMMANDS = {
     "info": "print what the presets and a weights file are made of",
     "train": "train a preset on COCO-format data, or go on with a run",
     "evaluate": "measure COCO keypoint AP",
+    "analyse": "show where AP is lost: people, joints, and what each perfect step would win",
+    "calibrate": "make confidences mean what they say, or measure how well they do",
     "ablate": "train and measure the cells of the paper's Table 2",
     "synth": "generate pictures of crowds with exact keypoints",
     "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",

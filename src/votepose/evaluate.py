@@ -41,6 +41,8 @@ class EvaluateConfig:
     """Only the first so many pictures."""
     input_size: int | None = None
     """Longest side of the network input in pixels, a multiple of 32; by default the weights' own."""
+    levels: int | None = None
+    """Levels of the image pyramid, each half the one before, that vote together; by default the preset's."""
     flip_test: bool = False
     """Look at each picture's mirror image, too, and average: a little better, twice the time."""
     presence_threshold: float | None = None
@@ -78,22 +80,19 @@ def run(config: EvaluateConfig) -> None:
     Raises:
         VoteposeError: if the data, the weights, an option or an output path will not do.
     """
-    _check(config)
+    check(config)
     weights = config.weights or BUNDLED
-    model = load_model(weights, config.input_size, config.presence_threshold)
+    model = load_model(weights, config.input_size, config.presence_threshold, config.levels)
     dataset = load_coco(config.data, config.limit)
     assert dataset.annotations is not None
-    for line in dataset.left_out[:5]:
-        print(f"{config.data}: {line}")
-    if len(dataset.left_out) > 5:
-        print(f"{config.data}: and {len(dataset.left_out) - 5} more remarks like these")
-    _check_match(dataset, model, weights)
+    tell_left_out(dataset, config.data)
+    check_match(dataset, model.skeleton, weights)
     views = ", each and its mirror image" if config.flip_test else ""
     print(f"{len(dataset.samples)} pictures of {config.data}{views}; {weights} (preset {model.preset}, "
           f"{model.parameters / 1e6:.1f} M parameters), input {model.input_size}")  # fmt: skip
     find = partial(find_in_both_views, model.find) if config.flip_test else model.find
     found = list(find_all(find, dataset.samples))
-    results = [entry for sample, poses in found for entry in _entries(poses, sample, dataset.category_id)]
+    results = [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
     metrics = coco_keypoint_metrics(dataset.annotations, results, [s.image_id for s in dataset.samples])
     if config.out:
         save_text(json.dumps(results), config.out)
@@ -106,17 +105,29 @@ def run(config: EvaluateConfig) -> None:
     print(metrics)
 
 
-def load_model(weights: Path, input_size: int | None = None, presence_threshold: float | None = None) -> Model:
+def tell_left_out(dataset: CocoDataset, folder: Path) -> None:
+    """Print what of the data could not be used."""
+    for line in dataset.left_out[:5]:
+        print(f"{folder}: {line}")
+    if len(dataset.left_out) > 5:
+        print(f"{folder}: and {len(dataset.left_out) - 5} more remarks like these")
+
+
+def load_model(weights: Path, input_size: int | None = None, presence_threshold: float | None = None,
+               levels: int | None = None) -> Model:  # fmt: skip
     """The PyTorch path for safetensors, the runtime for ONNX files; the weights' own settings where None is given.
 
     Raises:
         VoteposeError: if the weights cannot be read or an option is out of range.
     """
     if weights.suffix == ".onnx":
+        if levels is not None:
+            raise VoteposeError("--levels: an exported file keeps those that it was written with; give --weights")
         predictor = load(weights, input_size=input_size, presence_threshold=presence_threshold, score_threshold=0.0)
         preset = str(predictor.metadata.get("preset", "?"))
         return Model(predictor, predictor.skeleton, preset, predictor.input_size, _onnx_parameters(weights))
     estimator, skeleton, about = load_estimator(weights)
+    estimator.levels = estimator.levels if levels is None else levels
     estimator.to("cuda" if torch.cuda.is_available() else "cpu")
     size = input_size or int(about["input_size"])
     threshold = estimator.config.presence_threshold if presence_threshold is None else presence_threshold
@@ -158,18 +169,18 @@ def coco_results(estimator: PoseEstimator, dataset: CocoDataset, size: int, limi
     threshold = float(estimator.config.presence_threshold)
     find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=dataset.skeleton)
     found = find_all(find, dataset.samples[:limit], progress)
-    return [entry for sample, poses in found for entry in _entries(poses, sample, dataset.category_id)]
+    return [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
 
 
-def _entries(poses: Poses, sample: Sample, category_id: int) -> list[dict[str, Any]]:
+def picture_results(poses: Poses, sample: Sample, category_id: int) -> list[dict[str, Any]]:
     """COCO results, in the pixels that the json counts in."""
     keypoints = poses.keypoints / np.array(sample.scale, np.float32)
     return replace(poses, keypoints=keypoints).to_coco(sample.image_id, category_id)
 
 
-def _check(config: EvaluateConfig) -> None:
-    """Before anything slow: options in range, output paths writable."""
-    for name, value in (("limit", config.limit), ("examples", config.examples)):
+def check(config: EvaluateConfig) -> None:
+    """Before anything slow: raises VoteposeError unless options are in range and output paths writable."""
+    for name, value in (("limit", config.limit), ("examples", config.examples), ("levels", config.levels)):
         if value is not None and value < 1:
             raise VoteposeError(f"--{name} should be at least 1, but is {value}")
     if config.input_size is not None and (config.input_size < MULTIPLE or config.input_size % MULTIPLE):
@@ -187,12 +198,13 @@ def _check(config: EvaluateConfig) -> None:
             raise VoteposeError(str(error).replace("--out", "--gallery")) from None
 
 
-def _check_match(dataset: CocoDataset, model: Model, weights: Path) -> None:
+def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
+    """Raises VoteposeError unless the data label people's keypoints, the weights' own."""
     if not any(len(sample.keypoints) for sample in dataset.samples):
         raise VoteposeError(
             f"{dataset.annotations}: labels no person's keypoints, so there is nothing to measure against"
         )
-    theirs, ours = dataset.skeleton, model.skeleton
+    theirs, ours = dataset.skeleton, skeleton
     if theirs.names != ours.names:
         differing = sorted(set(theirs.names) ^ set(ours.names))
         detail = f"such as {differing[0]!r}" if differing else "in another order"

@@ -12,6 +12,7 @@ import torch
 import tyro
 
 from votepose import __version__
+from votepose.calibration import Calibration
 from votepose.errors import VoteposeError
 from votepose.formats import Run, check_same, run_onnx, run_torch, write_openvino, write_torch
 from votepose.graph import halve, save, trace
@@ -47,8 +48,10 @@ def load_estimator(weights: Path) -> tuple[PoseEstimator, Skeleton, dict[str, An
     """The estimator that a weights file describes, in eval mode, its skeleton, and the file's configuration."""
     network, about = load_network(weights)
     skeleton = Skeleton.from_coco_category(about["skeleton"])
-    grouping = preset(about["preset"], paper=network.config.vectors == "absolute").grouping
-    estimator = PoseEstimator(network, torch.from_numpy(skeleton.kappas), grouping)
+    chosen = preset(about["preset"], paper=network.config.vectors == "absolute")
+    calibration = Calibration.from_dict(about.get("calibration"), len(skeleton))
+    kappas = torch.from_numpy(skeleton.kappas)
+    estimator = PoseEstimator(network, kappas, chosen.grouping, chosen.levels, calibration)
     return estimator.eval(), skeleton, about
 
 
@@ -65,8 +68,9 @@ def run(config: ExportConfig) -> None:
         estimator.config = replace(estimator.config, presence_threshold=config.presence_threshold)
     metadata = {
         "preset": about["preset"], "input_size": about["input_size"], "stride": estimator.network.config.stride,
+        "levels": estimator.levels,
         "presence_threshold": estimator.config.presence_threshold, "skeleton": skeleton.to_coco_category(),
-        "grouping": asdict(estimator.config),
+        "grouping": asdict(estimator.config), "calibration": estimator.calibration.to_dict(),
         "precision": precision, "version": __version__,
     }  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)

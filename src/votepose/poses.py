@@ -65,8 +65,8 @@ class Poses:
     Attributes:
         keypoints: (P, K, 2) float32, x and y in image pixels (pixel i covers [i, i + 1)). A joint is given even where
             nothing of it can be seen, and may then lie outside the image.
-        confidences: (P, K) float32 in [0, 1]: how likely the keypoint is right.
-        seen: (P, K) bool: the keypoint was voted for at its own place; else the person's other votes inferred it.
+        confidences: (P, K) float32 in [0, 1]: the share of OKS that the keypoint is expected to keep.
+        seen: (P, K) bool: the keypoint is visible; else it was inferred from the rest of the body.
         scores: (P,) float32 in [0, 1].
         skeleton: what the K keypoints are.
         image_size: (width, height) of the image, in pixels.

@@ -2,74 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from rich.progress import Progress, TaskID
 
-import votepose
 from votepose.draw import Style, draw
 from votepose.errors import VoteposeError
 from votepose.inputs import Input, find_inputs
 from votepose.poses import Poses
+from votepose.predict_config import PredictConfig
 from votepose.predict_video import VideoOptions, predict_video
-from votepose.predictor import BUNDLED, SCORE_THRESHOLD, Predictor, load
+from votepose.predictor import Predictor, load
+from votepose.provenance import provenance
 from votepose.signals import stop_like_ctrl_c
 from votepose.sources import read_image
-from votepose.streams import import_av
 from votepose.tally import Tally, progress_bar
-from votepose.writers import Format, Results, picture_paths, prepare_folder, save_picture
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """Find every person's pose in images and videos; write drawn ones and a file of poses."""
-
-    images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUTS...")]
-    """Images, folders, globs (quoted), videos, http(s) or rtsp:// addresses, webcam:0, lists (.txt, - for stdin)."""
-    list: str | None = None
-    """A file that names an image, video or URL a line; - for stdin."""
-    out: Path = Path("out")
-    """Folder for the results; made if missing. Results of the same name are replaced, inputs never."""
-    format: Format = "records"
-    """records: poses.jsonl, JSON an image. coco: results.json, images.json. csv, parquet: a table, a row a person."""
-    resume: bool = False
-    """Leave out what an earlier run into the same folder did, and add to its results (records and coco)."""
-    no_draw: bool = False
-    """Write no drawn pictures and videos."""
-    scores: bool = False
-    """Write each person's score in the drawing."""
-    weights: Path | None = None
-    """An ONNX file of `votepose export`; by default the model in the package."""
-    input_size: int | None = None
-    """Longest side of the network input in pixels, a multiple of 32; larger finds smaller people, slower."""
-    presence_threshold: float | None = None
-    """How sure a cell must be that a keypoint lies on it, in [0, 1]; by default the model's own."""
-    score_threshold: float = SCORE_THRESHOLD
-    """People whose score is below it are left out, in [0, 1]."""
-    recursive: bool = False
-    """Look into the folders of folders."""
-    fail_fast: bool = False
-    """Stop at the first image that cannot be read."""
-    no_track: bool = False
-    """Give the people of a video no ids."""
-    smooth: bool = False
-    """Steady the keypoints of a video with a One-Euro filter."""
-    realtime: bool = False
-    """Of a camera or stream take the newest frame each time, and drop frames rather than lag."""
-    max_frames: int | None = None
-    """Stop after so many frames of a video or stream; by default at its end, or at Ctrl-C."""
-    video_codec: str | None = None
-    """FFmpeg's encoder for drawn videos, such as libx264; by default the first of libopenh264, libvpx-vp9, mpeg4."""
-    device: str = "cpu"
-    """cpu, cuda, cuda:1, or another that the installed onnxruntime has."""
-    threads: int | None = None
-    """CPU threads of the network; by default onnxruntime chooses."""
+from votepose.writers import Results, picture_paths, prepare_folder, save_picture
 
 
 def run(config: PredictConfig) -> int:
@@ -83,8 +35,13 @@ def run(config: PredictConfig) -> int:
         OSError: if a result cannot be written.
         KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP, when what was done has been made whole.
     """
+    if config.engine == "ray":
+        from votepose import cluster
+
+        return cluster.run(config)
+    config.check_local()
     inputs = find_inputs(config.images, [config.list] if config.list else [], config.recursive, config.out)
-    _check(config, inputs)
+    config.check_inputs(inputs)
     predictor = load(
         config.weights,
         input_size=config.input_size,
@@ -164,29 +121,10 @@ class _Run:
         self.progress.update(task, rate=f"{done / max(time.perf_counter() - started, 1e-6):.1f}/s")
 
 
-def _check(config: PredictConfig, inputs: Sequence[Input]) -> None:
-    """Refuse what would fail later, or mean nothing."""
-    if config.smooth and config.no_track:
-        raise VoteposeError("--smooth follows each person: leave out --no-track")
-    if config.max_frames is not None and config.max_frames < 1:
-        raise VoteposeError(f"--max-frames should be at least 1, but is {config.max_frames}")
-    live = [one.label for one in inputs if one.kind == "live"]
-    if config.resume and live:
-        raise VoteposeError(f"{live[0]}: a live stream cannot be gone on with; leave out --resume")
-    if any(one.moving for one in inputs):
-        import_av()
-
-
 def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
-    """Of which the results depend."""
-    with open(config.weights or BUNDLED, "rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    """What the results depend on."""
     return {
-        "votepose": votepose.__version__,
-        "weights": weights[:16],
-        "input size": predictor.input_size,
-        "presence threshold": predictor.presence_threshold,
-        "score threshold": predictor.score_threshold,
+        **provenance(predictor, config.weights),
         "tracking": not config.no_track,
         "smoothing": config.smooth,
         "max frames": config.max_frames,

@@ -132,7 +132,7 @@ def load(
     """
     path = BUNDLED if weights is None else Path(weights)
     session = _open_session(path, device, threads)
-    metadata = _read_metadata(session, path)
+    metadata, skeleton = _read_metadata(session, path)
     size = int(metadata["input_size"] if input_size is None else input_size)
     presence = float(metadata["presence_threshold"] if presence_threshold is None else presence_threshold)
     if size < MULTIPLE or size % MULTIPLE:
@@ -140,7 +140,6 @@ def load(
     for name, value in (("presence", presence), ("score", score_threshold)):
         if not 0 <= value <= 1:
             raise VoteposeError(f"the {name} threshold should be in [0, 1], but is {value}")
-    skeleton = Skeleton.from_coco_category(metadata["skeleton"])
     return Predictor(session, skeleton, size, presence, score_threshold, metadata)
 
 
@@ -172,16 +171,20 @@ def _open_session(path: Path, device: str, threads: int | None) -> Any:
     return session
 
 
-def _read_metadata(session: Any, path: Path) -> dict[str, Any]:
+def _read_metadata(session: Any, path: Path) -> tuple[dict[str, Any], Skeleton]:
     text = session.get_modelmeta().custom_metadata_map.get("votepose")
     inputs, outputs = ({value.name for value in side} for side in (session.get_inputs(), session.get_outputs()))
     if text is None or set(INPUTS) - inputs or set(OUTPUTS) - outputs:
         raise VoteposeError(f"{path}: is an ONNX model, but not one of votepose's; make one with `votepose export`")
-    metadata: dict[str, Any] = json.loads(text)
-    missing = {"input_size", "presence_threshold", "skeleton"} - set(metadata)
-    if missing:
-        raise VoteposeError(f"{path}: its metadata lacks {', '.join(sorted(missing))}; export it anew")
-    return metadata
+    try:
+        metadata: dict[str, Any] = json.loads(text)
+        missing = {"input_size", "presence_threshold", "skeleton"} - set(metadata)
+        if not missing:
+            int(metadata["input_size"]), float(metadata["presence_threshold"])
+            return metadata, Skeleton.from_coco_category(metadata["skeleton"])
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise VoteposeError(f"{path}: its metadata cannot be read ({_first_line(error)}); export it anew") from None
+    raise VoteposeError(f"{path}: its metadata lacks {', '.join(sorted(missing))}; export it anew")
 
 
 def _same_shape(inputs: Sequence[np.ndarray], most: int) -> list[list[int]]:

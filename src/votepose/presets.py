@@ -14,12 +14,14 @@ from votepose.objective import ObjectiveConfig
 
 @dataclass(frozen=True)
 class Preset:
-    """A network with the input size, objective, grouping and frozen part of the backbone that it is meant for."""
+    """A network with the input size, objective, grouping, levels of the image pyramid (see `PoseEstimator`) and frozen
+    part of the backbone that it is meant for."""
 
     network: NetworkConfig
     input_size: int = 512
     objective: ObjectiveConfig = ObjectiveConfig()  # noqa: RUF009 - frozen
     grouping: GroupingConfig = GroupingConfig()  # noqa: RUF009 - frozen
+    levels: int = 1
     freeze: Part = "none"
 
 
@@ -41,6 +43,7 @@ _PRESETS = {
             encoder_layers=3, decoder_layers=3, patch=4, second_look=2, prior=True,
         ),
         input_size=384,
+        levels=2,
         freeze="all",  # MoveNet's heads are the votes' prior: trained along, even a hundredth as fast, they fall apart
     ),
 }  # fmt: skip

@@ -22,7 +22,7 @@ class Tally:
     finished: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def report(self, out: Path, total: int, seconds: float) -> None:
+    def report(self, out: Path | str, total: int, seconds: float) -> None:
         """Print the failures to stderr, a line of counts to stdout.
 
         Args:

@@ -37,6 +37,7 @@ from votepose.network.estimator import PoseEstimator
 from votepose.network.posenet import PoseNet
 from votepose.objective import Objective
 from votepose.presets import Preset, preset
+from votepose.prior_objective import PriorObjective
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.weights_file import BUNDLED_WEIGHTS, fill, save_weights
 
@@ -58,8 +59,10 @@ class TrainConfig:
         weights: votepose weights to start from; `bundled` are the package's.
         backbone_weights: weights of the backbone alone (safetensors).
         pretrained: let timm download the backbone's ImageNet weights.
-        freeze: which part of the backbone is not trained: none, trunk (all but its last stages) or all; the preset's
-            by default.
+        freeze: which part of the backbone is not trained: none, stem (its first stages, where most of the time goes),
+            trunk (all but its last stages) or all; the preset's by default.
+        teach: `votes`, the whole network; or `prior`, only what a movenet backbone itself believes of people, from
+            which votes start. With `prior`, `learning_rate` is relative to each weight tensor's size.
         steps: optimiser steps in all. batch_size: pictures a step and process.
         steps_per_epoch: steps between checkpoints.
         learning_rate: peak; `backbone_rate` is the backbone's, relative to it.
@@ -82,6 +85,7 @@ class TrainConfig:
     backbone_weights: Path | None = None
     pretrained: bool = False
     freeze: Part | None = None
+    teach: Literal["votes", "prior"] = "votes"
     steps: int = 20_000
     steps_per_epoch: int = 250
     batch_size: int = 8
@@ -112,11 +116,14 @@ class PoseModule(pl.LightningModule):
         self.config, self.chosen, self.skeleton, self.sources, self.val = config, chosen, skeleton, sources, val
         kappas = torch.from_numpy(skeleton.kappas)
         self.network = PoseNet(chosen.network, config.pretrained, config.backbone_weights)
-        self.objective = Objective(chosen.objective, kappas)
-        self.estimator = PoseEstimator(self.network, kappas, chosen.grouping)
+        self.objective = PriorObjective(kappas) if config.teach == "prior" else Objective(chosen.objective, kappas)
+        self.estimator = PoseEstimator(self.network, kappas, chosen.grouping, chosen.levels)
         if config.weights:
-            fill(self.network, BUNDLED_WEIGHTS if config.weights == Path("bundled") else config.weights)
-        freeze(self.network.backbone, config.freeze or chosen.freeze)
+            start = BUNDLED_WEIGHTS if config.weights == Path("bundled") else config.weights
+            fill(self.network, start, skeleton)
+        if config.teach == "prior":
+            self.network.requires_grad_(False)
+        freeze(self.network.backbone, _frozen(config, chosen))
         _channels_last(self.network)
         self._fit_windows()
 
@@ -151,6 +158,10 @@ class PoseModule(pl.LightningModule):
         ids = {id(p) for p in self.network.backbone.parameters()}
         others = [p for p in self.parameters() if id(p) not in ids and p.requires_grad]
         rate = _PAPER_RATE if config.paper else config.learning_rate
+        if config.teach == "prior":
+            # MoveNet has no normalisation: its tensors differ a hundredfold in size, so steps are relative to it.
+            groups = [{"params": [p], "lr": rate * float(p.detach().square().mean().sqrt())} for p in backbone]
+            return self._scheduled(torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0))
         groups = [{"params": others, "lr": rate}]
         if backbone:
             groups.append({"params": backbone, "lr": rate * config.backbone_rate})
@@ -160,7 +171,10 @@ class PoseModule(pl.LightningModule):
             # Asked at the last step of an epoch and not after it, when the checkpoint is already written.
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss/total",
                     "interval": "step", "frequency": config.steps_per_epoch}}  # fmt: skip
-        optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+        return self._scheduled(torch.optim.AdamW(groups, weight_decay=config.weight_decay))
+
+    def _scheduled(self, optimizer: torch.optim.Optimizer) -> Any:
+        config = self.config
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, config.warmup, config.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -271,10 +285,16 @@ def _epochs(config: TrainConfig, last: Path) -> int:
     return done["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
 
 
+def _frozen(config: TrainConfig, chosen: Preset) -> Part:
+    return config.freeze or ("stem" if config.teach == "prior" else chosen.freeze)
+
+
 def _require_start(config: TrainConfig, chosen: Preset) -> None:
-    """What is frozen must have been trained before."""
-    frozen = (config.freeze or chosen.freeze) != "none"
-    if frozen and not (config.weights or config.backbone_weights or config.pretrained or config.resume):
+    """What is frozen must have been trained before, and only MoveNet has a prior to teach."""
+    if config.teach == "prior" and not chosen.network.prior:
+        raise VoteposeError(f"--teach prior: the {config.preset} network has no prior: use --preset movenet")
+    start = config.weights or config.backbone_weights or config.pretrained or config.resume
+    if _frozen(config, chosen) != "none" and not start:
         raise VoteposeError(
             f"the {config.preset} backbone is frozen and has no weights: start from --weights (`bundled` are the "
             f"package's), from --backbone-weights (see scripts/convert_*.py), or train it too with --freeze none"

@@ -97,6 +97,17 @@ def test_freezing_the_trunk_leaves_its_head(name: str) -> None:
     assert all(m.training == n.startswith(backbone.head) for n, m in batch_norms(backbone.trunk).items())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_freezing_the_stem_leaves_the_rest(name: str) -> None:
+    backbone = build_backbone(name).train()
+    freeze(backbone, "stem")
+    stem = tuple(f"{part}." for part in backbone.stem)
+    frozen = {n for n, p in backbone.trunk.named_parameters() if not p.requires_grad}
+    assert frozen
+    assert frozen == {n for n, _ in backbone.trunk.named_parameters() if n.startswith(stem)}
+    assert all(m.training != f"{n}.".startswith(stem) for n, m in batch_norms(backbone.trunk).items())
+
+
 def test_movenets_trunk_is_its_stem_blocks_and_top() -> None:
     backbone = build_backbone("movenet")
     freeze(backbone, "trunk")

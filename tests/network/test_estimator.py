@@ -123,6 +123,65 @@ def test_what_is_said_of_people_is_in_range() -> None:
     assert found.image_index.dtype == torch.int64
 
 
+class FarSighted(Oracle):
+    """Sees its people on the coarse level only, where the map is half as large."""
+
+    def encode(self, images: Tensor) -> Maps:
+        maps = super().encode(images)
+        coarse = images.shape[-1] == 4 * WIDTH
+        return replace(maps, presence=[maps.presence[0] if coarse else torch.full_like(maps.presence[0], -20.0)])
+
+
+@torch.no_grad()
+def test_who_is_seen_on_the_coarse_level_alone_is_found_in_full_pixels() -> None:
+    poses = people_apart(3, np.random.default_rng(0), columns=2) * 0.9
+    planted = [(0, poses[0]), (1, poses[1]), (1, poses[2])]
+    model = estimator(FarSighted(planted))
+    images = pictures(batch=2, height=8 * HEIGHT, width=8 * WIDTH)
+    assert not len(model(images, torch.tensor(0.9)).scores)
+    model.levels = 2
+    found, ballot = model.explain(images, torch.tensor(0.9))
+    for image, wanted in ((0, poses[:1]), (1, poses[1:])):
+        assert matched(found.keypoints[found.image_index == image].numpy(), 8 * wanted) < 1e-2
+    np.testing.assert_allclose(ballot.vote_poses, found.keypoints[ballot.vote_person], atol=1e-2)
+    assert ((ballot.vote_poses - ballot.vote_cells[:, None]).norm(dim=-1).amin(dim=1) < 8).all()
+    np.testing.assert_allclose(ballot.vote_scales, 8 * np.exp(-2), rtol=1e-4)
+
+
+@torch.no_grad()
+def test_who_is_seen_on_both_levels_is_one_person() -> None:
+    pose = people_apart(1, np.random.default_rng(0), columns=1)[0]
+
+    class Both(Oracle):
+        def encode(self, images: Tensor) -> Maps:
+            self.people = [(0, pose if images.shape[-1] == 8 * WIDTH else pose / 2)]
+            return super().encode(images)
+
+        def ask(self, maps: Maps, cells: Tensor) -> Votes:
+            return super().ask(maps, cells)
+
+    model = estimator(Both([(0, pose)]))
+    model.levels = 2
+    found = model(pictures(height=8 * HEIGHT, width=8 * WIDTH), torch.tensor(0.9))
+    assert matched(found.keypoints.numpy(), 4 * pose[None]) < 0.5
+
+
+@pytest.mark.parametrize("levels", [2, 3])
+@pytest.mark.parametrize(("height", "width"), [(32, 96), (160, 64)])
+@torch.no_grad()
+def test_levels_need_not_divide_the_input(levels: int, height: int, width: int) -> None:
+    model = estimator(tiny_network())
+    model.levels = levels
+    images = pictures(2, height, width)
+    found, ballot = model.explain(images, torch.tensor(0.0))
+    assert found.keypoints.isfinite().all()
+    assert len(ballot.vote_image) > len(estimator(tiny_network()).explain(images, torch.tensor(0.0))[1].vote_image)
+    for i in range(2):
+        np.testing.assert_allclose(
+            of_image(found, i), of_image(model(images[i : i + 1], torch.tensor(0.0)), 0), atol=0.05, rtol=1e-3
+        )
+
+
 @torch.no_grad()
 def test_other_skeletons_work() -> None:
     torch.manual_seed(0)

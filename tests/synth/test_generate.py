@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from votepose.cli import main
 from votepose.data.coco import load_coco
 from votepose.synth import SynthConfig, run
+from votepose.synth.shards import Scene
 
 pytest.importorskip("anny")
+from votepose.synth import generate
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -45,6 +48,26 @@ def test_a_whole_folder_is_not_made_again(made, capsys):
                  "--sheet", "0"]) == 0  # fmt: skip
     assert {path: path.stat().st_mtime_ns for path in made.glob("*.zip")} == before
     assert "4 pictures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_leave_whole_shards_and_nothing_half_written(stop, tmp_path, monkeypatch, capsys):
+    def scenes(config, backgrounds, shards):
+        for index in range(generate.SHARD + 3):
+            yield Scene(index, 8, 8, b"jpeg", [])
+        assert list(out.glob("*.partial"))
+        signal.raise_signal(stop)
+        yield Scene(index + 1, 8, 8, b"jpeg", [])
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(generate, "_scenes", scenes)
+    before = signal.signal(stop, signal.default_int_handler if stop == signal.SIGINT else lambda *_: None)
+    try:
+        assert main(["synth", "--out", str(out), "--count", str(2 * generate.SHARD)]) == 130
+    finally:
+        signal.signal(stop, before)
+    assert capsys.readouterr().err == "votepose: stopped; what was done so far is kept\n"
+    assert sorted(content(out)) == ["images-00000.zip", "shards/00000.json", "synth.json"]
 
 
 def test_another_seed_needs_another_folder(made, capsys):

@@ -32,7 +32,8 @@ class Batch:
 
     Attributes:
         images: (B, 3, S, S) uint8.
-        keypoints: (N, K, 3) in input pixels, with COCO's v. areas: (N,) in square input pixels.
+        keypoints: (N, K, 3) in input pixels, with COCO's v.
+        boxes: (N, 4) x, y, width, height, in input pixels. areas: (N,) in square input pixels.
         image_index: (N,) image of each person.
         ignore: (B, S/4, S/4) bool: people may be here of whom nothing is known.
         complete: (B,) bool: everybody else is labelled.
@@ -40,6 +41,7 @@ class Batch:
 
     images: Tensor
     keypoints: Tensor
+    boxes: Tensor
     areas: Tensor
     image_index: Tensor
     ignore: Tensor
@@ -81,6 +83,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     return Batch(
         images,
         torch.from_numpy(np.concatenate([s.keypoints for s in samples]).astype(np.float32)),
+        torch.from_numpy(np.concatenate([s.boxes for s in samples]).astype(np.float32)),
         torch.from_numpy(np.concatenate([s.areas for s in samples]).astype(np.float32)),
         torch.repeat_interleave(torch.arange(len(samples)), torch.tensor(counts)),
         torch.from_numpy(np.stack([_ignore_mask(s) for s in samples])),

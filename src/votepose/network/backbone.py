@@ -26,25 +26,31 @@ from votepose.errors import VoteposeError
 from votepose.network._torchvision import ensure_importable
 from votepose.network.movenet import MoveNet
 
-Part = Literal["none", "trunk", "all"]
+Part = Literal["none", "stem", "trunk", "all"]
 
 
 @dataclass(frozen=True)
 class _Spec:
-    """What timm calls a backbone, which of its stages are read, and which parts train on while the trunk is frozen."""
+    """What timm calls a backbone, which of its stages are read, its first parts, at high resolution, and its last ones,
+    which train on while the trunk is frozen."""
 
     model: str
     stages: tuple[int, ...]
+    stem: tuple[str, ...]
     head: tuple[str, ...]
 
 
 # MaxViT with relative positions by an MLP: unlike tables of biases, it has an answer at every input size.
 _TIMM = {
-    "mobile": _Spec("mobilenetv3_large_100", (3, 4), ("blocks.5", "blocks.6")),
-    "maxvit": _Spec("maxvit_rmlp_tiny_rw_256", (3,), ("stages_2",)),
-    "lite": _Spec("tf_efficientnet_lite0", (2, 3, 4), ("blocks.5", "blocks.6")),
+    "mobile": _Spec(
+        "mobilenetv3_large_100", (3, 4), ("conv_stem", "bn1", "blocks.0", "blocks.1"), ("blocks.5", "blocks.6")
+    ),
+    "maxvit": _Spec("maxvit_rmlp_tiny_rw_256", (3,), ("stem", "stages_0"), ("stages_2",)),
+    "lite": _Spec(
+        "tf_efficientnet_lite0", (2, 3, 4), ("conv_stem", "bn1", "blocks.0", "blocks.1"), ("blocks.5", "blocks.6")
+    ),
 }
-_MOVENET_HEAD = ("laterals", "smooth", "hidden", "heads")
+_MOVENET = _Spec("", (), ("stem", "blocks.0", "blocks.1", "blocks.2"), ("laterals", "smooth", "hidden", "heads"))
 
 
 class Backbone(nn.Module):
@@ -53,17 +59,18 @@ class Backbone(nn.Module):
     Attributes:
         channels, strides: of each feature map.
         trunk: the network itself; its parameters are named as in the published weights.
-        head: names of the parts of the trunk that `freeze(..., "trunk")` leaves trainable.
+        stem: names of the parts of the trunk that `freeze(..., "stem")` freezes: few weights, at high resolution.
+        head: names of the parts that `freeze(..., "trunk")` leaves trainable.
         frozen: what `freeze` was last asked for.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: nn.Module, channels: Sequence[int], strides: Sequence[int], head: tuple[str, ...],
+    def __init__(self, trunk: nn.Module, channels: Sequence[int], strides: Sequence[int], spec: _Spec,
                  mean: Sequence[float], std: Sequence[float]) -> None:  # fmt: skip
         super().__init__()
-        self.trunk, self.head = trunk, head
+        self.trunk, self.stem, self.head = trunk, spec.stem, spec.head
         self.channels, self.strides = tuple(channels), tuple(strides)
         # What the trunk was taught to expect, in 0..255; a constant of the architecture, so not in the weights.
         self.register_buffer("mean", 255 * torch.tensor(mean).reshape(3, 1, 1), persistent=False)
@@ -72,12 +79,19 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         self.fit_windows(images.shape[-2], images.shape[-1])
-        return self.trunk((images.to(self.mean.dtype) - self.mean) / self.std)
+        return self.trunk(self.normalised(images))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images in 0..255 as the trunk wants them."""
+        return (images.to(self.mean.dtype) - self.mean) / self.std
 
     def train(self, mode: bool = True) -> Backbone:
         """As `nn.Module.train`, but what is frozen stays in eval mode: its BatchNorm must not learn either."""
         super().train(mode)
-        if self.frozen != "none":
+        if self.frozen == "stem":
+            for name in self.stem:
+                self.trunk.get_submodule(name).eval()
+        elif self.frozen != "none":
             self.trunk.eval()
         if self.frozen == "trunk":
             for name in self.head:
@@ -108,7 +122,7 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
         if pretrained and weights is None:
             raise VoteposeError("movenet has no weights to download: give --backbone-weights FILE or --no-pretrained")
         trunk = MoveNet()
-        backbone = Backbone(trunk, trunk.channels, trunk.strides, _MOVENET_HEAD, (0.5,) * 3, (0.5,) * 3)
+        backbone = Backbone(trunk, trunk.channels, trunk.strides, _MOVENET, (0.5,) * 3, (0.5,) * 3)
     elif name in _TIMM:
         backbone = _from_timm(_TIMM[name], pretrained and weights is None)
     else:
@@ -119,10 +133,12 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
 
 
 def freeze(backbone: Backbone, part: Part) -> None:
-    """Choose what trains: all of it (`none` is frozen), its head alone (`trunk` is), or nothing (`all` is)."""
+    """Choose what trains: all of it (`none` is frozen), all but its stem (`stem` is), its head alone (`trunk` is), or
+    nothing (`all` is)."""
+    stem, head = (tuple(f"{name}." for name in names) for names in (backbone.stem, backbone.head))
     for name, parameter in backbone.trunk.named_parameters():
-        in_head = name.startswith(tuple(f"{h}." for h in backbone.head))
-        parameter.requires_grad = part == "none" or (part == "trunk" and in_head)
+        parameter.requires_grad = {"none": True, "stem": not name.startswith(stem), "trunk": name.startswith(head),
+                                   "all": False}[part]  # fmt: skip
     backbone.frozen = part
     backbone.train(backbone.training)
 
@@ -144,7 +160,7 @@ def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
         ) from None
     info: Any = trunk.feature_info
     config: Any = timm.get_pretrained_cfg(spec.model)
-    return Backbone(trunk, info.channels(), info.reduction(), spec.head, config.mean, config.std)
+    return Backbone(trunk, info.channels(), info.reduction(), spec, config.mean, config.std)
 
 
 def _fill(trunk: nn.Module, path: Path, name: str) -> None:

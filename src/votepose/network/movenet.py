@@ -17,7 +17,7 @@ from votepose.network.prior import PROPOSALS, Prior
 
 # (output channels, repeats, stride of the first) of MobileNetV2's inverted residual groups, width 1.5
 _GROUPS = ((24, 1, 1), (40, 2, 2), (48, 3, 2), (96, 4, 2), (144, 3, 1), (240, 3, 2), (480, 1, 1))
-_HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
+HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
 _HEAD_WIDTH = 96
 _NOBODY = -30.0  # logit
 _VISIBLE = 0.1  # likelihood under which a joint's heatmap does not correct it
@@ -70,7 +70,7 @@ class MoveNet(nn.Module):
     (3 x 96: keypoint heatmap, regression, offset) and every head's output; the others are deep trunk features.
     """
 
-    channels = (24 + 3 * _HEAD_WIDTH + sum(_HEADS.values()), 144, 480)
+    channels = (24 + 3 * _HEAD_WIDTH + sum(HEADS.values()), 144, 480)
     strides = (4, 16, 32)
 
     def __init__(self) -> None:
@@ -88,8 +88,8 @@ class MoveNet(nn.Module):
         skips = ((1280, 64), (96, 64), (48, 32), (40, 24))
         self.laterals = nn.ModuleList(_Conv(i, o, activation="none") for i, o in skips)
         self.smooth = nn.ModuleList(_Separable(i, o) for i, o in ((64, 32), (32, 24), (24, 24)))
-        self.hidden = nn.ModuleDict({name: _Separable(24, _HEAD_WIDTH) for name in _HEADS})
-        self.heads = nn.ModuleDict({name: _Conv(_HEAD_WIDTH, n, activation="none") for name, n in _HEADS.items()})
+        self.hidden = nn.ModuleDict({name: _Separable(24, _HEAD_WIDTH) for name in HEADS})
+        self.heads = nn.ModuleDict({name: _Conv(_HEAD_WIDTH, n, activation="none") for name, n in HEADS.items()})
 
     def pyramid(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The stride-4 pyramid map (B, 24, H/4, W/4) and two trunk maps, strides 16 (144) and 32 (480)."""
@@ -107,7 +107,7 @@ class MoveNet(nn.Module):
     def head_outputs(self, pyramid: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Each head's hidden layer and raw output (logits for the two heatmaps), by name."""
         hidden = {name: layer(pyramid) for name, layer in self.hidden.items()}
-        return hidden, {name: self.heads[name](hidden[name]) for name in _HEADS}
+        return hidden, {name: self.heads[name](hidden[name]) for name in HEADS}
 
     def forward(self, image: Tensor) -> list[Tensor]:
         pyramid, middle, deep = self.pyramid(image)
@@ -118,8 +118,8 @@ class MoveNet(nn.Module):
 
     def prior(self, features: Tensor) -> Prior:
         """What the stride-4 map of `forward` says of people: read back from the heads' outputs at its end."""
-        outputs = features[:, -sum(_HEADS.values()) :].float().split(list(_HEADS.values()), dim=1)
-        named = dict(zip(_HEADS, outputs, strict=True))
+        outputs = features[:, -sum(HEADS.values()) :].float().split(list(HEADS.values()), dim=1)
+        named = dict(zip(HEADS, outputs, strict=True))
         centre, heatmaps = 8 * named["center"], 8 * named["kpt_heatmap"]
         peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_NOBODY))
         # Padded, so that the smallest of maps has places enough; what is padded is nobody, in the first cell.

@@ -4,13 +4,19 @@ Follow the data: layouts or crowd dials -> Cast (`reenact.py`, `crowd.py`) -> dr
 rays (`render.py`) -> background and camera (`studio.py`) -> COCO truth (`truth.py`) -> shards (`generate.py`).
 """
 
+from votepose.signals import stop_like_ctrl_c
 from votepose.synth.config import CrowdConfig, SynthConfig
 
 __all__ = ["CrowdConfig", "SynthConfig", "run"]
 
 
 def run(config: SynthConfig) -> int:
-    """Make the pictures; see `generate.run`, which needs the synth extra."""
+    """Make the pictures; see `generate.run`, which needs the synth extra.
+
+    Raises:
+        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP; whole shards stay, and the same command goes on after them.
+    """
     from votepose.synth.generate import run as generate
 
-    return generate(config)
+    with stop_like_ctrl_c():
+        return generate(config)

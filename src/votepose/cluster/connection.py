@@ -1,0 +1,96 @@
+"""To Ray: a cluster's, or one that is started on this machine for the time of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+
+from votepose.cluster import files
+from votepose.errors import VoteposeError
+
+
+@contextlib.contextmanager
+def connected(address: str | None, workers: int | None) -> Iterator[None]:
+    """While within it, Ray runs: the program's own if it has one, the cluster at `address`, or one on this machine.
+
+    Raises:
+        VoteposeError: if nothing answers at the address.
+    """
+    if ray.is_initialized():
+        with remarks_to_stderr():
+            yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls home
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it logs errors that it mends on stderr
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns of a change of its own otherwise
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        if address != "local":
+            _knock(address)
+        with _no_stderr():
+            if address == "local":
+                ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+            else:
+                ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        if isinstance(error, VoteposeError):
+            raise
+        raise VoteposeError(f"Ray at {address}: {files.one_line(error)}; check --address") from error
+    with remarks_to_stderr():
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def remarks_to_stderr() -> contextlib.AbstractContextManager[object]:
+    """Ray tells of lost workers and machines on stdout, which is for the summary line: within it, on stderr."""
+    return contextlib.redirect_stdout(_Remarks())
+
+
+class _Remarks(io.TextIOBase):
+    """Passes lines on to stderr, but for those on workers that Ray has killed itself, because the run was stopped."""
+
+    def __init__(self) -> None:
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if "killed by `ray.kill`" not in line:
+                print(line, file=sys.stderr)
+        return len(text)
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Ray's C++ says on it which log level it was told to keep. What goes wrong is raised."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _knock(address: str) -> None:
+    """Ray tries for two minutes, and then ends the process: so see first whether somebody listens."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # "auto", or a mistake that Ray names at once
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        reason = error.strerror or "no answer"
+        raise VoteposeError(f"no Ray cluster answers at {address} ({reason}); check --address") from None

@@ -1,0 +1,134 @@
+"""The process that the user started: finds the inputs, hands chunks to Ray Data, and counts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import ray
+import ray.data
+import ray.exceptions
+
+from votepose.cluster import files
+from votepose.cluster.addresses import url_of
+from votepose.cluster.connection import connected, remarks_to_stderr
+from votepose.cluster.listing import find_names
+from votepose.cluster.plan import Chunk, check_settings, left_of, make_plan
+from votepose.cluster.worker import Job, Worker
+from votepose.draw import Style
+from votepose.errors import VoteposeError
+from votepose.predictor import load
+from votepose.provenance import provenance
+from votepose.signals import stop_like_ctrl_c
+from votepose.tally import Tally, progress_bar
+
+if TYPE_CHECKING:
+    from votepose.predict_config import PredictConfig
+
+
+def run(config: PredictConfig) -> int:
+    """See `votepose.cluster.run`."""
+    _check(config)
+    out = url_of(config.out)
+    names = find_names(config, out)
+    job, settings = _job(config, out)
+    files.prepare(out)
+    check_settings(out, settings)
+    chunks = make_plan(out, names, config.chunk)
+    left = left_of(out, chunks)
+    total, remaining = (sum(len(chunk.images) for chunk in each) for each in (chunks, left))
+    tally = Tally(skipped=total - remaining)
+    started = None
+    with stop_like_ctrl_c():
+        try:
+            with connected(config.address, config.workers) if left else contextlib.nullcontext():
+                started = time.perf_counter()
+                _work(left, job, config.workers, tally)
+                _tidy(out)
+        finally:
+            if started is not None:  # a run that is stopped says what it did, too
+                tally.report(out if "://" in out else config.out, total, time.perf_counter() - started)
+    return 1 if tally.failures else 0
+
+
+def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, tally: Tally) -> None:
+    """Have the chunks done, by up to `workers` at a time."""
+    if not chunks:
+        return
+    workers = workers or max(1, int(ray.cluster_resources().get("CPU", 0)) // job.threads)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised here, too
+    rows = [{"part": chunk.part, "images": json.dumps(chunk.images)} for chunk in chunks]
+    worker: Any = Worker
+    done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        worker,
+        fn_constructor_args=(job,),
+        compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows))),
+        num_cpus=job.threads,
+        num_gpus=1 if job.device.startswith("cuda") else None,
+    )
+    started = time.perf_counter()
+    with progress_bar() as progress, remarks_to_stderr():  # in this order: the bar takes stdout over, too
+        task = progress.add_task("predict", total=sum(len(chunk.images) for chunk in chunks), rate="")
+        try:
+            for row in done.iter_rows():
+                if row["fault"]:
+                    raise VoteposeError(f"{row['fault']}; when that is mended, the same command goes on")
+                failures = json.loads(row["failures"])
+                tally.failures += failures
+                tally.people += row["people"]
+                tally.pictures += row["images"] - len(failures)
+                tally.finished += row["images"] - len(failures)
+                looked = tally.finished + len(tally.failures)
+                rate = f"{looked / (time.perf_counter() - started):.1f}/s"
+                progress.update(task, completed=looked, rate=rate)
+        except ray.exceptions.RayError as error:
+            raise VoteposeError(f"Ray failed: {files.one_line(error)}; the same command goes on") from error
+
+
+def _job(config: PredictConfig, out: str) -> tuple[Job, dict[str, Any]]:
+    """What the workers are told, and what the results depend on. Raises VoteposeError if an option won't do."""
+    predictor = load(
+        config.weights,
+        input_size=config.input_size,
+        presence_threshold=config.presence_threshold,
+        score_threshold=config.score_threshold,
+        threads=config.threads,
+    )  # on the CPU: this machine need not have what the workers' have
+    job = Job(
+        out=out,
+        folder=os.getcwd(),
+        weights=config.weights.read_bytes() if config.weights else None,
+        input_size=predictor.input_size,
+        presence_threshold=predictor.presence_threshold,
+        score_threshold=predictor.score_threshold,
+        device=config.device,
+        threads=config.threads or 1,
+        style=None if config.no_draw else Style(scores=config.scores),
+    )
+    return job, provenance(predictor, config.weights)
+
+
+def _check(config: PredictConfig) -> None:
+    if config.format != "records":
+        raise VoteposeError(f"--engine ray writes records, and no {config.format}: leave out --format")
+    if config.fail_fast:
+        raise VoteposeError("--engine ray goes on after an image that cannot be read: leave out --fail-fast")
+    for name, value in (("workers", config.workers), ("chunk", config.chunk)):
+        if value is not None and value < 1:
+            raise VoteposeError(f"--{name} should be at least 1, but is {value}")
+
+
+def _tidy(out: str) -> None:
+    """Remove what workers that died left half-written."""
+    for folder in (f"{out}/records", f"{out}/plan"):
+        for name in (*files.in_folder(folder, ".partial"), *files.in_folder(folder, ".begun")):
+            system, path = files.file_system(f"{folder}/{name}")
+            files.remove(path, system)

@@ -1,0 +1,91 @@
+"""Files anywhere: local paths and the URLs of fsspec (s3://, gs://, ...), read, and written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import Any
+
+import fsspec
+from fsspec.asyn import AsyncFileSystem
+from fsspec.registry import known_implementations
+
+from votepose.errors import VoteposeError
+
+
+def file_system(name: str) -> tuple[Any, str]:
+    """The fsspec file system of a path or URL, and the path in it.
+
+    Raises:
+        VoteposeError: if no file system has such a scheme, or its package is not installed.
+    """
+    try:
+        return fsspec.core.url_to_fs(name)
+    except ImportError as error:
+        scheme = name.partition("://")[0]
+        package = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}.get(scheme, error.name)
+        told = f"pip install {package}" if package else known_implementations.get(scheme, {}).get("err", str(error))
+        raise VoteposeError(f"{name}: needs a package that is not installed: {told}") from None
+    except ValueError as error:
+        raise VoteposeError(f"{name}: {error}; there are s3://, gs:// and the others of fsspec") from None
+
+
+def exists(name: str) -> bool:
+    """Whether there is a file."""
+    system, path = file_system(name)
+    return bool(system.exists(path))
+
+
+def read(name: str) -> bytes:
+    """A file's bytes. Raises what its file system raises: FileNotFoundError, if there is none."""
+    system, path = file_system(name)
+    return bytes(system.cat_file(path))
+
+
+def write(name: str, data: bytes) -> None:
+    """Write a file, whole or not at all, making its folder; one that is there is replaced."""
+    system, path = file_system(name)
+    if not isinstance(system, AsyncFileSystem):  # object stores have no folders, and would make a bucket
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    partial = f"{path}.{uuid.uuid4().hex[:8]}.partial"  # of its own: a retry may overtake what it stands in for
+    try:
+        system.pipe_file(partial, data)
+        system.mv(partial, path)
+    except BaseException:
+        remove(partial, system)
+        raise
+
+
+def remove(path: str, system: Any) -> None:
+    """Remove a file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        system.rm_file(path)
+
+
+def in_folder(folder: str, suffix: str) -> list[str]:
+    """Names of the files in a folder that end so, sorted; none if there is no folder."""
+    system, path = file_system(folder)
+    system.invalidate_cache()
+    try:
+        names = [entry.rpartition("/")[2] for entry in system.ls(path, detail=False)]
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if name.endswith(suffix))
+
+
+def prepare(folder: str) -> None:
+    """Try to write into `folder`, before any work starts. Raises VoteposeError if that cannot be."""
+    system, path = file_system(folder)
+    try:
+        write(f"{folder}/.votepose", b"")
+        remove(f"{path}/.votepose", system)
+    except (FileExistsError, NotADirectoryError):
+        raise VoteposeError(f"{folder}: is or lies in a file, not a folder; choose another --out") from None
+    except Exception as error:  # each file system has its own, for missing rights, buckets, credentials
+        raise VoteposeError(f"{folder}: cannot be written to ({one_line(error)}); choose another --out") from error
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, short."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return " ".join(text.split())[:200] or type(error).__name__

@@ -1,0 +1,91 @@
+"""Which image is in which chunk. Written down once, so that a run that goes on, or a late worker of one that was
+stopped, can only ever write the same records into the same file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from votepose.cluster import files
+from votepose.errors import VoteposeError
+
+MOST = 256  # images of a chunk: the work that a worker that dies takes with it
+SHARES = 64  # chunks that there should be, at least, so that many workers have something to do
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some images, done together: the content of one file of records.
+
+    Attributes:
+        part: its number.
+        images: their names, as given.
+    """
+
+    part: int
+    images: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """What its files are called."""
+        return f"part-{self.part:05d}"
+
+
+def make_plan(out: str, images: Sequence[str], size: int | None = None) -> list[Chunk]:
+    """The chunks that hold `images`: those planned by earlier runs, and new ones for new images, written down.
+
+    Args:
+        out: folder of the results.
+        images: names, each once.
+        size: images of a new chunk; None for `MOST`, or fewer where there are few images.
+    """
+    chunks = _read(out)
+    known = {name for chunk in chunks for name in chunk.images}
+    fresh = [name for name in images if name not in known]
+    if fresh:
+        size = size or max(1, min(MOST, len(fresh) // SHARES))
+        first = max((chunk.part for chunk in chunks), default=-1) + 1
+        cut = [tuple(fresh[start : start + size]) for start in range(0, len(fresh), size)]
+        new = [Chunk(first + k, names) for k, names in enumerate(cut)]
+        lines = (json.dumps({"part": chunk.part, "images": chunk.images}) for chunk in new)
+        files.write(f"{out}/plan/{first:05d}.jsonl", "\n".join([*lines, ""]).encode())
+        chunks += new
+    wanted = set(images)
+    return [chunk for chunk in chunks if not wanted.isdisjoint(chunk.images)]
+
+
+def left_of(out: str, chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The chunks whose records are not there."""
+    done = set(files.in_folder(f"{out}/records", ".jsonl"))
+    return [chunk for chunk in chunks if f"{chunk.stem}.jsonl" not in done]
+
+
+def check_settings(out: str, settings: Mapping[str, Any]) -> None:
+    """Note on what the results depend. Raises VoteposeError if those that are there were made otherwise."""
+    note = f"{out}/plan/run.json"
+    wanted = json.loads(json.dumps(dict(settings)))
+    if not files.exists(note):
+        files.write(note, json.dumps({"settings": wanted}).encode() + b"\n")
+        return
+    try:
+        before = dict(json.loads(files.read(note))["settings"])
+    except (ValueError, KeyError, TypeError):
+        raise VoteposeError(f"{note}: is not a note of `votepose predict`; choose another --out") from None
+    for key in sorted(set(before) | set(wanted)):
+        if before.get(key) != wanted.get(key):
+            made = f"were made with {key} {before.get(key)}, not {wanted.get(key)}"
+            raise VoteposeError(f"{out}: its records {made}, so they are not gone on with; choose another --out")
+
+
+def _read(out: str) -> list[Chunk]:
+    chunks = []
+    for name in files.in_folder(f"{out}/plan", ".jsonl"):
+        try:
+            for line in files.read(f"{out}/plan/{name}").splitlines():
+                entry = json.loads(line)
+                chunks.append(Chunk(int(entry["part"]), tuple(entry["images"])))
+        except (ValueError, KeyError, TypeError):
+            raise VoteposeError(f"{out}/plan/{name}: is broken; choose another --out") from None
+    return chunks

@@ -1,0 +1,162 @@
+"""What runs on the cluster: a Predictor, and the chunks that it is handed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import votepose
+from votepose.cluster import files
+from votepose.cluster.addresses import is_remote
+from votepose.cluster.journal import Journal
+from votepose.cluster.plan import Chunk
+from votepose.download import is_url
+from votepose.draw import Style, draw
+from votepose.errors import VoteposeError
+from votepose.parallel import ordered_map
+from votepose.predictor import Predictor, load
+from votepose.sources import read_image
+
+READERS = 2  # threads that read and decode, while the worker's own looks for people
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker is told.
+
+    Attributes:
+        out: folder of the results, absolute or a URL.
+        folder: where relative names start.
+        weights: the bytes of the ONNX file, which the other machines need not have; None for the bundled one.
+        input_size, presence_threshold, score_threshold, device, threads: see `votepose.load`.
+        style: of the drawings; None for none.
+        version: of votepose.
+    """
+
+    out: str
+    folder: str
+    weights: bytes | None
+    input_size: int
+    presence_threshold: float
+    score_threshold: float
+    device: str
+    threads: int
+    style: Style | None
+    version: str = votepose.__version__
+
+
+class Worker:
+    """Takes a chunk as a row of Ray Data; writes its drawings, then its records; gives back the counts."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._predictor: Predictor | None = None
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """`part` and `images` in; `images` and `people` (counts), `failures` and `fault` out.
+
+        `images` in and `failures` are lists in JSON, as names may be no UTF-8. `fault` says why the chunk is not done:
+        "" if it is. It is not raised, because all that Ray would let through is a traceback.
+        """
+        chunk = Chunk(int(row["part"]), tuple(json.loads(row["images"])))
+        try:
+            records, fault = self._do(chunk), ""
+        except Exception as error:  # a full disk, a bucket that does not answer: each file system has its own
+            records, fault = [], f"{chunk.stem}: {' '.join(str(error).split())[:300]}"
+        failures = [record["error"] for record in records if "error" in record]
+        people = sum(len(record.get("people", ())) for record in records)
+        return {"images": len(records), "people": people, "failures": json.dumps(failures), "fault": fault}
+
+    def _do(self, chunk: Chunk) -> list[dict[str, Any]]:
+        name = f"{self.job.out}/records/{chunk.stem}.jsonl"
+        if files.exists(name):  # by a worker that died before it could say so
+            return [json.loads(line) for line in files.read(name).splitlines()]
+        self._predictor = self._predictor or _load(self.job)
+        journal = Journal(f"{self.job.out}/plan/{chunk.stem}.begun")
+        records = list(self._records(chunk, journal, self._predictor))
+        files.write(name, "".join(f"{json.dumps(record)}\n" for record in records).encode())
+        journal.close()
+        return records
+
+    def _records(self, chunk: Chunk, journal: Journal, predictor: Predictor) -> Iterator[dict[str, Any]]:
+        def read(place: int) -> np.ndarray | VoteposeError:
+            name = chunk.images[place]
+            if journal.condemned(place):
+                return VoteposeError(f"{name}: crashes its worker, or needs more memory than there is")
+            try:
+                return read_anywhere(name, self.job.folder)
+            except VoteposeError as error:
+                return error
+
+        places = range(len(chunk.images))
+        pictures = map(read, places) if journal.careful else ordered_map(read, places, READERS)
+        for place, name in enumerate(chunk.images):
+            journal.touch(place)
+            pixels = next(pictures)
+            try:
+                if isinstance(pixels, VoteposeError):
+                    raise pixels
+                poses = replace(predictor(pixels), source=name)
+            except VoteposeError as error:
+                yield {"image": name, "error": str(error)}
+                continue
+            if self.job.style is not None:
+                data = io.BytesIO()
+                draw(pixels, poses, self.job.style).save(data, "JPEG", quality=92)
+                target = f"{self.job.out}/pictures/{chunk.stem}/{place:04d}-{_picture_name(name)}"
+                files.write(target, data.getvalue())
+            yield poses.to_record(name)
+
+
+def read_anywhere(name: str, folder: str = "") -> np.ndarray:
+    """`read_image` of a path below `folder`, a web address, or a URL of fsspec. Raises VoteposeError, naming `name`."""
+    if is_url(name):
+        return read_image(name)
+    if not is_remote(name):
+        try:
+            return read_image(Path(folder, name))
+        except VoteposeError as error:
+            raise VoteposeError(str(error).replace(os.path.join(folder, name), name)) from error
+    try:
+        data = io.BytesIO(files.read(name))
+    except FileNotFoundError:
+        raise VoteposeError(f"{name}: no such file") from None
+    except VoteposeError:
+        raise
+    except Exception as error:  # each file system has its own
+        raise VoteposeError(f"{name}: cannot be read ({files.one_line(error)})") from error
+    data.name = name  # by which messages call it
+    return read_image(data)
+
+
+def _load(job: Job) -> Predictor:
+    if job.version != votepose.__version__:
+        raise VoteposeError(f"a worker has votepose {votepose.__version__}, not {job.version}: install the same")
+    with tempfile.TemporaryDirectory() as folder:
+        path = None
+        if job.weights is not None:
+            path = Path(folder, "weights.onnx")
+            path.write_bytes(job.weights)
+        return load(
+            path,
+            input_size=job.input_size,
+            presence_threshold=job.presence_threshold,
+            score_threshold=job.score_threshold,
+            device=job.device,
+            threads=job.threads,
+        )
+
+
+def _picture_name(name: str) -> str:
+    """The last part of a path or URL, as a JPEG that any file system takes."""
+    last = name.replace("\\", "/").partition("?")[0].rstrip("/").rpartition("/")[2]
+    stem = last.rpartition(".")[0] or last
+    return f"{stem.encode('utf-8', 'replace').decode()[-80:]}.jpg"
