@@ -43,7 +43,7 @@ _PRESETS = {
             encoder_layers=3, decoder_layers=3, patch=4, second_look=2, prior=True,
         ),
         input_size=384,
-        levels=2,
+        levels=3,
         freeze="all",  # MoveNet's heads are the votes' prior: trained along, even a hundredth as fast, they fall apart
     ),
 }  # fmt: skip

@@ -73,8 +73,10 @@ def run(config: AnalyseConfig) -> None:
     tell_left_out(dataset, config.data)
     check_match(dataset, skeleton, weights)
     size = config.input_size or int(about["input_size"])
-    facts = {"data": str(config.data), "weights": str(config.weights or "bundled"), "preset": about["preset"], "input_size": size,
-             "levels": estimator.levels, "pictures": len(dataset.samples)}  # fmt: skip
+    facts = {
+        "data": str(config.data), "weights": str(config.weights or "bundled"), "preset": about["preset"],
+        "input_size": size, "levels": estimator.levels, "pictures": len(dataset.samples),
+    }  # fmt: skip
     report = analyse(estimator, dataset, size, skeleton, facts)
     print(report.to_markdown())
     if config.out:
