@@ -86,7 +86,7 @@ def _judged(estimator: PoseEstimator, sample: Sample, number: int, size: int, ka
     squared = ((poses[matched] - truth[..., :2]) ** 2).sum(-1)
     kept[matched] = np.exp(-squared / (2 * kappas**2 * areas[:, None]))
     v[matched] = truth[..., 2]
-    counts = matched | ~_maybe_unlabelled(poses, sample)
+    counts = matched | ~sample.untold(poses.mean(axis=1))
     picture = np.full(len(poses), number)
     return Evidence(confidences, logits, scores, kept, v > 0, v == 2, likeness, picture)[counts]
 
@@ -103,13 +103,3 @@ def match(poses: np.ndarray, sample: Sample, kappas: np.ndarray) -> tuple[np.nda
     rows, columns = assign(pairs)
     likeness[rows], owner[rows] = pairs[rows, columns], columns
     return likeness, owner
-
-
-def _maybe_unlabelled(poses: np.ndarray, sample: Sample) -> np.ndarray:
-    """(P,) bool: the pose's middle lies in an ignore box (a crowd, somebody without keypoints), or all do as not
-    everybody in the picture is labelled."""
-    if not sample.complete:
-        return np.ones(len(poses), bool)
-    middles = poses.mean(axis=1)[:, None]
-    low, high = sample.ignore[:, :2], sample.ignore[:, :2] + sample.ignore[:, 2:]
-    return ((middles >= low) & (middles < high)).all(axis=-1).any(axis=-1)

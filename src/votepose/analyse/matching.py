@@ -70,7 +70,7 @@ class Picture:
     @cached_property
     def background(self) -> np.ndarray:
         """(P,) bool: like nobody labelled, where everybody is labelled."""
-        return (self.most_like < 0) & ~_maybe_unlabelled(self.poses.keypoints, self.sample)
+        return (self.most_like < 0) & ~self.sample.untold(self.poses.keypoints.mean(axis=1))
 
     @cached_property
     def found(self) -> np.ndarray:
@@ -111,13 +111,3 @@ def count_people(pictures: Sequence[Picture], least_score: float = 0.0) -> Peopl
     shown = [Picture(picture.sample, picture.poses.above(least_score)) for picture in pictures]
     names = ("found", "background", "split", "merged", "missed")
     return PeopleErrors(*(sum(int(getattr(picture, name).sum()) for picture in shown) for name in names))
-
-
-def _maybe_unlabelled(poses: np.ndarray, sample: Sample) -> np.ndarray:
-    """(P,) bool: the pose's middle lies in an ignore box (a crowd, somebody without keypoints), or all do as not
-    everybody in the picture is labelled."""
-    if not sample.complete:
-        return np.ones(len(poses), bool)
-    middles = poses.mean(axis=1)[:, None]
-    low, high = sample.ignore[:, :2], sample.ignore[:, :2] + sample.ignore[:, 2:]
-    return ((middles >= low) & (middles < high)).all(axis=-1).any(axis=-1)

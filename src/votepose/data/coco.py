@@ -46,6 +46,14 @@ class Sample:
     complete: bool = True
     scale: tuple[float, float] = (1.0, 1.0)
 
+    def untold(self, points: np.ndarray) -> np.ndarray:
+        """(P,) bool: whether unlabelled people may be at points (P, 2): in an ignore box, or anywhere in a picture
+        where not everybody is labelled."""
+        if not self.complete:
+            return np.ones(len(points), bool)
+        low, high = self.ignore[:, :2], self.ignore[:, :2] + self.ignore[:, 2:]
+        return ((points[:, None] >= low) & (points[:, None] < high)).all(axis=-1).any(axis=-1)
+
 
 @dataclass(frozen=True)
 class CocoDataset:
