@@ -24,7 +24,8 @@ from votepose.export import ExportConfig, load_estimator
 from votepose.formats import run_onnx, run_torch
 from votepose.graph import noise
 from votepose.grouping import GroupingConfig
-from votepose.network.estimator import People, PoseEstimator
+from votepose.network.estimator import PoseEstimator
+from votepose.network.people import People
 from votepose.network.posenet import PoseNet
 from votepose.predictor import load
 from votepose.skeleton import COCO_17, Skeleton
@@ -159,6 +160,16 @@ def test_without_out_it_only_measures(
     assert "as it is" in text
     assert "calibrated" not in text
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("oracle")
+def test_what_of_the_data_is_left_out_is_said(data: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = load_coco(data).samples[0].name
+    (data / "images" / name).write_bytes(b"no picture")
+    run(CalibrateConfig((data,), weights))
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{data}: {name}: ")
+    assert rest[0].startswith("7 pictures")
 
 
 def test_calibrated_weights_are_loaded_so(weights: Path, tmp_path: Path, dataset: CocoDataset) -> None:

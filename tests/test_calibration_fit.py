@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -82,8 +82,9 @@ def test_seen_stays_where_it_is_without_both_kinds_or_a_difference() -> None:
     apart = np.repeat([False, True], 5)
     assert fit_seen(np.linspace(0, 5, 10), np.ones(10, bool)) == COCO_ODDS
     assert fit_seen(np.linspace(0, 5, 10), np.zeros(10, bool)) == COCO_ODDS
-    assert fit_seen(np.zeros(10), apart) in (0.0, COCO_ODDS)
-    assert fit_seen(np.where(apart, 0.0, 5.0), apart) == COCO_ODDS  # the wrong way round
+    assert fit_seen(np.zeros(10), apart) == COCO_ODDS
+    for low, high in ((0.0, 5.0), (-5.0, 5.0)):
+        assert fit_seen(np.where(apart, low, high), apart) == COCO_ODDS  # the wrong way round
     assert 0 < fit_seen(np.where(apart, 5.0, 0.0), apart) < 5  # wholly apart
 
 
@@ -108,7 +109,20 @@ def test_ap_does_not_depend_on_the_curve_of_people() -> None:
 
 
 def test_rows_of_evidence_are_evidence() -> None:
-    evidence = distorted(10)
-    part = evidence[evidence.picture >= 0]
-    assert part.scores.shape == evidence.scores.shape
-    assert replace(part).kept.shape == (10, 5)
+    evidence = distorted(100)
+    low, high = evidence[evidence.picture < 25], evidence[evidence.picture >= 25]
+    assert 0 < len(low.scores) < 100
+    assert low.picture.max() < 25 <= high.picture.min()
+    for field in fields(Evidence):
+        parts = [getattr(part, field.name) for part in (low, high)]
+        order = np.argsort(evidence.picture >= 25, kind="stable")
+        np.testing.assert_array_equal(np.concatenate(parts), getattr(evidence, field.name)[order])
+
+
+def test_a_single_picture_is_enough_to_be_shown() -> None:
+    evidence = distorted(20)
+    alone = replace(evidence, picture=np.zeros(20, int))
+    shown, plain = answers_apart(alone), answers(Calibration(), alone)  # nothing to fit to: it stays as it is
+    np.testing.assert_allclose(shown.confidences, plain.confidences, atol=1e-5)
+    np.testing.assert_allclose(shown.scores, plain.scores, atol=1e-5)
+    np.testing.assert_array_equal(shown.seen, plain.seen)

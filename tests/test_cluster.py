@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,17 +22,21 @@ import pytest
 import votepose.cluster
 from conftest import red_dot, save_jpeg
 from votepose import cli
+from votepose.draw import Style
 from votepose.errors import VoteposeError
 
 ray = pytest.importorskip("ray", reason='needs Ray: pip install "votepose[cluster]"')
 psutil = pytest.importorskip("psutil")
 
+import fsspec  # noqa: E402
+from fsspec.asyn import AsyncFileSystem  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from votepose.cluster import connection, driver, files, worker  # noqa: E402
 from votepose.cluster.addresses import url_of  # noqa: E402
-from votepose.cluster.listing import expand  # noqa: E402
+from votepose.cluster.listing import expand, find_names  # noqa: E402
 from votepose.cluster.plan import Chunk, left_of, make_plan  # noqa: E402
+from votepose.predict_config import PredictConfig  # noqa: E402
 
 Predict = Callable[..., tuple[int, str, str]]
 
@@ -136,6 +141,44 @@ def test_an_image_that_kills_its_worker_gets_a_record_at_last(
     assert not list(Path("out/plan").glob("*.begun"))
 
 
+def test_what_a_dead_worker_left_half_written_goes(fake_model: Path) -> None:
+    names = [str(path) for path in photos(2)]
+    job = worker.Job("out", os.getcwd(), fake_model.read_bytes(), 96, 0.5, 0.3, "cpu", 1, Style())
+    files.write("out/plan/part-00000.begun", b'{"at": null, "deaths": {}}')
+    files.write("out/pictures/part-00000/0001-1.jpg.0a1b2c3d.partial", b"half")
+    told = worker.Worker(job)({"part": 0, "images": json.dumps(names)})
+    assert (told["images"], told["fault"]) == (2, "")
+    assert sorted(path.name for path in Path("out").rglob("*.*")) == ["0000-0.jpg", "0001-1.jpg", "part-00000.jsonl"]
+
+
+def test_a_fault_without_words_is_named(fake_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(name: str) -> bool:
+        raise TimeoutError
+
+    monkeypatch.setattr(worker.files, "exists", silent)
+    job = worker.Job("out", ".", fake_model.read_bytes(), 96, 0.5, 0.3, "cpu", 1, None)
+    assert worker.Worker(job)({"part": 3, "images": '["a.jpg"]'})["fault"] == "part-00003: TimeoutError"
+
+
+@pytest.mark.parametrize(("device", "asked"), [("cpu", "3 CPUs"), ("cuda:0", "3 CPUs and a GPU")])
+def test_workers_that_no_machine_can_hold_are_told_of(
+    device: str, asked: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = worker.Job("out", ".", None, 96, 0.5, 0.3, device, 3, None)
+    small, dead = {"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}
+    nodes = [{"Alive": True, "Resources": small}, {"Alive": False, "Resources": dead}]
+    monkeypatch.setattr(driver.ray, "nodes", lambda: nodes)
+    with pytest.raises(VoteposeError, match=f"^a worker asks for {asked}, which this machine has not: "):
+        driver._check_room(job, growing=False)
+    driver._check_room(job, growing=True)
+    assert capsys.readouterr().err.endswith(
+        f"no machine of the cluster has {asked}, as a worker asks: waiting for one\n"
+    )
+    nodes[1]["Alive"] = True
+    driver._check_room(job, growing=False)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_worker_of_another_version_is_refused(fake_model: Path) -> None:
     job = worker.Job("out", ".", fake_model.read_bytes(), 96, 0.5, 0.3, "cpu", 1, None, version="0.0.0")
     told = worker.Worker(job)({"part": 3, "images": '["a.jpg"]'})
@@ -164,6 +207,9 @@ def test_urls_of_fsspec_are_read_listed_and_written() -> None:
     assert expand("memory://a/*.jp*", False, "out") == ["memory:///a/2.jpg"]
     assert expand("memory://a/2.jpg", False, "out") == ["memory://a/2.jpg"]
     assert expand("memory://a/list.txt", False, "out") == ["memory://a/2.jpg", "/local.jpg"]
+    files.write("memory://a/.seen/1.jpg", b"")
+    files.write("memory://a/.seen/.2.jpg", b"")
+    assert expand("memory://a/.seen/*.jpg", False, "out") == ["memory:///a/.seen/1.jpg"]
     assert files.in_folder("memory://a/b", ".png") == ["c.png"]
     assert files.in_folder("memory://none", ".png") == []
     with pytest.raises(VoteposeError, match=r"^memory://none: no such file or folder$"):
@@ -174,6 +220,51 @@ def test_urls_of_fsspec_are_read_listed_and_written() -> None:
         worker.read_anywhere("memory://a/2.jpg")
     urls = [url_of(Path(text)) for text in ("s3://bucket/a", "file:///tmp/a", "/tmp/a", "a")]
     assert urls == ["s3://bucket/a", "/tmp/a", "/tmp/a", os.path.abspath("a")]
+
+
+def test_a_list_at_a_url_is_read_as_one_on_this_machine() -> None:
+    def names(content: str) -> list[str]:
+        files.write("memory://lists/names", content.encode("utf-8-sig"))  # no suffix tells that it is a list
+        return find_names(PredictConfig((), list="memory://lists/names"), "out")
+
+    assert names("memory://a/2.jpg\r\n\nb\u2028c.jpg\nmemory://a/2.jpg") == ["memory://a/2.jpg", "b\u2028c.jpg"]
+    assert names("a\nb.jpg\0https://host/c.jpg") == ["a\nb.jpg", "https://host/c.jpg"]
+    for content, told in (
+        ("\n \n", "memory://lists/names: the list is empty; it should name an image path or URL a line"),
+        ("memory://a/clip.mp4", "memory://a/clip.mp4: --engine ray takes images; leave it out for videos"),
+        ("https://me:secret@host/a.jpg", "https://host/a.jpg: --engine ray takes no address with a password in it"),
+        ("foo://a/b.jpg", "foo://: Protocol not known: foo; there are s3://, gs:// and the others of fsspec"),
+    ):
+        with pytest.raises(VoteposeError) as caught:
+            names(content)
+        assert str(caught.value) == told
+    with pytest.raises(VoteposeError, match=r"^memory://none: cannot be read as a list \("):
+        find_names(PredictConfig((), list="memory://none"), "out")
+
+
+class Bucket(AsyncFileSystem):
+    """An object store: what is put into it is there when it is whole; folders are not made."""
+
+    protocol = "bucket"
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    async def _pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: object) -> None:
+        self.objects[path] = value
+
+    async def _cat_file(self, path: str, start: object = None, end: object = None, **options: object) -> bytes:
+        return self.objects[path]
+
+    async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
+        raise AssertionError
+
+
+def test_objects_are_put_at_once_whatever_they_are_called() -> None:
+    fsspec.register_implementation("bucket", Bucket, clobber=True)
+    for name in ("bucket://out/0001-photo[1].jpg", "bucket://out/*?.jpg"):
+        files.write(name, b"old")
+        files.write(name, b"new")
+        assert files.read(name) == b"new"
+    assert len(Bucket.objects) == 2  # and nothing half-written beside them
 
 
 def test_a_file_is_whole_or_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +294,7 @@ def test_a_file_is_whole_or_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         (["in", "--out", "in/0.jpg/out"], "in/0.jpg/out: is or lies in a file, not a folder; choose another --out"),
         (["foo://a/b.jpg"], "foo://a/b.jpg: Protocol not known: foo"),
         (["in", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1 (Connection refused)"),
+        (["in", "--address", f"127.0.0.1:{10**30}"], f"no Ray cluster answers at 127.0.0.1:{10**30} (no answer)"),
         (["in", "--address", "nonsense"], "Ray at nonsense: Invalid address format: nonsense; check --address"),
     ],
 )
@@ -319,12 +411,16 @@ def test_a_run_whose_folder_goes_wrong_ends_with_a_line(predict: Predict) -> Non
 
 
 @pytest.mark.usefixtures("cluster")
-def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(fake_model: Path, predict: Predict) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
+    fake_model: Path, predict: Predict, number: signal.Signals
+) -> None:
     names = [str(path) for path in photos(30, width=2400)]
-    argv = ["in", "--engine", "ray", "--chunk", "2", "--no-draw"]
-    command = [sys.executable, "-m", "votepose", "predict", *argv, "--workers", "1", "--weights", str(fake_model)]
+    argv = ["in", "--engine", "ray", "--chunk", "2"]
+    alone = ["--workers", "1", "--threads", "2", "--weights", str(fake_model)]  # Ray has to give it both threads
+    command = [sys.executable, "-m", "votepose", "predict", *argv, *alone]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    thread = meanwhile(lambda: run.send_signal(signal.SIGINT), 3)
+    thread = meanwhile(lambda: run.send_signal(number), 3)
     out, err = run.communicate(timeout=60)
     thread.join()
     assert (run.returncode, err) == (130, "votepose: stopped; what was done so far is kept\n")

@@ -26,6 +26,15 @@ def test_bins_hold_equally_many_and_rise() -> None:
     assert found.means == pytest.approx((np.average(found.said, weights=found.counts), 1.0))
 
 
+def test_equal_predictions_share_a_bin_so_their_order_does_not_matter() -> None:
+    said, true = np.repeat([0.2, 0.7], [10, 90]), np.repeat([0.0, 1.0, 0.0], [10, 63, 27])
+    found = reliability(said, true)
+    assert found.counts.tolist() == [10, 90]
+    assert found.error == pytest.approx(0.02)  # all in the ten, who were said to be 0.2
+    order = np.random.default_rng(0).permutation(100)
+    assert reliability(said[order], true[order]).error == pytest.approx(found.error)
+
+
 def test_few_and_none() -> None:
     assert reliability(np.array([0.2, 0.4]), np.array([0.0, 1.0])).counts.tolist() == [1, 1]
     assert math.isnan(reliability(np.zeros(0), np.zeros(0)).error)

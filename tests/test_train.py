@@ -151,12 +151,23 @@ def test_teaching_the_prior_leaves_all_but_the_backbone_as_it_was(data: Path, tm
     assert {name for name in before if name.startswith("backbone.trunk.")} >= {f"backbone.trunk.{n}" for n in changed}
 
 
+def test_teaching_looks_leaves_all_but_the_second_look_as_it_was(data: Path, tmp_path: Path) -> None:
+    start = tiny.write_weights(tmp_path / "start.safetensors")
+    run(tiny_config(data, tmp_path / "run", weights=start, teach="looks", freeze=None))
+    before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert {name for name in before if name.startswith("second_look.")} >= changed
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),
         ({"preset": "lite", "teach": "prior"}, "the lite network has no prior"),
+        ({"preset": "mobile", "teach": "looks"}, "a preset with a second look"),
+        ({"teach": "looks", "freeze": "stem"}, "no --freeze"),
         ({"data": ("nowhere",)}, "nowhere/annotations.json: not found"),
         ({"data": ("nowhere:much",)}, "'much' is no weight"),
         ({"data": ("nowhere:-1",)}, "over 0"),

@@ -19,7 +19,7 @@ from votepose.weights_file import save_weights
 
 NETWORK = NetworkConfig(
     "movenet", stride=4, channels=16, stacks=1, depth=2, hourglass_width=16, width=32, heads=2, encoder_layers=1,
-    decoder_layers=1, second_look=1, prior=True,
+    decoder_layers=1, second_look=12, prior=True,
 )  # fmt: skip
 PRESET = Preset(NETWORK, input_size=64)
 

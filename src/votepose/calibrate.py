@@ -11,8 +11,9 @@ import tyro
 
 from votepose.calibration_evidence import MATCHED, Evidence, gather
 from votepose.calibration_fit import Answers, answers, answers_apart, fit
-from votepose.data.coco import CocoDataset, load_coco
+from votepose.data.coco import load_coco
 from votepose.errors import VoteposeError
+from votepose.evaluate import check_match, tell_left_out
 from votepose.export import load_estimator
 from votepose.reliability import Reliability, plot, reliability, sight
 from votepose.skeleton import Skeleton
@@ -48,15 +49,16 @@ def run(config: CalibrateConfig) -> None:
     _check(config)
     estimator, skeleton, about = load_estimator(config.weights)
     datasets = [load_coco(folder, config.limit) for folder in config.data]
-    for dataset in datasets:
-        _check_match(dataset, skeleton, config.weights)
+    for folder, dataset in zip(config.data, datasets, strict=True):
+        tell_left_out(dataset, folder)
+        check_match(dataset, skeleton, config.weights)
     samples = [sample for dataset in datasets for sample in dataset.samples]
-    now = estimator.calibration
-    evidence = gather(estimator, samples, int(about["input_size"]), skeleton)
+    size = int(about["input_size"])
+    evidence = gather(estimator, samples, size, skeleton)
     if not evidence.labelled.any():
         raise VoteposeError(f"{config.weights}: finds none of the people who are labelled in these {len(samples)} "
                             f"pictures, so nothing can be measured; take better weights or more pictures")  # fmt: skip
-    shown = {"as it is": answers(now, evidence)}
+    shown = {"as it is": answers(estimator.calibration, evidence)}
     if config.out:
         shown["calibrated"] = answers_apart(evidence)
     text = _text(config, evidence, shown, skeleton, len(samples))
@@ -66,7 +68,6 @@ def run(config: CalibrateConfig) -> None:
         save_text(f"# Reliability\n\n{text}\n\n![Reliability](reliability.png)\n", config.report / "report.md")
         print(f"report.md and reliability.png in {config.report}")
     if config.out:
-        size = int(about["input_size"])
         save_weights(config.out, estimator.network, about["preset"], size, skeleton, fit(evidence))
         print(f"{config.out}: calibrated on {len(samples)} pictures")
 
@@ -126,13 +127,3 @@ def _check(config: CalibrateConfig) -> None:
             prepare_folder(config.report)
         except VoteposeError as error:
             raise VoteposeError(str(error).replace("--out", "--report")) from None
-
-
-def _check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
-    if not any(len(sample.keypoints) for sample in dataset.samples):
-        raise VoteposeError(f"{dataset.annotations}: labels no person's keypoints, so there is nothing to compare with")
-    if dataset.skeleton.names != skeleton.names:
-        raise VoteposeError(
-            f"{weights}: knows another skeleton ({len(skeleton)} keypoints) than {dataset.annotations} "
-            f"({len(dataset.skeleton)}): calibrate on the kind of data that it was trained on"
-        )

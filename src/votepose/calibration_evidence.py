@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from votepose.analyse.matching import likenesses, similarity
 from votepose.assignment import assign
 from votepose.calibration import Calibration
 from votepose.data.coco import Sample
-from votepose.grouping import oks
 from votepose.letterbox import Letterbox
 from votepose.network.estimator import PoseEstimator
 from votepose.skeleton import Skeleton
@@ -29,7 +29,7 @@ class Evidence:
     Attributes:
         confidences, logits: (P, K) of the joints, and of their visibility.
         scores: (P,).
-        kept: (P, K) share of OKS that each joint keeps.
+        kept: (P, K) share of OKS that each joint keeps; 0 where the truth is not known.
         labelled, visible: (P, K) bool: the truth is known, and is that the joint can be seen. Nobody's joints, and
             those of people found too far off, are not labelled.
         oks: (P,) with the labelled person; 0 for who is nobody.
@@ -82,10 +82,8 @@ def _judged(estimator: PoseEstimator, sample: Sample, number: int, size: int, ka
     likeness, owner = match(poses, sample, kappas)
     kept, v = np.zeros(poses.shape[:2], np.float32), np.zeros(poses.shape[:2])
     matched = likeness >= MATCHED
-    truth, areas = sample.keypoints[owner[matched]], np.maximum(sample.areas[owner[matched]], 1)
-    squared = ((poses[matched] - truth[..., :2]) ** 2).sum(-1)
-    kept[matched] = np.exp(-squared / (2 * kappas**2 * areas[:, None]))
-    v[matched] = truth[..., 2]
+    kept[matched] = similarity(poses[:, None], sample, kappas)[matched, owner[matched]]
+    v[matched] = sample.keypoints[owner[matched], :, 2]
     counts = matched | ~sample.untold(poses.mean(axis=1))
     picture = np.full(len(poses), number)
     return Evidence(confidences, logits, scores, kept, v > 0, v == 2, likeness, picture)[counts]
@@ -97,9 +95,7 @@ def match(poses: np.ndarray, sample: Sample, kappas: np.ndarray) -> tuple[np.nda
     Of the ways to give everybody at most one, that of the largest sum.
     """
     likeness, owner = np.zeros(len(poses), np.float32), np.full(len(poses), -1)
-    labelled = (sample.keypoints[None, ..., 2] > 0).astype(np.float32)
-    sizes = np.sqrt(np.maximum(sample.areas, 1))[None]
-    pairs = oks(poses[:, None], sample.keypoints[None, ..., :2], sizes, kappas, labelled)
+    pairs = likenesses(poses, sample, kappas)
     rows, columns = assign(pairs)
     likeness[rows], owner[rows] = pairs[rows, columns], columns
     return likeness, owner

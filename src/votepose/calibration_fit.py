@@ -107,5 +107,7 @@ def fit_seen(logits: np.ndarray, visible: np.ndarray) -> float:
         return total
 
     optimizer.step(loss)
-    threshold = -shift.item() / max(slope.item(), 1e-9)
+    if slope.item() <= 0:  # the wrong way round
+        return COCO_ODDS
+    threshold = -shift.item() / slope.item()
     return threshold if logits.min() <= threshold <= logits.max() else COCO_ODDS

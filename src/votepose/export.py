@@ -15,10 +15,10 @@ from votepose import __version__
 from votepose.calibration import Calibration
 from votepose.errors import VoteposeError
 from votepose.formats import Run, check_same, run_onnx, run_torch, write_openvino, write_torch
-from votepose.graph import halve, save, trace
+from votepose.graph import save, trace
 from votepose.network.estimator import PoseEstimator
+from votepose.packing import halve, pack
 from votepose.presets import preset
-from votepose.quantize import quantize
 from votepose.skeleton import Skeleton
 from votepose.weights_file import load_network
 
@@ -38,8 +38,8 @@ class ExportConfig:
     format: Format = "onnx"
     """onnx: what `votepose predict` runs. openvino: the same graph for OpenVINO. torch: torch.export's program."""
     precision: Precision | None = None
-    """float16 (default, but for torch): weights are stored in half precision, arithmetic is float32. int8 (onnx only):
-    weights are stored in 8 bits; the transformer's products count in them, convolutions in float32."""
+    """float16 (default, but for torch): weights are stored in half precision; int8 (onnx only): the large ones in 8
+    bits, with a scale an output channel. Arithmetic is float32 in all."""
     presence_threshold: float | None = None
     """Default of the file, in [0, 1]; by default the preset's."""
 
@@ -94,7 +94,7 @@ def _write_graph(config: ExportConfig, estimator: PoseEstimator, precision: Prec
     work.mkdir()
     model = trace(estimator, work / "traced.onnx")
     if precision == "int8":
-        model = quantize(work / "traced.onnx", work / "int8.onnx")
+        pack(model)
     if precision != "float32" and config.format == "onnx":  # OpenVINO stores its own halves
         halve(model)
     onnx_path = path if config.format == "onnx" else work / "graph.onnx"

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from torch import Tensor, nn
 
-from votepose.network.estimator import Ballot, People, PoseEstimator
+from votepose.network.estimator import PoseEstimator
+from votepose.network.people import Ballot, People
 
 OPSET = 17
 INPUT_NAMES = ["images", "presence_threshold"]
@@ -63,26 +64,13 @@ def save(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
     onnx.save(model, path)
 
 
-def halve(model: onnx.ModelProto) -> None:
-    """Store large fp32 constants in fp16 behind a Cast, which the runtime folds away when it loads the file."""
-    casts = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= 64:
-            name = tensor.name
-            half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name + "_fp16")
-            tensor.CopyFrom(half)
-            casts.append(helper.make_node("Cast", [name + "_fp16"], [name], name + "_cast", to=TensorProto.FLOAT))
-    for i, node in enumerate(casts):
-        model.graph.node.insert(i, node)
-
-
 def _shorten(model: onnx.ModelProto) -> None:
     """Replace the tracer's long names of inner values: with 4,000 nodes they weigh half a megabyte."""
     kept = {value.name for value in (*model.graph.input, *model.graph.output)}
     short: dict[str, str] = {name: name for name in ("", *kept)}
     for tensor in model.graph.initializer:
         tensor.name = short.setdefault(tensor.name, f"w{len(short)}")
-    # Shapes of inner values, under long names. From a quantizer's, onnxruntime makes reshapes that fail on nobody.
+    # Shapes of inner values, under long names.
     del model.graph.value_info[:]
     for node in model.graph.node:
         node.ClearField("name")

@@ -33,14 +33,14 @@ _PRESETS = {
     "lite": Preset(
         NetworkConfig(
             "lite", stride=8, channels=128, stacks=2, depth=3, hourglass_width=96, width=192, heads=6,
-            encoder_layers=3, decoder_layers=3, patch=2, second_look=2,
+            encoder_layers=3, decoder_layers=3, patch=2, second_look=96,
         ),
         input_size=384,
     ),
     "movenet": Preset(
         NetworkConfig(
             "movenet", stride=4, channels=128, stacks=1, depth=3, hourglass_width=96, width=192, heads=6,
-            encoder_layers=3, decoder_layers=3, patch=4, second_look=2, prior=True,
+            encoder_layers=3, decoder_layers=3, patch=4, second_look=96, prior=True,
         ),
         input_size=384,
         levels=3,

@@ -17,7 +17,7 @@ _COLOURS = ((190, 90, 40), (11, 110, 95))
 
 @dataclass(frozen=True)
 class Reliability:
-    """N predictions in bins of equally many, from the lowest to the highest.
+    """N predictions in bins of equally many, from the lowest to the highest; equal predictions share a bin.
 
     Attributes:
         said, true: (bins,) mean prediction and mean truth, in [0, 1].
@@ -43,9 +43,10 @@ class Reliability:
 
 
 def reliability(said: np.ndarray, true: np.ndarray, bins: int = _BINS) -> Reliability:
-    """Of predictions (N,) and the truth (N,), each in [0, 1]."""
-    order = np.argsort(said, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
+    """Of predictions (N,) and the truth (N,), each in [0, 1], in any order."""
+    starts = np.unique([part[0] for part in np.array_split(np.sort(said), bins) if len(part)])
+    places = np.searchsorted(starts, said, side="right") - 1
+    parts = [np.flatnonzero(places == place) for place in range(len(starts))]
     return Reliability(
         np.array([said[part].mean() for part in parts]), np.array([true[part].mean() for part in parts]),
         np.array([len(part) for part in parts]),

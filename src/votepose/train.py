@@ -31,6 +31,7 @@ from votepose.data.loader import Batch, Source, TrainingSet, training_loader
 from votepose.errors import VoteposeError
 from votepose.evaluate import coco_results
 from votepose.letterbox import MULTIPLE
+from votepose.look_lesson import LookObjective
 from votepose.metrics import coco_keypoint_metrics
 from votepose.network.backbone import Part, freeze
 from votepose.network.estimator import PoseEstimator
@@ -61,8 +62,9 @@ class TrainConfig:
         pretrained: let timm download the backbone's ImageNet weights.
         freeze: which part of the backbone is not trained: none, stem (its first stages, where most of the time goes),
             trunk (all but its last stages) or all; the preset's by default.
-        teach: `votes`, the whole network; or `prior`, only what a movenet backbone itself believes of people, from
-            which votes start. With `prior`, `learning_rate` is relative to each weight tensor's size.
+        teach: `votes`, the whole network; `prior`, only what a movenet backbone itself believes of people, from
+            which votes start (`learning_rate` is then relative to each weight tensor's size); or `looks`, only the
+            second look at each person, over the preset's whole image pyramid.
         steps: optimiser steps in all. batch_size: pictures a step and process.
         steps_per_epoch: steps between checkpoints.
         learning_rate: peak; `backbone_rate` is the backbone's, relative to it.
@@ -85,7 +87,7 @@ class TrainConfig:
     backbone_weights: Path | None = None
     pretrained: bool = False
     freeze: Part | None = None
-    teach: Literal["votes", "prior"] = "votes"
+    teach: Literal["votes", "prior", "looks"] = "votes"
     steps: int = 20_000
     steps_per_epoch: int = 250
     batch_size: int = 8
@@ -116,16 +118,25 @@ class PoseModule(pl.LightningModule):
         self.config, self.chosen, self.skeleton, self.sources, self.val = config, chosen, skeleton, sources, val
         kappas = torch.from_numpy(skeleton.kappas)
         self.network = PoseNet(chosen.network, config.pretrained, config.backbone_weights)
-        self.objective = PriorObjective(kappas) if config.teach == "prior" else Objective(chosen.objective, kappas)
+        self.objective = self._objective()
         self.estimator = PoseEstimator(self.network, kappas, chosen.grouping, chosen.levels)
         if config.weights:
             start = BUNDLED_WEIGHTS if config.weights == Path("bundled") else config.weights
             fill(self.network, start, skeleton)
-        if config.teach == "prior":
+        if config.teach != "votes":
             self.network.requires_grad_(False)
+        if self.network.second_look is not None and config.teach == "looks":
+            self.network.second_look.requires_grad_(True)
         freeze(self.network.backbone, _frozen(config, chosen))
         _channels_last(self.network)
         self._fit_windows()
+
+    def _objective(self) -> Objective | PriorObjective | LookObjective:
+        if self.config.teach == "prior":
+            return PriorObjective(torch.from_numpy(self.skeleton.kappas))
+        if self.config.teach == "looks":
+            return LookObjective(self.skeleton, self.chosen.grouping, self.chosen.levels)
+        return Objective(self.chosen.objective, self.skeleton)
 
     def _fit_windows(self) -> None:
         """MaxViT's position tables follow its last input; those of the averaged copy, which never runs, stay so."""
@@ -286,13 +297,16 @@ def _epochs(config: TrainConfig, last: Path) -> int:
 
 
 def _frozen(config: TrainConfig, chosen: Preset) -> Part:
-    return config.freeze or ("stem" if config.teach == "prior" else chosen.freeze)
+    by_lesson: dict[str, Part] = {"votes": chosen.freeze, "prior": "stem", "looks": "all"}
+    return config.freeze or by_lesson[config.teach]
 
 
 def _require_start(config: TrainConfig, chosen: Preset) -> None:
-    """What is frozen must have been trained before, and only MoveNet has a prior to teach."""
+    """What is frozen must have been trained before, and what is taught must be there."""
     if config.teach == "prior" and not chosen.network.prior:
         raise VoteposeError(f"--teach prior: the {config.preset} network has no prior: use --preset movenet")
+    if config.teach == "looks" and (not chosen.network.second_look or config.freeze not in (None, "all")):
+        raise VoteposeError("--teach looks: use a preset with a second look (lite or movenet), and no --freeze")
     start = config.weights or config.backbone_weights or config.pretrained or config.resume
     if _frozen(config, chosen) != "none" and not start:
         raise VoteposeError(

@@ -92,7 +92,7 @@ class Faulty(PoseNet):
         seen = seen * (0.6 if self.fault == "score" else 1.0)
         if self.fault == "score":
             seen[-3::2, ::8] = 1  # nobody is there
-        return Maps(torch.zeros(1, 17, height, width), [(20 * (seen - 0.5))[None]], None, None, None)
+        return Maps(torch.zeros(1, 17, height, width), [(20 * (seen - 0.5))[None]], None, None, [], None)
 
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         width = maps.features.shape[-1]

@@ -10,7 +10,7 @@ import pytest
 
 from analyse.people import moved, nobody, picture_of, true_poses, two_people, write_data
 from votepose.analyse import Picture, Scorer
-from votepose.analyse.slices import Question, ask, questions
+from votepose.analyse.slices import Question, ask, coco_sizes, questions
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.synthetic import write_coco
 from votepose.errors import VoteposeError
@@ -63,6 +63,20 @@ def test_hidden_and_covered_people(tmp_path: Path) -> None:
     assert [(s.name, s.people) for s in ask(question("covered"), perfect(dataset), scorer)] == [
         ("a quarter to a half", 2)
     ]
+
+
+def test_cocos_sizes_are_of_the_pixels_that_the_json_counts_in() -> None:
+    sample = two_people(size=60)
+    twice = replace(sample, keypoints=sample.keypoints * (2, 2, 1), areas=sample.areas * 4, scale=(2.0, 2.0))
+    for each in (sample, twice):
+        (medium,) = coco_sizes([Picture.of(each, true_poses(each))], 0.5, 0.6)
+        assert (medium.name, medium.people, medium.ap, medium.found) == ("medium, 32 to 96", 2, 0.5, 1)
+
+
+@pytest.mark.parametrize("key", ["size", "crowd", "hidden", "covered"])
+def test_a_picture_of_nobody_has_no_slices(key: str) -> None:
+    empty, found = picture_of(nobody(), true_poses(two_people()).keypoints), question(key)
+    assert ask(found, [empty], Scorer({"images": [], "annotations": []}, 1, {1: []})) == []
 
 
 def test_the_whole_is_what_evaluate_measures(dataset: CocoDataset) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor
 import tiny
 from bodies import KAPPAS, matched, people_apart
 from votepose.grouping import PAPER, GroupingConfig
-from votepose.network.estimator import People, PoseEstimator
+from votepose.network.estimator import PoseEstimator
+from votepose.network.people import People
 from votepose.network.posenet import Maps, PoseNet, Votes
 
 WIDTH, HEIGHT = 40, 32  # cells
@@ -32,7 +33,7 @@ class Oracle(PoseNet):
             cells = torch.from_numpy(np.floor(pose)).long()
             presence[image, cells[:, 1], cells[:, 0]] = 6.0
             self.owner[image, cells[:, 1] * WIDTH + cells[:, 0]] = person
-        return Maps(torch.zeros(len(images), 17, HEIGHT, WIDTH), [presence], None, None, None)
+        return Maps(torch.zeros(len(images), 17, HEIGHT, WIDTH), [presence], None, None, [], None)
 
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         poses = torch.from_numpy(np.stack([pose for _, pose in self.people]))

@@ -138,7 +138,7 @@ def test_switched_off_parts_are_not_built() -> None:
         return dict(PoseNet(replace(CONFIG, **changes)).parts())
 
     whole, neither = parts(), parts(hourglass=False, transformer=False)
-    assert neither.keys() == whole.keys() - {"transformer", "second_look"}
+    assert neither.keys() == whole.keys() - {"transformer"}
     assert neither["presence"] == CONFIG.channels + 1  # a 1x1 convolution and its bias
     assert neither["vector"] == (CONFIG.channels + 2) * 3 * 17  # over [F;H], scales included
     assert parts(transformer=False)["presence"] == whole["presence"]
@@ -161,5 +161,6 @@ def test_a_prior_that_nobody_has_is_refused(changes: dict[str, Any]) -> None:
 def test_a_second_look_keeps_the_skeleton(keypoints: int) -> None:
     network = build(replace(CONFIG, keypoints=keypoints))
     maps = network.encode(pictures())
-    looks = network.look_again(maps, torch.rand(3, keypoints, 2) * 16, torch.tensor([0, 1, 1]))
-    assert looks[-1].poses.shape == (3, keypoints, 2)
+    poses, images = torch.rand(3, keypoints, 2) * 16, torch.tensor([0, 1, 1])
+    look = network.look_again([maps], poses, images, torch.full((keypoints,), 0.1))
+    assert look.poses.shape == (3, keypoints, 2)

@@ -1,109 +1,112 @@
-"""The second look: samples where it should, in units of the person, each person on its own image."""
+"""The second look: joints go where OKS is expected, people are looked at apart, and it can learn."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from votepose.network.second_look import SPACINGS, SecondLook, _sample, person_size
-from votepose.network.transformer import GroupingTransformer
+from votepose.network.crops import COLUMNS, ROWS
+from votepose.network.second_look import FINER, Look, SecondLook, best_places, draw
+
+K = 5
+KAPPAS = torch.full((K,), 0.15)
 
 
-def networks() -> tuple[SecondLook, GroupingTransformer]:
+def look(training: bool = False) -> SecondLook:
     torch.manual_seed(0)
-    transformer = GroupingTransformer(6, width=32, heads=2, encoder_layers=1, decoder_layers=1, patch=2, relative=True)
-    return SecondLook(6, 5, 32, 2, layers=2).eval(), transformer.eval()
+    return SecondLook((6, 7, 8), K, width=12, detail=4).train(training)
 
 
-def scene() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Poses, their images, and two images' [F;H] and memory, of 12 x 16 cells."""
+def scene(people: int = 4) -> tuple[list[Tensor], Tensor]:
     generator = torch.Generator().manual_seed(0)
-    poses = torch.rand(4, 5, 2, generator=generator) * 8 + 2
-    maps = torch.randn(2, 7, 12, 16, generator=generator)
-    return poses, torch.tensor([0, 1, 1, 0]), maps, torch.randn(2, 48, 32, generator=generator)
+    shapes = [(6, ROWS, COLUMNS)] * 2 + [(7, ROWS // 2, COLUMNS // 2), (8, ROWS // 4, COLUMNS // 4)]
+    crops = [torch.randn(people, *shape, generator=generator) for shape in shapes]
+    return crops, torch.rand(people, K, 2, generator=generator) * torch.tensor([COLUMNS, ROWS])
 
 
-def look(second: SecondLook, transformer: GroupingTransformer, poses: Tensor, images: Tensor, maps: Tensor,
-         memory: Tensor) -> list[Tensor]:  # fmt: skip
-    positions = transformer.encode(maps)[1]
-    last = second(poses, images, maps, memory, positions, transformer)[-1]
-    return [last.poses, last.log_scales, last.seen, last.quality]
+def parts(found: Look) -> list[Tensor]:
+    return [found.poses, found.confidences, found.seen, found.quality, found.heat]
 
 
-@torch.no_grad()
-def test_samples_are_bilinear_and_zero_outside() -> None:
+def spot(x: float, y: float, spread: float = 0.8) -> Tensor:
+    """(64, 48) logits of a Gaussian at x, y of the grid."""
+    columns, rows = (torch.arange(COLUMNS * FINER) + 0.5) / FINER, (torch.arange(ROWS * FINER) + 0.5) / FINER
+    return -((columns - x) ** 2 + (rows[:, None] - y) ** 2) / (2 * spread**2)
+
+
+@pytest.mark.parametrize(("x", "y"), [(12.0, 16.0), (3.3, 28.7), (20.15, 4.4)])
+def test_a_single_spot_is_found_between_the_grid_s_points(x: float, y: float) -> None:
+    places, expected = best_places(spot(x, y)[None, None], torch.tensor([[1.5]]))
+    torch.testing.assert_close(places[0, 0], torch.tensor([x, y]), atol=0.02, rtol=0)
+    assert expected.item() == pytest.approx(1.5**2 / (1.5**2 + 0.8**2), abs=0.02)  # two Gaussians' overlap
+
+
+def test_a_strict_joint_takes_the_sharp_spot_and_a_lenient_one_the_wide() -> None:
+    """The wide spot has more mass, the sharp one the higher peak."""
+    heat = torch.logaddexp(spot(6, 8, 0.5) + 1.2, spot(18, 24, 2.5))[None, None].expand(1, 2, -1, -1)
+    places, _ = best_places(heat, torch.tensor([[0.5, 3.0]]))
+    torch.testing.assert_close(places[0], torch.tensor([[6.0, 8.0], [18.0, 24.0]]), atol=0.3, rtol=0)
+
+
+def test_the_place_is_a_maximum_of_the_expected_oks() -> None:
     generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(2, 3, 6, 9, generator=generator)
-    points = torch.rand(4, 5, 7, 2, generator=generator) * 14 - 2  # some outside
-    images = torch.tensor([1, 0, 0, 1])
-    grid = 2 * points / torch.tensor([9.0, 6.0]) - 1
-    expected = F.grid_sample(maps[images], grid, align_corners=False).permute(0, 2, 3, 1)
-    torch.testing.assert_close(_sample(maps, points, images), expected)
+    heat = torch.stack([torch.logsumexp(torch.stack([spot(*p) for p in torch.rand(4, 2, generator=generator) * 20 + 2]),
+                                        dim=0) for _ in range(6)])[None]  # fmt: skip
+    radii = torch.full((1, 6), 1.2)
+    places, best = best_places(heat, radii)
+    chance = heat.flatten(2).softmax(dim=-1).reshape(heat.shape)
+    x, y = (torch.arange(COLUMNS * FINER) + 0.5) / FINER, (torch.arange(ROWS * FINER) + 0.5) / FINER
+
+    def expected(shift: Tensor) -> Tensor:
+        px, py = (places + shift).unbind(dim=-1)
+        squared = (x - px[..., None, None]) ** 2 + (y[:, None] - py[..., None, None]) ** 2
+        return (chance * torch.exp(-squared / (2 * 1.2**2))).sum(dim=(2, 3))
+
+    torch.testing.assert_close(expected(torch.zeros(2)), best)
+    for shift in torch.tensor([[0.4, 0.0], [-0.4, 0.0], [0.0, 0.4], [0.0, -0.4]]):
+        assert (expected(shift) <= best + 1e-4).all()
 
 
-@torch.no_grad()
-def test_a_sample_at_a_cell_s_middle_is_the_cell() -> None:
-    maps = torch.randn(1, 3, 6, 9)
-    assert torch.equal(_sample(maps, torch.tensor([[[[7.5, 2.5]]]]), torch.tensor([0]))[0, 0, 0], maps[0, :, 2, 7])
-
-
-def test_the_size_of_a_person_by_hand() -> None:
-    poses = torch.tensor([[[0.0, 0.0], [4.0, 9.0]], [[5.0, 5.0], [5.0, 25.0]], [[1.0, 1.0], [1.0, 1.0]]])
-    torch.testing.assert_close(person_size(poses), torch.tensor([6.0, 10.0, 3.0]))  # root of area, half a side, least
+def test_a_pose_is_drawn_where_it_is() -> None:
+    poses = scene()[1].clamp(1, 23)
+    drawn = draw(poses)
+    row, column = (
+        torch.div(drawn.flatten(2).argmax(2), COLUMNS, rounding_mode="floor"),
+        drawn.flatten(2).argmax(2) % COLUMNS,
+    )
+    assert ((torch.stack([column, row], dim=-1) + 0.5 - poses).abs() <= 0.501).all()
 
 
 @torch.no_grad()
 def test_a_fresh_look_moves_joints_little() -> None:
-    second, transformer = networks()
-    poses, images, maps, memory = scene()
-    looks = second(poses, images, maps, memory, transformer.encode(maps)[1], transformer)
-    assert len(looks) == len(SPACINGS)
-    assert (looks[-1].poses - poses).abs().max() < 0.1
+    crops, poses = scene()
+    inside = poses.clamp(2, 22)
+    assert (look()(crops, inside, KAPPAS).poses - inside).abs().max() < 0.3
 
 
 @torch.no_grad()
-def test_people_do_not_see_each_other() -> None:
-    second, transformer = networks()
-    poses, images, maps, memory = scene()
-    every = look(second, transformer, poses, images, maps, memory)
-    order = torch.tensor([2, 0])
-    some = look(second, transformer, poses[order], images[order], maps, memory)
-    for one, other in zip(every, some, strict=True):
-        torch.testing.assert_close(one[order], other, atol=1e-5, rtol=1e-4)
+def test_people_are_looked_at_apart() -> None:
+    crops, poses = scene()
+    every, order = look()(crops, poses, KAPPAS), torch.tensor([2, 0])
+    some = look()([x[order] for x in crops], poses[order], KAPPAS)
+    for one, other in zip(parts(every), parts(some), strict=True):
+        torch.testing.assert_close(one[order], other, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_each_person_is_looked_for_on_its_own_image() -> None:
-    second, transformer = networks()
-    poses, images, maps, memory = scene()
-    before = look(second, transformer, poses, images, maps, memory)
-    after = look(second, transformer, poses, images, maps * torch.tensor([1.0, 5.0])[:, None, None, None], memory)
-    for one, other in zip(before, after, strict=True):
-        torch.testing.assert_close(one[images == 0], other[images == 0], atol=1e-5, rtol=1e-4)
-        assert not torch.allclose(one[images == 1], other[images == 1])
+def test_the_drawn_pose_and_every_crop_matter() -> None:
+    crops, poses = scene()
+    before = look()(crops, poses, KAPPAS).heat
+    assert not torch.allclose(look()(crops, poses, KAPPAS, torch.zeros_like(draw(poses))).heat, before)
+    for i in range(4):
+        changed = [x + 1 if j == i else x for j, x in enumerate(crops)]
+        assert not torch.allclose(look()(changed, poses, KAPPAS).heat, before)
 
 
 @torch.no_grad()
-def test_a_person_twice_as_large_is_corrected_twice_as_far() -> None:
-    second, poses = networks()[0], scene()[0]
-    values = torch.randn(4, 5, 32)
-    size = person_size(poses)
-    small, large = (second._read(values, s * poses, 0.1 * s * size, s * size) for s in (1, 2))
-    torch.testing.assert_close(large.poses, 2 * small.poses)
-    torch.testing.assert_close(large.log_scales.exp(), 2 * small.log_scales.exp())
-    torch.testing.assert_close(large.quality, small.quality)
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_nobody_is_no_trouble(training: bool) -> None:
-    second, transformer = networks()
-    second.train(training)
-    _, _, maps, memory = scene()
-    poses, log_scales, seen, quality = look(
-        second, transformer, torch.zeros(0, 5, 2), torch.zeros(0).long(), maps, memory
-    )
-    assert poses.shape == (0, 5, 2)
-    assert log_scales.shape == seen.shape == (0, 5)
-    assert quality.shape == (0,)
+def test_nobody_is_no_trouble() -> None:
+    crops, poses = scene(0)
+    found = look()(crops, poses, KAPPAS)
+    assert found.poses.shape == (0, K, 2)
+    assert found.quality.shape == (0,)

@@ -19,7 +19,7 @@ from votepose.analyse.matching import Picture, count_people
 from votepose.analyse.oracles import PARTS, find_variants
 from votepose.analyse.report import Report, Table
 from votepose.analyse.scoring import Scorer
-from votepose.analyse.tables import error_table, joint_table, kinds_of, oracle_table, people_tables, repair_table
+from votepose.analyse.tables import error_table, joint_table, oracle_table, people_tables, repair_table
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.errors import VoteposeError
 from votepose.evaluate import EvaluateConfig, check, check_match, tell_left_out
@@ -102,7 +102,7 @@ def analyse(estimator: PoseEstimator, dataset: CocoDataset, size: int, skeleton:
 def _report(pictures: Sequence[Picture], perfect: dict[str, list[Poses]], scorer: Scorer, skeleton: Skeleton, size: int,
             facts: dict[str, object]) -> Report:  # fmt: skip
     base = scorer.changed(pictures, lambda picture: picture.poses)
-    kinds = kinds_of(pictures)
+    kinds = [joint_kinds(picture) for picture in pictures]
     tables = [
         *people_tables(pictures, scorer, base, size),
         joint_table(pictures, kinds, skeleton),

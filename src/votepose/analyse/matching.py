@@ -39,10 +39,7 @@ class Picture:
     @cached_property
     def likeness(self) -> np.ndarray:
         """(P, N) OKS of the found with the labelled, over labelled joints."""
-        sizes = np.sqrt(np.maximum(self.sample.areas, 1))[None]
-        truth = self.sample.keypoints[None]
-        labelled = (truth[..., 2] > 0).astype(np.float32)
-        return oks(self.poses.keypoints[:, None], truth[..., :2], sizes, self.poses.skeleton.kappas, labelled)
+        return likenesses(self.poses.keypoints, self.sample, self.poses.skeleton.kappas)
 
     @cached_property
     def owner(self) -> np.ndarray:
@@ -93,6 +90,13 @@ def similarity(points: np.ndarray, sample: Sample, kappas: np.ndarray) -> np.nda
     squared = ((points - sample.keypoints[..., :2]) ** 2).sum(-1)
     value = np.exp(-squared / (2 * kappas**2 * np.maximum(sample.areas, 1)[:, None]))
     return np.where(sample.keypoints[..., 2] > 0, value, 0)
+
+
+def likenesses(poses: np.ndarray, sample: Sample, kappas: np.ndarray) -> np.ndarray:
+    """(P, N) OKS of poses (P, K, 2) with the labelled people, over labelled joints."""
+    truth, sizes = sample.keypoints[None], np.sqrt(np.maximum(sample.areas, 1))[None]
+    value: np.ndarray = oks(poses[:, None], truth[..., :2], sizes, kappas, (truth[..., 2] > 0).astype(np.float32))
+    return value
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ class Remembered(nn.Module):
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         return self.network.ask(maps, cells)
 
-    def look_again(self, maps: Maps, poses: Tensor, image_index: Tensor) -> list[Look]:
-        return self.network.look_again(maps, poses, image_index)
+    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor) -> Look:
+        return self.network.look_again(pyramid, poses, image_index, kappas)
 
 
 class Perfected(PoseEstimator):
@@ -86,12 +86,12 @@ class Perfected(PoseEstimator):
     def _people(self, maps: Sequence[Maps], groups: Groups) -> tuple[Tensor, ...]:
         if "grouping" in self.perfect:
             groups = self._true_groups()
-        leader, image, poses, log_scales, visible, scores = super()._people(maps, groups)
+        leader, image, poses, confidences, visible, scores = super()._people(maps, groups)
         if "pooling" in self.perfect:
             poses = self._nearest(groups, leader, poses)
         if "score" in self.perfect:
             scores = self.truth.scores(poses)
-        return leader, image, poses, log_scales, visible, scores
+        return leader, image, poses, confidences, visible, scores
 
     def _true_votes(self, found: _Level, level: int) -> Votes:
         owner = self.truth.cast_on(found.centres[0], torch.full_like(found.strength[0], level))[None]
@@ -110,9 +110,7 @@ class Perfected(PoseEstimator):
         people = len(self.truth.sizes)
         if not people:
             return nobodys
-        mine = (
-            owner == torch.arange(people, device=owner.device)[:, None]
-        ) & ~outlier  # (N, Q) each person's own votes
+        mine = (owner == torch.arange(people, device=owner.device)[:, None]) & ~outlier  # (N, Q): whose votes
         alike = replace(config, rule="euclidean", threshold=_EVERYBODY)
         votes, scales, cells = (x.expand(people, *x.shape[1:]) for x in (poses, log_scales, centres))
         theirs = group(votes, scales, cells, strength * mine, self.kappas, alike)

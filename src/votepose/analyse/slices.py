@@ -43,8 +43,8 @@ class Question:
         edges: B - 1 numbers, ascending; a number belongs to the bin above the largest edge that it reaches.
         names: of the B bins.
         of_person: picture -> (N,) the number of each labelled person.
-        of_stranger: picture -> (P,) the number of each who was found, where that is like nobody labelled; NaN, or None,
-            if such people have none and count nowhere.
+        of_stranger: picture -> (P,) the number of each who was found, where that is like nobody labelled; None if such
+            people have none and count nowhere.
     """
 
     key: str
@@ -143,7 +143,8 @@ def coco_sizes(pictures: Sequence[Picture], ap_m: float, ap_l: float) -> list[Sl
     """COCO's own AP-M and AP-L, with how many people they are of and who of them was found."""
     slices = []
     for name, low, high, ap in (("medium, 32 to 96", 32, 96, ap_m), ("large, 96 and more", 96, float("inf"), ap_l)):
-        inside = [(p.sample.areas >= low**2) & (p.sample.areas < high**2) for p in pictures]
+        areas = [p.sample.areas / np.prod(p.sample.scale) for p in pictures]  # in the json's pixels, as COCO's AP is
+        inside = [(area >= low**2) & (area < high**2) for area in areas]
         total = int(sum(mask.sum() for mask in inside))
         found = sum(_found(p)[mask].sum() for p, mask in zip(pictures, inside, strict=True))
         if total:

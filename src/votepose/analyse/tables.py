@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from votepose.analyse.joints import ERRORS, Kind, joint_kinds, own_similarity, repaired
+from votepose.analyse.joints import ERRORS, Kind, own_similarity, repaired
 from votepose.analyse.matching import COUNTED, LIKE, Picture, count_people
 from votepose.analyse.report import Table
 from votepose.analyse.scoring import Scorer
@@ -62,10 +62,10 @@ def joint_table(pictures: Sequence[Picture], kinds: Sequence[np.ndarray], skelet
 def repair_table(pictures: Sequence[Picture], kinds: Sequence[np.ndarray], scorer: Scorer,
                  base: KeypointMetrics) -> Table:  # fmt: skip
     """What AP would be without one kind of error."""
-    kinds_of = {id(picture): kind for picture, kind in zip(pictures, kinds, strict=True)}
+    of = {id(picture): kind for picture, kind in zip(pictures, kinds, strict=True)}
 
     def mended(*which: Kind) -> KeypointMetrics:
-        return scorer.changed(pictures, lambda p: repaired(p, kinds_of[id(p)], *which))
+        return scorer.changed(pictures, lambda p: repaired(p, of[id(p)], *which))
 
     rows = {kind.name.lower(): mended(kind) for kind in ERRORS}
     rows["all four"] = mended(*ERRORS)
@@ -110,8 +110,3 @@ def _gains(key: str, title: str, name: str, rows: Mapping[str, KeypointMetrics],
     columns = (name, "AP", "gain", "AP50", "AP75", "AR")
     cells = [(row, m.ap, m.ap - base.ap, m.ap50, m.ap75, m.ar) for row, m in measured.items()]
     return Table(key, title, columns, cells, note)
-
-
-def kinds_of(pictures: Sequence[Picture]) -> list[np.ndarray]:
-    """`joint_kinds` of each."""
-    return [joint_kinds(picture) for picture in pictures]

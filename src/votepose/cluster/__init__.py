@@ -1,9 +1,9 @@
 """`votepose predict --engine ray`: millions of images over the processes and machines of a Ray cluster.
 
 The inputs (listing.py) are cut into numbered chunks, once, and the cut is written down (plan.py). Ray Data hands the
-chunks to workers that hold a Predictor each (driver.py, connection.py, worker.py). A worker writes a chunk's records
-under another name and renames them when they are whole (files.py): so a chunk is done when its file exists, and doing
-it twice does no harm. That alone makes runs resumable and workers expendable. An image that kills workers is found out
+chunks to workers that hold a Predictor each (driver.py, connection.py, worker.py). A chunk's records appear whole or
+not at all, by a rename or as one object of a store (files.py): so a chunk is done when its file exists, and doing it
+twice does no harm. That alone makes runs resumable and workers expendable. An image that kills workers is found out
 (journal.py).
 
 | in the output folder | |

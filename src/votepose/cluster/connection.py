@@ -18,15 +18,21 @@ from votepose.errors import VoteposeError
 
 
 @contextlib.contextmanager
-def connected(address: str | None, workers: int | None) -> Iterator[None]:
+def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
     """While within it, Ray runs: the program's own if it has one, the cluster at `address`, or one on this machine.
+
+    Args:
+        cpus: that one on this machine hands out; by default as many as there are.
+
+    Yields:
+        Whether it is a cluster, which machines may join yet.
 
     Raises:
         VoteposeError: if nothing answers at the address.
     """
     if ray.is_initialized():
         with remarks_to_stderr():
-            yield
+            yield True
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls home
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it logs errors that it mends on stderr
@@ -38,7 +44,7 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
             _knock(address)
         with _no_stderr():
             if address == "local":
-                ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
             else:
                 ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
@@ -47,7 +53,7 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         raise VoteposeError(f"Ray at {address}: {files.one_line(error)}; check --address") from error
     with remarks_to_stderr():
         try:
-            yield
+            yield address != "local"
         finally:
             ray.shutdown()
 
@@ -91,6 +97,6 @@ def _knock(address: str) -> None:
         return  # "auto", or a mistake that Ray names at once
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
-        reason = error.strerror or "no answer"
+    except (OSError, OverflowError) as error:  # the latter of a port that is none
+        reason = getattr(error, "strerror", None) or "no answer"
         raise VoteposeError(f"no Ray cluster answers at {address} ({reason}); check --address") from None

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -43,23 +44,46 @@ def run(config: PredictConfig) -> int:
     left = left_of(out, chunks)
     total, remaining = (sum(len(chunk.images) for chunk in each) for each in (chunks, left))
     tally = Tally(skipped=total - remaining)
+    cpus = config.workers and config.workers * job.threads
     started = None
-    with stop_like_ctrl_c():
-        try:
-            with connected(config.address, config.workers) if left else contextlib.nullcontext():
-                started = time.perf_counter()
+    try:
+        ray_runs = connected(config.address, cpus) if left else contextlib.nullcontext(False)
+        with ray_runs as growing, stop_like_ctrl_c():  # in this order: Ray's start takes the signals over
+            started = time.perf_counter()
+            if left:
+                _check_room(job, growing)
                 _work(left, job, config.workers, tally)
-                _tidy(out)
-        finally:
-            if started is not None:  # a run that is stopped says what it did, too
-                tally.report(out if "://" in out else config.out, total, time.perf_counter() - started)
+            for suffix in (".partial", ".begun"):  # what workers that died left
+                files.sweep(f"{out}/records", suffix)
+                files.sweep(f"{out}/plan", suffix)
+    finally:
+        if started is not None:  # a run that is stopped says what it did, too
+            tally.report(out if "://" in out else config.out, total, time.perf_counter() - started)
     return 1 if tally.failures else 0
+
+
+def _check_room(job: Job, growing: bool) -> None:
+    """Ray would wait for ever, and say nothing, where no machine can hold a worker.
+
+    Raises:
+        VoteposeError: if there is none; in a cluster, which a machine may join yet, that is a remark on stderr.
+    """
+    wanted = {"CPU": job.threads, "GPU": int(_on_gpu(job))}
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(all(has.get(name, 0) >= number for name, number in wanted.items()) for has in machines):
+        return
+    asked = f"{job.threads} CPU{'s' * (job.threads > 1)}{' and a GPU' * _on_gpu(job)}"
+    if not growing:
+        raise VoteposeError(f"a worker asks for {asked}, which this machine has not: lower --threads, or --device cpu")
+    print(f"votepose: no machine of the cluster has {asked}, as a worker asks: waiting for one", file=sys.stderr)
+
+
+def _on_gpu(job: Job) -> bool:
+    return job.device.startswith("cuda")
 
 
 def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, tally: Tally) -> None:
     """Have the chunks done, by up to `workers` at a time."""
-    if not chunks:
-        return
     workers = workers or max(1, int(ray.cluster_resources().get("CPU", 0)) // job.threads)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -72,7 +96,7 @@ def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, tally: Tally) 
         fn_constructor_args=(job,),
         compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows))),
         num_cpus=job.threads,
-        num_gpus=1 if job.device.startswith("cuda") else None,
+        num_gpus=1 if _on_gpu(job) else None,
     )
     started = time.perf_counter()
     with progress_bar() as progress, remarks_to_stderr():  # in this order: the bar takes stdout over, too
@@ -124,11 +148,3 @@ def _check(config: PredictConfig) -> None:
     for name, value in (("workers", config.workers), ("chunk", config.chunk)):
         if value is not None and value < 1:
             raise VoteposeError(f"--{name} should be at least 1, but is {value}")
-
-
-def _tidy(out: str) -> None:
-    """Remove what workers that died left half-written."""
-    for folder in (f"{out}/records", f"{out}/plan"):
-        for name in (*files.in_folder(folder, ".partial"), *files.in_folder(folder, ".begun")):
-            system, path = files.file_system(f"{folder}/{name}")
-            files.remove(path, system)

@@ -45,8 +45,10 @@ def read(name: str) -> bytes:
 def write(name: str, data: bytes) -> None:
     """Write a file, whole or not at all, making its folder; one that is there is replaced."""
     system, path = file_system(name)
-    if not isinstance(system, AsyncFileSystem):  # object stores have no folders, and would make a bucket
-        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    if isinstance(system, AsyncFileSystem):  # an object store: an object is there when it is whole; no folders
+        system.pipe_file(path, data)
+        return
+    system.makedirs(path.rpartition("/")[0], exist_ok=True)
     partial = f"{path}.{uuid.uuid4().hex[:8]}.partial"  # of its own: a retry may overtake what it stands in for
     try:
         system.pipe_file(partial, data)
@@ -71,6 +73,13 @@ def in_folder(folder: str, suffix: str) -> list[str]:
     except FileNotFoundError:
         return []
     return sorted(name for name in names if name.endswith(suffix))
+
+
+def sweep(folder: str, suffix: str) -> None:
+    """Remove the files in a folder that end so."""
+    for name in in_folder(folder, suffix):
+        system, path = file_system(f"{folder}/{name}")
+        remove(path, system)
 
 
 def prepare(folder: str) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from votepose.cluster import files
 from votepose.cluster.addresses import is_remote
+from votepose.download import is_url
 from votepose.errors import VoteposeError
-from votepose.inputs import IMAGE_SUFFIXES, LISTS, find_inputs, natural_key
+from votepose.inputs import IMAGE_SUFFIXES, LISTS, VIDEO_SUFFIXES, Input, find_inputs, natural_key
 
 if TYPE_CHECKING:
     from votepose.predict_config import PredictConfig
@@ -19,20 +21,20 @@ if TYPE_CHECKING:
 def find_names(config: PredictConfig, out: str) -> list[str]:
     """The images that the config names, each once. Raises VoteposeError if there are none, or videos among them."""
     lists = [config.list] if config.list else []
-    names = [
-        name for text in (*config.images, *lists) if is_remote(text) for name in expand(text, config.recursive, out)
-    ]
+    names = [name for text in config.images if is_remote(text) for name in expand(text, config.recursive, out)]
+    names += [name for text in lists if is_remote(text) for name in read_list(text)]
+    found = [Input(name, "video" if _suffix(name) in VIDEO_SUFFIXES else "image") for name in names]
     given, listing = ([text for text in texts if not is_remote(text)] for texts in (config.images, lists))
-    if given or listing or not names:
-        for one in find_inputs(given, listing, config.recursive, config.out):
-            if one.moving:
-                raise VoteposeError(f"{one.label}: --engine ray takes images; leave it out for videos")
-            if one.label != one.name:  # the plan and the records name it
-                raise VoteposeError(f"{one.label}: --engine ray takes no address with a password in it")
-            names.append(one.name)
-    for scheme in {name.partition("://")[0] for name in names if is_remote(name)}:
+    if given or listing or not found:
+        found += find_inputs(given, listing, config.recursive, config.out)
+    for one in found:
+        if one.moving:
+            raise VoteposeError(f"{one.label}: --engine ray takes images; leave it out for videos")
+        if is_url(one.name) and one.label != one.name:  # the plan and the records name it
+            raise VoteposeError(f"{one.label}: --engine ray takes no address with a password in it")
+    for scheme in {one.name.partition("://")[0] for one in found if is_remote(one.name)}:
         files.file_system(f"{scheme}://")  # a list may name what no worker could open
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(one.name for one in found))
 
 
 def expand(name: str, recursive: bool, exclude: str) -> list[str]:
@@ -48,18 +50,16 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
     system, path = files.file_system(name)
     try:
         if glob.has_magic(path):
+            base = re.split(r"[*?[]", path)[0].rpartition("/")[0]  # as typed, be it hidden or not
             matches = system.glob(path, detail=True).items()
-            found = [entry for entry, info in matches if info["type"] == "file" and "/." not in entry]
+            found = [e for e, info in matches if info["type"] == "file" and "/." not in e.removeprefix(base)]
         elif system.isdir(path):
             depth = None if recursive else 1
             found = [entry for entry in system.find(path, maxdepth=depth) if _is_shown(entry.removeprefix(path))]
         elif not system.isfile(path):
             raise VoteposeError(f"{name}: no such file or folder")
-        elif os.path.splitext(path)[1].lower() in LISTS:
-            lines = system.cat_file(path).decode("utf-8-sig", "surrogateescape").splitlines()
-            return [line.strip() for line in lines if line.strip()]
         else:
-            return [name]
+            return read_list(name) if _suffix(path) in LISTS else [name]
     except VoteposeError:
         raise
     except Exception as error:  # each file system has its own
@@ -72,6 +72,28 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
     return urls
 
 
+def read_list(name: str) -> list[str]:
+    """What the list at a URL names, a line each, as `votepose.inputs.read_list` reads those of this machine.
+
+    Raises:
+        VoteposeError: if it cannot be read, or holds no line.
+    """
+    try:
+        text = os.fsdecode(files.read(name).removeprefix(b"\xef\xbb\xbf"))
+    except VoteposeError:
+        raise
+    except Exception as error:  # each file system has its own
+        raise VoteposeError(f"{name}: cannot be read as a list ({files.one_line(error)})") from error
+    names = [entry.strip() for entry in text.split("\0" if "\0" in text else "\n") if entry.strip()]
+    if not names:
+        raise VoteposeError(f"{name}: the list is empty; it should name an image path or URL a line")
+    return names
+
+
 def _is_shown(path: str) -> bool:
     hidden = any(part.startswith(".") for part in path.split("/"))
-    return not hidden and os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
+    return not hidden and _suffix(path) in IMAGE_SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()

@@ -70,7 +70,7 @@ class Worker:
         try:
             records, fault = self._do(chunk), ""
         except Exception as error:  # a full disk, a bucket that does not answer: each file system has its own
-            records, fault = [], f"{chunk.stem}: {' '.join(str(error).split())[:300]}"
+            records, fault = [], f"{chunk.stem}: {' '.join(str(error).split())[:300] or type(error).__name__}"
         failures = [record["error"] for record in records if "error" in record]
         people = sum(len(record.get("people", ())) for record in records)
         return {"images": len(records), "people": people, "failures": json.dumps(failures), "fault": fault}
@@ -81,6 +81,8 @@ class Worker:
             return [json.loads(line) for line in files.read(name).splitlines()]
         self._predictor = self._predictor or _load(self.job)
         journal = Journal(f"{self.job.out}/plan/{chunk.stem}.begun")
+        if journal.careful:
+            files.sweep(f"{self.job.out}/pictures/{chunk.stem}", ".partial")  # of whoever died over it
         records = list(self._records(chunk, journal, self._predictor))
         files.write(name, "".join(f"{json.dumps(record)}\n" for record in records).encode())
         journal.close()

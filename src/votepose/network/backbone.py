@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from votepose.errors import VoteposeError
 from votepose.network._torchvision import ensure_importable
-from votepose.network.movenet import MoveNet
+from votepose.network.movenet import DETAILS, MoveNet
 
 Part = Literal["none", "stem", "trunk", "all"]
 
@@ -80,6 +80,16 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         self.fit_windows(images.shape[-2], images.shape[-1])
         return self.trunk(self.normalised(images))
+
+    @property
+    def detail_channels(self) -> tuple[int, ...]:
+        """Channels of `details`."""
+        first = (DETAILS,) if isinstance(self.trunk, MoveNet) else self.channels[:1]
+        return first + self.channels[1:]
+
+    def details(self, maps: list[Tensor]) -> list[Tensor]:
+        """The maps of `forward`; of MoveNet's finest, the most telling channels."""
+        return [self.trunk.details(maps[0]), *maps[1:]] if isinstance(self.trunk, MoveNet) else maps
 
     def normalised(self, images: Tensor) -> Tensor:
         """Images in 0..255 as the trunk wants them."""

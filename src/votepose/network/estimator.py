@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,54 +13,13 @@ from torch import Tensor, nn
 from votepose.calibration import Calibration
 from votepose.grouping import GroupingConfig, Groups, group, joint_confidences, suppress, vote_sizes
 from votepose.letterbox import FILL, MULTIPLE
+from votepose.network.people import Ballot, People
 from votepose.network.posenet import Maps, PoseNet, Votes
 
 _DUPLICATE = 0.7  # two people this alike (OKS) are one person found twice
-_LARGE = 40.0  # cells: who is larger is looked at again on a coarser level
 _FAINT = 0.02  # people below this score, uncalibrated, are not worth a row
 _NO_VOTE = 1.0  # a joint that no vote was cast on: so much less, as a logit, is it taken for visible
 _SURE = 10.0  # a logit of visibility where votes alone decide
-
-
-class People(NamedTuple):
-    """P people found in B images. Named as the exported graph's outputs are.
-
-    Attributes:
-        image_index: (P,) int64 image of each.
-        keypoints: (P, K, 2) in input pixels.
-        confidences: (P, K) in [0, 1]: the share of OKS that the joint is expected to keep.
-        seen: (P, K) bool: the joint is visible; otherwise inferred from the votes.
-        scores: (P,) in [0, 1]: the OKS that the person is expected to have with somebody real.
-        presence: (B, h, w) likelihood of a keypoint at each cell.
-    """
-
-    image_index: Tensor
-    keypoints: Tensor
-    confidences: Tensor
-    seen: Tensor
-    scores: Tensor
-    presence: Tensor
-
-
-class Ballot(NamedTuple):
-    """The V votes behind the people: which cell was asked, what it answered, and to whom that went.
-
-    Attributes:
-        vote_image: (V,) int64 image of each.
-        vote_cells: (V, 2) centre of the cell that voted, in input pixels.
-        vote_poses: (V, K, 2) the joints it voted for, in input pixels.
-        vote_scales: (V, K) Laplace scale of each joint, in input pixels.
-        vote_presence: (V,) likelihood of a keypoint at the cell.
-        vote_person: (V,) int64 row of `People` that the vote went to; -1 where that person was dropped as another's
-            duplicate or as too faint.
-    """
-
-    vote_image: Tensor
-    vote_cells: Tensor
-    vote_poses: Tensor
-    vote_scales: Tensor
-    vote_presence: Tensor
-    vote_person: Tensor
 
 
 @dataclass(frozen=True)
@@ -104,26 +62,33 @@ class PoseEstimator(nn.Module):
 
     def explain(self, images: Tensor, presence_threshold: Tensor) -> tuple[People, Ballot]:
         """The people, and the votes that made them."""
-        config = replace(self.config, presence_threshold=presence_threshold)
+        levels, groups = self.vote(images, presence_threshold)
+        leader, image_index, poses, confidences, visible, scores = self._people([x.maps for x in levels], groups)
+        people = People(
+            image_index, poses * self.network.config.stride, self.calibration.of_joints(confidences),
+            self.calibration.is_seen(visible), self.calibration.of_people(scores),
+            levels[0].maps.presence[-1].sigmoid(),
+        )  # fmt: skip
+        return people, self._ballot(levels, groups, leader, presence_threshold)
+
+    def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
+        """Images (B, H, W, 3) -> what each level knows and votes, and all their votes grouped."""
         pixels = images.permute(0, 3, 1, 2).float()
         levels = [self._level(pixels, i, presence_threshold) for i in range(self.levels)]
-        columns = ((x.strength, x.centres, x.votes.poses, x.votes.log_scales) for x in levels)
-        strength, centres, poses, log_scales = (torch.cat(column, dim=1) for column in zip(*columns, strict=True))
+        strength, centres, poses, log_scales = _votes(levels)
+        config = replace(self.config, presence_threshold=presence_threshold)
         with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
-            groups = group(poses, log_scales, centres, strength, self.kappas, config)
-        leader, *people = self._people([x.maps for x in levels], groups)
-        image_index, found, joint_scales, visible, scores = people
-        confidences = self.calibration.of_joints(joint_confidences(joint_scales, vote_sizes(found), self.kappas))
-        seen, scores = self.calibration.is_seen(visible), self.calibration.of_people(scores)
-        stride, presence = self.network.config.stride, levels[0].maps.presence[-1].sigmoid()
-        result = People(image_index, found * stride, confidences, seen, scores, presence)
-        image, row = ((strength >= presence_threshold) & (strength > 0)).nonzero(as_tuple=True)
+            return levels, group(poses, log_scales, centres, strength, self.kappas, config)
+
+    def _ballot(self, levels: Sequence[_Level], groups: Groups, leader: Tensor, threshold: Tensor) -> Ballot:
+        strength, centres, poses, log_scales = _votes(levels)
+        image, row = ((strength >= threshold) & (strength > 0)).nonzero(as_tuple=True)
         order = torch.ones_like(leader).cumsum(0) - 1  # arange(P): a tracer would write P down as a constant
         person = torch.full_like(groups.follow, -1).flatten().scatter(0, leader, order)
-        voted = person[_flat(groups, image, groups.follow[image, row])]
-        return result, Ballot(
+        stride = self.network.config.stride
+        return Ballot(
             image, centres[image, row] * stride, poses[image, row] * stride, log_scales[image, row].exp() * stride,
-            strength[image, row], voted,
+            strength[image, row], person[_flat(groups, image, groups.follow[image, row])],
         )  # fmt: skip
 
     def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
@@ -160,39 +125,38 @@ class PoseEstimator(nn.Module):
         return strength, cells * (strength > 0)
 
     def _people(self, maps: Sequence[Maps], groups: Groups) -> tuple[Tensor, ...]:
-        """Groups -> the people to report: (flat index of the leading vote, image, poses, log_scales, logits of
-        visibility, scores)."""
+        """Groups -> the people to report: (flat index of the leading vote, image, poses, confidences, logits of
+        visibility, scores), the last but one and the confidences before calibration."""
+        leader, image, poses, log_scales, voted, scores = self.pooled(groups)
+        poses, confidences, visible, scores = self._look_again(maps, image, poses, log_scales, voted, scores)
+        keep = suppress(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
+        return _rows(keep, leader, image, poses, confidences, visible, scores)
+
+    def pooled(self, groups: Groups) -> tuple[Tensor, ...]:
+        """People as their votes pool them, but for those found twice, who would be looked at only to be dropped: flat
+        index of the leading vote (P,), image (P,), poses (P, K, 2), log_scales, seen (P, K), scores (P,)."""
         image, row = groups.leader.nonzero(as_tuple=True)
         columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
         people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
-        # A person found twice would only be looked at again to be dropped after it.
-        people = _rows(suppress(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
-        leader, image, poses, log_scales, visible, scores = self._look_again(maps, *people)
-        keep = suppress(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
-        return _rows(keep, leader, image, poses, log_scales, visible, scores)
+        return _rows(suppress(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
 
-    def _look_again(self, maps: Sequence[Maps], leader: Tensor, image_index: Tensor, poses: Tensor, log_scales: Tensor,
-                    seen: Tensor, scores: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
-        """The same people, corrected, each on the level that suits its size; rows come in another order. In place of
-        `seen`, there are logits of visibility."""
+    def _look_again(self, maps: Sequence[Maps], image: Tensor, poses: Tensor, log_scales: Tensor, voted: Tensor,
+                    scores: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+        """(poses, confidences, logits of visibility, scores) of the same people, corrected."""
         if self.network.second_look is None:
-            visible = _SURE * (2 * seen.float() - 1)
-            return leader, image_index, poses, log_scales, visible, scores
-        sizes, parts = vote_sizes(poses), []
-        for level, of_level in enumerate(maps):
-            rows = sizes < _LARGE * 2**level if level + 1 < len(maps) else torch.ones_like(sizes, dtype=torch.bool)
-            rows = rows & (sizes >= _LARGE * 2 ** (level - 1)) if level else rows
-            look = self.network.look_again(of_level, poses[rows] / 2**level, image_index[rows])[-1]
-            parts.append((
-                rows.nonzero()[:, 0], look.poses.float() * 2**level, look.log_scales.float() + level * math.log(2),
-                look.seen.float(), look.quality.float(),
-            ))  # fmt: skip
-        order, poses, log_scales, visible, quality = (torch.cat(columns) for columns in zip(*parts, strict=True))
+            confidences = joint_confidences(log_scales, vote_sizes(poses), self.kappas)
+            return poses, confidences, _SURE * (2 * voted.float() - 1), scores
+        look = self.network.look_again(maps, poses, image, self.kappas)
         # How well the votes agree and how good the pose looks are two witnesses: together they rank better than either.
-        scores = (scores[order] * quality.sigmoid()).sqrt()
+        scores = (scores * look.quality.sigmoid()).sqrt()
         # A joint is seen where the look finds it visible; that a vote was cast on it speaks for it.
-        visible = visible - _NO_VOTE * (~seen[order]).float()
-        return leader[order], image_index[order], poses, log_scales, visible, scores
+        return look.poses, look.confidences.sigmoid(), look.seen - _NO_VOTE * (~voted).float(), scores
+
+
+def _votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
+    """Presence (B, Q), centres, poses and log scales of all levels' votes."""
+    columns = ((x.strength, x.centres, x.votes.poses, x.votes.log_scales) for x in levels)
+    return tuple(torch.cat(column, dim=1) for column in zip(*columns, strict=True))
 
 
 def _padded(pixels: Tensor) -> Tensor:

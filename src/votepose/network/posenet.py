@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from votepose.errors import VoteposeError
 from votepose.network.backbone import build_backbone
+from votepose.network.crops import REDUCTIONS, Frame, crop
 from votepose.network.hourglass import StackedHourglass, presence_head
 from votepose.network.movenet import MoveNet
 from votepose.network.prior import Pointer, Prior
@@ -40,7 +41,7 @@ class NetworkConfig:
         vectors: `absolute` (paper) or `residual`, offsets from the cell that votes.
         relative: rotary positions in the transformer in place of added sine embeddings.
         scales: each vote also says how unsure it is of each joint (log of a Laplace scale).
-        second_look: transformer layers of the refinement at the pooled joints; 0 leaves it out.
+        second_look: channels of the second look at each person, at its finest; 0 leaves it out.
         prior: presence and votes start from the backbone's own beliefs (`movenet` only; see `network.prior`).
     """
 
@@ -73,6 +74,7 @@ class Maps:
         features: [F;H] (B, C + 1, h, w).
         presence: presence logits of every stack, each (B, h, w); the last counts.
         memory, memory_positions: the encoder's (B, T, D) and (T, 2) in cells; None without transformer.
+        details: what the second look crops: the backbone's maps, or the most telling channels of them.
         prior: what the backbone believes by itself; None where it believes nothing.
     """
 
@@ -80,6 +82,7 @@ class Maps:
     presence: list[Tensor]
     memory: Tensor | None
     memory_positions: Tensor | None
+    details: list[Tensor]
     prior: Prior | None
 
 
@@ -126,11 +129,10 @@ class PoseNet(nn.Module):
             if config.transformer
             else nn.Linear(config.channels + 1, outputs)  # a 1x1 convolution over [F;H]
         )
-        self.second_look = (
-            SecondLook(config.channels, config.keypoints, config.width, config.heads, config.second_look)
-            if config.second_look and config.transformer
-            else None
-        )
+        channels = self.backbone.detail_channels
+        if config.second_look and len(channels) != len(REDUCTIONS):
+            raise VoteposeError(f"the {config.backbone} backbone has no {len(REDUCTIONS)} maps for a second look")
+        self.second_look = SecondLook(channels, config.keypoints, config.second_look) if config.second_look else None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Votes]:
         """Images (B, 3, H, W), uint8 or 0..255 -> presence logits (B, h, w) and the dense field of votes, Q = h w."""
@@ -159,7 +161,7 @@ class PoseNet(nn.Module):
             logits = [x + prior.presence for x in logits]
         features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
         memory, positions = self.transformer.encode(features) if self.transformer else (None, None)
-        return Maps(features, logits, memory, positions, prior)
+        return Maps(features, logits, memory, positions, self.backbone.details(maps), prior)
 
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         """The votes of chosen cells (B, Q), given by flat index: row * width + column."""
@@ -191,13 +193,16 @@ class PoseNet(nn.Module):
             return Votes(poses, torch.zeros_like(poses[..., 0]))
         return Votes(poses, (values[..., 2 * k :] + math.log(4.0)).clamp(-4, 5))
 
-    def look_again(self, maps: Maps, poses: Tensor, image_index: Tensor) -> list[Look]:
-        """Refine P pooled poses (P, K, 2) of the images `image_index` (P,)."""
+    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor) -> Look:
+        """Look again at P pooled poses (P, K, 2), in the first level's cells, of the images `image_index` (P,).
+
+        `pyramid`: the maps of each level, each half the size of the one before. `kappas`: (K,) of the skeleton.
+        """
         assert self.second_look is not None
-        assert self.transformer is not None
-        assert maps.memory is not None
-        assert maps.memory_positions is not None
-        return self.second_look(poses, image_index, maps.features, maps.memory, maps.memory_positions, self.transformer)
+        frame = Frame.around(poses, image_index)
+        crops = crop([maps.details for maps in pyramid], self.backbone.strides, frame)
+        look = self.second_look(crops, frame.into(poses), kappas)
+        return replace(look, poses=frame.back(look.poses))
 
     def parts(self) -> Iterator[tuple[str, int]]:
         """(name, number of parameters) of each part."""

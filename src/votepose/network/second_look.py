@@ -1,140 +1,192 @@
-"""The second look: once votes have been pooled into people, every joint is looked at again where it is believed to be.
+"""The second look: once votes have been pooled into people, each person is looked at again, as a whole.
 
-A person is K tokens, one a joint. Each takes a glimpse of the map around its place, on a grid that grows with the
-person, talks to the person's other joints, asks the transformer's memory, and corrects its joint in units of that grid.
-So a joint is measured where it is best seen, a hidden joint is drawn to where the others put it, and the network is
-blind to the person's size. The looks share their weights; each is finer than the last.
+A small U-shaped network sees the person's crop of the maps (see `network.crops`) with the pooled pose drawn into it,
+so that it knows whom to look at where bodies overlap, and can tell likely errors of votes (as Moon et al., PoseFix,
+CVPR 2019, do on pixels). For each joint it answers with a distribution over the crop. The joint goes to where the most
+OKS is expected (found by mean shift under OKS' own kernel). Then the joints talk, and say how right each is, which are
+visible, and how good the pose is.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from votepose.network.transformer import Attention, EncoderLayer, GroupingTransformer, mlp
+from votepose.grouping import vote_sizes
+from votepose.network.crops import COLUMNS, ROWS
+from votepose.network.transformer import EncoderLayer
 
-GRID = 5  # a glimpse is GRID x GRID samples
-SPACINGS = (0.08, 0.04)  # their spacing as a share of the person's size, a look each
-_MIN_SIZE = 3.0  # cells: below it a person's size says little
+FINER = 2  # the distributions' grid is so much finer than the crop's
+_SHIFTS = 3  # steps of mean shift
+_BODY = 0.9  # root of a body's area over the size of its pose's box
+_SHARPEST = 0.4  # grid units: the narrowest kernel
+_TOKEN = 128
+_TRUST = 10.0  # a logit: how sure a fresh look is of the pose that it is shown
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look says of P people.
+    """What is seen of P people, in the unit that the poses came in.
 
     Attributes:
-        poses: (P, K, 2) corrected joints, in cells.
-        log_scales: (P, K) log of each joint's Laplace scale, in cells.
+        poses: (P, K, 2) corrected joints.
+        confidences: (P, K) logits of the share of OKS that each joint is expected to keep.
         seen: (P, K) logits that the joint is visible.
         quality: (P,) logits of the OKS that the pose is expected to have with the true one.
+        heat: (P, K, 64, 48) logits of the distribution of each joint over the crop.
     """
 
     poses: Tensor
-    log_scales: Tensor
+    confidences: Tensor
     seen: Tensor
     quality: Tensor
+    heat: Tensor
 
 
-def person_size(poses: Tensor) -> Tensor:
-    """(P, K, 2) -> (P,) root of the area of the joints' bounding box, at least a few cells."""
-    sides = (poses.amax(dim=1) - poses.amin(dim=1)).clamp(min=1.0)
-    # A body seen edge-on has a thin box: its longest side bounds the size from below.
-    return torch.maximum(sides.prod(dim=-1).sqrt(), 0.5 * sides.amax(dim=-1)).clamp(min=_MIN_SIZE)
+class _Block(nn.Module):
+    """A residual depthwise convolution and MLP (after Liu et al., ConvNeXt, CVPR 2022)."""
 
-
-class _LookLayer(nn.Module):
-    """Joints of one person talk, then ask the memory. (P, K, D) -> (P, K, D)."""
-
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm, self.attention = nn.LayerNorm(width), Attention(width, heads)
-        self.among_joints = EncoderLayer(width, heads)
+        self.depthwise = nn.Conv2d(width, width, 5, padding=2, groups=width, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.wide = nn.Conv2d(width, 2 * width, 1)
+        self.narrow = nn.Conv2d(2 * width, width, 1, bias=False)
+        self.out = nn.BatchNorm2d(width)
+        nn.init.constant_(self.out.weight, 0.2)
 
-    def forward(self, x: Tensor, angles: Tensor | None, memory: Tensor, memory_angles: Tensor | None,
-                image_index: Tensor) -> Tensor:  # fmt: skip
-        # Keys and values are made once an image and then handed to each of its people.
-        key, value = self.attention.keys_values(memory, memory_angles)
-        x = x + self.attention.attend(self.norm(x), angles, key[image_index], value[image_index])
-        return self.among_joints(x, None)
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(self.narrow(F.silu(self.wide(self.norm(self.depthwise(x))))))
+
+
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(_Block(width) for _ in range(count)))
+
+
+def _into(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, stride, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
 class SecondLook(nn.Module):
-    """Refines P poses (P, K, 2), `image_index` (P,) of each, against features F (B, C, h, w) and the memory."""
+    """Crops of P people and their poses (P, K, 2) in the crops' grid -> a `Look` in that grid.
 
-    def __init__(self, channels: int, keypoints: int, width: int, heads: int, layers: int, glimpse: int = 48) -> None:
-        super().__init__()
-        self.detail = nn.Conv2d(channels + 1, glimpse, 1)
-        self.glimpse = nn.Linear(GRID * GRID * glimpse, width)
-        self.joint = nn.Parameter(torch.randn(keypoints, width) * 0.02)
-        self.place = nn.Linear(2 * keypoints, width)
-        self.look = nn.Parameter(torch.randn(len(SPACINGS), width) * 0.02)
-        self.layers = nn.ModuleList(_LookLayer(width, heads) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
-        self.correction = mlp(width, width, 4, 1e-3)
-        self.quality = mlp(width, width, 1)
-
-    def forward(self, poses: Tensor, image_index: Tensor, presence_features: Tensor, memory: Tensor,
-                memory_positions: Tensor, transformer: GroupingTransformer) -> list[Look]:  # fmt: skip
-        """One `Look` a spacing, coarse to fine; each starts from the last one's poses (no gradient between them)."""
-        detail, looks = self.detail(presence_features), []
-        memory_angles = transformer.angles(memory_positions[None])
-        for i, spacing in enumerate(SPACINGS):
-            size = person_size(poses)
-            step = size * spacing
-            glimpse = self._glimpse(detail, poses, step, image_index)
-            relative = (poses - poses.mean(dim=1, keepdim=True)) / size[:, None, None]
-            x = (
-                self.glimpse(glimpse)
-                + self.joint
-                + self.place(relative.reshape(-1, 2 * poses.shape[1]))[:, None]
-                + self.look[i]
-            )
-            angles = transformer.angles(poses)
-            for layer in self.layers:
-                x = layer(x, angles, memory, memory_angles, image_index)
-            looks.append(self._read(self.norm(x), poses, step, size))
-            poses = looks[-1].poses.detach()
-        return looks
-
-    def _glimpse(self, detail: Tensor, poses: Tensor, step: Tensor, image_index: Tensor) -> Tensor:
-        """Samples of the detail map around every joint: (P, K, GRID * GRID * channels)."""
-        offsets = torch.arange(GRID, device=poses.device) - GRID // 2
-        grid = torch.stack([offsets[None].expand(GRID, GRID), offsets[:, None].expand(GRID, GRID)], dim=-1).reshape(
-            -1, 2
-        )
-        points = poses[:, :, None] + grid * step[:, None, None, None]  # (P, K, GRID^2, 2)
-        samples = _sample(detail, points, image_index)
-        return samples.reshape(-1, poses.shape[1], GRID * GRID * detail.shape[1])
-
-    def _read(self, x: Tensor, poses: Tensor, step: Tensor, size: Tensor) -> Look:
-        with torch.autocast(x.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
-            values = self.correction(x.float())
-            moved = poses + values[..., :2] * 2 * step[:, None, None]
-            log_scales = (values[..., 2] + math.log(0.05)).clamp(-7, 2) + size[:, None].log()
-            return Look(moved, log_scales, values[..., 3], self.quality(x.float().mean(dim=1))[..., 0])
-
-
-def _sample(maps: Tensor, points: Tensor, image_index: Tensor) -> Tensor:
-    """Bilinear values of maps (B, C, h, w) at points (P, K, G, 2) in cells, zero outside: (P, K, G, C).
-
-    Written with gathers, since people of one batch lie on different maps.
+    Args:
+        channels: of the three cropped maps, the finest first.
+        keypoints: K.
+        width: channels of the finest grid.
+        detail: channels that a finest map is reduced to.
     """
-    height, width = maps.shape[-2:]
-    flat = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
-    corner = (points - 0.5).floor()
-    fraction = (points - 0.5 - corner).to(maps.dtype)
-    base = image_index[:, None, None] * (height * width)
-    total: Tensor | None = None
-    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        x, y = corner[..., 0] + dx, corner[..., 1] + dy
-        weight = (fraction[..., 0] if dx else 1 - fraction[..., 0]) * (fraction[..., 1] if dy else 1 - fraction[..., 1])
-        weight = weight * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
-        index = base + y.clamp(0, height - 1).long() * width + x.clamp(0, width - 1).long()
-        value = F.embedding(index, flat) * weight[..., None]
-        total = value if total is None else total + value
-    assert total is not None
-    return total
+
+    def __init__(self, channels: Sequence[int], keypoints: int, width: int, detail: int = 64) -> None:
+        super().__init__()
+        middle, deep = width * 4 // 3, width * 2
+        self.detail = nn.Conv2d(channels[0], detail, 1, bias=False)
+        self.stem = nn.Sequential(_into(2 * detail + keypoints, width), nn.SiLU())
+        self.from_middle, self.from_deep = _into(channels[1], middle), _into(channels[2], deep)
+        self.down = nn.ModuleList([_into(width, middle, 2), _into(middle, deep, 2)])
+        self.descent = nn.ModuleList([_blocks(width, 2), _blocks(middle, 2), _blocks(deep, 3)])
+        self.up = nn.ModuleList([nn.Conv2d(middle, width, 1), nn.Conv2d(deep, middle, 1)])
+        self.ascent = nn.ModuleList([_blocks(width, 2), _blocks(middle, 2)])
+        spread = nn.Conv2d(width, keypoints * FINER**2, 1)
+        nn.init.normal_(spread.weight, std=1e-2)  # a fresh look believes what it is shown
+        self.heat = nn.Sequential(nn.BatchNorm2d(width), spread, nn.PixelShuffle(FINER))
+        self.trust = nn.Parameter(torch.tensor(_TRUST))
+        self.joint = nn.Parameter(torch.randn(keypoints, _TOKEN) * 0.02)
+        self.token, self.person = nn.Linear(width + 4, _TOKEN), nn.Linear(deep, _TOKEN)
+        self.talk = nn.ModuleList(EncoderLayer(_TOKEN, 4) for _ in range(2))
+        self.norm = nn.LayerNorm(_TOKEN)
+        self.judge, self.quality = nn.Linear(_TOKEN, 2), nn.Linear(_TOKEN, 1)
+
+    def forward(self, crops: Sequence[Tensor], poses: Tensor, kappas: Tensor, drawn: Tensor | None = None) -> Look:
+        """`kappas` (K,) are the skeleton's. `drawn` (P, K, 32, 24), if given, is shown in place of `draw(poses)`."""
+        fine, coarse, middle, deep = crops
+        drawn = draw(poses) if drawn is None else drawn
+        x0 = self.descent[0](
+            self.stem(torch.cat([self.detail(fine), self.detail(coarse), drawn.to(fine.dtype)], dim=1))
+        )
+        x1 = self.descent[1](self.down[0](x0) + self.from_middle(middle))
+        x2 = self.descent[2](self.down[1](x1) + self.from_deep(deep))
+        y1 = self.ascent[1](x1 + _doubled(self.up[1](x2)))
+        y0 = self.ascent[0](x0 + _doubled(self.up[0](y1)))
+        with torch.autocast(fine.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
+            features, person = y0.float(), x2.float().mean(dim=(2, 3))
+            heat = self.heat(features) + self.trust * _finer(drawn)
+            found, expected = best_places(heat.detach(), kappas * (_BODY * vote_sizes(poses))[:, None])
+            tokens = self._tokens(features, heat, person, found, expected, poses)
+            confidences, seen = self.judge(tokens).unbind(dim=-1)
+            return Look(found, confidences, seen, self.quality(tokens.mean(dim=1))[:, 0], heat)
+
+    def _tokens(self, features: Tensor, heat: Tensor, person: Tensor, found: Tensor, expected: Tensor,
+                poses: Tensor) -> Tensor:  # fmt: skip
+        """A token a joint (P, K, D): what is to be seen where the joint may be, and how far it went."""
+        places = F.avg_pool2d(_distribution(heat.detach()), FINER) * FINER**2
+        seen = _flat(places) @ _flat(features).transpose(1, 2)
+        middle = torch.tensor([COLUMNS / 2, ROWS / 2], device=poses.device)
+        moved = ((found - poses) ** 2).sum(dim=-1, keepdim=True).sqrt() / 8
+        facts = torch.cat([expected[..., None], (found - middle) / 16, moved.clamp(max=2)], dim=-1)
+        tokens = self.token(torch.cat([seen, facts], dim=-1)) + self.joint + self.person(person)[:, None]
+        for layer in self.talk:
+            tokens = layer(tokens, None)
+        return self.norm(tokens)
+
+
+def draw(poses: Tensor) -> Tensor:
+    """Poses (P, K, 2) in the grid -> (P, K, 32, 24) a spot a joint."""
+    x, y = _ticks(poses, COLUMNS, 1), _ticks(poses, ROWS, 1)
+    return _bell(y, poses[..., 1:], 1.0)[..., None] * _bell(x, poses[..., :1], 1.0)[..., None, :]
+
+
+def best_places(heat: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each joint is expected to earn the most OKS, and how much.
+
+    Args:
+        heat: (P, K, 64, 48) logits of its distribution.
+        radii: (P, K) of OKS' Gaussian kernel, kappa times the person's size, in the crop's grid.
+
+    Returns:
+        (P, K, 2) places, in the crop's grid, and (P, K) the OKS expected there, in [0, 1].
+    """
+    chance, radii = _distribution(heat), radii.clamp(min=_SHARPEST)[..., None]
+    x, y = _ticks(heat, COLUMNS, FINER), _ticks(heat, ROWS, FINER)
+    wide, tall = _bell(x, x[:, None], radii[..., None]), _bell(y, y[:, None], radii[..., None])
+    best = _flat(tall @ chance @ wide).argmax(dim=-1)
+    places = torch.stack([x[best % len(x)], y[torch.div(best, len(x), rounding_mode="floor")]], dim=-1)
+    for _ in range(_SHIFTS):  # mean shift: uphill on the expected OKS
+        weights = chance * _kernel(x, y, places, radii)
+        total = weights.sum(dim=(2, 3)).clamp(min=1e-12)
+        places = torch.stack([weights.sum(dim=2) @ x, weights.sum(dim=3) @ y], dim=-1) / total[..., None]
+    return places, (chance * _kernel(x, y, places, radii)).sum(dim=(2, 3))
+
+
+def _kernel(x: Tensor, y: Tensor, places: Tensor, radii: Tensor) -> Tensor:
+    return _bell(y, places[..., 1:], radii)[..., None] * _bell(x, places[..., :1], radii)[..., None, :]
+
+
+def _bell(ticks: Tensor, middle: Tensor, radius: Tensor | float) -> Tensor:
+    return torch.exp(-((ticks - middle) ** 2) / (2 * radius**2))
+
+
+def _ticks(like: Tensor, count: int, finer: int) -> Tensor:
+    """Centres of the grid's columns or rows, in the crop's grid."""
+    return (torch.arange(count * finer, device=like.device) + 0.5) / finer
+
+
+def _distribution(heat: Tensor) -> Tensor:
+    return _flat(heat).softmax(dim=-1).reshape(heat.shape)
+
+
+def _flat(x: Tensor) -> Tensor:
+    """(P, C, h, w) -> (P, C, h w). As `flatten(2)`, but with sizes written down: in ONNX it holds for nobody, too."""
+    return x.reshape(x.shape[0], *(int(size) for size in (x.shape[1], x.shape[2] * x.shape[3])))
+
+
+def _finer(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=float(FINER), mode="bilinear", align_corners=False)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -1,0 +1,126 @@
+"""`votepose train --teach looks`: the second look alone is taught, on the people that the rest of the network finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from votepose.data.loader import Batch
+from votepose.grouping import GroupingConfig, oks
+from votepose.look_objective import LookTruth, drawn_in_part, look_losses, spoilt
+from votepose.network.crops import Frame, crop
+from votepose.network.estimator import PoseEstimator
+from votepose.network.posenet import Maps, PoseNet
+from votepose.skeleton import Skeleton
+
+_ALIKE = 0.1  # OKS, by twice the tolerance, from which a pose is somebody's
+_FAINT = 0.02  # score below which a pose is not looked at
+_LEAST_AREA = 16.0  # square pixels
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The N labelled people of a batch, in cells, and where there is nobody else.
+
+    Attributes:
+        keypoints: (N, K, 3) with COCO's v. sizes: (N,) root of the area. image_index: (N,).
+        certain: (B, h, w) bool: if nobody is labelled here, nobody is here.
+    """
+
+    keypoints: Tensor
+    sizes: Tensor
+    image_index: Tensor
+    certain: Tensor
+
+    @staticmethod
+    def of(batch: Batch, stride: int, certain: Tensor) -> Labelled:
+        keypoints = torch.cat([batch.keypoints[..., :2] / stride, batch.keypoints[..., 2:]], dim=-1)
+        return Labelled(keypoints, batch.areas.clamp(min=_LEAST_AREA).sqrt() / stride, batch.image_index, certain)
+
+    def match(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
+        """(P,) whom of the same image each pose (P, K, 2) is most like, and whether at all; looser than COCO's OKS, so
+        that a far pose is drawn to its person too."""
+        if not len(self.sizes) or not len(poses):
+            nobody = torch.zeros(len(poses), dtype=torch.long, device=poses.device)
+            return nobody, nobody > 0
+        labelled = (self.keypoints[..., 2] > 0).float()
+        likeness = oks(poses[:, None], self.keypoints[None, ..., :2], self.sizes[None], 2 * kappas, labelled[None])
+        best = likeness.masked_fill(image_index[:, None] != self.image_index[None], 0.0).max(dim=1)
+        return best.indices, best.values > _ALIKE
+
+    def missed(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
+        """Poses (M, K, 2) and images (M,) of the people whom none of the poses (P, K, 2) is like; their unlabelled
+        joints lie amid the labelled ones."""
+        person, somebody = self.match(poses, image_index, kappas)
+        found = torch.isin(torch.arange(len(self.sizes), device=poses.device), person[somebody])
+        keypoints, images = self.keypoints[~found], self.image_index[~found]
+        labelled = keypoints[..., 2:] > 0
+        middle = (keypoints[..., :2] * labelled).sum(dim=1) / labelled.sum(dim=1).clamp(min=1)
+        return torch.where(labelled, keypoints[..., :2], middle[:, None]), images
+
+    def certain_at(self, poses: Tensor, image_index: Tensor) -> Tensor:
+        """(P,) bool: if a pose (P, K, 2) is of nobody labelled, it is nobody's."""
+        height, width = self.certain.shape[-2:]
+        x, y = poses.mean(dim=1).floor().long().unbind(dim=-1)
+        return self.certain[image_index, y.clamp(0, height - 1), x.clamp(0, width - 1)]
+
+
+def look_lesson(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, people: Labelled,
+                kappas: Tensor, flip: Tensor) -> dict[str, Tensor]:  # fmt: skip
+    """The losses of the second look at P poses (P, K, 2), in cells: see `look_losses`."""
+    assert network.second_look is not None
+    if not len(poses):
+        return {"total": network.second_look.joint.sum() * 0}
+    person, somebody = people.match(poses, image_index, kappas)
+    frame = Frame.around(poses, image_index)
+    truth = LookTruth(
+        torch.zeros(*poses.shape[:2], 3, device=poses.device), torch.ones_like(frame.spacings), somebody,
+        (somebody | people.certain_at(poses, image_index)).float(),
+    )  # fmt: skip
+    if somebody.any():
+        keypoints = people.keypoints[person]
+        inside = torch.cat([frame.into(keypoints[..., :2]), keypoints[..., 2:]], dim=-1) * somebody[:, None, None]
+        sizes = torch.where(somebody, people.sizes[person] / frame.spacings, truth.sizes)
+        truth = LookTruth(inside, sizes, somebody, truth.weight)
+    shown = spoilt(frame.into(poses), truth, kappas, flip)
+    crops = crop([maps.details for maps in pyramid], network.backbone.strides, frame)
+    return look_losses(network.second_look(crops, shown, kappas, drawn_in_part(shown)), truth, kappas)
+
+
+class LookObjective(nn.Module):
+    """What the second look is taught over the whole image pyramid, the rest of the network frozen: on the people whom
+    the votes find, and on those whom they miss.
+
+    `forward(network, batch)` returns a dict of scalars; `total` is what is minimised.
+    """
+
+    kappas: Tensor
+    flip: Tensor
+
+    def __init__(self, skeleton: Skeleton, grouping: GroupingConfig, levels: int) -> None:
+        super().__init__()
+        self.grouping, self.levels = grouping, levels
+        self.register_buffer("kappas", torch.from_numpy(skeleton.kappas), persistent=False)
+        self.register_buffer("flip", torch.from_numpy(skeleton.flip), persistent=False)
+
+    def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
+        assert network.second_look is not None
+        network.eval()  # what is not taught must not drift by its running statistics
+        network.second_look.train(self.training)
+        estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
+        with torch.no_grad():
+            levels, groups = estimator.vote(
+                batch.images.permute(0, 2, 3, 1), torch.as_tensor(self.grouping.presence_threshold)
+            )
+            _, image_index, poses, _, _, scores = estimator.pooled(groups)
+        shown, maps = scores > _FAINT, [level.maps for level in levels]
+        known = ~F.interpolate(batch.ignore[:, None].float(), size=maps[0].features.shape[-2:])[:, 0].bool()
+        people = Labelled.of(batch, network.config.stride, known & batch.complete[:, None, None])
+        poses, image_index = poses[shown], image_index[shown]
+        missed, missed_image = people.missed(poses, image_index, self.kappas)
+        poses, image_index = torch.cat([poses, missed]), torch.cat([image_index, missed_image])
+        return look_lesson(network, maps, poses, image_index, people, self.kappas, self.flip)
