@@ -87,7 +87,7 @@ def _sampled(maps: Sequence[Tensor], stride: int, level: Tensor, frame: Frame, r
     points = frame.grid(reduction) / (2.0**level * stride)[:, None, None]
     values = sample(maps, points, level, frame.image_index)
     rows, columns = ROWS // reduction, COLUMNS // reduction
-    return values.transpose(1, 2).reshape(values.shape[0], values.shape[2], rows, columns)
+    return values.transpose(1, 2).reshape(values.shape[0], int(maps[0].shape[1]), rows, columns)
 
 
 def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: Tensor) -> Tensor:

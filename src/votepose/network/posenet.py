@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -199,10 +199,15 @@ class PoseNet(nn.Module):
         `pyramid`: the maps of each level, each half the size of the one before. `kappas`: (K,) of the skeleton.
         """
         assert self.second_look is not None
+        # Somebody more, who is dropped again: not every runtime knows how to reduce, pool or convolve nobody.
+        poses = torch.cat([poses, poses.new_ones(1, self.config.keypoints, 2)])
+        image_index = torch.cat([image_index, torch.zeros(1, dtype=torch.long, device=poses.device)])
         frame = Frame.around(poses, image_index)
         crops = crop([maps.details for maps in pyramid], self.backbone.strides, frame)
         look = self.second_look(crops, frame.into(poses), kappas)
-        return replace(look, poses=frame.back(look.poses))
+        return Look(
+            frame.back(look.poses)[:-1], look.confidences[:-1], look.seen[:-1], look.quality[:-1], look.heat[:-1]
+        )
 
     def parts(self) -> Iterator[tuple[str, int]]:
         """(name, number of parameters) of each part."""

@@ -123,7 +123,7 @@ class SecondLook(nn.Module):
     def _tokens(self, features: Tensor, heat: Tensor, person: Tensor, found: Tensor, expected: Tensor,
                 poses: Tensor) -> Tensor:  # fmt: skip
         """A token a joint (P, K, D): what is to be seen where the joint may be, and how far it went."""
-        places = F.avg_pool2d(_distribution(heat.detach()), FINER) * FINER**2
+        places = _pooled(_distribution(heat.detach()))
         seen = _flat(places) @ _flat(features).transpose(1, 2)
         middle = torch.tensor([COLUMNS / 2, ROWS / 2], device=poses.device)
         moved = ((found - poses) ** 2).sum(dim=-1, keepdim=True).sqrt() / 8
@@ -158,7 +158,8 @@ def best_places(heat: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
     for _ in range(_SHIFTS):  # mean shift: uphill on the expected OKS
         weights = chance * _kernel(x, y, places, radii)
         total = weights.sum(dim=(2, 3)).clamp(min=1e-12)
-        places = torch.stack([weights.sum(dim=2) @ x, weights.sum(dim=3) @ y], dim=-1) / total[..., None]
+        across, down = (weights.sum(dim=2) * x).sum(dim=-1), (weights.sum(dim=3) * y).sum(dim=-1)
+        places = torch.stack([across / total, down / total], dim=-1)
     return places, (chance * _kernel(x, y, places, radii)).sum(dim=(2, 3))
 
 
@@ -186,6 +187,11 @@ def _flat(x: Tensor) -> Tensor:
 
 def _finer(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=float(FINER), mode="bilinear", align_corners=False)
+
+
+def _pooled(x: Tensor) -> Tensor:
+    """(P, K, 64, 48) -> (P, K, 32, 24) sums. As `avg_pool2d`, but OpenVINO pools nobody so, too."""
+    return x.reshape(x.shape[0], int(x.shape[1]), ROWS, FINER, COLUMNS, FINER).sum(dim=(3, 5))
 
 
 def _doubled(x: Tensor) -> Tensor:
