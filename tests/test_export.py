@@ -23,6 +23,7 @@ from votepose.grouping import PAPER, GroupingConfig, Groups, group
 from votepose.network.estimator import PoseEstimator
 from votepose.network.movenet import MoveNet
 from votepose.network.posenet import PoseNet
+from votepose.network.second_look import SecondLook
 from votepose.predictor import load
 
 
@@ -166,6 +167,7 @@ def test_torch_export_equals_pytorch(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = PoseNet(replace(tiny.NETWORK, prior=False, hourglass=False))
     network.backbone.trunk = Trunk()
+    network.second_look = SecondLook(MoveNet.channels, 17, 12)
     estimator = PoseEstimator(network, torch.from_numpy(KAPPAS), GroupingConfig(candidates=16)).eval()
     loaded = write_torch(estimator, tmp_path / "tiny.pt2", {"preset": "movenet"})
     check_same(loaded, run_torch(estimator), tmp_path / "tiny.pt2")
