@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.data.loader import Batch
@@ -19,7 +18,6 @@ from votepose.skeleton import Skeleton
 
 _ALIKE = 0.1  # OKS, by twice the tolerance, from which a pose is somebody's
 _FAINT = 0.02  # score below which a pose is not looked at
-_LEAST_AREA = 16.0  # square pixels
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Labelled:
     @staticmethod
     def of(batch: Batch, stride: int, certain: Tensor) -> Labelled:
         keypoints = torch.cat([batch.keypoints[..., :2] / stride, batch.keypoints[..., 2:]], dim=-1)
-        return Labelled(keypoints, batch.areas.clamp(min=_LEAST_AREA).sqrt() / stride, batch.image_index, certain)
+        return Labelled(keypoints, batch.sizes / stride, batch.image_index, certain)
 
     def match(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
         """(P,) whom of the same image each pose (P, K, 2) is most like, and whether at all; looser than COCO's OKS, so
@@ -118,7 +116,7 @@ class LookObjective(nn.Module):
             )
             _, image_index, poses, _, _, scores = estimator.pooled(groups)
         shown, maps = scores > _FAINT, [level.maps for level in levels]
-        known = ~F.interpolate(batch.ignore[:, None].float(), size=maps[0].features.shape[-2:])[:, 0].bool()
+        known = ~batch.ignored(maps[0].features.shape[-2:])
         people = Labelled.of(batch, network.config.stride, known & batch.complete[:, None, None])
         poses, image_index = poses[shown], image_index[shown]
         missed, missed_image = people.missed(poses, image_index, self.kappas)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from votepose.network.crops import COLUMNS, ROWS
-from votepose.network.second_look import FINER, Look, draw
+from votepose.network.second_look import FINER, Look, draw, ticks
 
 _SHARE_SPOILT = 0.4  # of people, who are shown with invented errors
 _INVERTED = _ASTRAY = 0.06  # of their joints
@@ -43,7 +43,7 @@ class LookTruth:
 def spoilt(poses: Tensor, truth: LookTruth, kappas: Tensor, flip: Tensor) -> Tensor:
     """Poses (P, K, 2) to show: as they were found or, for some of the labelled people, the truth with errors."""
     labelled = truth.keypoints[..., 2] > 0
-    chance = torch.rand(4, *labelled.shape, device=poses.device)
+    chance = torch.rand(3, *labelled.shape, device=poses.device)
     spread = 0.8 * torch.exp(0.7 * torch.randn_like(chance[0])) * kappas * truth.sizes[:, None]
     wrong = truth.keypoints[..., :2] + torch.randn_like(poses) * spread[..., None]
     wrong = torch.where((chance[0] < _INVERTED)[..., None], wrong[:, flip], wrong)
@@ -80,8 +80,7 @@ def look_losses(look: Look, truth: LookTruth, kappas: Tensor) -> dict[str, Tenso
 
 def _divergence(heat: Tensor, target: Tensor, radii: Tensor) -> Tensor:
     """(P, K) Kullback-Leibler divergence of the distributions heat (P, K, 64, 48) from Gaussians at (P, K, 2)."""
-    x = (torch.arange(heat.shape[3], device=heat.device) + 0.5) / FINER
-    y = (torch.arange(heat.shape[2], device=heat.device) + 0.5) / FINER
+    x, y = ticks(heat, COLUMNS, FINER), ticks(heat, ROWS, FINER)
     across = -((x - target[..., :1]) ** 2) / (2 * radii[..., None] ** 2)
     down = -((y - target[..., 1:]) ** 2) / (2 * radii[..., None] ** 2)
     wanted = (down[..., None] + across[..., None, :]).flatten(2).log_softmax(dim=-1)

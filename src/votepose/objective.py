@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose import losses
@@ -23,8 +22,8 @@ class ObjectiveConfig:
     """What is punished, and how much.
 
     Attributes:
-        form: `paper`: asymmetric + Chamfer against MSE, balanced by eq. 5. `likelihood`: asymmetric presence, votes and
-            looks under their own Laplace scale plus a heavy-tailed OKS, fixed weights.
+        form: `paper`: asymmetric + Chamfer against MSE, balanced by eq. 5. `likelihood`: asymmetric presence, votes
+            under their own Laplace scale plus a heavy-tailed OKS, looks as `look_losses` says, fixed weights.
         votes: cells asked an image.
         chamfer, oks: weights of these terms inside the heatmap's and the vectors' losses.
         gamma_positive, gamma_negative: of the asymmetric loss.
@@ -91,16 +90,10 @@ class Objective(nn.Module):
         return {**parts, "total": total}
 
     def _truth(self, batch: Batch, stride: int, shape: tuple[int, ...]) -> _Truth:
-        ignore = F.interpolate(batch.ignore[:, None].float(), size=shape[1:], mode="nearest")[:, 0] > 0
+        ignore = batch.ignored(shape[1:])
         people = Labelled.of(batch, stride, ~ignore)
-        targets = paint(
-            people.keypoints,
-            people.sizes,
-            people.image_index,
-            (shape[0], shape[1], shape[2]),
-            self.kappas,
-            self.config.targets,
-        )
+        targets = paint(people.keypoints, people.sizes, people.image_index, (shape[0], shape[1], shape[2]), self.kappas,
+                        self.config.targets)  # fmt: skip
         owned = targets.owner >= 0
         known = ~ignore | owned
         empty = torch.where(batch.complete, 1.0, self.config.incomplete)[:, None, None]

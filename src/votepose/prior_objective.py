@@ -46,7 +46,7 @@ class PriorObjective(nn.Module):
         keypoints = batch.keypoints[..., :2] / stride
         labelled = batch.keypoints[..., 2] > 0
         boxes, images = batch.boxes / stride, batch.image_index
-        sizes = batch.areas.clamp(min=16).sqrt() / stride
+        sizes = batch.sizes / stride
         centres = boxes[:, :2] + boxes[:, 2:] / 2
         spread = (_SPREAD * boxes[:, 2:].prod(dim=-1).clamp(min=1).sqrt()).clamp(0.5, _REACH / 3)
         every = torch.zeros_like(images)
@@ -80,7 +80,7 @@ class PriorObjective(nn.Module):
     @staticmethod
     def _weights(batch: Batch, shape: torch.Size) -> Tensor:
         """(B, 1, h, w): 0 in ignore regions."""
-        return 1 - F.interpolate(batch.ignore[:, None].float(), size=shape[-2:], mode="nearest")
+        return (~batch.ignored(shape[-2:]))[:, None].float()
 
     def _regress(self, maps: Tensor, centres: Tensor, images: Tensor, keypoints: Tensor, labelled: Tensor,
                  sizes: Tensor) -> Tensor:  # fmt: skip

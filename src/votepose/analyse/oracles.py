@@ -17,7 +17,7 @@ from votepose.analyse.truth import Truth
 from votepose.data.coco import Sample
 from votepose.evaluate import estimate
 from votepose.grouping import Groups, group
-from votepose.network.estimator import PoseEstimator, _Level
+from votepose.network.estimator import PoseEstimator, _Level, joined_votes
 from votepose.network.posenet import Maps, PoseNet, Votes
 from votepose.network.second_look import Look
 from votepose.poses import Poses
@@ -103,7 +103,7 @@ class Perfected(PoseEstimator):
 
     def _true_groups(self) -> Groups:
         """A group a person, and those of the votes that are nobody's."""
-        poses, log_scales, centres, strength = self._votes()
+        strength, centres, poses, log_scales = joined_votes(self._of)
         config = replace(self.config, presence_threshold=self._threshold)
         owner, outlier = self._owners(poses[0], centres[0], strength[0] >= self._threshold)
         nobodys = group(poses, log_scales, centres, strength * (owner < 0), self.kappas, config)
@@ -139,7 +139,7 @@ class Perfected(PoseEstimator):
         target = self.truth.most_like(poses)
         if not len(self.truth.sizes) or not len(poses):
             return poses
-        votes, _, _, strength = self._votes()
+        strength, _, votes, _ = joined_votes(self._of)
         members = (groups.follow[0] == leader[:, None]) & (strength[0] >= self._threshold)
         said = torch.cat([poses[:, None], groups.poses[0, leader][:, None], votes.expand(len(poses), -1, -1, -1)], 1)
         distances = (said - self.truth.joints[target][:, None]).norm(dim=-1)
@@ -148,11 +148,6 @@ class Perfected(PoseEstimator):
         nearest = said.gather(1, best[:, None, :, None].expand(-1, 1, -1, 2))[:, 0]
         known = (target >= 0)[:, None] & self.truth.labelled[target]
         return torch.where(known[..., None], nearest, poses)
-
-    def _votes(self) -> tuple[Tensor, ...]:
-        """(1, Q, ...) poses, log_scales, centres and presence of all levels' votes."""
-        columns = ((x.votes.poses, x.votes.log_scales, x.centres, x.strength) for x in self._of)
-        return tuple(torch.cat(column, dim=1) for column in zip(*columns, strict=True))
 
 
 def find_variants(estimator: PoseEstimator, sample: Sample, input_size: int, skeleton: Skeleton,

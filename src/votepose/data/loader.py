@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -15,6 +16,7 @@ from votepose.data.augment import AugmentConfig, augment, mosaic
 from votepose.data.coco import CocoDataset, Sample
 
 _IGNORE_STRIDE = 4
+_LEAST_AREA = 16.0  # square pixels
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,15 @@ class Batch:
     image_index: Tensor
     ignore: Tensor
     complete: Tensor
+
+    @property
+    def sizes(self) -> Tensor:
+        """(N,) root of each person's area, in pixels, at least a few."""
+        return self.areas.clamp(min=_LEAST_AREA).sqrt()
+
+    def ignored(self, shape: Sequence[int]) -> Tensor:
+        """(B, h, w) bool: `ignore` on a map of this shape (h, w)."""
+        return F.interpolate(self.ignore[:, None].float(), size=list(shape), mode="nearest")[:, 0] > 0
 
     def to(self, device: torch.device | str) -> Batch:
         return Batch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))

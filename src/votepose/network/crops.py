@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from votepose.network.transformer import grid_positions
+
 ROWS, COLUMNS = 32, 24  # of a crop's finest grid: a standing body is taller than wide
 REDUCTIONS = (1, 2, 4)  # how much coarser the grid is for each map, the finest map first
 _MARGIN = 1.35  # a crop's side over the pose's
@@ -44,11 +46,11 @@ class Frame:
 
     def into(self, points: Tensor) -> Tensor:
         """Points (P, N, 2) in cells -> in the crop's grid, whose upper left corner is 0, 0."""
-        return (points - self.centres[:, None]) / self.spacings[:, None, None] + _middle(points)
+        return (points - self.centres[:, None]) / self.spacings[:, None, None] + grid_middle(points)
 
     def back(self, points: Tensor) -> Tensor:
         """Points (P, N, 2) of the crop's grid -> in cells."""
-        return (points - _middle(points)) * self.spacings[:, None, None] + self.centres[:, None]
+        return (points - grid_middle(points)) * self.spacings[:, None, None] + self.centres[:, None]
 
     def levels(self, count: int) -> Tensor:
         """(P,) the level of a pyramid of `count` whose cells are most like the grid's."""
@@ -56,14 +58,13 @@ class Frame:
 
     def grid(self, reduction: int) -> Tensor:
         """(P, ROWS COLUMNS / reduction^2, 2) points of a grid so much coarser, in the finest level's cells."""
-        y = (torch.arange(ROWS // reduction, device=self.centres.device) + 0.5) * reduction
-        x = (torch.arange(COLUMNS // reduction, device=self.centres.device) + 0.5) * reduction
-        points = torch.stack([x[None].expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1).reshape(1, -1, 2)
-        return self.back(points)
+        device = self.centres.device
+        return self.back(grid_positions(ROWS // reduction, COLUMNS // reduction, reduction, device)[None])
 
 
-def _middle(points: Tensor) -> Tensor:
-    return torch.tensor([COLUMNS / 2, ROWS / 2], device=points.device)
+def grid_middle(like: Tensor) -> Tensor:
+    """(2,) the middle of a crop, in its grid."""
+    return torch.tensor([COLUMNS / 2, ROWS / 2], device=like.device)
 
 
 def crop(pyramid: Sequence[Sequence[Tensor]], strides: Sequence[int], frame: Frame) -> list[Tensor]:
@@ -87,7 +88,7 @@ def _sampled(maps: Sequence[Tensor], stride: int, level: Tensor, frame: Frame, r
     points = frame.grid(reduction) / (2.0**level * stride)[:, None, None]
     values = sample(maps, points, level, frame.image_index)
     rows, columns = ROWS // reduction, COLUMNS // reduction
-    return values.transpose(1, 2).reshape(values.shape[0], int(maps[0].shape[1]), rows, columns)
+    return values.transpose(1, 2).reshape(values.shape[0], values.shape[2], rows, columns)
 
 
 def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: Tensor) -> Tensor:

@@ -75,13 +75,13 @@ class PoseEstimator(nn.Module):
         """Images (B, H, W, 3) -> what each level knows and votes, and all their votes grouped."""
         pixels = images.permute(0, 3, 1, 2).float()
         levels = [self._level(pixels, i, presence_threshold) for i in range(self.levels)]
-        strength, centres, poses, log_scales = _votes(levels)
+        strength, centres, poses, log_scales = joined_votes(levels)
         config = replace(self.config, presence_threshold=presence_threshold)
         with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
             return levels, group(poses, log_scales, centres, strength, self.kappas, config)
 
     def _ballot(self, levels: Sequence[_Level], groups: Groups, leader: Tensor, threshold: Tensor) -> Ballot:
-        strength, centres, poses, log_scales = _votes(levels)
+        strength, centres, poses, log_scales = joined_votes(levels)
         image, row = ((strength >= threshold) & (strength > 0)).nonzero(as_tuple=True)
         order = torch.ones_like(leader).cumsum(0) - 1  # arange(P): a tracer would write P down as a constant
         person = torch.full_like(groups.follow, -1).flatten().scatter(0, leader, order)
@@ -153,7 +153,7 @@ class PoseEstimator(nn.Module):
         return look.poses, look.confidences.sigmoid(), look.seen - _NO_VOTE * (~voted).float(), scores
 
 
-def _votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
+def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
     """Presence (B, Q), centres, poses and log scales of all levels' votes."""
     columns = ((x.strength, x.centres, x.votes.poses, x.votes.log_scales) for x in levels)
     return tuple(torch.cat(column, dim=1) for column in zip(*columns, strict=True))

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.grouping import vote_sizes
-from votepose.network.crops import COLUMNS, ROWS
+from votepose.network.crops import COLUMNS, ROWS, grid_middle
 from votepose.network.transformer import EncoderLayer
 
 FINER = 2  # the distributions' grid is so much finer than the crop's
@@ -123,11 +123,10 @@ class SecondLook(nn.Module):
     def _tokens(self, features: Tensor, heat: Tensor, person: Tensor, found: Tensor, expected: Tensor,
                 poses: Tensor) -> Tensor:  # fmt: skip
         """A token a joint (P, K, D): what is to be seen where the joint may be, and how far it went."""
-        places = _pooled(_distribution(heat.detach()))
-        seen = _flat(places) @ _flat(features).transpose(1, 2)
-        middle = torch.tensor([COLUMNS / 2, ROWS / 2], device=poses.device)
+        places = F.avg_pool2d(_distribution(heat.detach()), FINER) * FINER**2
+        seen = places.flatten(2) @ features.flatten(2).transpose(1, 2)
         moved = ((found - poses) ** 2).sum(dim=-1, keepdim=True).sqrt() / 8
-        facts = torch.cat([expected[..., None], (found - middle) / 16, moved.clamp(max=2)], dim=-1)
+        facts = torch.cat([expected[..., None], (found - grid_middle(poses)) / 16, moved.clamp(max=2)], dim=-1)
         tokens = self.token(torch.cat([seen, facts], dim=-1)) + self.joint + self.person(person)[:, None]
         for layer in self.talk:
             tokens = layer(tokens, None)
@@ -136,8 +135,7 @@ class SecondLook(nn.Module):
 
 def draw(poses: Tensor) -> Tensor:
     """Poses (P, K, 2) in the grid -> (P, K, 32, 24) a spot a joint."""
-    x, y = _ticks(poses, COLUMNS, 1), _ticks(poses, ROWS, 1)
-    return _bell(y, poses[..., 1:], 1.0)[..., None] * _bell(x, poses[..., :1], 1.0)[..., None, :]
+    return _kernel(ticks(poses, COLUMNS), ticks(poses, ROWS), poses, 1.0)
 
 
 def best_places(heat: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,9 +149,9 @@ def best_places(heat: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
         (P, K, 2) places, in the crop's grid, and (P, K) the OKS expected there, in [0, 1].
     """
     chance, radii = _distribution(heat), radii.clamp(min=_SHARPEST)[..., None]
-    x, y = _ticks(heat, COLUMNS, FINER), _ticks(heat, ROWS, FINER)
+    x, y = ticks(heat, COLUMNS, FINER), ticks(heat, ROWS, FINER)
     wide, tall = _bell(x, x[:, None], radii[..., None]), _bell(y, y[:, None], radii[..., None])
-    best = _flat(tall @ chance @ wide).argmax(dim=-1)
+    best = (tall @ chance @ wide).flatten(2).argmax(dim=-1)
     places = torch.stack([x[best % len(x)], y[torch.div(best, len(x), rounding_mode="floor")]], dim=-1)
     for _ in range(_SHIFTS):  # mean shift: uphill on the expected OKS
         weights = chance * _kernel(x, y, places, radii)
@@ -163,35 +161,25 @@ def best_places(heat: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
     return places, (chance * _kernel(x, y, places, radii)).sum(dim=(2, 3))
 
 
-def _kernel(x: Tensor, y: Tensor, places: Tensor, radii: Tensor) -> Tensor:
+def _kernel(x: Tensor, y: Tensor, places: Tensor, radii: Tensor | float) -> Tensor:
     return _bell(y, places[..., 1:], radii)[..., None] * _bell(x, places[..., :1], radii)[..., None, :]
 
 
-def _bell(ticks: Tensor, middle: Tensor, radius: Tensor | float) -> Tensor:
-    return torch.exp(-((ticks - middle) ** 2) / (2 * radius**2))
+def _bell(points: Tensor, middle: Tensor, radius: Tensor | float) -> Tensor:
+    return torch.exp(-((points - middle) ** 2) / (2 * radius**2))
 
 
-def _ticks(like: Tensor, count: int, finer: int) -> Tensor:
-    """Centres of the grid's columns or rows, in the crop's grid."""
+def ticks(like: Tensor, count: int, finer: int = 1) -> Tensor:
+    """(count * finer,) centres of the columns or rows of a grid so much finer, in the crop's grid."""
     return (torch.arange(count * finer, device=like.device) + 0.5) / finer
 
 
 def _distribution(heat: Tensor) -> Tensor:
-    return _flat(heat).softmax(dim=-1).reshape(heat.shape)
-
-
-def _flat(x: Tensor) -> Tensor:
-    """(P, C, h, w) -> (P, C, h w). As `flatten(2)`, but with sizes written down: in ONNX it holds for nobody, too."""
-    return x.reshape(x.shape[0], *(int(size) for size in (x.shape[1], x.shape[2] * x.shape[3])))
+    return heat.flatten(2).softmax(dim=-1).reshape(heat.shape)
 
 
 def _finer(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=float(FINER), mode="bilinear", align_corners=False)
-
-
-def _pooled(x: Tensor) -> Tensor:
-    """(P, K, 64, 48) -> (P, K, 32, 24) sums. As `avg_pool2d`, but OpenVINO pools nobody so, too."""
-    return x.reshape(x.shape[0], int(x.shape[1]), ROWS, FINER, COLUMNS, FINER).sum(dim=(3, 5))
 
 
 def _doubled(x: Tensor) -> Tensor:
