@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import tiny
@@ -110,6 +112,18 @@ def test_int8_is_a_smaller_file_and_nearly_the_same_presence(graph: Path, weight
         assert len(run_onnx(out)(images, 2.0)["scores"]) == 0
 
 
+def test_pictures_make_a_file_that_compresses_better(weights: Path, tmp_path: Path) -> None:
+    plain, coarse = tmp_path / "plain.onnx", tmp_path / "coarse.onnx"
+    picture = tmp_path / "noise.png"
+    Image.fromarray(noise(80, 60)[0].numpy()).save(picture)
+    run(ExportConfig(weights, plain, precision="int8"))
+    run(ExportConfig(weights, coarse, precision="int8", pictures=(str(picture),)))
+    assert abs(coarse.stat().st_size - plain.stat().st_size) < 1000
+    compressed, before = (len(zlib.compress(path.read_bytes())) for path in (coarse, plain))
+    assert compressed < 0.8 * before
+    assert load(coarse, score_threshold=0.0)(noise(100, 80)[0].numpy()).image_size == (100, 80)
+
+
 class Grouping(nn.Module):
     def __init__(self, config: GroupingConfig) -> None:
         super().__init__()
@@ -191,6 +205,10 @@ def test_mistakes_are_one_line(weights: Path, tmp_path: Path) -> None:
     assert ".xml" in complaint(ExportConfig(weights, onnx_file, format="openvino"))
     assert "float32 only" in complaint(ExportConfig(weights, tmp_path / "a.pt2", format="torch", precision="int8"))
     assert "nncf" in complaint(ExportConfig(weights, tmp_path / "a.xml", format="openvino", precision="int8"))
+    pictures = ("examples",)
+    assert "--precision int8" in complaint(ExportConfig(weights, onnx_file, pictures=pictures))
+    assert "[1, 8]" in complaint(ExportConfig(weights, onnx_file, precision="int8", bits=0.5))
+    assert "nowhere" in complaint(ExportConfig(weights, onnx_file, precision="int8", pictures=("nowhere",)))
     assert "[0, 1]" in complaint(ExportConfig(weights, onnx_file, presence_threshold=2.0))
     assert "no such weights" in complaint(ExportConfig(tmp_path / "missing.safetensors", onnx_file))
     assert not list(tmp_path.iterdir())  # nothing half-written

@@ -65,6 +65,12 @@ def test_inputs_that_name_nothing_are_one_line(folder: Path, inputs: list[str]) 
     assert not inputs or inputs[-1] in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["s3://photos/1.jpg", "gs://photos/*.jpg"])
+def test_addresses_that_only_the_cluster_reads_say_so(address: str) -> None:
+    with pytest.raises(VoteposeError, match="--engine ray"):
+        find_images([address])
+
+
 def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(VoteposeError, match="neither a file nor a folder"):

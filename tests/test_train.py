@@ -160,9 +160,23 @@ def test_teaching_looks_leaves_all_but_the_second_look_as_it_was(data: Path, tmp
     assert {name for name in before if name.startswith("second_look.")} >= changed
 
 
+def test_looks_are_taught_from_crops_that_are_cut_once(data: Path, tmp_path: Path) -> None:
+    start, crops = tiny.write_weights(tmp_path / "start.safetensors"), tmp_path / "crops"
+    config = tiny_config(data, tmp_path / "run", weights=start, teach="looks", freeze=None, crops=crops)
+    run(config)
+    files = {path: path.stat().st_mtime_ns for path in crops.iterdir()}
+    run(replace(config, steps=6, resume=True))
+    assert {path: path.stat().st_mtime_ns for path in crops.iterdir()} == files
+    before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert {name for name in before if name.startswith("second_look.")} >= changed
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"crops": Path("crops")}, "add --teach looks"),
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),
         ({"preset": "lite", "teach": "prior"}, "the lite network has no prior"),

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from votepose.analyse.matching import likenesses, similarity
@@ -17,6 +15,7 @@ from votepose.calibration import Calibration
 from votepose.data.coco import Sample
 from votepose.letterbox import Letterbox
 from votepose.network.estimator import PoseEstimator
+from votepose.progress import track
 from votepose.skeleton import Skeleton
 
 MATCHED = 0.3  # OKS from which a person found is a labelled one, and its joints are judged
@@ -62,7 +61,7 @@ def gather(estimator: PoseEstimator, samples: Sequence[Sample], size: int, skele
     calibration, estimator.calibration = estimator.calibration, _Uncalibrated()
     try:
         estimator.to(device)
-        shown = track(samples, "looking", console=Console(stderr=True))
+        shown = track(samples, "looking")
         parts = [_judged(estimator, sample, number, size, skeleton.kappas) for number, sample in enumerate(shown)]
     finally:
         estimator.calibration = calibration

@@ -12,8 +12,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import tyro
-from rich.console import Console
-from rich.progress import track
 
 from votepose.data.coco import CocoDataset, Sample, load_coco
 from votepose.errors import VoteposeError
@@ -25,6 +23,7 @@ from votepose.metrics import coco_keypoint_metrics
 from votepose.network.estimator import PoseEstimator
 from votepose.poses import Poses
 from votepose.predictor import BUNDLED, load
+from votepose.progress import track
 from votepose.skeleton import Skeleton
 from votepose.writers import prepare_folder, save_text
 
@@ -159,7 +158,7 @@ def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: 
 
 def find_all(find: Finder, samples: Sequence[Sample], progress: bool = True) -> Iterator[tuple[Sample, Poses]]:
     """Each sample with the people found in it; progress goes to stderr."""
-    for sample in track(samples, "evaluating", disable=not progress, console=Console(stderr=True)):
+    for sample in track(samples, "evaluating", shown=progress):
         yield sample, find(sample.image)
 
 

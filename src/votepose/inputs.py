@@ -177,6 +177,8 @@ def _expand(text: str, recursive: bool, exclude: Path | None) -> Iterable[Input]
         return [Input(str(inner), "image") for inner in sorted(_walk(path, recursive, exclude), key=natural_key)]
     if Path(one.name).is_file() or text.startswith("video:/dev/"):
         return [one]
+    if "://" in text:
+        raise VoteposeError(f"{text}: only `votepose predict --engine ray` reads from there")
     if path.exists():
         raise VoteposeError(f"{text}: is neither a file nor a folder")
     if not glob.has_magic(text):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from votepose.data.loader import Batch
 from votepose.grouping import GroupingConfig, oks
 from votepose.look_objective import LookTruth, drawn_in_part, look_losses, spoilt
-from votepose.network.crops import Frame, crop
+from votepose.network.crops import Frame
 from votepose.network.estimator import PoseEstimator
 from votepose.network.posenet import Maps, PoseNet
+from votepose.network.second_look import SecondLook
 from votepose.skeleton import Skeleton
 
 _ALIKE = 0.1  # OKS, by twice the tolerance, from which a pose is somebody's
@@ -67,12 +68,31 @@ class Labelled:
         return self.certain[image_index, y.clamp(0, height - 1), x.clamp(0, width - 1)]
 
 
-def look_lesson(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, people: Labelled,
-                kappas: Tensor, flip: Tensor) -> dict[str, Tensor]:  # fmt: skip
-    """The losses of the second look at P poses (P, K, 2), in cells: see `look_losses`."""
-    assert network.second_look is not None
-    if not len(poses):
-        return {"total": network.second_look.joint.sum() * 0}
+@dataclass(frozen=True)
+class Lesson:
+    """What the second look is shown of P people, and who they really are.
+
+    Attributes:
+        crops: of the maps, as `crops.crop` gives them.
+        poses: (P, K, 2) as they were found, in the crops' grid.
+        truth: of the same people.
+    """
+
+    crops: list[Tensor]
+    poses: Tensor
+    truth: LookTruth
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def to(self, device: torch.device | str) -> Lesson:
+        truth = LookTruth(*(getattr(self.truth, field.name).to(device) for field in fields(self.truth)))
+        return Lesson([crop.to(device) for crop in self.crops], self.poses.to(device), truth)
+
+
+def prepare(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, people: Labelled,
+            kappas: Tensor) -> Lesson:  # fmt: skip
+    """The lesson that poses (P, K, 2), in cells, of the images `image_index` (P,) give."""
     person, somebody = people.match(poses, image_index, kappas)
     frame = Frame.around(poses, image_index)
     truth = LookTruth(
@@ -84,9 +104,15 @@ def look_lesson(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_
         inside = torch.cat([frame.into(keypoints[..., :2]), keypoints[..., 2:]], dim=-1) * somebody[:, None, None]
         sizes = torch.where(somebody, people.sizes[person] / frame.spacings, truth.sizes)
         truth = LookTruth(inside, sizes, somebody, truth.weight)
-    shown = spoilt(frame.into(poses), truth, kappas, flip)
-    crops = crop([maps.details for maps in pyramid], network.backbone.strides, frame)
-    return look_losses(network.second_look(crops, shown, kappas, drawn_in_part(shown)), truth, kappas)
+    return Lesson(network.crop(pyramid, frame), frame.into(poses), truth)
+
+
+def teach(second_look: SecondLook, lesson: Lesson, kappas: Tensor, flip: Tensor) -> dict[str, Tensor]:
+    """The losses of a lesson: see `look_losses`."""
+    if not len(lesson):
+        return {"total": second_look.joint.sum() * 0}
+    shown = spoilt(lesson.poses, lesson.truth, kappas, flip)
+    return look_losses(second_look(lesson.crops, shown, kappas, drawn_in_part(shown)), lesson.truth, kappas)
 
 
 class LookObjective(nn.Module):
@@ -109,16 +135,20 @@ class LookObjective(nn.Module):
         assert network.second_look is not None
         network.eval()  # what is not taught must not drift by its running statistics
         network.second_look.train(self.training)
+        return teach(network.second_look, self.lesson(network, batch), self.kappas, self.flip)
+
+    @torch.no_grad()
+    def lesson(self, network: PoseNet, batch: Batch) -> Lesson:
+        """Everybody whom the network's votes find in a batch, and whom they miss."""
         estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
-        with torch.no_grad():
-            levels, groups = estimator.vote(
-                batch.images.permute(0, 2, 3, 1), torch.as_tensor(self.grouping.presence_threshold)
-            )
-            _, image_index, poses, _, _, scores = estimator.pooled(groups)
+        levels, groups = estimator.vote(
+            batch.images.permute(0, 2, 3, 1), torch.as_tensor(self.grouping.presence_threshold)
+        )
+        _, image_index, poses, _, _, scores = estimator.pooled(groups)
         shown, maps = scores > _FAINT, [level.maps for level in levels]
         known = ~batch.ignored(maps[0].features.shape[-2:])
         people = Labelled.of(batch, network.config.stride, known & batch.complete[:, None, None])
         poses, image_index = poses[shown], image_index[shown]
         missed, missed_image = people.missed(poses, image_index, self.kappas)
         poses, image_index = torch.cat([poses, missed]), torch.cat([image_index, missed_image])
-        return look_lesson(network, maps, poses, image_index, people, self.kappas, self.flip)
+        return prepare(network, maps, poses, image_index, people, self.kappas)

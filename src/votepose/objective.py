@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from votepose import losses
 from votepose.data.loader import Batch
 from votepose.grouping import GroupingConfig, group
-from votepose.look_lesson import Labelled, look_lesson
+from votepose.look_lesson import Labelled, prepare, teach
 from votepose.network.posenet import Maps, PoseNet, Votes
 from votepose.skeleton import Skeleton
 from votepose.targets import TargetConfig, Targets, choose_cells, paint
@@ -84,7 +84,8 @@ class Objective(nn.Module):
         total = self.config.presence * parts["presence"] + self.config.vectors * parts["votes"]
         if network.second_look is not None:
             poses, image_index = self._people(network, maps, votes, owners)
-            looks = look_lesson(network, [maps], poses, image_index, truth.people, self.kappas, self.flip)
+            lesson = prepare(network, [maps], poses, image_index, truth.people, self.kappas)
+            looks = teach(network.second_look, lesson, self.kappas, self.flip)
             total = total + self.config.looks * looks.pop("total")
             parts |= looks
         return {**parts, "total": total}

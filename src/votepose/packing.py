@@ -6,13 +6,19 @@ of coco-dev and saved at most a tenth of the time (`benchmarks/precision.py --ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from votepose.rounding import LEVELS, round_rows, uses
+
 _LEAST_HALVED = 64  # numbers in a constant that is worth halving
-_LEAST_PACKED = 16384  # and packing: the small ones, stems and heads, matter most
-_OUTPUT_AXIS = {"Conv": 0, "Gemm": 0, "MatMul": 1}  # of a weight, by the operator; Gemm's is transposed
+_LEAST_PACKED = 4096  # and packing: the small ones, stems and heads, matter most
+_LEAST_COARSE = 16384  # and rounding to coarse steps
+_BACKBONE_BITS = 3.0  # more than other weights have: everything else builds on it
+_STEP_BITS = 2.05  # information in a normal variable that is rounded to steps of its deviation
 
 
 def halve(model: onnx.ModelProto) -> None:
@@ -26,39 +32,37 @@ def halve(model: onnx.ModelProto) -> None:
     _prepend(model, casts)
 
 
-def pack(model: onnx.ModelProto) -> None:
+def pack(model: onnx.ModelProto, moments: Mapping[str, np.ndarray] | None = None, bits: float = np.inf) -> None:
     """Store large weights in int8, with a scale an output channel, behind Cast and Mul. (A DequantizeLinear the runtime
-    would keep, and run each time.)"""
+    would keep, and run each time.)
+
+    Args:
+        moments: as `second_moments` finds them; with them, weights are rounded so that their errors cancel.
+        bits: the information that a weight outside of the backbone keeps, about; the backbone's keep more. The file
+            stays as large, but what compresses it, a wheel for one, finds less in it. By default all that int8 holds.
+    """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    backbone = {use.weight for use in uses(model) if "/backbone/" in use.node.name}
     nodes = []
-    for name, axis in sorted(_weights(model).items()):
+    for name, axis in sorted({use.weight: use.axis for use in uses(model)}.items()):
         weight = numpy_helper.to_array(constants[name])
-        if weight.size < _LEAST_PACKED or weight.ndim < 2:
+        if weight.ndim < 2 or weight.size < _LEAST_PACKED:
             continue
-        others = tuple(i for i in range(weight.ndim) if i != axis)
-        scale = np.abs(weight).max(axis=others, keepdims=True).clip(1e-12) / 127
-        constants[name].CopyFrom(numpy_helper.from_array(np.round(weight / scale).astype(np.int8), f"{name}_int8"))
-        model.graph.initializer.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale"))
+        channels_first = np.moveaxis(weight, axis, 0)
+        rows = channels_first.reshape(len(channels_first), -1)
+        kept = bits + _BACKBONE_BITS * (name in backbone) if weight.size >= _LEAST_COARSE else np.inf
+        deviations = np.sqrt(np.square(rows).mean(axis=1))
+        steps = np.maximum(deviations * 2 ** (_STEP_BITS - kept), np.abs(rows).max(axis=1) / LEVELS).clip(1e-12)
+        rounded = round_rows(rows, steps, (moments or {}).get(name)).reshape(channels_first.shape)
+        packed = np.ascontiguousarray(np.moveaxis(rounded, 0, axis))
+        scale = np.expand_dims(steps, tuple(i for i in range(weight.ndim) if i != axis)).astype(np.float32)
+        constants[name].CopyFrom(numpy_helper.from_array(packed, f"{name}_int8"))
+        model.graph.initializer.append(numpy_helper.from_array(scale, f"{name}_scale"))
         nodes += [
             helper.make_node("Cast", [f"{name}_int8"], [f"{name}_cast"], to=TensorProto.FLOAT),
             helper.make_node("Mul", [f"{name}_cast", f"{name}_scale"], [name]),
         ]
     _prepend(model, nodes)
-
-
-def _weights(model: onnx.ModelProto) -> dict[str, int]:
-    """Names of the constants that are weights, and the axis of their output channels."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    return {
-        node.input[1]: _OUTPUT_AXIS[node.op_type]
-        for node in model.graph.node
-        if node.op_type in _OUTPUT_AXIS and node.input[1] in constants and _is_plain(node)
-    }
-
-
-def _is_plain(node: onnx.NodeProto) -> bool:
-    """A Gemm's weight has its output channels first if it is transposed."""
-    return node.op_type != "Gemm" or any(a.name == "transB" and a.i == 1 for a in node.attribute)
 
 
 def _prepend(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:

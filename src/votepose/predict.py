@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress, TaskID
-
 from votepose.draw import Style, draw
 from votepose.errors import VoteposeError
 from votepose.inputs import Input, find_inputs
@@ -17,10 +15,11 @@ from votepose.poses import Poses
 from votepose.predict_config import PredictConfig
 from votepose.predict_video import VideoOptions, predict_video
 from votepose.predictor import Predictor, load
+from votepose.progress import Bar
 from votepose.provenance import provenance
 from votepose.signals import stop_like_ctrl_c
 from votepose.sources import read_image
-from votepose.tally import Tally, progress_bar
+from votepose.tally import Tally
 from votepose.writers import Results, picture_paths, prepare_folder, save_picture
 
 
@@ -55,8 +54,8 @@ def run(config: PredictConfig) -> int:
     prepare_folder(config.out)
     tally, started = Tally(), time.perf_counter()
     try:
-        with stop_like_ctrl_c(), results, progress_bar() as progress:
-            _Run(config, predictor, results, progress, tally).all(inputs)
+        with stop_like_ctrl_c(), results:
+            _Run(config, predictor, results, tally).all(inputs)
     finally:  # a run that is stopped says what it did, too
         tally.report(config.out, len(inputs), time.perf_counter() - started)
     return 1 if tally.failures else 0
@@ -69,24 +68,21 @@ class _Run:
     config: PredictConfig
     predictor: Predictor
     results: Results
-    progress: Progress
     tally: Tally
 
     def all(self, inputs: Sequence[Input]) -> None:
-        task = self.progress.add_task("predict", total=len(inputs), rate="", visible=len(inputs) > 1)
-        started = time.perf_counter()
-        for one, target in zip(inputs, picture_paths(inputs, self.config.out), strict=True):
-            if one.label in self.results.done:
-                self.tally.skipped += 1
-                self.progress.update(task, total=len(inputs) - self.tally.skipped)
-                continue
-            try:
-                self.video(one, target) if one.moving else self.image(one, target)
-            except VoteposeError as error:
-                self.tally.failures.append(str(error))
-                if self.config.fail_fast:
-                    break
-            self._advance(task, started)
+        places = zip(inputs, picture_paths(inputs, self.config.out), strict=True)
+        left = [(one, target) for one, target in places if one.label not in self.results.done]
+        self.tally.skipped = len(inputs) - len(left)
+        with Bar("predict", len(left), shown=len(inputs) > 1) as bar:
+            for one, target in left:
+                try:
+                    self.video(one, target) if one.moving else self.image(one, target)
+                except VoteposeError as error:
+                    self.tally.failures.append(str(error))
+                    if self.config.fail_fast:
+                        break
+                bar.advance()
 
     def image(self, one: Input, target: Path) -> None:
         pixels = read_image(one.path if one.is_file else one.name)
@@ -99,26 +95,19 @@ class _Run:
         self.tally.finished += 1
 
     def video(self, one: Input, target: Path) -> None:
-        config, started = self.config, time.perf_counter()
+        config = self.config
         options = VideoOptions(not config.no_track, config.smooth, config.realtime, config.max_frames,
                                not config.no_draw, Style(scores=config.scores), config.video_codec)  # fmt: skip
-        task = self.progress.add_task(one.path.name, total=None, rate="")
+        with Bar(one.path.name) as bar:
 
-        def report(poses: Poses, count: int | None) -> None:
-            self.tally.frames += 1
-            self.tally.people += len(poses)
-            self._advance(task, started, count)
+            def report(poses: Poses, count: int | None) -> None:
+                self.tally.frames += 1
+                self.tally.people += len(poses)
+                bar.total = count
+                bar.advance()
 
-        try:
             self.tally.dropped += predict_video(one, target, self.predictor, self.results, options, report)
-            self.tally.finished += 1
-        finally:
-            self.progress.remove_task(task)
-
-    def _advance(self, task: TaskID, started: float, total: int | None = None) -> None:
-        self.progress.update(task, advance=1, total=total)
-        done = self.progress.tasks[self.progress.task_ids.index(task)].completed
-        self.progress.update(task, rate=f"{done / max(time.perf_counter() - started, 1e-6):.1f}/s")
+        self.tally.finished += 1
 
 
 def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:

@@ -1,13 +1,10 @@
-"""What a run of `votepose predict` says of itself: a bar while it runs, a line at its end."""
+"""What a run of `votepose predict` says of itself at its end."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 @dataclass
@@ -43,14 +40,6 @@ class Tally:
         counts += [f"{left} not done"] if left else []
         counts += [f"{1000 * seconds / looked:.0f} ms/{'picture' if self.pictures else 'frame'}"] if looked else []
         print(f"{', '.join(counts)}; results in {out}")
-
-
-def progress_bar() -> Progress:
-    """On a terminal: a bar with the rate and the time left, on stderr; else nothing."""
-    console = Console(stderr=True)
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), "{task.fields[rate]}", TimeRemainingColumn())
-    shown = (TextColumn(column) if isinstance(column, str) else column for column in columns)
-    return Progress(*shown, console=console, disable=not console.is_terminal)
 
 
 def _count(number: int, what: str) -> str:

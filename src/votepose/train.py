@@ -31,7 +31,8 @@ from votepose.data.loader import Batch, Source, TrainingSet, training_loader
 from votepose.errors import VoteposeError
 from votepose.evaluate import coco_results
 from votepose.letterbox import MULTIPLE
-from votepose.look_lesson import LookObjective
+from votepose.look_crops import CropObjective, CropStore, crop_loader, cut
+from votepose.look_lesson import Lesson, LookObjective
 from votepose.metrics import coco_keypoint_metrics
 from votepose.network.backbone import Part, freeze
 from votepose.network.estimator import PoseEstimator
@@ -65,6 +66,9 @@ class TrainConfig:
         teach: `votes`, the whole network; `prior`, only what a movenet backbone itself believes of people, from
             which votes start (`learning_rate` is then relative to each weight tensor's size); or `looks`, only the
             second look at each person, over the preset's whole image pyramid.
+        crops: with `--teach looks`, a folder to keep the crops of people in: they are cut once, then looked at as often
+            as one likes, which on a CPU saves most of the time. `batch_size` then counts people.
+        crop_pictures: of how many augmented pictures crops are cut; by default as many as there are pictures.
         steps: optimiser steps in all. batch_size: pictures a step and process.
         steps_per_epoch: steps between checkpoints.
         learning_rate: peak; `backbone_rate` is the backbone's, relative to it.
@@ -88,6 +92,8 @@ class TrainConfig:
     pretrained: bool = False
     freeze: Part | None = None
     teach: Literal["votes", "prior", "looks"] = "votes"
+    crops: Path | None = None
+    crop_pictures: int | None = None
     steps: int = 20_000
     steps_per_epoch: int = 250
     batch_size: int = 8
@@ -131,9 +137,11 @@ class PoseModule(pl.LightningModule):
         _channels_last(self.network)
         self._fit_windows()
 
-    def _objective(self) -> Objective | PriorObjective | LookObjective:
+    def _objective(self) -> Objective | PriorObjective | LookObjective | CropObjective:
         if self.config.teach == "prior":
             return PriorObjective(torch.from_numpy(self.skeleton.kappas))
+        if self.config.crops:
+            return CropObjective(self.skeleton)
         if self.config.teach == "looks":
             return LookObjective(self.skeleton, self.chosen.grouping, self.chosen.levels)
         return Objective(self.chosen.objective, self.skeleton)
@@ -142,25 +150,29 @@ class PoseModule(pl.LightningModule):
         """MaxViT's position tables follow its last input; those of the averaged copy, which never runs, stay so."""
         self.network.backbone.fit_windows(self.chosen.input_size, self.chosen.input_size)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """The pictures of the epoch that is about to begin."""
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The pictures, or the crops, of the epoch that is about to begin."""
         config, trainer = self.config, self.trainer
         pictures = config.batch_size * trainer.world_size  # a step
         # Counted by steps: a resumed trainer asks before it knows its epoch.
         end = min(trainer.global_step + config.steps_per_epoch, config.steps)
+        if config.crops:
+            store = CropStore(config.crops, self.network.backbone.detailed, len(self.skeleton))
+            return crop_loader(store, config.batch_size, config.seed, trainer.global_step, end, trainer.global_rank,
+                               trainer.world_size)  # fmt: skip
         data = TrainingSet(self.sources, self.chosen.input_size, config.augment, config.seed, length=pictures * end)
         return training_loader(data, config.batch_size, config.workers, start=pictures * trainer.global_step,
                                rank=trainer.global_rank, world=trainer.world_size)  # fmt: skip
 
-    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+    def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return batch.to(device) if isinstance(batch, Batch) else batch
+        return batch.to(device) if isinstance(batch, Batch | Lesson) else batch
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
         parts = self.objective(self.network, batch)
-        self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, prog_bar=True, batch_size=len(batch.images))
+        self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, prog_bar=True, batch_size=len(batch))
         return parts["total"]
 
     def configure_optimizers(self) -> Any:
@@ -307,6 +319,10 @@ def _require_start(config: TrainConfig, chosen: Preset) -> None:
         raise VoteposeError(f"--teach prior: the {config.preset} network has no prior: use --preset movenet")
     if config.teach == "looks" and (not chosen.network.second_look or config.freeze not in (None, "all")):
         raise VoteposeError("--teach looks: use a preset with a second look (lite or movenet), and no --freeze")
+    if config.crops and config.teach != "looks":
+        raise VoteposeError("--crops: are what the second look is taught from: add --teach looks")
+    if config.crops and config.devices * config.nodes > 1 and not any(config.crops.glob("people-*.npy")):
+        raise VoteposeError("--crops: cut them with one process first (--devices 1 --steps 1)")
     start = config.weights or config.backbone_weights or config.pretrained or config.resume
     if _frozen(config, chosen) != "none" and not start:
         raise VoteposeError(
@@ -332,6 +348,27 @@ def run(config: TrainConfig, chosen: Preset | None = None) -> None:
         torch.set_flush_denormal(False)
 
 
+def _cut_crops(config: TrainConfig, chosen: Preset, module: PoseModule) -> None:
+    """Fill the folder of crops, where one is asked for and it is not yet full."""
+    if not config.crops or config.devices * config.nodes > 1:
+        return
+    pictures = config.crop_pictures or sum(len(source.dataset.samples) for source in module.sources)
+    data = TrainingSet(module.sources, chosen.input_size, config.augment, config.seed, pictures)
+    device = torch.device("cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu")
+    network, finder = (
+        module.network.to(device),
+        LookObjective(module.skeleton, chosen.grouping, chosen.levels).to(device),
+    )
+
+    def find(batch: Batch) -> Lesson:
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16-mixed"):
+            return finder.lesson(network, batch.to(device)).to("cpu")
+
+    network.eval()
+    cut(config.crops, find, data, network.backbone.detailed, config.workers)
+    network.cpu()
+
+
 def _train(config: TrainConfig, chosen: Preset | None) -> None:
     last = config.out / "last.ckpt"
     if config.resume and not last.is_file():
@@ -347,6 +384,7 @@ def _train(config: TrainConfig, chosen: Preset | None) -> None:
     adapted = _adapted(chosen, config, skeleton)
     module = PoseModule(config, adapted, skeleton, sources, load_coco(config.val) if config.val else None)
     config.out.mkdir(parents=True, exist_ok=True)
+    _cut_crops(config, adapted, module)
     trainer = pl.Trainer(
         accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision,
         # A batch without people leaves the second look without gradient.

@@ -42,7 +42,9 @@ def test_maps_have_the_announced_channels_and_strides(
     backbone = backbones[name]
     maps = backbone(pixels(height, width))
     expected = [(1, c, height // s, width // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
-    assert [tuple(x.shape) for x in maps] == expected
+    assert [tuple(x.shape) for x in maps[: len(expected)]] == expected
+    detailed = [(1, d.channels, height // d.stride, width // d.stride) for d in backbone.detailed]
+    assert [tuple(x.shape) for x in backbone.details(maps)] == detailed
     assert list(backbone.strides) == sorted(backbone.strides)
 
 

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from votepose.network.crops import COLUMNS, REDUCTIONS, ROWS, Frame, crop, sample
+from votepose.network.crops import COLUMNS, ROWS, Detail, Frame, coarser, crop, grid_shape, sample
 
-STRIDES = (4, 16, 32)
+DETAILS = (Detail(3, 2, 0.5), Detail(3, 4, 1), Detail(3, 16, 2), Detail(3, 32, 4))
 
 
 def poses(count: int = 5, size: float = 30.0) -> Tensor:
@@ -29,8 +29,8 @@ def ramps(height: int, width: int, step: float) -> Tensor:
 
 
 def pyramid(levels: int = 3, side: int = 128) -> list[list[Tensor]]:
-    steps = [2**level for level in range(levels)]
-    return [[ramps(side * 4 // s // k, side * 4 // s // k, s / 4 * k) for s in STRIDES] for k in steps]
+    steps, strides = [2**level for level in range(levels)], [detail.stride for detail in DETAILS]
+    return [[ramps(side * 4 // s // k, side * 4 // s // k, s / 4 * k) for s in strides] for k in steps]
 
 
 def test_a_pose_lies_in_the_middle_of_its_crop_with_a_margin() -> None:
@@ -54,7 +54,7 @@ def test_a_crop_grows_and_moves_with_its_person() -> None:
     )  # but for a fixed rim
 
 
-@pytest.mark.parametrize(("size", "level"), [(5.0, 0), (20.0, 0), (40.0, 1), (90.0, 2), (400.0, 2)])
+@pytest.mark.parametrize(("size", "level"), [(5.0, 0), (40.0, 0), (60.0, 1), (120.0, 2), (400.0, 2)])
 def test_large_people_are_cropped_from_coarser_levels(size: float, level: int) -> None:
     assert frame(size=size).levels(3).tolist() == [level] * 5
     assert frame(size=size).levels(1).tolist() == [0] * 5
@@ -63,10 +63,10 @@ def test_large_people_are_cropped_from_coarser_levels(size: float, level: int) -
 @pytest.mark.parametrize("size", [12.0, 30.0, 45.0])
 def test_crops_of_a_ramp_are_the_grid_itself(size: float) -> None:
     """Bilinear values of x are x, whatever map of whatever level they are read from."""
-    found = crop(pyramid(), STRIDES, frame(size=size))
-    for values, reduction in zip(found, (1, *REDUCTIONS), strict=True):
-        assert values.shape == (5, 3, ROWS // reduction, COLUMNS // reduction)
-        grid = frame(size=size).grid(reduction)
+    found = crop(pyramid(), DETAILS, 4, frame(size=size))
+    for values, detail in zip(found, (*DETAILS, coarser(DETAILS)), strict=True):
+        assert values.shape == (5, *detail.shape) == (5, 3, *grid_shape(detail.reduction))
+        grid = frame(size=size).grid(detail.reduction)
         torch.testing.assert_close(values[:, :2].flatten(2).transpose(1, 2), grid, atol=1e-3, rtol=1e-4)
         images = torch.tensor([0.0, 1, 0, 1, 0])[:, None, None].expand_as(values[:, 2])
         torch.testing.assert_close(values[:, 2], images)
@@ -90,5 +90,5 @@ def test_each_sample_is_of_its_own_level() -> None:
 
 
 def test_nobody_is_cropped_nowhere() -> None:
-    found = crop(pyramid(), STRIDES, Frame.around(torch.zeros(0, 17, 2), torch.zeros(0).long()))
-    assert [len(values) for values in found] == [0, 0, 0, 0]
+    found = crop(pyramid(), DETAILS, 4, Frame.around(torch.zeros(0, 17, 2), torch.zeros(0).long()))
+    assert [len(values) for values in found] == [0, 0, 0, 0, 0]

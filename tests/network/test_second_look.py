@@ -6,21 +6,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from votepose.network.crops import COLUMNS, ROWS
+from votepose.network.crops import COLUMNS, ROWS, Detail, coarser
 from votepose.network.second_look import FINER, Look, SecondLook, best_places, draw
 
 K = 5
 KAPPAS = torch.full((K,), 0.15)
 
 
+DETAILS = (Detail(5, 2, 0.5), Detail(6, 4, 1), Detail(3, 8, 2), Detail(4, 16, 2), Detail(8, 32, 4))
+
+
 def look(training: bool = False) -> SecondLook:
     torch.manual_seed(0)
-    return SecondLook((6, 7, 8), K, width=12, detail=4).train(training)
+    return SecondLook(DETAILS, K, width=12, detail=4).train(training)
 
 
 def scene(people: int = 4) -> tuple[list[Tensor], Tensor]:
     generator = torch.Generator().manual_seed(0)
-    shapes = [(6, ROWS, COLUMNS)] * 2 + [(7, ROWS // 2, COLUMNS // 2), (8, ROWS // 4, COLUMNS // 4)]
+    shapes = [detail.shape for detail in (*DETAILS, coarser(DETAILS))]
     crops = [torch.randn(people, *shape, generator=generator) for shape in shapes]
     return crops, torch.rand(people, K, 2, generator=generator) * torch.tensor([COLUMNS, ROWS])
 

@@ -10,8 +10,6 @@ from typing import Annotated
 
 import torch
 import tyro
-from rich.console import Console
-from rich.progress import track
 
 from votepose.analyse.chart import draw_chart
 from votepose.analyse.joints import Kind, joint_kinds, repaired
@@ -26,6 +24,7 @@ from votepose.evaluate import EvaluateConfig, check, check_match, tell_left_out
 from votepose.export import load_estimator
 from votepose.network.estimator import PoseEstimator
 from votepose.poses import Poses
+from votepose.progress import track
 from votepose.skeleton import Skeleton
 from votepose.weights_file import BUNDLED_WEIGHTS
 from votepose.writers import prepare_folder, save_picture, save_text
@@ -92,7 +91,7 @@ def analyse(estimator: PoseEstimator, dataset: CocoDataset, size: int, skeleton:
     """All tables, of an estimator that sees pictures letterboxed to `size`; `facts` say what it is."""
     scorer = Scorer.of(dataset)
     variants = {"(as it is)": (), **{part: (part,) for part in PARTS}, _ALL: PARTS}
-    shown = track(dataset.samples, "analysing", disable=not progress, console=Console(stderr=True))
+    shown = track(dataset.samples, "analysing", shown=progress)
     found = [find_variants(estimator, sample, size, skeleton, list(variants.values())) for sample in shown]
     plain, *perfect = (list(column) for column in zip(*found, strict=True))
     pictures = [Picture.of(sample, poses) for sample, poses in zip(dataset.samples, plain, strict=True)]

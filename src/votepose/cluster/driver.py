@@ -24,9 +24,10 @@ from votepose.cluster.worker import Job, Worker
 from votepose.draw import Style
 from votepose.errors import VoteposeError
 from votepose.predictor import load
+from votepose.progress import Bar
 from votepose.provenance import provenance
 from votepose.signals import stop_like_ctrl_c
-from votepose.tally import Tally, progress_bar
+from votepose.tally import Tally
 
 if TYPE_CHECKING:
     from votepose.predict_config import PredictConfig
@@ -98,9 +99,7 @@ def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, tally: Tally) 
         num_cpus=job.threads,
         num_gpus=1 if _on_gpu(job) else None,
     )
-    started = time.perf_counter()
-    with progress_bar() as progress, remarks_to_stderr():  # in this order: the bar takes stdout over, too
-        task = progress.add_task("predict", total=sum(len(chunk.images) for chunk in chunks), rate="")
+    with Bar("predict", sum(len(chunk.images) for chunk in chunks)) as bar, remarks_to_stderr():
         try:
             for row in done.iter_rows():
                 if row["fault"]:
@@ -110,9 +109,7 @@ def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, tally: Tally) 
                 tally.people += row["people"]
                 tally.pictures += row["images"] - len(failures)
                 tally.finished += row["images"] - len(failures)
-                looked = tally.finished + len(tally.failures)
-                rate = f"{looked / (time.perf_counter() - started):.1f}/s"
-                progress.update(task, completed=looked, rate=rate)
+                bar.advance(row["images"])
         except ray.exceptions.RayError as error:
             raise VoteposeError(f"Ray failed: {files.one_line(error)}; the same command goes on") from error
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from votepose.errors import VoteposeError
+from votepose.progress import track
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.sources import read_image
 
@@ -98,9 +98,8 @@ def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
 
     entries = data["images"][:limit]
     with ThreadPoolExecutor(4) as pool:
-        found = list(
-            track(pool.map(read, entries), f"reading {folder.name}", total=len(entries), disable=len(entries) < 200)
-        )
+        shown = track(pool.map(read, entries), f"reading {folder.name}", len(entries), shown=len(entries) >= 200)
+        found = list(shown)
     samples = [sample for sample, _ in found if sample is not None]
     left_out = store.left_out + [line for _, lines in found for line in lines]
     if not samples:

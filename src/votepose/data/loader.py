@@ -49,6 +49,9 @@ class Batch:
     ignore: Tensor
     complete: Tensor
 
+    def __len__(self) -> int:
+        return len(self.images)
+
     @property
     def sizes(self) -> Tensor:
         """(N,) root of each person's area, in pixels, at least a few."""

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from votepose.errors import VoteposeError
 from votepose.network._torchvision import ensure_importable
-from votepose.network.movenet import DETAILS, MoveNet
+from votepose.network.crops import Detail
+from votepose.network.movenet import MoveNet
 
 Part = Literal["none", "stem", "trunk", "all"]
 
@@ -54,10 +55,11 @@ _MOVENET = _Spec("", (), ("stem", "blocks.0", "blocks.1", "blocks.2"), ("lateral
 
 
 class Backbone(nn.Module):
-    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, the finest first.
+    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, the finest first (and
+    MoveNet's early ones, for the second look alone, at last).
 
     Attributes:
-        channels, strides: of each feature map.
+        channels, strides: of each map that F is made of.
         trunk: the network itself; its parameters are named as in the published weights.
         stem: names of the parts of the trunk that `freeze(..., "stem")` freezes: few weights, at high resolution.
         head: names of the parts that `freeze(..., "trunk")` leaves trainable.
@@ -82,14 +84,16 @@ class Backbone(nn.Module):
         return self.trunk(self.normalised(images))
 
     @property
-    def detail_channels(self) -> tuple[int, ...]:
-        """Channels of `details`."""
-        first = (DETAILS,) if isinstance(self.trunk, MoveNet) else self.channels[:1]
-        return first + self.channels[1:]
+    def detailed(self) -> tuple[Detail, ...]:
+        """What `details` holds."""
+        if isinstance(self.trunk, MoveNet):
+            return self.trunk.detailed
+        finest = self.strides[0]
+        return tuple(Detail(c, s, s / finest) for c, s in zip(self.channels, self.strides, strict=True))
 
     def details(self, maps: list[Tensor]) -> list[Tensor]:
-        """The maps of `forward`; of MoveNet's finest, the most telling channels."""
-        return [self.trunk.details(maps[0]), *maps[1:]] if isinstance(self.trunk, MoveNet) else maps
+        """What of the maps of `forward` the second look crops."""
+        return self.trunk.details(maps) if isinstance(self.trunk, MoveNet) else maps
 
     def normalised(self, images: Tensor) -> Tensor:
         """Images in 0..255 as the trunk wants them."""

@@ -1,6 +1,6 @@
 """Crops: what the network's maps hold around each person, on a grid of one size for everybody, large or small.
 
-A person's crop is cut out of the level of the image pyramid on which the person is some thirty cells tall, and out of
+A person's crop is cut out of the level of the image pyramid on which the person is some fifty cells tall, and out of
 the next coarser one, which sees more around. Everything is written with gathers, since people of one batch lie on
 different maps of different sizes: no loop over people.
 """
@@ -16,10 +16,40 @@ from torch import Tensor
 
 from votepose.network.transformer import grid_positions
 
-ROWS, COLUMNS = 32, 24  # of a crop's finest grid: a standing body is taller than wide
-REDUCTIONS = (1, 2, 4)  # how much coarser the grid is for each map, the finest map first
+ROWS, COLUMNS = 32, 24  # of a crop's grid: a standing body is taller than wide
 _MARGIN = 1.35  # a crop's side over the pose's
+_FINER = 0.8  # octaves: by so much the cells of a person's level are finer than the grid, in the middle
 _LEAST_SPACING = 0.4  # cells: finer grids would show nothing more
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One of the maps that are cropped.
+
+    Attributes:
+        channels: of the map.
+        stride: of the map, in pixels of its level.
+        reduction: how much coarser than ROWS x COLUMNS the grid is on which it is sampled; 0.5 is twice as fine.
+    """
+
+    channels: int
+    stride: int
+    reduction: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, rows, columns) of its crop."""
+        return (self.channels, *grid_shape(self.reduction))
+
+
+def coarser(details: Sequence[Detail]) -> Detail:
+    """The map that is also cropped from the next coarser level, which sees more around."""
+    return next(detail for detail in details if detail.reduction == 1)
+
+
+def grid_shape(reduction: float) -> tuple[int, int]:
+    """Rows and columns of a crop's grid that is so much coarser."""
+    return round(ROWS / reduction), round(COLUMNS / reduction)
 
 
 @dataclass(frozen=True)
@@ -53,13 +83,12 @@ class Frame:
         return (points - grid_middle(points)) * self.spacings[:, None, None] + self.centres[:, None]
 
     def levels(self, count: int) -> Tensor:
-        """(P,) the level of a pyramid of `count` whose cells are most like the grid's."""
-        return self.spacings.log2().round().clamp(0, count - 1).long()
+        """(P,) the level of a pyramid of `count` whose cells are a little finer than the grid's."""
+        return (self.spacings.log2() - _FINER).round().clamp(0, count - 1).long()
 
-    def grid(self, reduction: int) -> Tensor:
+    def grid(self, reduction: float) -> Tensor:
         """(P, ROWS COLUMNS / reduction^2, 2) points of a grid so much coarser, in the finest level's cells."""
-        device = self.centres.device
-        return self.back(grid_positions(ROWS // reduction, COLUMNS // reduction, reduction, device)[None])
+        return self.back(grid_positions(*grid_shape(reduction), reduction, self.centres.device)[None])
 
 
 def grid_middle(like: Tensor) -> Tensor:
@@ -67,28 +96,27 @@ def grid_middle(like: Tensor) -> Tensor:
     return torch.tensor([COLUMNS / 2, ROWS / 2], device=like.device)
 
 
-def crop(pyramid: Sequence[Sequence[Tensor]], strides: Sequence[int], frame: Frame) -> list[Tensor]:
-    """The crops of P people: (P, C0, 32, 24) of the finest map, the same of the next coarser level, (P, C1, 16, 12) of
-    the second map, (P, C2, 8, 6) of the third.
+def crop(pyramid: Sequence[Sequence[Tensor]], details: Sequence[Detail], stride: int, frame: Frame) -> list[Tensor]:
+    """The crops (P, C, rows, columns) of P people: of each map, and at last of the finer grid's map at the next coarser
+    level (see `coarser`).
 
     Args:
-        pyramid: the maps of each level, each three of (B, C, h, w), the finest first.
-        strides: of the three maps, in pixels of their level.
-        frame: where the crops lie, in cells of the very first map.
+        pyramid: the maps (B, C, h, w) of each level, as `details` tells, the finest level first.
+        details: of the maps.
+        stride: pixels of a cell.
+        frame: where the crops lie, in cells of the very first level.
     """
     level = frame.levels(len(pyramid))
-    coarser = (level + 1).clamp(max=len(pyramid) - 1)
-    wanted = [(0, level), (0, coarser), (1, level), (2, level)]
-    return [
-        _sampled([maps[i] for maps in pyramid], strides[i] // strides[0], of, frame, REDUCTIONS[i]) for i, of in wanted
-    ]
+    next_level = (level + 1).clamp(max=len(pyramid) - 1)
+    near = [detail.reduction for detail in details].index(1)
+    wanted = [(i, detail, level) for i, detail in enumerate(details)] + [(near, details[near], next_level)]
+    return [_sampled([maps[i] for maps in pyramid], detail, stride, of, frame) for i, detail, of in wanted]
 
 
-def _sampled(maps: Sequence[Tensor], stride: int, level: Tensor, frame: Frame, reduction: int) -> Tensor:
-    points = frame.grid(reduction) / (2.0**level * stride)[:, None, None]
+def _sampled(maps: Sequence[Tensor], detail: Detail, stride: int, level: Tensor, frame: Frame) -> Tensor:
+    points = frame.grid(detail.reduction) / (2.0**level * (detail.stride / stride))[:, None, None]
     values = sample(maps, points, level, frame.image_index)
-    rows, columns = ROWS // reduction, COLUMNS // reduction
-    return values.transpose(1, 2).reshape(values.shape[0], values.shape[2], rows, columns)
+    return values.transpose(1, 2).reshape(values.shape[0], values.shape[2], *grid_shape(detail.reduction))
 
 
 def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from votepose.network.crops import Detail
 from votepose.network.prior import PROPOSALS, Prior
 
 # (output channels, repeats, stride of the first) of MobileNetV2's inverted residual groups, width 1.5
@@ -23,7 +24,7 @@ HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_r
 _HEAD_WIDTH = 96
 _PYRAMID = 24
 _TELLING = ("center", "kpt_heatmap", "kpt_offset")
-DETAILS = _PYRAMID + sum(HEADS[name] for name in _TELLING)  # channels of `MoveNet.details`
+_EARLY = (0, 2, 5)  # blocks whose outputs, of strides 2, 4 and 8, hold what the narrow pyramid leaves out
 _NOBODY = -30.0  # logit
 _VISIBLE = 0.1  # likelihood under which a joint's heatmap does not correct it
 
@@ -70,13 +71,17 @@ class _Separable(nn.Sequential):
 class MoveNet(nn.Module):
     """MoveNet MultiPose without its decoding.
 
-    Maps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of
-    `[stride 4, stride 16, stride 32]` maps: the stride-4 map holds the pyramid (24), the hidden layers of three heads
-    (3 x 96: keypoint heatmap, regression, offset) and every head's output; the others are deep trunk features.
+    Maps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of maps of strides
+    `[4, 16, 32, 2, 4, 8]`: the first holds the pyramid (24), the hidden layers of three heads (3 x 96: keypoint
+    heatmap, regression, offset) and every head's output; the next two are deep trunk features, the last three early.
     """
 
-    channels = (_PYRAMID + 3 * _HEAD_WIDTH + sum(HEADS.values()), 144, 480)
+    channels = (_PYRAMID + 3 * _HEAD_WIDTH + sum(HEADS.values()), 144, 480)  # of the maps that F is made of
     strides = (4, 16, 32)
+    detailed = (
+        Detail(24, 2, 0.5), Detail(_PYRAMID + sum(HEADS[name] for name in _TELLING) + 40, 4, 1),
+        Detail(48, 8, 2), Detail(144, 16, 2), Detail(480, 32, 4),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,8 +101,9 @@ class MoveNet(nn.Module):
         self.hidden = nn.ModuleDict({name: _Separable(24, _HEAD_WIDTH) for name in HEADS})
         self.heads = nn.ModuleDict({name: _Conv(_HEAD_WIDTH, n, activation="none") for name, n in HEADS.items()})
 
-    def pyramid(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The stride-4 pyramid map (B, 24, H/4, W/4) and two trunk maps, strides 16 (144) and 32 (480)."""
+    def pyramid(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The stride-4 pyramid map (B, 24, H/4, W/4), and trunk maps of strides 16 (144 channels), 32 (480), 2 (24), 4
+        (40) and 8 (48)."""
         x, trunk = self.stem(image), []
         for block in self.blocks:
             x = block(x)
@@ -107,7 +113,7 @@ class MoveNet(nn.Module):
         for lateral, smooth, skip in zip(self.laterals[1:], self.smooth, skips, strict=True):
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = smooth(y + lateral(skip))
-        return y, trunk[12], x
+        return y, [trunk[12], x, *(trunk[i] for i in _EARLY)]
 
     def head_outputs(self, pyramid: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Each head's hidden layer and raw output (logits for the two heatmaps), by name."""
@@ -115,16 +121,18 @@ class MoveNet(nn.Module):
         return hidden, {name: self.heads[name](hidden[name]) for name in HEADS}
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        pyramid, middle, deep = self.pyramid(image)
+        pyramid, trunk = self.pyramid(image)
         hidden, outputs = self.head_outputs(pyramid)
         features = [pyramid, *(hidden[n] for n in ("kpt_heatmap", "kpt_regress", "kpt_offset"))]
         scaled = [_scaled(name, output) for name, output in outputs.items()]
-        return [torch.cat(features + scaled, dim=1), middle, deep]
+        return [torch.cat(features + scaled, dim=1), *trunk]
 
-    def details(self, features: Tensor) -> Tensor:
-        """The pyramid and the outputs that tell where joints are (B, 76, h, w), of the stride-4 map of `forward`."""
+    def details(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """What of the maps of `forward` the second look crops, as `detailed` tells: all but what F is made of only."""
+        features, middle, deep, finest, early, eighth = maps
         outputs = dict(zip(HEADS, _outputs(features), strict=True))
-        return torch.cat([features[:, :_PYRAMID], *(outputs[name] for name in _TELLING)], dim=1)
+        near = torch.cat([features[:, :_PYRAMID], *(outputs[name] for name in _TELLING), early], dim=1)
+        return [finest, near, eighth, middle, deep]
 
     def prior(self, features: Tensor) -> Prior:
         """What the stride-4 map of `forward` says of people: read back from the heads' outputs at its end."""

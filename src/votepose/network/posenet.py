@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from votepose.errors import VoteposeError
 from votepose.network.backbone import build_backbone
-from votepose.network.crops import REDUCTIONS, Frame, crop
+from votepose.network.crops import Frame, crop
 from votepose.network.hourglass import StackedHourglass, presence_head
 from votepose.network.movenet import MoveNet
 from votepose.network.prior import Pointer, Prior
@@ -129,10 +129,10 @@ class PoseNet(nn.Module):
             if config.transformer
             else nn.Linear(config.channels + 1, outputs)  # a 1x1 convolution over [F;H]
         )
-        channels = self.backbone.detail_channels
-        if config.second_look and len(channels) != len(REDUCTIONS):
-            raise VoteposeError(f"the {config.backbone} backbone has no {len(REDUCTIONS)} maps for a second look")
-        self.second_look = SecondLook(channels, config.keypoints, config.second_look) if config.second_look else None
+        detailed = self.backbone.detailed
+        if config.second_look and not {1, 2, 4} <= {detail.reduction for detail in detailed}:
+            raise VoteposeError(f"the {config.backbone} backbone has not the three maps that a second look wants")
+        self.second_look = SecondLook(detailed, config.keypoints, config.second_look) if config.second_look else None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Votes]:
         """Images (B, 3, H, W), uint8 or 0..255 -> presence logits (B, h, w) and the dense field of votes, Q = h w."""
@@ -151,7 +151,7 @@ class PoseNet(nn.Module):
             else None
         )
         total: Tensor | None = None
-        for project, x in zip(self.project, maps, strict=True):
+        for project, x in zip(self.project, maps, strict=False):  # early maps are for the second look alone
             x = _resize(project(x), size)
             total = x if total is None else total + x
         features = F.relu(self.norm(total))
@@ -203,11 +203,15 @@ class PoseNet(nn.Module):
         poses = torch.cat([poses, poses.new_ones(1, self.config.keypoints, 2)])
         image_index = torch.cat([image_index, torch.zeros(1, dtype=torch.long, device=poses.device)])
         frame = Frame.around(poses, image_index)
-        crops = crop([maps.details for maps in pyramid], self.backbone.strides, frame)
+        crops = self.crop(pyramid, frame)
         look = self.second_look(crops, frame.into(poses), kappas)
         return Look(
             frame.back(look.poses)[:-1], look.confidences[:-1], look.seen[:-1], look.quality[:-1], look.heat[:-1]
         )
+
+    def crop(self, pyramid: Sequence[Maps], frame: Frame) -> list[Tensor]:
+        """What the second look sees of the people in `frame` (see `crops.crop`)."""
+        return crop([maps.details for maps in pyramid], self.backbone.detailed, self.config.stride, frame)
 
     def parts(self) -> Iterator[tuple[str, int]]:
         """(name, number of parameters) of each part."""

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.grouping import vote_sizes
-from votepose.network.crops import COLUMNS, ROWS, grid_middle
+from votepose.network.crops import COLUMNS, ROWS, Detail, coarser, grid_middle
 from votepose.network.transformer import EncoderLayer
 
 FINER = 2  # the distributions' grid is so much finer than the crop's
@@ -25,6 +25,7 @@ _SHIFTS = 3  # steps of mean shift
 _BODY = 0.9  # root of a body's area over the size of its pose's box
 _SHARPEST = 0.4  # grid units: the narrowest kernel
 _TOKEN = 128
+_FAR = 6.0  # standard deviations: beside the picture, where maps are zero, nothing is further off
 _TRUST = 10.0  # a logit: how sure a fresh look is of the pose that it is shown
 
 
@@ -71,22 +72,46 @@ def _into(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, stride, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
+class _Sharpen(nn.Module):
+    """A finest crop (P, C, 64, 48) and the U's features (P, D, 32, 24) -> what to add to the joints' logits."""
+
+    def __init__(self, channels: int, features: int, keypoints: int, width: int = 48) -> None:
+        super().__init__()
+        self.fine = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.rough = nn.Sequential(nn.Conv2d(features, width * FINER**2, 1), nn.PixelShuffle(FINER))
+        self.block = nn.Sequential(nn.BatchNorm2d(width), nn.SiLU(), _Block(width))
+        self.heat = nn.Conv2d(width, keypoints, 1)
+        nn.init.normal_(self.heat.weight, std=1e-3)
+
+    def forward(self, fine: Tensor, features: Tensor) -> Tensor:
+        return self.heat(self.block(self.fine(fine) + self.rough(features))).float()
+
+
 class SecondLook(nn.Module):
     """Crops of P people and their poses (P, K, 2) in the crops' grid -> a `Look` in that grid.
 
     Args:
-        channels: of the three cropped maps, the finest first.
+        detailed: the cropped maps. Those of a reduction of 1, 2 and 4 enter a U of three grids; one of 0.5, where there
+            is one, sharpens what comes out of it.
         keypoints: K.
         width: channels of the finest grid.
-        detail: channels that a finest map is reduced to.
+        detail: channels that its maps are reduced to.
     """
 
-    def __init__(self, channels: Sequence[int], keypoints: int, width: int, detail: int = 64) -> None:
+    def __init__(self, detailed: Sequence[Detail], keypoints: int, width: int, detail: int = 64) -> None:
         super().__init__()
+        self.reductions = [each.reduction for each in detailed]
+        finest, near, middle_in, deep_in = (
+            sum(each.channels for each in detailed if each.reduction == reduction) for reduction in (0.5, 1, 2, 4)
+        )
         middle, deep = width * 4 // 3, width * 2
-        self.detail = nn.Conv2d(channels[0], detail, 1, bias=False)
+        # Trunk features have no common scale, and some hardly vary: a large eps leaves those alone.
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(each.channels, eps=1e-2, affine=False) for each in (*detailed, coarser(detailed))
+        )
+        self.detail = nn.Conv2d(near, detail, 1, bias=False)
         self.stem = nn.Sequential(_into(2 * detail + keypoints, width), nn.SiLU())
-        self.from_middle, self.from_deep = _into(channels[1], middle), _into(channels[2], deep)
+        self.from_middle, self.from_deep = _into(middle_in, middle), _into(deep_in, deep)
         self.down = nn.ModuleList([_into(width, middle, 2), _into(middle, deep, 2)])
         self.descent = nn.ModuleList([_blocks(width, 2), _blocks(middle, 2), _blocks(deep, 3)])
         self.up = nn.ModuleList([nn.Conv2d(middle, width, 1), nn.Conv2d(deep, middle, 1)])
@@ -94,6 +119,7 @@ class SecondLook(nn.Module):
         spread = nn.Conv2d(width, keypoints * FINER**2, 1)
         nn.init.normal_(spread.weight, std=1e-2)  # a fresh look believes what it is shown
         self.heat = nn.Sequential(nn.BatchNorm2d(width), spread, nn.PixelShuffle(FINER))
+        self.sharpen = _Sharpen(finest, width, keypoints) if finest else None
         self.trust = nn.Parameter(torch.tensor(_TRUST))
         self.joint = nn.Parameter(torch.randn(keypoints, _TOKEN) * 0.02)
         self.token, self.person = nn.Linear(width + 4, _TOKEN), nn.Linear(deep, _TOKEN)
@@ -103,22 +129,27 @@ class SecondLook(nn.Module):
 
     def forward(self, crops: Sequence[Tensor], poses: Tensor, kappas: Tensor, drawn: Tensor | None = None) -> Look:
         """`kappas` (K,) are the skeleton's. `drawn` (P, K, 32, 24), if given, is shown in place of `draw(poses)`."""
-        fine, coarse, middle, deep = crops
+        crops = [norm(x).clamp(-_FAR, _FAR) for norm, x in zip(self.norms, crops, strict=True)]
+        near, middle, deep = (self._of(reduction, crops) for reduction in (1, 2, 4))
+        coarse = self.detail(crops[-1])
         drawn = draw(poses) if drawn is None else drawn
-        x0 = self.descent[0](
-            self.stem(torch.cat([self.detail(fine), self.detail(coarse), drawn.to(fine.dtype)], dim=1))
-        )
+        x0 = self.descent[0](self.stem(torch.cat([self.detail(near), coarse, drawn.to(near.dtype)], dim=1)))
         x1 = self.descent[1](self.down[0](x0) + self.from_middle(middle))
         x2 = self.descent[2](self.down[1](x1) + self.from_deep(deep))
         y1 = self.ascent[1](x1 + _doubled(self.up[1](x2)))
         y0 = self.ascent[0](x0 + _doubled(self.up[0](y1)))
-        with torch.autocast(fine.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
+        sharper = self.sharpen(self._of(0.5, crops), y0) if self.sharpen is not None else 0.0
+        with torch.autocast(near.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
             features, person = y0.float(), x2.float().mean(dim=(2, 3))
-            heat = self.heat(features) + self.trust * _finer(drawn)
+            heat = self.heat(features) + sharper + self.trust * _finer(drawn)
             found, expected = best_places(heat.detach(), kappas * (_BODY * vote_sizes(poses))[:, None])
             tokens = self._tokens(features, heat, person, found, expected, poses)
             confidences, seen = self.judge(tokens).unbind(dim=-1)
             return Look(found, confidences, seen, self.quality(tokens.mean(dim=1))[:, 0], heat)
+
+    def _of(self, reduction: float, crops: Sequence[Tensor]) -> Tensor:
+        """The crops of this reduction, but for the coarser level's, which is the last of them all."""
+        return torch.cat([x for x, r in zip(crops[:-1], self.reductions, strict=True) if r == reduction], dim=1)
 
     def _tokens(self, features: Tensor, heat: Tensor, person: Tensor, found: Tensor, expected: Tensor,
                 poses: Tensor) -> Tensor:  # fmt: skip

@@ -10,19 +10,16 @@ import itertools
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from rich.progress import Progress, TaskID
-
 from votepose.errors import VoteposeError
+from votepose.progress import Bar
 from votepose.synth.backgrounds import Backgrounds
 from votepose.synth.config import SynthConfig
 from votepose.synth.factory import make_block, prepare
 from votepose.synth.shards import Scene, ShardFolder
-from votepose.tally import progress_bar
 
 BLOCK = 64  # scenes that one process makes at a time
 SHARD = 4 * BLOCK  # scenes in a zip; what a stopped run loses at most
@@ -40,9 +37,8 @@ def run(config: SynthConfig) -> int:
     missing = folder.missing()
     backgrounds = prepare(config) if missing else None
     done = config.count - sum(last - first for first, last in missing)
-    with folder, progress_bar() as progress:
-        task = progress.add_task("synth", total=config.count, completed=done, rate="")
-        scenes = _counted(_scenes(config, backgrounds, missing), progress, task)
+    with folder, Bar("synth", config.count, done) as bar:
+        scenes = _counted(_scenes(config, backgrounds, missing), bar)
         for first, last in missing:
             folder.write(first, itertools.islice(scenes, last - first))
         people = folder.merge()
@@ -75,8 +71,7 @@ def _scenes(config: SynthConfig, backgrounds: Backgrounds | None, shards: list[t
             child.terminate()
 
 
-def _counted(scenes: Iterator[Scene], progress: Progress, task: TaskID) -> Iterator[Scene]:
-    started = time.perf_counter()
-    for number, scene in enumerate(scenes, start=1):
-        progress.update(task, advance=1, rate=f"{number / (time.perf_counter() - started):.1f}/s")
+def _counted(scenes: Iterator[Scene], bar: Bar) -> Iterator[Scene]:
+    for scene in scenes:
+        bar.advance()
         yield scene

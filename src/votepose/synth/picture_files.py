@@ -14,10 +14,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.progress import track
 
 from votepose.errors import VoteposeError
 from votepose.inputs import IMAGE_SUFFIXES, natural_key
+from votepose.progress import track
 from votepose.sources import read_image
 
 _LONGEST = 1024  # side of a picture in memory, in pixels
@@ -72,7 +72,7 @@ def find_places(folder: Path) -> tuple[list[Place], list[str]]:
     empty = [place for place in places if place.name not in peopled]
     left_out += [f"{place}: has people" for place in places if place.name in peopled]
     with ThreadPoolExecutor(4) as pool:
-        reasons = track(pool.map(_flaw, empty), "reading backgrounds", len(empty), disable=len(empty) < 200)
+        reasons = track(pool.map(_flaw, empty), "reading backgrounds", len(empty), shown=len(empty) >= 200)
         flaws = list(zip(empty, reasons, strict=True))
     left_out += [flaw for _, flaw in flaws if flaw]
     if all(flaw for _, flaw in flaws):

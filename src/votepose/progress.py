@@ -1,0 +1,94 @@
+"""A bar on stderr, with the rate and the time left, while something runs; nothing where stderr is no terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import Self, TextIO, TypeVar
+
+Item = TypeVar("Item")
+
+_WIDTH = 32  # characters of the bar itself
+_INTERVAL = 0.1  # seconds between two drawings
+
+
+class Bar:
+    """`what ━━━━───── 12/40 3.1/s 0:09`, on one line that is written over, and gone at the end of the `with`.
+
+    Bars may be nested: the inner one has the line as long as it lasts.
+
+    Args:
+        what: is being done.
+        total: steps that there are, if that is known.
+        done: steps that were done before; they do not count for the rate.
+        shown: False shows nothing.
+        file: the terminal, by default stderr.
+    """
+
+    def __init__(
+        self, what: str, total: int | None = None, done: int = 0, shown: bool = True, file: TextIO | None = None
+    ) -> None:
+        self.what, self.total, self.done = what, total, done
+        self._file = file or sys.stderr
+        self._shown = shown and self._file.isatty()
+        self._before, self._started = done, time.perf_counter()
+        self._drawn = 0.0
+
+    def __enter__(self) -> Self:
+        self._draw()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._write("")
+
+    def advance(self, steps: int = 1) -> None:
+        """`steps` more were done."""
+        self.done += steps
+        if self._shown and time.perf_counter() - self._drawn >= _INTERVAL:
+            self._draw()
+
+    def line(self, seconds: float) -> str:
+        """What the bar says `seconds` after its start."""
+        here = self.done - self._before
+        rate = here / seconds if here and seconds > 0 else 0.0
+        parts = [self.what]
+        if self.total:
+            full = min(_WIDTH, _WIDTH * self.done // self.total)
+            parts += ["━" * full + "─" * (_WIDTH - full)]
+        parts += [f"{self.done}/{self.total}" if self.total is not None else f"{self.done}"]
+        parts += [f"{rate:.1f}/s"] if rate else []
+        parts += [_clock((self.total - self.done) / rate)] if rate and self.total and self.total > self.done else []
+        return " ".join(parts)
+
+    def _draw(self) -> None:
+        if self._shown:
+            self._drawn = time.perf_counter()
+            self._write(self.line(self._drawn - self._started))
+
+    def _write(self, line: str) -> None:
+        """Write over the line. Filled up with spaces: not every terminal knows the codes that clear it."""
+        width = shutil.get_terminal_size().columns - 1  # a full one would wrap
+        encoding = self._file.encoding or "ascii"
+        line = line[:width].encode(encoding, "replace").decode(encoding)
+        self._file.write(f"\r{line:{width}}\r{line}")
+        self._file.flush()
+
+
+def track(items: Iterable[Item], what: str, total: int | None = None, shown: bool = True) -> Iterator[Item]:
+    """The items, with a bar that counts those that are done; `total` of them, by default as many as `len` says."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with Bar(what, total, shown=shown) as bar:
+        for item in items:
+            yield item
+            bar.advance()
+
+
+def _clock(seconds: float) -> str:
+    """1:02:03, or 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
