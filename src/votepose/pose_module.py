@@ -1,0 +1,152 @@
+"""What Lightning needs to know of a training run: its pictures, a step, an optimiser, a schedule, a validation."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from votepose.network._torchvision import ensure_importable
+
+ensure_importable()  # before Lightning, which imports torchvision
+
+# ruff: noqa: E402
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from votepose.data.coco import CocoDataset
+from votepose.data.loader import Batch, Source, TrainingSet, training_loader
+from votepose.evaluate import coco_results
+from votepose.look_crops import CropObjective, CropStore, crop_loader
+from votepose.look_lesson import Lesson, LookObjective
+from votepose.metrics import coco_keypoint_metrics
+from votepose.network.backbone import freeze
+from votepose.network.estimator import PoseEstimator
+from votepose.network.posenet import PoseNet
+from votepose.objective import Objective
+from votepose.presets import Preset
+from votepose.prior_objective import PriorObjective
+from votepose.skeleton import Skeleton
+from votepose.train_config import TrainConfig, frozen_part
+from votepose.weights_file import BUNDLED_WEIGHTS, fill
+
+_PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
+
+
+class PoseModule(pl.LightningModule):
+    """What Lightning needs to know: a step, an optimiser, a schedule and a validation."""
+
+    def __init__(self, config: TrainConfig, chosen: Preset, skeleton: Skeleton, sources: list[Source],
+                 val: CocoDataset | None) -> None:  # fmt: skip
+        super().__init__()
+        self.config, self.chosen, self.skeleton, self.sources, self.val = config, chosen, skeleton, sources, val
+        kappas = torch.from_numpy(skeleton.kappas)
+        self.network = PoseNet(chosen.network, config.pretrained, config.backbone_weights)
+        self.objective = self._objective()
+        self.estimator = PoseEstimator(self.network, kappas, chosen.grouping, chosen.levels)
+        if config.weights:
+            start = BUNDLED_WEIGHTS if config.weights == Path("bundled") else config.weights
+            fill(self.network, start, skeleton)
+        if config.teach != "votes":
+            self.network.requires_grad_(False)
+        if self.network.second_look is not None and config.teach == "looks":
+            self.network.second_look.requires_grad_(True)
+        freeze(self.network.backbone, frozen_part(config, chosen))
+        _channels_last(self.network)
+        self._fit_windows()
+
+    def _objective(self) -> Objective | PriorObjective | LookObjective | CropObjective:
+        if self.config.teach == "prior":
+            return PriorObjective(torch.from_numpy(self.skeleton.kappas))
+        if self.config.crops:
+            return CropObjective(self.skeleton)
+        if self.config.teach == "looks":
+            return LookObjective(self.skeleton, self.chosen.grouping, self.chosen.levels)
+        return Objective(self.chosen.objective, self.skeleton)
+
+    def _fit_windows(self) -> None:
+        """MaxViT's position tables follow its last input; those of the averaged copy, which never runs, stay so."""
+        self.network.backbone.fit_windows(self.chosen.input_size, self.chosen.input_size)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The pictures, or the crops, of the epoch that is about to begin."""
+        config, trainer = self.config, self.trainer
+        pictures = config.batch_size * trainer.world_size  # a step
+        # Counted by steps: a resumed trainer asks before it knows its epoch.
+        end = min(trainer.global_step + config.steps_per_epoch, config.steps)
+        if config.crops:
+            store = CropStore(config.crops, self.network.backbone.detailed, len(self.skeleton))
+            return crop_loader(store, config.batch_size, config.seed, trainer.global_step, end, trainer.global_rank,
+                               trainer.world_size)  # fmt: skip
+        data = TrainingSet(self.sources, self.chosen.input_size, config.augment, config.seed, length=pictures * end)
+        return training_loader(data, config.batch_size, config.workers, start=pictures * trainer.global_step,
+                               rank=trainer.global_rank, world=trainer.world_size)  # fmt: skip
+
+    def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
+        torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch.to(device) if isinstance(batch, Batch | Lesson) else batch
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        parts = self.objective(self.network, batch)
+        self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, prog_bar=True, batch_size=len(batch))
+        return parts["total"]
+
+    def configure_optimizers(self) -> Any:
+        config = self.config
+        backbone = [p for p in self.network.backbone.parameters() if p.requires_grad]
+        ids = {id(p) for p in self.network.backbone.parameters()}
+        others = [p for p in self.parameters() if id(p) not in ids and p.requires_grad]
+        rate = _PAPER_RATE if config.paper else config.learning_rate
+        if config.teach == "prior":
+            # MoveNet has no normalisation: its tensors differ a hundredfold in size, so steps are relative to it.
+            groups = [{"params": [p], "lr": rate * float(p.detach().square().mean().sqrt())} for p in backbone]
+            return self._scheduled(torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0))
+        groups = [{"params": others, "lr": rate}]
+        if backbone:
+            groups.append({"params": backbone, "lr": rate * config.backbone_rate})
+        if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
+            optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
+            # Asked at the last step of an epoch and not after it, when the checkpoint is already written.
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss/total",
+                    "interval": "step", "frequency": config.steps_per_epoch}}  # fmt: skip
+        return self._scheduled(torch.optim.AdamW(groups, weight_decay=config.weight_decay))
+
+    def _scheduled(self, optimizer: torch.optim.Optimizer) -> Any:
+        config = self.config
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, config.warmup, config.steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """One item: validation_step is called once, and runs over the pictures itself."""
+        return DataLoader(TensorDataset(torch.zeros(1)))
+
+    def validation_step(self, batch: Tensor, batch_index: int) -> None:
+        if self.val is None or self.val.annotations is None or self.trainer.global_rank:
+            return
+        limit = self.config.evaluate_pictures
+        results = coco_results(self.estimator, self.val, self.chosen.input_size, limit, progress=False)
+        self._fit_windows()  # before weights and their averages change places
+        metrics = coco_keypoint_metrics(self.val.annotations, results, [s.image_id for s in self.val.samples[:limit]])
+        values = {f"val/{name}": getattr(metrics, name) for name in ("ap", "ap50", "ap75", "ap_m", "ap_l")}
+        self.log_dict(values, prog_bar=True, rank_zero_only=True)
+        self.print(f"epoch {self.current_epoch} step {self.global_step}: {metrics}")
+
+
+def _channels_last(network: PoseNet) -> None:
+    """Lay convolutions out as the CPU's kernels like them: twice as fast there, and no slower elsewhere."""
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def _cosine(step: int, warmup: int, total: int) -> float:
+    """Learning rate relative to its peak: up in `warmup` steps, then down a cosine to a fiftieth."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, total - warmup))
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
