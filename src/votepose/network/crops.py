@@ -116,7 +116,7 @@ def crop(pyramid: Sequence[Sequence[Tensor]], details: Sequence[Detail], stride:
 def _sampled(maps: Sequence[Tensor], detail: Detail, stride: int, level: Tensor, frame: Frame) -> Tensor:
     points = frame.grid(detail.reduction) / (2.0**level * (detail.stride / stride))[:, None, None]
     values = sample(maps, points, level, frame.image_index)
-    return values.transpose(1, 2).reshape(values.shape[0], values.shape[2], *grid_shape(detail.reduction))
+    return values.transpose(1, 2).reshape(values.shape[0], *detail.shape)
 
 
 def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: Tensor) -> Tensor:
