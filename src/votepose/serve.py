@@ -87,7 +87,8 @@ def run(config: ServeConfig) -> int:
             timeout_graceful_shutdown=int(2 * limits.timeout) + 5,
         )
         print(_greeting(config.host, listener), flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn, once done, hands its signal on
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn, once done, hands its signal on
+            signal.signal(number, signal.default_int_handler)
         try:
             uvicorn.Server(settings).run(sockets=[listener])
         except KeyboardInterrupt:
