@@ -100,12 +100,12 @@ def foreign(path: Path) -> None:
 
 
 def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **metadata: str) -> None:
-    about = {"format": "2", "votepose": json.dumps(read_about(path)), **metadata}
+    about = {"format": "3", "votepose": json.dumps(read_about(path)), **metadata}
     save_file(load_file(path) if tensors is None else tensors, path, metadata=about)
 
 
 def of_the_future(path: Path) -> None:
-    rewritten(path, format="3")
+    rewritten(path, format="4")
 
 
 def of_unknown_network(path: Path) -> None:

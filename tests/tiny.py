@@ -30,9 +30,9 @@ def write_data(folder: Path, count: int = 6) -> Path:
     return folder
 
 
-def write_weights(path: Path) -> Path:
+def write_weights(path: Path, seed: int = 0) -> Path:
     """Weights of a tiny network that has learnt nothing."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     save_weights(path, PoseNet(NETWORK), "movenet", 64, COCO_17)
     return path
 
