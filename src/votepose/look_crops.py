@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -184,8 +184,7 @@ def _thinned(lesson: Lesson) -> Lesson:
 
 def _joined(lessons: Sequence[Lesson]) -> Lesson:
     truths = [lesson.truth for lesson in lessons]
-    truth = LookTruth(*(torch.cat([getattr(t, name) for t in truths])
-                        for name in ("keypoints", "sizes", "somebody", "weight")))  # fmt: skip
+    truth = LookTruth(*(torch.cat([getattr(truth, field.name) for truth in truths]) for field in fields(LookTruth)))
     crops = [torch.cat(column) for column in zip(*(lesson.crops for lesson in lessons), strict=True)]
     return Lesson(crops, torch.cat([lesson.poses for lesson in lessons]), truth)
 

@@ -108,8 +108,8 @@ def crop(pyramid: Sequence[Sequence[Tensor]], details: Sequence[Detail], stride:
     """
     level = frame.levels(len(pyramid))
     next_level = (level + 1).clamp(max=len(pyramid) - 1)
-    near = [detail.reduction for detail in details].index(1)
-    wanted = [(i, detail, level) for i, detail in enumerate(details)] + [(near, details[near], next_level)]
+    again = coarser(details)
+    wanted = [(i, detail, level) for i, detail in enumerate(details)] + [(details.index(again), again, next_level)]
     return [_sampled([maps[i] for maps in pyramid], detail, stride, of, frame) for i, detail, of in wanted]
 
 
