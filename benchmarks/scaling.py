@@ -1,0 +1,182 @@
+"""What more pictures bring: the second look taught anew on shares of real and of generated pictures.
+
+    python benchmarks/scaling.py --real DIR --generated DIR --val ../shared/data/coco-dev [--out out/scaling]
+    python benchmarks/scaling.py ... --only real-10 real-30      # teach these alone, say beside another process
+
+`--real` and `--generated` are folders of crops (`votepose train --teach looks --crops DIR`), of which a share is the
+first so many files. Everything but the second look is the bundled weights'. Each is taught as long as the others, from
+nothing or, after generated pictures, from what was learnt there; what was taught is not taught again. At the end all
+are measured together, with the backbone run once a picture: benchmarks/scaling.json and docs/images/scaling.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import matplotlib
+import torch
+
+from votepose import train
+from votepose.analyse.oracles import Remembered
+from votepose.data.coco import CocoDataset, load_coco
+from votepose.evaluate import estimate, picture_results
+from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.network.estimator import PoseEstimator
+from votepose.network.posenet import PoseNet
+from votepose.network.second_look import SecondLook
+from votepose.presets import preset
+from votepose.progress import track
+from votepose.skeleton import Skeleton
+from votepose.train_config import TrainConfig
+from votepose.weights_file import BUNDLED_WEIGHTS, load_network, save_weights
+
+ROOT = Path(__file__).parent.parent
+SHARES = {"real": (0.1, 0.3, 1.0), "generated": (1 / 16, 1.0)}
+SEED = 5  # of the look that knows nothing
+
+
+@dataclass(frozen=True)
+class Run:
+    """One teaching: on a share of the crops of a kind, from nothing or from the run named `start`."""
+
+    kind: str
+    share: float
+    start: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{'generated-then-' if self.start else ''}{self.kind}-{round(100 * self.share)}"
+
+
+RUNS = [Run(kind, share) for kind, shares in SHARES.items() for share in shares]
+RUNS += [Run("real", share, "generated-100") for share in SHARES["real"]]
+
+
+def main() -> None:
+    """Teach what is not yet taught, measure, write and draw."""
+    options = _options()
+    for run in RUNS:
+        if not options.only or run.name in options.only:
+            _teach(run, options)
+    if not options.only:
+        result = {"steps": options.steps, "batch": options.batch_size, "looks": _measured(options)}
+        (ROOT / "benchmarks" / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
+        _plot(result["looks"], ROOT / "docs" / "images" / "scaling.png")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real", type=Path, required=True, help="crops of real pictures")
+    parser.add_argument("--generated", type=Path, required=True, help="crops of pictures of `votepose synth`")
+    parser.add_argument("--val", type=Path, required=True, help="pictures in COCO format to measure on")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "scaling", help="where the weights go")
+    parser.add_argument("--only", nargs="+", choices=[run.name for run in RUNS], help="teach these, measure nothing")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--batch-size", type=int, default=48, help="people a step")
+    return parser.parse_args()
+
+
+def _teach(run: Run, options: argparse.Namespace) -> None:
+    folder = options.out / run.name
+    if (folder / "taught").exists():
+        return
+    crops = _share(getattr(options, run.kind), run.share, options.out / "crops" / f"{run.kind}-{run.share:.4f}")
+    start = options.out / run.start / "weights.safetensors" if run.start else _knowing_nothing(options.out)
+    if not start.exists():
+        raise SystemExit(f"{run.name} starts from {run.start}: teach that one first")
+    train.run(
+        TrainConfig(
+            (str(options.val),), folder, weights=start, teach="looks", crops=crops, crop_pictures=1,  # none to cut
+            batch_size=options.batch_size, learning_rate=1e-3, weight_decay=0.1, average=0.99, steps=options.steps,
+            warmup=50, steps_per_epoch=100, resume=(folder / "last.ckpt").is_file(),
+        )
+    )  # fmt: skip
+    (folder / "taught").touch()
+
+
+def _share(crops: Path, share: float, folder: Path) -> Path:
+    """A folder of links to the first files of `crops`."""
+    people = sorted(crops.glob("people-*.npy"))
+    if not people:
+        raise SystemExit(f"{crops}: holds no crops; cut them with `votepose train --teach looks --crops`")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path in (crops / "ranges.json", *people[: math.ceil(share * len(people))]):
+        os.symlink(path.resolve(), folder / path.name)
+    return folder
+
+
+def _knowing_nothing(out: Path) -> Path:
+    """The bundled weights with a fresh second look."""
+    path = out / "fresh.safetensors"
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(SEED)
+        network, about = load_network(BUNDLED_WEIGHTS)
+        network.second_look = PoseNet(network.config).second_look
+        skeleton = Skeleton.from_coco_category(about["skeleton"])
+        save_weights(path, network, about["preset"], about["input_size"], skeleton)
+    return path
+
+
+def _measured(options: argparse.Namespace) -> list[dict[str, object]]:
+    """A row each: the votes alone, every run, and the bundled look."""
+    network, about = load_network(BUNDLED_WEIGHTS)
+    looks: dict[str, SecondLook | None] = {"votes alone": None}
+    for run in RUNS:
+        looks[run.name] = load_network(options.out / run.name / "weights.safetensors")[0].second_look
+    looks["bundled"] = network.second_look
+    data = load_coco(options.val)
+    metrics = _together(network, looks, data, about["input_size"], about["preset"])
+    rows = {run.name: asdict(run) for run in RUNS}
+    return [{"name": name} | rows.get(name, {}) | asdict(found) for name, found in metrics.items()]
+
+
+def _together(network: PoseNet, looks: dict[str, SecondLook | None], data: CocoDataset, size: int,
+              name: str) -> dict[str, KeypointMetrics]:  # fmt: skip
+    """What each of the looks makes of the same votes."""
+    chosen, kappas = preset(name), torch.from_numpy(data.skeleton.kappas)
+    results: dict[str, list[dict[str, object]]] = {look: [] for look in looks}
+    for sample in track(data.samples, "measuring"):
+        once = Remembered(network)
+        for look, module in looks.items():
+            network.second_look = once.second_look = module
+            estimator = PoseEstimator(once, kappas, chosen.grouping, chosen.levels).eval()
+            poses = estimate(estimator, sample.image, size, chosen.grouping.presence_threshold, data.skeleton)
+            results[look] += picture_results(poses, sample, data.category_id)
+    images = [sample.image_id for sample in data.samples]
+    assert data.annotations is not None
+    metrics = {look: coco_keypoint_metrics(data.annotations, found, images) for look, found in results.items()}
+    for look, found in metrics.items():
+        print(f"{look:<28}{found}")
+    return metrics
+
+
+def _plot(rows: list[dict[str, object]], path: Path) -> None:
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5.2, 3.2), dpi=80)
+    named = {row["name"]: row for row in rows}
+    for start, label, colour in ((None, "from nothing", "#be5a28"), ("generated-100", "after generated", "#0b6e5f")):
+        points = [row for row in rows if row.get("kind") == "real" and row["start"] == start]
+        axes.plot([100 * p["share"] for p in points], [p["ap"] for p in points], "o-", color=colour, label=label)
+    for name, label, style in (("votes alone", "votes alone", ":"), ("bundled", "bundled weights", "--")):
+        axes.axhline(named[name]["ap"], color="#6b7078", linestyle=style, label=label, linewidth=1)
+    axes.set(xscale="log", xlabel="share of the real pictures, %", ylabel="AP", xticks=[10, 30, 100],
+             xticklabels=["10", "30", "100"])  # fmt: skip
+    axes.minorticks_off()
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What the engine says before it starts: no room, a missing package, an option or input that will not do."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import ray
+
+import votepose.cluster
+from cluster.conftest import Predict
+from cluster.folders import photos
+from votepose.cluster import driver, worker
+from votepose.errors import VoteposeError
+
+
+@pytest.mark.parametrize(("device", "asked"), [("cpu", "3 CPUs"), ("cuda:0", "3 CPUs and a GPU")])
+def test_workers_that_no_machine_can_hold_are_told_of(
+    device: str, asked: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = worker.Job("out", ".", None, 96, 0.5, 0.3, device, 3, None)
+    small, dead = {"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}
+    nodes = [{"Alive": True, "Resources": small}, {"Alive": False, "Resources": dead}]
+    monkeypatch.setattr(driver.ray, "nodes", lambda: nodes)
+    with pytest.raises(VoteposeError, match=f"^a worker asks for {asked}, which this machine has not: "):
+        driver._check_room(job, growing=False)
+    driver._check_room(job, growing=True)
+    assert capsys.readouterr().err.endswith(
+        f"no machine of the cluster has {asked}, as a worker asks: waiting for one\n"
+    )
+    nodes[1]["Alive"] = True
+    driver._check_room(job, growing=False)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["in", "--format", "csv"], "--engine ray writes records, and no csv: leave out --format"),
+        (["in", "--fail-fast"], "--engine ray goes on after an image that cannot be read: leave out --fail-fast"),
+        (["in", "--chunk", "0"], "--chunk should be at least 1, but is 0"),
+        (["clip.mp4"], "clip.mp4: --engine ray takes images; leave it out for videos"),
+        (["https://me:secret@host/a.jpg"], "https://host/a.jpg: --engine ray takes no address with a password in it"),
+        (["none.jpg"], "none.jpg: no such file or folder"),
+        (["in", "--out", "in/0.jpg/out"], "in/0.jpg/out: is or lies in a file, not a folder; choose another --out"),
+        (["foo://a/b.jpg"], "foo://a/b.jpg: Protocol not known: foo"),
+        (["in", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1 (Connection refused)"),
+        (["in", "--address", f"127.0.0.1:{10**30}"], f"no Ray cluster answers at 127.0.0.1:{10**30} (no answer)"),
+        (["in", "--address", "nonsense"], "Ray at nonsense: Invalid address format: nonsense; check --address"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(predict: Predict, argv: list[str], told: str) -> None:
+    assert not ray.is_initialized()
+    photos(1)
+    Path("clip.mp4").touch()
+    status, out, err = predict(*argv, "--engine", "ray")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert told in err.replace(os.getcwd() + "/", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (
+            ["--out", "s3://bucket/found"],
+            "s3://bucket/found: only --engine ray writes to a URL; name a folder as --out",
+        ),
+        (["--out", "file:///tmp/x"], "/tmp/x: only --engine ray writes to a URL; name a folder as --out"),
+        (["--workers", "2"], "--workers is for --engine ray: add that, or leave --workers out"),
+        (["--chunk", "2"], "--chunk is for --engine ray: add that, or leave --chunk out"),
+        (["--address", "auto"], "--address is for --engine ray: add that, or leave --address out"),
+    ],
+)
+def test_the_local_engine_refuses_what_only_ray_can_do(predict: Predict, argv: list[str], told: str) -> None:
+    photos(1)
+    assert predict("in", *argv) == (2, "", f"votepose: error: {told}\n")
+    assert os.listdir() == ["in"]
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs")])
+def test_what_is_missing_is_named(predict: Predict, monkeypatch: pytest.MonkeyPatch, scheme: str, package: str) -> None:
+    photos(1)
+    monkeypatch.setitem(sys.modules, package, None)  # type: ignore[arg-type]
+    monkeypatch.delitem(importlib.import_module("fsspec.registry")._registry, scheme, raising=False)
+    expected = f"{scheme}://b/x: needs a package that is not installed: pip install {package}\n"
+    assert predict(f"{scheme}://b/x", "--engine", "ray")[2].endswith(expected)
+    assert predict("in", "--engine", "ray", "--out", f"{scheme}://b/x")[2].endswith(expected)
+    monkeypatch.setitem(sys.modules, "ray", None)  # type: ignore[arg-type]
+    monkeypatch.delitem(sys.modules, "votepose.cluster.driver")
+    monkeypatch.delattr(votepose.cluster, "driver")
+    status, _, err = predict("in", "--engine", "ray")
+    message = '--engine ray needs ray, which is not installed: pip install "votepose[cluster]"'
+    assert (status, err) == (2, f"votepose: error: {message}\n")
+    assert isinstance(driver, ModuleType)
