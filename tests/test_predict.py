@@ -52,6 +52,7 @@ class Tall:
     skeleton: Skeleton = COCO_17
     input_size: int = 96
     presence_threshold: float = 0.5
+    flip_test: bool = False
     score_threshold: float = 0.3
 
     def __call__(self, pixels: np.ndarray) -> Poses:

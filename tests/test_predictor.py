@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from conftest import METADATA, OFFSETS, red_dot, save_fake_model, save_jpeg
 from votepose.errors import VoteposeError
+from votepose.flip import find_in_both_views
 from votepose.letterbox import Letterbox
 from votepose.predictor import Predictor, load
 
@@ -112,6 +113,22 @@ def test_a_batch_equals_its_images_one_by_one(predictor: Predictor, tmp_path: Pa
         for name in ("keypoints", "confidences", "seen", "scores"):
             np.testing.assert_array_equal(getattr(poses, name), getattr(alone, name))
     assert predictor.batch([]) == []
+
+
+def test_a_flip_test_averages_what_both_views_show(fake_model: Path, tmp_path: Path) -> None:
+    picture = red_dot(192, 96, 80, 40, 16)
+    both = load(fake_model, score_threshold=0.3, flip_test=True)
+    one = load(fake_model, score_threshold=0.0)
+    expected = find_in_both_views(one, picture).above(0.3)
+    found = both(picture)
+    np.testing.assert_array_equal(found.keypoints, expected.keypoints)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    mirrored = both(np.ascontiguousarray(picture[:, ::-1]))  # sees the same two views in the other order
+    np.testing.assert_allclose(np.sort(mirrored.scores), np.sort(found.scores), atol=1e-6)
+    assert not np.array_equal(found.keypoints, one(picture).above(0.3).keypoints)
+    path = save_jpeg(tmp_path / "dot.jpg", picture)
+    assert both(path).source == str(path)
+    np.testing.assert_array_equal(both.batch([picture, picture])[1].keypoints, found.keypoints)
 
 
 def test_a_stream_equals_its_images_one_by_one_and_reads_only_a_little_ahead(predictor: Predictor) -> None:

@@ -48,6 +48,7 @@ def run(config: PredictConfig) -> int:
         score_threshold=config.score_threshold,
         device=config.device,
         threads=config.threads,
+        flip_test=config.flip_test,
     )
     names = [one.label for one in inputs]
     results = Results(config.format, config.out, predictor.skeleton, names, _settings(config, predictor), config.resume)

@@ -43,6 +43,8 @@ class PredictConfig:
     """How sure a cell must be that a keypoint lies on it, in [0, 1]; by default the model's own."""
     score_threshold: float = SCORE_THRESHOLD
     """People whose score is below it are left out, in [0, 1]."""
+    flip_test: bool = False
+    """Look at each picture's mirror image, too, and average: better, twice the time."""
     recursive: bool = False
     """Look into the folders of folders."""
     fail_fast: bool = False

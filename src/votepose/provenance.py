@@ -20,4 +20,5 @@ def provenance(predictor: Predictor, weights: Path | None) -> dict[str, Any]:
         "input size": predictor.input_size,
         "presence threshold": predictor.presence_threshold,
         "score threshold": predictor.score_threshold,
+        "flip test": predictor.flip_test,
     }

@@ -122,6 +122,7 @@ def _job(config: PredictConfig, out: str) -> tuple[Job, dict[str, Any]]:
         presence_threshold=config.presence_threshold,
         score_threshold=config.score_threshold,
         threads=config.threads,
+        flip_test=config.flip_test,
     )  # on the CPU: this machine need not have what the workers' have
     job = Job(
         out=out,
@@ -133,6 +134,7 @@ def _job(config: PredictConfig, out: str) -> tuple[Job, dict[str, Any]]:
         device=config.device,
         threads=config.threads or 1,
         style=None if config.no_draw else Style(scores=config.scores),
+        flip_test=config.flip_test,
     )
     return job, provenance(predictor, config.weights)
 

@@ -38,6 +38,7 @@ class Job:
         weights: the bytes of the ONNX file, which the other machines need not have; None for the bundled one.
         input_size, presence_threshold, score_threshold, device, threads: see `votepose.load`.
         style: of the drawings; None for none.
+        flip_test: see `votepose.load`.
         version: of votepose.
     """
 
@@ -50,6 +51,7 @@ class Job:
     device: str
     threads: int
     style: Style | None
+    flip_test: bool = False
     version: str = votepose.__version__
 
 
@@ -154,6 +156,7 @@ def _load(job: Job) -> Predictor:
             score_threshold=job.score_threshold,
             device=job.device,
             threads=job.threads,
+            flip_test=job.flip_test,
         )
 
 
