@@ -6,7 +6,7 @@
 `--real` and `--generated` are folders of crops (`votepose train --teach looks --crops DIR`), of which a share is the
 first so many files. Everything but the second look is the bundled weights'. Each is taught as long as the others, from
 nothing or, after generated pictures, from what was learnt there; what was taught is not taught again. At the end all
-are measured together, with the backbone run once a picture: benchmarks/scaling.json and docs/images/scaling.png.
+are measured together, on votes that are cast once a picture: benchmarks/scaling.json and docs/images/scaling.png.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import torch
+from PIL import Image
+from torch import Tensor
 
 from votepose import train
-from votepose.analyse.oracles import Remembered
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.evaluate import estimate, picture_results
+from votepose.grouping import Groups
 from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.network.estimator import PoseEstimator
 from votepose.network.posenet import PoseNet
@@ -51,11 +54,13 @@ class Run:
 
     @property
     def name(self) -> str:
-        return f"{'generated-then-' if self.start else ''}{self.kind}-{round(100 * self.share)}"
+        before = f"{self.start.rpartition('-')[0]}-then-" if self.start else ""
+        return f"{before}{self.kind}-{round(100 * self.share)}"
 
 
 RUNS = [Run(kind, share) for kind, shares in SHARES.items() for share in shares]
 RUNS += [Run("real", share, "generated-100") for share in SHARES["real"]]
+RUNS += [Run("real", 1.0, "real-100")]  # as long as those after generated pictures
 
 
 def main() -> None:
@@ -125,6 +130,17 @@ def _knowing_nothing(out: Path) -> Path:
     return path
 
 
+class _VotesOnce(PoseEstimator):
+    """An estimator of one picture: its votes are cast once, whatever looks at them."""
+
+    _cast: tuple[Any, Groups] | None = None
+
+    def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[Any, Groups]:
+        if self._cast is None:
+            self._cast = super().vote(images, presence_threshold)
+        return self._cast
+
+
 def _measured(options: argparse.Namespace) -> list[dict[str, object]]:
     """A row each: the votes alone, every run, and the bundled look."""
     network, about = load_network(BUNDLED_WEIGHTS)
@@ -144,10 +160,9 @@ def _together(network: PoseNet, looks: dict[str, SecondLook | None], data: CocoD
     chosen, kappas = preset(name), torch.from_numpy(data.skeleton.kappas)
     results: dict[str, list[dict[str, object]]] = {look: [] for look in looks}
     for sample in track(data.samples, "measuring"):
-        once = Remembered(network)
+        estimator = _VotesOnce(network, kappas, chosen.grouping, chosen.levels).eval()
         for look, module in looks.items():
-            network.second_look = once.second_look = module
-            estimator = PoseEstimator(once, kappas, chosen.grouping, chosen.levels).eval()
+            network.second_look = module
             poses = estimate(estimator, sample.image, size, chosen.grouping.presence_threshold, data.skeleton)
             results[look] += picture_results(poses, sample, data.category_id)
     images = [sample.image_id for sample in data.samples]
@@ -176,6 +191,7 @@ def _plot(rows: list[dict[str, object]], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path)
+    Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=32).save(path, optimize=True)
 
 
 if __name__ == "__main__":
