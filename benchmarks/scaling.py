@@ -179,15 +179,19 @@ def _plot(rows: list[dict[str, object]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(5.2, 3.2), dpi=80)
     named = {row["name"]: row for row in rows}
-    for start, label, colour in ((None, "from nothing", "#be5a28"), ("generated-100", "after generated", "#0b6e5f")):
+    for start, label, colour in (
+        (None, "from nothing", "#be5a28"),
+        ("generated-100", "after as many generated", "#0b6e5f"),
+    ):
         points = [row for row in rows if row.get("kind") == "real" and row["start"] == start]
         axes.plot([100 * p["share"] for p in points], [p["ap"] for p in points], "o-", color=colour, label=label)
+    axes.plot([100], [named["real-then-real-100"]["ap"]], "D", color="#be5a28", label="from nothing, twice as long")
     for name, label, style in (("votes alone", "votes alone", ":"), ("bundled", "bundled weights", "--")):
         axes.axhline(named[name]["ap"], color="#6b7078", linestyle=style, label=label, linewidth=1)
     axes.set(xscale="log", xlabel="share of the real pictures, %", ylabel="AP", xticks=[10, 30, 100],
              xticklabels=["10", "30", "100"])  # fmt: skip
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc=(0.03, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path)
