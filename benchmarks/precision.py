@@ -14,19 +14,19 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from bench import PICTURES
 
-from votepose.data.coco import load_coco
-from votepose.evaluate import coco_keypoint_metrics, find_all
+from votepose.data.coco import CocoDataset, load_coco
+from votepose.evaluate import find_all, picture_results
 from votepose.export import ExportConfig, run
+from votepose.flip import Finder
 from votepose.graph import INPUT_NAMES, save
 from votepose.inputs import find_images
 from votepose.letterbox import Letterbox
-from votepose.metrics import KeypointMetrics
+from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.predictor import load
 from votepose.sources import read_image
 from votepose.weights_file import BUNDLED_WEIGHTS
@@ -41,25 +41,26 @@ def main() -> None:
     parser.add_argument("--calibrate", help="folder of pictures for static quantization")
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
+    data = load_coco(options.data, options.limit)
     print("| variant | MB | AP | AP50 | AP75 |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        written = {}
+        written: dict[str, Finder] = {}
         for name, path in variants(Path(folder), options.weights, options.calibrate):
-            found, written[name] = measure(path, options.data, options.limit), path
+            written[name] = load(path)
+            found = measure(load(path, score_threshold=0.0), data)
             cells = " | ".join(f"{value:.3f}" for value in (found.ap, found.ap50, found.ap75))
             print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {cells} |", flush=True)
         for name, times in time_in_turns(written).items():
             print(f"{name}: median {np.median(times):.0f} ms a picture, least {min(times):.0f}")
 
 
-def time_in_turns(variants: dict[str, Path], rounds: int = 5) -> dict[str, list[float]]:
-    """{variant: milliseconds a picture}, the variants taking turns at each of the demo's pictures."""
-    predictors = {name: load(path) for name, path in variants.items()}
-    times: dict[str, list[float]] = {name: [] for name in variants}
+def time_in_turns(finders: dict[str, Finder], rounds: int = 5) -> dict[str, list[float]]:
+    """{name: milliseconds a picture}, the finders taking turns at each of the demo's pictures."""
+    times: dict[str, list[float]] = {name: [] for name in finders}
     for picture in [read_image(path) for path in PICTURES] * rounds:
-        for name, predictor in predictors.items():
+        for name, find in finders.items():
             started = time.perf_counter()
-            predictor(picture)
+            find(picture)
             times[name].append(1000 * (time.perf_counter() - started))
     return times
 
@@ -80,17 +81,12 @@ def variants(folder: Path, weights: Path, calibrate: str | None) -> Iterator[tup
             yield f"static int8 convolutions, {what}", path
 
 
-def measure(path: Path, data: Path, limit: int | None) -> KeypointMetrics:
-    """COCO AP of an ONNX file on a folder of pictures."""
-    predictor, dataset = load(path, score_threshold=0.0), load_coco(data, limit)
-    assert dataset.annotations is not None
-    results: list[dict[str, Any]] = []
-    for sample, poses in find_all(predictor, dataset.samples, progress=False):
-        for entry in poses.to_coco(sample.image_id, dataset.category_id):
-            points = np.array(entry["keypoints"]).reshape(-1, 3)
-            points[:, :2] /= np.array(sample.scale)
-            results.append({**entry, "keypoints": points.reshape(-1).tolist()})
-    return coco_keypoint_metrics(dataset.annotations, results, [sample.image_id for sample in dataset.samples])
+def measure(find: Finder, data: CocoDataset) -> KeypointMetrics:
+    """COCO AP of what finds people of any score, on pictures."""
+    assert data.annotations is not None
+    found = find_all(find, data.samples, progress=False)
+    results = [entry for sample, poses in found for entry in picture_results(poses, sample, data.category_id)]
+    return coco_keypoint_metrics(data.annotations, results, [sample.image_id for sample in data.samples])
 
 
 def _trace(weights: Path, path: Path) -> None:

@@ -9,16 +9,13 @@ their times the networks take turns at each of the demo's pictures. The bundled 
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
-from bench import PICTURES
+from precision import measure, time_in_turns
 
-from votepose.data.coco import CocoDataset, load_coco
-from votepose.evaluate import Model, find_all, load_model, picture_results
-from votepose.metrics import coco_keypoint_metrics
-from votepose.sources import read_image
+from votepose.data.coco import load_coco
+from votepose.evaluate import Model, load_model
 from votepose.weights_file import BUNDLED_WEIGHTS
 
 _METRICS = ("ap", "ap50", "ap75", "ap_m", "ap_l", "ar")
@@ -34,10 +31,12 @@ def main() -> None:
     models = [_load(text) for text in [*options.weights, str(BUNDLED_WEIGHTS)]]
     rows = []
     for model in models:
-        what = f"{model.preset} | {model.input_size} | {model.parameters / 1e6:.1f}"
-        rows.append(f"| {what} | {_measured(model, data)} |")
+        found = measure(model.find, data)
+        cells = [model.preset, str(model.input_size), f"{model.parameters / 1e6:.1f}"]
+        rows.append(" | ".join(["", *cells, *(f"{getattr(found, name):.3f}" for name in _METRICS), ""]).strip())
         print(rows[-1], flush=True)
-    times = _times_in_turns(models)
+    taken = time_in_turns({str(number): model.find for number, model in enumerate(models)})
+    times = [float(np.median(spent)) for spent in taken.values()]
     print("| preset | input | parameters, M | AP | AP50 | AP75 | AP-M | AP-L | AR | ms | times the fastest |")
     print("|---" * 11 + "|")
     for row, spent in zip(rows, times, strict=True):
@@ -47,29 +46,6 @@ def main() -> None:
 def _load(text: str) -> Model:
     file, _, size = text.partition("@")
     return load_model(Path(file), int(size) if size else None)
-
-
-def _measured(model: Model, data: CocoDataset) -> str:
-    """Cells of COCO keypoint metrics."""
-    assert data.annotations is not None
-    results = [
-        entry
-        for sample, poses in find_all(model.find, data.samples, progress=False)
-        for entry in picture_results(poses, sample, data.category_id)
-    ]
-    metrics = coco_keypoint_metrics(data.annotations, results, [sample.image_id for sample in data.samples])
-    return " | ".join(f"{getattr(metrics, name):.3f}" for name in _METRICS)
-
-
-def _times_in_turns(models: list[Model], rounds: int = 5) -> list[float]:
-    """Median milliseconds a picture."""
-    times: list[list[float]] = [[] for _ in models]
-    for picture in [read_image(path) for path in PICTURES] * rounds:
-        for model, spent in zip(models, times, strict=True):
-            started = time.perf_counter()
-            model.find(picture)
-            spent.append(1000 * (time.perf_counter() - started))
-    return [float(np.median(spent)) for spent in times]
 
 
 if __name__ == "__main__":

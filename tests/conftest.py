@@ -18,6 +18,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from votepose import cli
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 
@@ -33,12 +34,26 @@ METADATA: dict[str, Any] = {
 }
 
 
+Predict = Callable[..., tuple[int, str, str]]
+
+
 @pytest.fixture(scope="session")
 def fake_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An ONNX file that `votepose.load` takes."""
     path = tmp_path_factory.mktemp("weights") / "fake.onnx"
     save_fake_model(path)
     return path
+
+
+@pytest.fixture
+def predict(capsys: pytest.CaptureFixture[str], fake_model: Path) -> Predict:
+    """`votepose predict` with the fake model: exit status, stdout and stderr."""
+
+    def call(*argv: str | Path) -> tuple[int, str, str]:
+        status = cli.main(["predict", *map(str, argv), "--weights", str(fake_model)])
+        return status, *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture

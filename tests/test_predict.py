@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -20,24 +19,10 @@ import pytest
 import votepose.predict
 import votepose.predict_video
 from clips import RATE, audio_packets, dot_centres, dot_frames, save_clip
-from conftest import red_dot, save_jpeg
-from votepose import cli
+from conftest import Predict, red_dot, save_jpeg
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.video import VideoReader
-
-Predict = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def predict(capsys: pytest.CaptureFixture[str], fake_model: Path) -> Predict:
-    """`votepose predict` with the fake model: exit status, stdout and stderr."""
-
-    def call(*argv: str | Path) -> tuple[int, str, str]:
-        status = cli.main(["predict", *map(str, argv), "--weights", str(fake_model)])
-        return status, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ import pytest
 import ray
 
 import votepose.cluster
-from cluster.conftest import Predict
 from cluster.folders import photos
+from conftest import Predict
 from votepose.cluster import driver, worker
 from votepose.errors import VoteposeError
 

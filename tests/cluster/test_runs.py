@@ -18,8 +18,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from cluster.conftest import Predict
 from cluster.folders import photos, records, shards
+from conftest import Predict
 
 
 @pytest.fixture(scope="module")
