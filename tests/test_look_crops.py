@@ -45,14 +45,14 @@ class Finder:
 
 
 def store(folder: Path, network: PoseNet) -> CropStore:
-    return CropStore(folder, network.backbone.detailed, len(COCO_17))
+    return CropStore(folder, network.detailed, len(COCO_17))
 
 
 def test_what_is_kept_is_what_was_cut(network: PoseNet, tmp_path: Path) -> None:
     find = Finder(network)
     lesson = find(collate([pictures(1)[0]]))
     somebody = lesson.truth.somebody
-    cut(tmp_path, find, pictures(1), network.backbone.detailed, workers=0)
+    cut(tmp_path, find, pictures(1), network.detailed, workers=0)
     kept = store(tmp_path, network)
     found = kept.lesson(range(len(kept)))
     chosen = found.truth.somebody
@@ -66,10 +66,10 @@ def test_what_is_kept_is_what_was_cut(network: PoseNet, tmp_path: Path) -> None:
 
 def test_a_stopped_cut_goes_on_and_gives_the_same(network: PoseNet, tmp_path: Path) -> None:
     find = Finder(network)
-    cut(tmp_path / "whole", find, pictures(130), network.backbone.detailed, workers=0)
-    cut(tmp_path / "parts", find, pictures(128), network.backbone.detailed, workers=0)
+    cut(tmp_path / "whole", find, pictures(130), network.detailed, workers=0)
+    cut(tmp_path / "parts", find, pictures(128), network.detailed, workers=0)
     asked = find.asked
-    cut(tmp_path / "parts", find, pictures(130), network.backbone.detailed, workers=0)
+    cut(tmp_path / "parts", find, pictures(130), network.detailed, workers=0)
     assert find.asked == asked + 2
     one, other = (sorted((tmp_path / name).glob("people-*.npy")) for name in ("whole", "parts"))
     assert [path.name for path in one] == [path.name for path in other]
@@ -77,7 +77,7 @@ def test_a_stopped_cut_goes_on_and_gives_the_same(network: PoseNet, tmp_path: Pa
 
 
 def test_the_stream_of_lessons_is_a_shuffle_and_is_shared(network: PoseNet, tmp_path: Path) -> None:
-    cut(tmp_path, Finder(network), pictures(12, AugmentConfig()), network.backbone.detailed, workers=0)
+    cut(tmp_path, Finder(network), pictures(12, AugmentConfig()), network.detailed, workers=0)
     kept = store(tmp_path, network)
     steps = len(kept) // 2
     alone = [lesson.poses for lesson in crop_loader(kept, 2, 0, 0, steps, rank=0, world=1)]
@@ -116,7 +116,7 @@ def test_variation_moves_maps_poses_and_truth_alike() -> None:
 
 
 def test_it_learns_from_crops(network: PoseNet, tmp_path: Path) -> None:
-    cut(tmp_path, Finder(network), pictures(6), network.backbone.detailed, workers=0)
+    cut(tmp_path, Finder(network), pictures(6), network.detailed, workers=0)
     kept, objective = store(tmp_path, network), CropObjective(COCO_17)
     network.requires_grad_(False)
     assert network.second_look is not None
@@ -129,8 +129,8 @@ def test_it_learns_from_crops(network: PoseNet, tmp_path: Path) -> None:
 
 
 def test_crops_of_another_network_are_refused(network: PoseNet, tmp_path: Path) -> None:
-    cut(tmp_path, Finder(network), pictures(1), network.backbone.detailed, workers=0)
+    cut(tmp_path, Finder(network), pictures(1), network.detailed, workers=0)
     with pytest.raises(VoteposeError, match="of another network"):
-        CropStore(tmp_path, network.backbone.detailed[1:], len(COCO_17))
+        CropStore(tmp_path, network.detailed[1:], len(COCO_17))
     with pytest.raises(VoteposeError, match="holds no crops"):
-        CropStore(tmp_path / "elsewhere", network.backbone.detailed, len(COCO_17))
+        CropStore(tmp_path / "elsewhere", network.detailed, len(COCO_17))

@@ -45,8 +45,8 @@ def test_the_papers_networks_differ_in_backbone_and_one_width() -> None:
 def test_paper_keeps_to_the_letter(name: str) -> None:
     chosen, ours = preset(name, paper=True), preset(name)
     network = chosen.network
-    assert (network.vectors, network.relative, network.scales, network.second_look, network.prior) == (
-        "absolute", False, False, 0, False,
+    assert (network.vectors, network.relative, network.scales, network.second_look, network.witness, network.prior) == (
+        "absolute", False, False, 0, False, False,
     )  # fmt: skip
     assert chosen.objective == objective.PAPER
     assert chosen.objective.form == "paper"

@@ -12,7 +12,7 @@ from torch import Tensor
 import tiny
 from bodies import KAPPAS, people_apart
 from votepose.data.loader import Batch
-from votepose.network.movenet import HEADS, MoveNet, _scaled
+from votepose.network.movenet import HEADS, MoveNet, scaled_output
 from votepose.network.posenet import PoseNet
 from votepose.prior_objective import PriorObjective, paint_gaussians
 
@@ -80,7 +80,7 @@ def test_right_answers_cost_nothing_and_are_read_back_as_the_people(
     outputs = answers(batch)
     parts = judge(network, batch, outputs, monkeypatch)
     assert {name for name, value in parts.items() if value > 1e-3} == set()
-    features = torch.cat([_scaled(name, output) for name, output in outputs.items()], dim=1)
+    features = torch.cat([scaled_output(name, output) for name, output in outputs.items()], dim=1)
     prior = MoveNet().prior(features)
     found = prior.poses[0, prior.logits[0] > 0]
     assert len(found) == len(keypoints)

@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import tiny
 from votepose import presets
 from votepose.cli import main
 from votepose.data.synthetic import synthetic_dataset, write_coco
 from votepose.errors import VoteposeError
+from votepose.network.thunder import Thunder
 from votepose.train import Checkpoints, TrainConfig, parse_source, run
 from votepose.weights_file import load_network
 
@@ -173,9 +175,29 @@ def test_looks_are_taught_from_crops_that_are_cut_once(data: Path, tmp_path: Pat
     assert {name for name in before if name.startswith("second_look.")} >= changed
 
 
+def test_a_witness_is_as_it_was_given_and_goes_on_with_the_weights(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witnessed = replace(tiny.PRESET, network=replace(tiny.NETWORK, witness=True))
+    monkeypatch.setitem(presets._PRESETS, "movenet", witnessed)
+    given, config = tmp_path / "thunder.safetensors", tiny_config(data, tmp_path / "first", steps=2)
+    thunder = {name: value.half() for name, value in Thunder().state_dict().items()}
+    save_file(thunder, given)
+    run(replace(config, witness_weights=given))
+    first = tmp_path / "first" / "weights.safetensors"
+    run(replace(config, weights=first, teach="looks", freeze=None, out=tmp_path / "second"))
+    for folder in ("first", "second"):
+        network, _ = load_network(tmp_path / folder / "weights.safetensors")
+        assert network.witness is not None
+        assert all(torch.equal(value, thunder[name].float()) for name, value in network.witness.state_dict().items())
+    run(replace(config, out=tmp_path / "none"))  # without weights there is no witness
+    assert load_network(tmp_path / "none" / "weights.safetensors")[0].witness is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"witness_weights": Path("thunder.safetensors"), "preset": "lite"}, "the lite network has no witness"),
         ({"crops": Path("crops")}, "add --teach looks"),
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),

@@ -19,7 +19,7 @@ from votepose.errors import VoteposeError
 from votepose.export import load_estimator
 from votepose.network.posenet import PoseNet
 from votepose.skeleton import COCO_17, Skeleton
-from votepose.weights_file import fill, load_network, read_about, save_weights
+from votepose.weights_file import _FORMAT, fill, load_network, read_about, save_weights
 
 
 @pytest.fixture
@@ -100,12 +100,12 @@ def foreign(path: Path) -> None:
 
 
 def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **metadata: str) -> None:
-    about = {"format": "3", "votepose": json.dumps(read_about(path)), **metadata}
+    about = {"format": _FORMAT, "votepose": json.dumps(read_about(path)), **metadata}
     save_file(load_file(path) if tensors is None else tensors, path, metadata=about)
 
 
-def of_the_future(path: Path) -> None:
-    rewritten(path, format="4")
+def of_another_format(path: Path) -> None:
+    rewritten(path, format="0")
 
 
 def of_unknown_network(path: Path) -> None:
@@ -179,7 +179,7 @@ def of_another_shape(path: Path) -> None:
 
 
 BROKEN = [
-    truncated, beheaded, text, missing, folder, foreign, of_the_future, of_unknown_network, of_broken_metadata,
+    truncated, beheaded, text, missing, folder, foreign, of_another_format, of_unknown_network, of_broken_metadata,
     of_metadata_that_is_a_list, of_impossible_network, of_unknown_backbone, lacking("preset"), lacking("input_size"),
     lacking("skeleton"), lacking("network"), of_another_skeleton_than_the_network, of_broken_calibration,
     of_calibration_of_another_skeleton, of_lightning, of_onnx, lacking_a_tensor, with_a_tensor_too_many,

@@ -69,7 +69,7 @@ def own_options(name: str) -> list[Cell]:
         absolute: replace(network, vectors="absolute", prior=False),
         "positions added to the tokens": replace(network, relative=False),
         "no scales": replace(network, scales=False),
-        "no second look": replace(network, second_look=0),
+        "no second look": replace(network, second_look=0, witness=False),
     }
     grouped = {
         "mean pooling": replace(grouping, pooling="mean"),

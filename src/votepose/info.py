@@ -18,6 +18,7 @@ _PARTS = {
     "transformer": ("transformer",),
     "vectors": ("vector", "pointer"),
     "second look": ("second_look",),
+    "witness": ("witness",),
 }
 
 
@@ -49,7 +50,7 @@ def run(config: InfoConfig) -> None:
 
 
 def parameters(network: PoseNet) -> dict[str, int]:
-    """Parameters by part: backbone, neck, hourglass, transformer, vectors, second look; together, the network's."""
+    """Parameters of each part; together, the network's."""
     counts = dict(network.parts())
     return {part: sum(counts.pop(name, 0) for name in names) for part, names in _PARTS.items()}
 

@@ -1,7 +1,7 @@
 """Lessons kept on disk: people's crops are cut once, and the second look is taught from them as often as one likes.
 
 On a CPU that saves most of the time, since finding people costs many times what looking at them costs. Crops are kept
-in 8 bits a number, 312 kB a person with the `movenet` preset. What augmentation of pictures can then no longer do,
+in 8 bits a number, 471 kB a person with the `movenet` preset. What augmentation of pictures can then no longer do,
 `varied` does to crops.
 """
 

@@ -17,7 +17,7 @@ from votepose.rounding import LEVELS, round_rows, uses
 _LEAST_HALVED = 64  # numbers in a constant that is worth halving
 _LEAST_PACKED = 4096  # and packing: the small ones, stems and heads, matter most
 _LEAST_COARSE = 16384  # and rounding to coarse steps
-_BACKBONE_BITS = 3.0  # more than other weights have: everything else builds on it
+_MORE_BITS = {"backbone": 2.6, "witness": 0.6}  # than other weights have: everything else builds on the backbone
 _STEP_BITS = 2.05  # information in a normal variable that is rounded to steps of its deviation
 
 
@@ -38,11 +38,12 @@ def pack(model: onnx.ModelProto, moments: Mapping[str, np.ndarray] | None = None
 
     Args:
         moments: as `second_moments` finds them; with them, weights are rounded so that their errors cancel.
-        bits: the information that a weight outside of the backbone keeps, about; the backbone's keep more. The file
-            stays as large, but what compresses it, a wheel for one, finds less in it. By default all that int8 holds.
+        bits: the information that a weight keeps, about; the backbone's and the witness' keep more. The file stays as
+            large, but what compresses it, a wheel for one, finds less in it. By default all that int8 holds.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    backbone = {use.weight for use in uses(model) if "/backbone/" in use.node.name}
+    more = {use.weight: extra for use in uses(model) for part, extra in _MORE_BITS.items()
+            if f"/{part}/" in use.node.name}  # fmt: skip
     nodes = []
     for name, axis in sorted({use.weight: use.axis for use in uses(model)}.items()):
         weight = numpy_helper.to_array(constants[name])
@@ -50,7 +51,7 @@ def pack(model: onnx.ModelProto, moments: Mapping[str, np.ndarray] | None = None
             continue
         channels_first = np.moveaxis(weight, axis, 0)
         rows = channels_first.reshape(len(channels_first), -1)
-        kept = bits + _BACKBONE_BITS * (name in backbone) if weight.size >= _LEAST_COARSE else np.inf
+        kept = bits + more.get(name, 0.0) if weight.size >= _LEAST_COARSE else np.inf
         deviations = np.sqrt(np.square(rows).mean(axis=1))
         steps = np.maximum(deviations * 2 ** (_STEP_BITS - kept), np.abs(rows).max(axis=1) / LEVELS).clip(1e-12)
         rounded = round_rows(rows, steps, (moments or {}).get(name)).reshape(channels_first.shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from votepose.network._torchvision import ensure_importable
@@ -29,8 +28,8 @@ from votepose.objective import Objective
 from votepose.presets import Preset
 from votepose.prior_objective import PriorObjective
 from votepose.skeleton import Skeleton
-from votepose.train_config import TrainConfig, frozen_part
-from votepose.weights_file import BUNDLED_WEIGHTS, fill
+from votepose.train_config import TrainConfig, frozen_part, starting_weights
+from votepose.weights_file import fill
 
 _PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
 
@@ -43,12 +42,11 @@ class PoseModule(pl.LightningModule):
         super().__init__()
         self.config, self.chosen, self.skeleton, self.sources, self.val = config, chosen, skeleton, sources, val
         kappas = torch.from_numpy(skeleton.kappas)
-        self.network = PoseNet(chosen.network, config.pretrained, config.backbone_weights)
+        self.network = PoseNet(chosen.network, config.pretrained, config.backbone_weights, config.witness_weights)
         self.objective = self._objective()
         self.estimator = PoseEstimator(self.network, kappas, chosen.grouping, chosen.levels)
         if config.weights:
-            start = BUNDLED_WEIGHTS if config.weights == Path("bundled") else config.weights
-            fill(self.network, start, skeleton)
+            fill(self.network, starting_weights(config.weights), skeleton)
         if config.teach != "votes":
             self.network.requires_grad_(False)
         if self.network.second_look is not None and config.teach == "looks":
@@ -77,7 +75,7 @@ class PoseModule(pl.LightningModule):
         # Counted by steps: a resumed trainer asks before it knows its epoch.
         end = min(trainer.global_step + config.steps_per_epoch, config.steps)
         if config.crops:
-            store = CropStore(config.crops, self.network.backbone.detailed, len(self.skeleton))
+            store = CropStore(config.crops, self.network.detailed, len(self.skeleton))
             return crop_loader(store, config.batch_size, config.seed, trainer.global_step, end, trainer.global_rank,
                                trainer.world_size)  # fmt: skip
         data = TrainingSet(self.sources, self.chosen.input_size, config.augment, config.seed, length=pictures * end)

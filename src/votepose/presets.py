@@ -40,7 +40,7 @@ _PRESETS = {
     "movenet": Preset(
         NetworkConfig(
             "movenet", stride=4, channels=128, stacks=1, depth=3, hourglass_width=96, width=192, heads=6,
-            encoder_layers=3, decoder_layers=3, patch=4, second_look=96, prior=True,
+            encoder_layers=3, decoder_layers=3, patch=4, second_look=96, witness=True, prior=True,
         ),
         input_size=384,
         levels=3,
@@ -61,5 +61,6 @@ def preset(name: str, paper: bool = False) -> Preset:
     chosen = _PRESETS[name]
     if not paper:
         return chosen
-    network = replace(chosen.network, vectors="absolute", relative=False, scales=False, second_look=0, prior=False)
+    network = replace(chosen.network, vectors="absolute", relative=False, scales=False, second_look=0, witness=False,
+                      prior=False)  # fmt: skip
     return replace(chosen, network=network, objective=objective.PAPER, grouping=grouping.PAPER)

@@ -32,8 +32,8 @@ from votepose.network.posenet import PoseNet
 from votepose.pose_module import PoseModule
 from votepose.presets import Preset, preset
 from votepose.skeleton import COCO_17, Skeleton
-from votepose.train_config import TrainConfig, parse_source, require_start
-from votepose.weights_file import save_weights
+from votepose.train_config import TrainConfig, parse_source, require_start, starting_weights
+from votepose.weights_file import read_about, save_weights
 
 
 class Checkpoints(pl.Callback):
@@ -79,6 +79,7 @@ def _adapted(chosen: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
         chosen.network,
         keypoints=len(skeleton),
         prior=chosen.network.prior and skeleton == COCO_17,  # MoveNet believes nothing of other bodies
+        witness=chosen.network.witness and _has_witness(config),
         hourglass=chosen.network.hourglass and config.hourglass,
         transformer=chosen.network.transformer and config.transformer,
     )
@@ -86,6 +87,13 @@ def _adapted(chosen: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
     if size < MULTIPLE or size % MULTIPLE:
         raise VoteposeError(f"--input-size should be a positive multiple of {MULTIPLE}, but is {size}")
     return replace(chosen, network=network, input_size=size)
+
+
+def _has_witness(config: TrainConfig) -> bool:
+    """Whether the second look's witness has weights to start from."""
+    if config.witness_weights or not config.weights:
+        return config.witness_weights is not None
+    return bool(read_about(starting_weights(config.weights))["network"].get("witness"))
 
 
 def _epochs(config: TrainConfig, last: Path) -> int:
@@ -134,7 +142,7 @@ def _cut_crops(config: TrainConfig, chosen: Preset, module: PoseModule) -> None:
             return finder.lesson(network, batch.to(device)).to("cpu")
 
     network.eval()
-    cut(config.crops, find, data, network.backbone.detailed, config.workers)
+    cut(config.crops, find, data, network.detailed, config.workers)
     network.cpu()
 
 

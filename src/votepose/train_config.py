@@ -10,6 +10,7 @@ from votepose.data.augment import AugmentConfig
 from votepose.errors import VoteposeError
 from votepose.network.backbone import Part
 from votepose.presets import Preset
+from votepose.weights_file import BUNDLED_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class TrainConfig:
         input_size: side of the square training input, in pixels; the preset's by default.
         weights: votepose weights to start from; `bundled` are the package's.
         backbone_weights: weights of the backbone alone (safetensors).
+        witness_weights: weights of MoveNet Thunder (safetensors), for a second look with a witness; what `weights` are
+            given has its own, or none.
         pretrained: let timm download the backbone's ImageNet weights.
         freeze: which part of the backbone is not trained: none, stem (its first stages, where most of the time goes),
             trunk (all but its last stages) or all; the preset's by default.
@@ -55,6 +58,7 @@ class TrainConfig:
     input_size: int | None = None
     weights: Path | None = None
     backbone_weights: Path | None = None
+    witness_weights: Path | None = None
     pretrained: bool = False
     freeze: Part | None = None
     teach: Literal["votes", "prior", "looks"] = "votes"
@@ -93,6 +97,11 @@ def parse_source(text: str) -> tuple[Path, float, bool]:
     return Path(folder), weight, bool(rest[1:])
 
 
+def starting_weights(weights: Path) -> Path:
+    """The file that `--weights` names; `bundled` is the package's."""
+    return BUNDLED_WEIGHTS if weights == Path("bundled") else weights
+
+
 def frozen_part(config: TrainConfig, chosen: Preset) -> Part:
     by_lesson: dict[str, Part] = {"votes": chosen.freeze, "prior": "stem", "looks": "all"}
     return config.freeze or by_lesson[config.teach]
@@ -104,6 +113,8 @@ def require_start(config: TrainConfig, chosen: Preset) -> None:
         raise VoteposeError(f"--teach prior: the {config.preset} network has no prior: use --preset movenet")
     if config.teach == "looks" and (not chosen.network.second_look or config.freeze not in (None, "all")):
         raise VoteposeError("--teach looks: use a preset with a second look (lite or movenet), and no --freeze")
+    if config.witness_weights and not chosen.network.witness:
+        raise VoteposeError(f"--witness-weights: the {config.preset} network has no witness: use --preset movenet")
     if config.crops and config.teach != "looks":
         raise VoteposeError("--crops: are what the second look is taught from: add --teach looks")
     if config.crops and config.devices * config.nodes > 1 and not any(config.crops.glob("people-*.npy")):

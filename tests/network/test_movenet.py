@@ -12,8 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from votepose.network.backbone import build_backbone
-from votepose.network.movenet import MoveNet, _Conv
+from votepose.network.backbone import fill_trunk
+from votepose.network.mobile_pyramid import Conv
+from votepose.network.movenet import MoveNet
+from votepose.network.thunder import Thunder
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,7 +55,7 @@ def same_convolution(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarr
 def test_padding_is_tensorflows_same(stride: int) -> None:
     random = np.random.default_rng(0)
     x, kernel = random.normal(size=(8, 6)), random.normal(size=(3, 3))
-    layer = _Conv(1, 1, 3, stride, activation="none", bias=False).double()
+    layer = Conv(1, 1, 3, stride, activation="none", bias=False).double()
     layer.weight.copy_(torch.from_numpy(kernel))
     np.testing.assert_allclose(layer(torch.from_numpy(x)[None, None])[0, 0], same_convolution(x, kernel, stride))
 
@@ -70,11 +72,12 @@ def test_a_tfjs_file_is_read_by_name_in_order(convert_movenet: ModuleType, tmp_p
     assert all(np.array_equal(read[n], v) and read[n].dtype == np.float16 for n, v in tensors.items())
 
 
-@torch.no_grad()
-def test_converted_weights_fill_the_backbone_and_keep_their_places(convert_movenet: ModuleType, tmp_path: Path) -> None:
+def source(convert_movenet: ModuleType, network: nn.Module) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(Tensors of a TensorFlow.js file, by their names there; the same, by their names in the network.)"""
     random, tensors, expected = np.random.default_rng(0), {}, {}
-    state = MoveNet().state_dict()
-    for module, (kernel_name, bias_name) in convert_movenet.source_names().items():
+    state = network.state_dict()
+    boxes = [f"{convert_movenet.ROOT}box_scale_0"] if isinstance(network, MoveNet) else []  # only MultiPose has boxes
+    for module, (kernel_name, bias_name) in convert_movenet.source_names(boxes).items():
         weight = random.standard_normal(tuple(state[module + ".weight"].shape), np.float32).astype(np.float16)
         outputs, inputs, height, width = weight.shape
         # TensorFlow's order: (h, w, channels, 1) for depthwise kernels, (h, w, inputs, outputs) for others
@@ -87,9 +90,30 @@ def test_converted_weights_fill_the_backbone_and_keep_their_places(convert_moven
         tensors[kernel_name], expected[module + ".weight"] = kernel, weight
         if bias_name is not None:
             expected[module + ".bias"] = tensors[bias_name] = random.standard_normal(outputs).astype(np.float16)
-    save_tfjs(tmp_path / "source", tensors)
-    convert_movenet.convert(tmp_path / "source", tmp_path / "movenet.safetensors")
+    return tensors, expected
 
-    filled = build_backbone("movenet", weights=tmp_path / "movenet.safetensors").trunk.state_dict()
+
+@pytest.mark.parametrize("build", [MoveNet, Thunder])
+@torch.no_grad()
+def test_converted_weights_fill_the_network_and_keep_their_places(
+    convert_movenet: ModuleType, tmp_path: Path, build: type[MoveNet | Thunder]
+) -> None:
+    network = build()
+    tensors, expected = source(convert_movenet, network)
+    save_tfjs(tmp_path / "source", tensors)
+    convert_movenet.convert(tmp_path / "source", tmp_path / "converted.safetensors")
+    fill_trunk(network, tmp_path / "converted.safetensors", "network")
+    filled = network.state_dict()
     assert set(filled) == set(expected)
     assert all(np.array_equal(filled[name].numpy(), value.astype(np.float32)) for name, value in expected.items())
+
+
+@torch.no_grad()
+def test_thunder_says_what_is_in_its_maps_and_moves_with_the_picture() -> None:
+    torch.manual_seed(0)
+    thunder, image = Thunder().eval(), torch.rand(1, 3, 128, 160) * 2 - 1
+    maps = thunder(image)
+    assert [tuple(x.shape[1:]) for x in maps] == [(d.channels, 128 // d.stride, 160 // d.stride)
+                                                  for d in thunder.detailed]  # fmt: skip
+    flat = thunder(torch.zeros(1, 3, 128, 160))[0][0, :, 16, 20]  # far from the borders
+    torch.testing.assert_close(flat, thunder(torch.zeros(1, 3, 256, 256))[0][0, :, 32, 32], atol=1e-4, rtol=1e-3)

@@ -27,6 +27,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "neither": {"hourglass": False, "transformer": False},
     "neither, prior": {"hourglass": False, "transformer": False, "prior": True},
     "5 joints": {"keypoints": 5},
+    "witness": {"witness": True},
 }
 
 

