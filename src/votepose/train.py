@@ -79,7 +79,7 @@ def _adapted(chosen: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
         chosen.network,
         keypoints=len(skeleton),
         prior=chosen.network.prior and skeleton == COCO_17,  # MoveNet believes nothing of other bodies
-        witness=chosen.network.witness and _has_witness(config),
+        witness=chosen.network.witness and skeleton == COCO_17 and _has_witness(config),
         hourglass=chosen.network.hourglass and config.hourglass,
         transformer=chosen.network.transformer and config.transformer,
     )

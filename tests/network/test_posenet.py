@@ -165,3 +165,8 @@ def test_a_second_look_keeps_the_skeleton(keypoints: int) -> None:
     poses, images = torch.rand(3, keypoints, 2) * 16, torch.tensor([0, 1, 1])
     look = network.look_again([maps], poses, images, torch.full((keypoints,), 0.1))
     assert look.poses.shape == (3, keypoints, 2)
+
+
+def test_a_witness_knows_bodies_only() -> None:
+    with pytest.raises(VoteposeError, match="knows 17 keypoints, not 5"):
+        PoseNet(replace(CONFIG, keypoints=5, witness=True))

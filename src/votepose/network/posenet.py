@@ -46,7 +46,7 @@ class NetworkConfig:
         relative: rotary positions in the transformer in place of added sine embeddings.
         scales: each vote also says how unsure it is of each joint (log of a Laplace scale).
         second_look: channels of the second look at each person, at its finest; 0 leaves it out.
-        witness: the second look also sees what MoveNet Thunder makes of the picture (see `network.thunder`).
+        witness: the second look also hears MoveNet Thunder (17 keypoints; see `network.thunder`).
         prior: presence and votes start from the backbone's own beliefs (`movenet` only; see `network.prior`).
     """
 
@@ -114,6 +114,8 @@ class PoseNet(nn.Module):
         super().__init__()
         if config.prior and (config.backbone, config.keypoints, config.stride) != ("movenet", len(COCO_17), 4):
             raise VoteposeError(f"only the movenet backbone has a prior, of {len(COCO_17)} keypoints at stride 4")
+        if config.witness and config.keypoints != len(COCO_17):
+            raise VoteposeError(f"the witness knows {len(COCO_17)} keypoints, not {config.keypoints}")
         self.config = config
         self.backbone = build_backbone(config.backbone, pretrained, backbone_weights)
         self.project = nn.ModuleList(nn.Conv2d(c, config.channels, 1, bias=False) for c in self.backbone.channels)
