@@ -26,8 +26,6 @@ from votepose.network.estimator import PoseEstimator
 from votepose.network.movenet import MoveNet
 from votepose.network.posenet import PoseNet
 from votepose.predictor import load
-from votepose.skeleton import COCO_17
-from votepose.weights_file import save_weights
 
 
 @pytest.fixture(scope="module")
@@ -124,24 +122,6 @@ def test_pictures_make_a_file_that_compresses_better(weights: Path, tmp_path: Pa
     compressed, before = (len(zlib.compress(path.read_bytes())) for path in (coarse, plain))
     assert compressed < 0.8 * before
     assert load(coarse, score_threshold=0.0)(noise(100, 80)[0].numpy()).image_size == (100, 80)
-
-
-@torch.no_grad()
-def test_a_witness_is_heard_in_the_graph_too(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    network = PoseNet(replace(tiny.NETWORK, witness=True)).eval()
-    assert network.second_look is not None
-    assert network.second_look.sharpen is not None
-    network.second_look.sharpen.direct.weight.normal_()  # a fresh look does not listen
-    save_weights(tmp_path / "witnessed.safetensors", network, "movenet", 64, COCO_17)
-    run(ExportConfig(tmp_path / "witnessed.safetensors", tmp_path / "witnessed.onnx", precision="float32"))
-    images = noise(128, 96, 2).numpy()
-    heard = run_onnx(tmp_path / "witnessed.onnx")(images, 0.0)
-    assert_same(heard, run_torch(load_estimator(tmp_path / "witnessed.safetensors")[0])(images, 0.0))
-    network.second_look.sharpen.direct.weight.zero_()
-    save_weights(tmp_path / "unheard.safetensors", network, "movenet", 64, COCO_17)
-    unheard = run_torch(load_estimator(tmp_path / "unheard.safetensors")[0])(images, 0.0)
-    assert not np.allclose(in_order(heard)["keypoints"], in_order(unheard)["keypoints"], atol=1.0)
 
 
 class Grouping(nn.Module):
