@@ -203,8 +203,7 @@ def best_places(heat: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
     x, y = ticks(heat, COLUMNS, FINER), ticks(heat, ROWS, FINER)
     wide, tall = _bell(x, x[:, None], radii[..., None]), _bell(y, y[:, None], radii[..., None])
     best = (tall @ chance @ wide).flatten(2).argmax(dim=-1)
-    places = torch.stack([x[best % len(x)], y[torch.div(best, len(x), rounding_mode="floor")]], dim=-1)
-    places = _shifted(chance, places, radii, _SHIFTS)  # uphill on the expected OKS
+    places = _shifted(chance, _points(best, x, y), radii, _SHIFTS)  # uphill on the expected OKS
     return places, (chance * _kernel(x, y, places, radii)).sum(dim=(2, 3))
 
 
@@ -215,10 +214,14 @@ def persuaded(places: Tensor, likelihoods: Tensor) -> Tensor:
     apart = ((x - places[..., :1]) ** 2)[..., None, :] + ((y - places[..., 1:]) ** 2)[..., None]
     best = (likelihoods / (_NEAR + apart.sqrt())).flatten(2).argmax(dim=-1)
     sure = likelihoods.flatten(2).gather(2, best[..., None])
-    peak = torch.stack([x[best % len(x)], y[torch.div(best, len(x), rounding_mode="floor")]], dim=-1)
-    peak = _shifted(likelihoods, peak, _PEAK, 2)
+    peak = _shifted(likelihoods, _points(best, x, y), _PEAK, 2)
     distance = ((peak - places) ** 2).sum(dim=-1, keepdim=True).sqrt()
     return places + (peak - places) * sure * (distance < _BELIEVED)
+
+
+def _points(cells: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """(..., 2) the points of a grid with columns at x and rows at y that have these flat numbers."""
+    return torch.stack([x[cells % len(x)], y[torch.div(cells, len(x), rounding_mode="floor")]], dim=-1)
 
 
 def _shifted(chance: Tensor, places: Tensor, radii: Tensor | float, times: int) -> Tensor:
