@@ -190,6 +190,10 @@ def test_a_witness_is_as_it_was_given_and_goes_on_with_the_weights(
         network, _ = load_network(tmp_path / folder / "weights.safetensors")
         assert network.witness is not None
         assert all(torch.equal(value, thunder[name].float()) for name, value in network.witness.state_dict().items())
+    run(replace(config, weights=first, teach="all", freeze=None, out=tmp_path / "third"))
+    before, after = (load_network(tmp_path / x / "weights.safetensors")[0].state_dict() for x in ("first", "third"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in changed} >= {"backbone", "witness", "presence", "vector", "second_look"}
     run(replace(config, out=tmp_path / "none"))  # without weights there is no witness
     assert load_network(tmp_path / "none" / "weights.safetensors")[0].witness is None
 
@@ -204,6 +208,7 @@ def test_a_witness_is_as_it_was_given_and_goes_on_with_the_weights(
         ({"preset": "lite", "teach": "prior"}, "the lite network has no prior"),
         ({"preset": "mobile", "teach": "looks"}, "a preset with a second look"),
         ({"teach": "looks", "freeze": "stem"}, "no --freeze"),
+        ({"preset": "lite", "teach": "all"}, "the lite network has no prior or witness"),
         ({"data": ("nowhere",)}, "nowhere/annotations.json: not found"),
         ({"data": ("nowhere:much",)}, "'much' is no weight"),
         ({"data": ("nowhere:-1",)}, "over 0"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from votepose.skeleton import Skeleton
 
 _ALIKE = 0.1  # OKS, by twice the tolerance, from which a pose is somebody's
 _FAINT = 0.02  # score below which a pose is not looked at
+_CROWD = 8  # people a picture are looked at in training, if there are so many
+_ROUND = 32  # and a multiple of this: a GPU chooses kernels for each new number of people, which costs it several steps
 
 
 @dataclass(frozen=True)
@@ -137,18 +139,38 @@ class LookObjective(nn.Module):
         network.second_look.train(self.training)
         return teach(network.second_look, self.lesson(network, batch), self.kappas, self.flip)
 
-    @torch.no_grad()
-    def lesson(self, network: PoseNet, batch: Batch) -> Lesson:
-        """Everybody whom the network's votes find in a batch, and whom they miss."""
-        estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
-        levels, groups = estimator.vote(
-            batch.images.permute(0, 2, 3, 1), torch.as_tensor(self.grouping.presence_threshold)
-        )
-        _, image_index, poses, _, _, scores = estimator.pooled(groups)
-        shown, maps = scores > _FAINT, [level.maps for level in levels]
+    def lesson(self, network: PoseNet, batch: Batch, testimony: Sequence[Sequence[Tensor]] = ()) -> Lesson:
+        """Everybody whom the network's votes find in a batch, and whom they miss. There is no gradient in it but that
+        of `testimony`, which takes the place of what the witness says of each level, if it is given."""
+        maps, poses, image_index = self._found(network, batch)
+        if testimony:
+            maps = [
+                replace(level, details=[*level.details[: -len(said)], *said])
+                for level, said in zip(maps, testimony, strict=True)
+            ]
         known = ~batch.ignored(maps[0].features.shape[-2:])
         people = Labelled.of(batch, network.config.stride, known & batch.complete[:, None, None])
-        poses, image_index = poses[shown], image_index[shown]
         missed, missed_image = people.missed(poses, image_index, self.kappas)
         poses, image_index = torch.cat([poses, missed]), torch.cat([image_index, missed_image])
-        return prepare(network, maps, poses, image_index, people, self.kappas)
+        chosen = self._chosen(people.match(poses, image_index, self.kappas)[1], len(batch))
+        return prepare(network, maps, poses[chosen], image_index[chosen], people, self.kappas)
+
+    @staticmethod
+    def _chosen(somebody: Tensor, pictures: int) -> Tensor:
+        """Whom of P poses to look at, of whom it is known whether they are `somebody` (P,): where there are many, a
+        round number of them, and rather somebody than nobody."""
+        if len(somebody) < 2 * _ROUND:
+            return torch.arange(len(somebody), device=somebody.device)
+        count = min(len(somebody), max(_CROWD * pictures, 2 * _ROUND)) // _ROUND * _ROUND
+        return (torch.rand(len(somebody), device=somebody.device) + somebody).topk(count).indices
+
+    @torch.no_grad()
+    def _found(self, network: PoseNet, batch: Batch) -> tuple[list[Maps], Tensor, Tensor]:
+        """The maps of each level, and the poses (P, K, 2), in cells, of the images (P,) that the votes find on them."""
+        estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
+        threshold = torch.as_tensor(self.grouping.presence_threshold)
+        levels, groups = estimator.vote(batch.images.permute(0, 2, 3, 1), threshold)
+        _, image_index, poses, _, _, scores = estimator.pooled(groups)
+        shown = scores > _FAINT
+        torch.clear_autocast_cache()  # or weights cast without gradient would be taken again where it is wanted
+        return [level.maps for level in levels], poses[shown], image_index[shown]

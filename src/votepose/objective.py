@@ -61,20 +61,25 @@ class Objective(nn.Module):
     """Losses by name; `total` is what is minimised.
 
     `forward(network, batch)` returns a dict of scalars.
+
+    Args:
+        config: what is punished.
+        skeleton: of the people.
+        votes_only: the second look is not taught, and no gradient reaches the backbone.
     """
 
     kappas: Tensor
     flip: Tensor
 
-    def __init__(self, config: ObjectiveConfig, skeleton: Skeleton) -> None:
+    def __init__(self, config: ObjectiveConfig, skeleton: Skeleton, votes_only: bool = False) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.votes_only = config, votes_only
         self.register_buffer("kappas", torch.from_numpy(skeleton.kappas), persistent=False)
         self.register_buffer("flip", torch.from_numpy(skeleton.flip), persistent=False)
         self.balance = losses.BalancedSum() if config.form == "paper" else None
 
     def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
-        maps = network.encode(batch.images)
+        maps = network.encode_for_votes(batch.images) if self.votes_only else network.encode(batch.images)
         truth = self._truth(batch, network.config.stride, maps.presence[-1].shape)
         cells, owners = choose_cells(truth.targets, self.config.votes)
         votes = network.ask(maps, cells)
@@ -82,7 +87,7 @@ class Objective(nn.Module):
         if self.balance is not None:
             return {**parts, "total": self.balance(parts["presence"], parts["votes"])}
         total = self.config.presence * parts["presence"] + self.config.vectors * parts["votes"]
-        if network.second_look is not None:
+        if network.second_look is not None and not self.votes_only:
             poses, image_index = self._people(network, maps, votes, owners)
             lesson = prepare(network, [maps], poses, image_index, truth.people, self.kappas)
             looks = teach(network.second_look, lesson, self.kappas, self.flip)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from votepose.network._torchvision import ensure_importable
@@ -30,6 +31,7 @@ from votepose.prior_objective import PriorObjective
 from votepose.skeleton import Skeleton
 from votepose.train_config import TrainConfig, frozen_part, starting_weights
 from votepose.weights_file import fill
+from votepose.whole_objective import WholeObjective
 
 _PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
 
@@ -47,21 +49,25 @@ class PoseModule(pl.LightningModule):
         self.estimator = PoseEstimator(self.network, kappas, chosen.grouping, chosen.levels)
         if config.weights:
             fill(self.network, starting_weights(config.weights), skeleton)
-        if config.teach != "votes":
+        if config.teach in ("prior", "looks"):
             self.network.requires_grad_(False)
         if self.network.second_look is not None and config.teach == "looks":
             self.network.second_look.requires_grad_(True)
+        if self.network.witness is not None and config.teach == "all":
+            self.network.witness.requires_grad_(True)
         freeze(self.network.backbone, frozen_part(config, chosen))
         _channels_last(self.network)
         self._fit_windows()
 
-    def _objective(self) -> Objective | PriorObjective | LookObjective | CropObjective:
+    def _objective(self) -> Objective | PriorObjective | LookObjective | CropObjective | WholeObjective:
         if self.config.teach == "prior":
             return PriorObjective(torch.from_numpy(self.skeleton.kappas))
         if self.config.crops:
             return CropObjective(self.skeleton)
         if self.config.teach == "looks":
             return LookObjective(self.skeleton, self.chosen.grouping, self.chosen.levels)
+        if self.config.teach == "all":
+            return WholeObjective(self.chosen.objective, self.skeleton, self.chosen.grouping, self.chosen.levels)
         return Objective(self.chosen.objective, self.skeleton)
 
     def _fit_windows(self) -> None:
@@ -93,26 +99,38 @@ class PoseModule(pl.LightningModule):
         self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, prog_bar=True, batch_size=len(batch))
         return parts["total"]
 
+    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None,
+                                    gradient_clip_algorithm: str | None = None) -> None:  # fmt: skip
+        """Where all is taught, each part by itself: beside MoveNet's gradients, which are as large as its activations,
+        nothing would be left of the others."""
+        for part in self.network.children() if self.config.teach == "all" else [self]:
+            torch.nn.utils.clip_grad_norm_(part.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> Any:
         config = self.config
-        backbone = [p for p in self.network.backbone.parameters() if p.requires_grad]
-        ids = {id(p) for p in self.network.backbone.parameters()}
-        others = [p for p in self.parameters() if id(p) not in ids and p.requires_grad]
         rate = _PAPER_RATE if config.paper else config.learning_rate
-        if config.teach == "prior":
+        trunks = [self.network.backbone] + ([self.network.witness] if self.network.witness is not None else [])
+        pretrained = [p for trunk in trunks for p in trunk.parameters() if p.requires_grad]
+        ids = {id(p) for p in pretrained}
+        others = [p for p in self.parameters() if id(p) not in ids and p.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": others, "lr": rate}] if others else []
+        backbone_rate = rate if config.teach == "prior" else rate * config.backbone_rate
+        if config.teach in ("prior", "all"):
             # MoveNet has no normalisation: its tensors differ a hundredfold in size, so steps are relative to it.
-            groups = [{"params": [p], "lr": rate * float(p.detach().square().mean().sqrt())} for p in backbone]
-            return self._scheduled(torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0))
-        groups = [{"params": others, "lr": rate}]
-        if backbone:
-            groups.append({"params": backbone, "lr": rate * config.backbone_rate})
+            groups += [
+                {"params": alike, "lr": backbone_rate * size, "weight_decay": 0.0}
+                for size, alike in _by_size(pretrained).items()
+            ]
+        elif pretrained:
+            groups.append({"params": pretrained, "lr": backbone_rate})
         if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
             optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
             # Asked at the last step of an epoch and not after it, when the checkpoint is already written.
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss/total",
                     "interval": "step", "frequency": config.steps_per_epoch}}  # fmt: skip
-        return self._scheduled(torch.optim.AdamW(groups, weight_decay=config.weight_decay))
+        betas = (0.9, 0.99) if config.teach in ("prior", "all") else (0.9, 0.999)
+        return self._scheduled(torch.optim.AdamW(groups, betas=betas, weight_decay=config.weight_decay))
 
     def _scheduled(self, optimizer: torch.optim.Optimizer) -> Any:
         config = self.config
@@ -133,6 +151,15 @@ class PoseModule(pl.LightningModule):
         values = {f"val/{name}": getattr(metrics, name) for name in ("ap", "ap50", "ap75", "ap_m", "ap_l")}
         self.log_dict(values, prog_bar=True, rank_zero_only=True)
         self.print(f"epoch {self.current_epoch} step {self.global_step}: {metrics}")
+
+
+def _by_size(tensors: Sequence[Tensor]) -> dict[float, list[Tensor]]:
+    """Tensors by the root mean square of their numbers, rounded to half octaves: few groups make fast steps."""
+    groups: dict[float, list[Tensor]] = {}
+    for tensor in tensors:
+        size = float(tensor.detach().square().mean().sqrt().clamp(min=1e-12))
+        groups.setdefault(2 ** (round(2 * math.log2(size)) / 2), []).append(tensor)
+    return groups
 
 
 def _channels_last(network: PoseNet) -> None:

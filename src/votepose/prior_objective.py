@@ -48,39 +48,17 @@ class PriorObjective(nn.Module):
         boxes, images = batch.boxes / stride, batch.image_index
         sizes = batch.sizes / stride
         centres = boxes[:, :2] + boxes[:, 2:] / 2
-        spread = (_SPREAD * boxes[:, 2:].prod(dim=-1).clamp(min=1).sqrt()).clamp(0.5, _REACH / 3)
         every = torch.zeros_like(images)
         person, joint = labelled.nonzero(as_tuple=True)
         parts = {
-            "center": self._heatmap(outputs["center"], centres, images, every, spread, batch),
-            "heatmap": self._heatmap(
-                outputs["kpt_heatmap"], keypoints[person, joint], images[person], joint, spread[person], batch
-            ),
+            "center": _heatmap_loss(outputs["center"], centres, images, every, _spreads(boxes), batch, self.incomplete),
+            "heatmap": keypoint_heatmap_loss(outputs["kpt_heatmap"], batch, stride, self.incomplete),
             "regress": self._regress(outputs["kpt_regress"], centres, images, keypoints, labelled, sizes),
             "offset": _offset(outputs["kpt_offset"], keypoints[person, joint], images[person], joint),
             "box": _box(outputs["box_scale"], centres, images, boxes[:, 2:], sizes),
         }
         weights = {"center": 1.0, "heatmap": 1.0, "regress": 1.0, "offset": 0.5, "box": 0.1}
         return {**parts, "total": sum((weights[name] * parts[name] for name in parts), torch.zeros(()))}
-
-    def _heatmap(self, logits: Tensor, points: Tensor, images: Tensor, channels: Tensor, spread: Tensor,
-                 batch: Batch) -> Tensor:  # fmt: skip
-        """Penalty-reduced focal loss (CornerNet, Law & Deng, 2018) of heatmaps (B, C, h, w) with Gaussians at `points`
-        (n, 2) of `channels` (n,), normalised by their number."""
-        target = paint_gaussians(points, images, channels, spread, logits.shape)
-        peak = target == 1
-        p = logits.sigmoid()
-        weight = self._weights(batch, logits.shape)
-        missed = torch.where(peak, F.logsigmoid(logits) * (1 - p) ** 2, 0.0)
-        empty = torch.where(batch.complete, 1.0, self.incomplete)[:, None, None, None]
-        weight = torch.where(target > _ON, weight, weight * empty)
-        false = torch.where(peak, 0.0, F.logsigmoid(-logits) * p**2 * (1 - target) ** 4) * weight
-        return -(missed + false).sum() / peak.sum().clamp(min=1)
-
-    @staticmethod
-    def _weights(batch: Batch, shape: torch.Size) -> Tensor:
-        """(B, 1, h, w): 0 in ignore regions."""
-        return (~batch.ignored(shape[-2:]))[:, None].float()
 
     def _regress(self, maps: Tensor, centres: Tensor, images: Tensor, keypoints: Tensor, labelled: Tensor,
                  sizes: Tensor) -> Tensor:  # fmt: skip
@@ -94,6 +72,37 @@ class PriorObjective(nn.Module):
         mask = labelled[person].float()
         near = (distance * mask).sum() / mask.sum().clamp(min=1)
         return near + 0.3 * losses.oks_loss(poses, keypoints[person], sizes[person], self.kappas, mask)
+
+
+def keypoint_heatmap_loss(logits: Tensor, batch: Batch, stride: float, incomplete: float) -> Tensor:
+    """Penalty-reduced focal loss (CornerNet, Law & Deng, 2018) of heatmaps (B, K, h, w) of cells of `stride` pixels,
+    that should have a Gaussian at each labelled keypoint, as wide as the person is large.
+
+    `incomplete` is the weight of empty cells in pictures where people may be unlabelled.
+    """
+    person, joint = (batch.keypoints[..., 2] > 0).nonzero(as_tuple=True)
+    points, spread = batch.keypoints[person, joint, :2] / stride, _spreads(batch.boxes / stride)
+    return _heatmap_loss(logits, points, batch.image_index[person], joint, spread[person], batch, incomplete)
+
+
+def _spreads(boxes: Tensor) -> Tensor:
+    """(N,) standard deviations, in cells, of the Gaussians of people with boxes (N, 4) in cells."""
+    return (_SPREAD * boxes[:, 2:].prod(dim=-1).clamp(min=1).sqrt()).clamp(0.5, _REACH / 3)
+
+
+def _heatmap_loss(logits: Tensor, points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, batch: Batch,
+                  incomplete: float) -> Tensor:  # fmt: skip
+    """The focal loss of heatmaps (B, C, h, w) with Gaussians at `points` (n, 2) of `channels` (n,), normalised by their
+    number."""
+    target = paint_gaussians(points, images, channels, spread, logits.shape)
+    peak = target == 1
+    p = logits.sigmoid()
+    weight = (~batch.ignored(logits.shape[-2:]))[:, None].float()
+    missed = torch.where(peak, F.logsigmoid(logits) * (1 - p) ** 2, 0.0)
+    empty = torch.where(batch.complete, 1.0, incomplete)[:, None, None, None]
+    weight = torch.where(target > _ON, weight, weight * empty)
+    false = torch.where(peak, 0.0, F.logsigmoid(-logits) * p**2 * (1 - target) ** 4) * weight
+    return -(missed + false).sum() / peak.sum().clamp(min=1)
 
 
 def paint_gaussians(points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, shape: torch.Size) -> Tensor:

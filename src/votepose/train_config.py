@@ -33,8 +33,9 @@ class TrainConfig:
         freeze: which part of the backbone is not trained: none, stem (its first stages, where most of the time goes),
             trunk (all but its last stages) or all; the preset's by default.
         teach: `votes`, the whole network; `prior`, only what a movenet backbone itself believes of people, from
-            which votes start (`learning_rate` is then relative to each weight tensor's size); or `looks`, only the
-            second look at each person, over the preset's whole image pyramid.
+            which votes start (`learning_rate` is then relative to each weight tensor's size); `looks`, only the
+            second look at each person, over the preset's whole image pyramid; or `all`, each part of a movenet network
+            by losses of its own, the witness, too (the rate of backbone and witness is relative to a tensor's size).
         crops: with `--teach looks`, a folder to keep the crops of people in: they are cut once, then looked at as often
             as one likes, which on a CPU saves most of the time. `batch_size` then counts people.
         crop_pictures: of how many augmented pictures crops are cut; by default as many as there are pictures.
@@ -61,7 +62,7 @@ class TrainConfig:
     witness_weights: Path | None = None
     pretrained: bool = False
     freeze: Part | None = None
-    teach: Literal["votes", "prior", "looks"] = "votes"
+    teach: Literal["votes", "prior", "looks", "all"] = "votes"
     crops: Path | None = None
     crop_pictures: int | None = None
     steps: int = 20_000
@@ -103,7 +104,7 @@ def starting_weights(weights: Path) -> Path:
 
 
 def frozen_part(config: TrainConfig, chosen: Preset) -> Part:
-    by_lesson: dict[str, Part] = {"votes": chosen.freeze, "prior": "stem", "looks": "all"}
+    by_lesson: dict[str, Part] = {"votes": chosen.freeze, "prior": "stem", "looks": "all", "all": "stem"}
     return config.freeze or by_lesson[config.teach]
 
 
@@ -113,6 +114,8 @@ def require_start(config: TrainConfig, chosen: Preset) -> None:
         raise VoteposeError(f"--teach prior: the {config.preset} network has no prior: use --preset movenet")
     if config.teach == "looks" and (not chosen.network.second_look or config.freeze not in (None, "all")):
         raise VoteposeError("--teach looks: use a preset with a second look (lite or movenet), and no --freeze")
+    if config.teach == "all" and not (chosen.network.prior and chosen.network.witness):
+        raise VoteposeError(f"--teach all: the {config.preset} network has no prior or witness: use --preset movenet")
     if config.witness_weights and not chosen.network.witness:
         raise VoteposeError(f"--witness-weights: the {config.preset} network has no witness: use --preset movenet")
     if config.crops and config.teach != "looks":

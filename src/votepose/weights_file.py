@@ -19,7 +19,7 @@ from votepose.network.posenet import NetworkConfig, PoseNet
 from votepose.skeleton import Skeleton
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "votepose.safetensors"
-_FORMAT = "4"
+_FORMAT = "5"
 _HINT = "a weights file is written by `votepose train` (weights.safetensors)"
 
 

@@ -80,6 +80,13 @@ def test_samples_are_those_of_grid_sample_and_zero_outside() -> None:
     grid = 2 * points / torch.tensor([9.0, 6.0]) - 1
     expected = F.grid_sample(maps[images], grid[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
     torch.testing.assert_close(sample([maps], points, torch.zeros(4).long(), images), expected)
+    maps.requires_grad_(True)  # where a gradient is wanted, values are gathered another way
+    expected = F.grid_sample(maps[images], grid[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
+    found = sample([maps], points, torch.zeros(4).long(), images)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad((found**2).sum(), maps)[0], torch.autograd.grad((expected**2).sum(), maps)[0]
+    )
 
 
 def test_each_sample_is_of_its_own_level() -> None:

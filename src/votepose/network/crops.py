@@ -143,7 +143,14 @@ def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: T
         weight = (fraction[..., 0] if dx else 1 - fraction[..., 0]) * (fraction[..., 1] if dy else 1 - fraction[..., 1])
         weight = weight * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
         index = first + torch.minimum(y.clamp(min=0), height - 1) * width + torch.minimum(x.clamp(min=0), width - 1)
-        value = F.embedding(index, flat) * weight[..., None]
+        value = _rows(flat, index) * weight[..., None]
         total = value if total is None else total + value
     assert total is not None
     return total
+
+
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    """table[index]: `embedding` is the fastest for it, and the slowest, by far, to bring a gradient back."""
+    if not (table.requires_grad and torch.is_grad_enabled()):
+        return F.embedding(index, table)
+    return table.index_select(0, index.flatten()).view(*index.shape, -1)

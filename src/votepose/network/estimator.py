@@ -74,7 +74,7 @@ class PoseEstimator(nn.Module):
     def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
         """Images (B, H, W, 3) -> what each level knows and votes, and all their votes grouped."""
         pixels = images.permute(0, 3, 1, 2).float()
-        levels = [self._level(pixels, i, presence_threshold) for i in range(self.levels)]
+        levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(self.levels)]
         strength, centres, poses, log_scales = joined_votes(levels)
         config = replace(self.config, presence_threshold=presence_threshold)
         with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
@@ -92,9 +92,7 @@ class PoseEstimator(nn.Module):
         )  # fmt: skip
 
     def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
-        """What is seen and voted at half the size, `level` times over."""
-        if level:
-            pixels = _padded(F.avg_pool2d(pixels, 2**level))
+        """What is seen and voted on the pixels of a level."""
         maps = self.network.encode(pixels)
         presence = maps.presence[-1].sigmoid()
         strength, cells = self._candidates(presence, threshold, self.config.candidates >> level)
@@ -159,8 +157,12 @@ def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
     return tuple(torch.cat(column, dim=1) for column in zip(*columns, strict=True))
 
 
-def _padded(pixels: Tensor) -> Tensor:
-    """Pixels (B, 3, H, W) with grey below and to the right, up to multiples of 32."""
+def halved(pixels: Tensor, times: int) -> Tensor:
+    """Pixels (B, 3, H, W) at half the size, so many times over, with grey below and to the right up to multiples of
+    32: a level of the image pyramid."""
+    if not times:
+        return pixels
+    pixels = F.avg_pool2d(pixels, 2**times)
     height, width = pixels.shape[-2:]
     return F.pad(pixels, (0, -width % MULTIPLE, 0, -height % MULTIPLE), value=FILL)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -118,7 +118,16 @@ class PoseNet(nn.Module):
             raise VoteposeError(f"the witness knows {len(COCO_17)} keypoints, not {config.keypoints}")
         self.config = config
         self.backbone = build_backbone(config.backbone, pretrained, backbone_weights)
-        self.project = nn.ModuleList(nn.Conv2d(c, config.channels, 1, bias=False) for c in self.backbone.channels)
+        self.witness = Thunder() if config.witness and config.second_look else None
+        if self.witness is not None:
+            self.witness.requires_grad_(False)  # a witness is not taught what to say, unless all is taught
+            if witness_weights is not None:
+                fill_trunk(self.witness, witness_weights, "witness")
+        sources = (*self.backbone.channels, *(detail.channels for detail in self._heard))
+        project = [nn.Conv2d(c, config.channels, 1, bias=False) for c in sources]
+        for heard in project[len(self.backbone.channels) :]:
+            nn.init.zeros_(heard.weight)  # a fresh network does not listen
+        self.project = nn.ModuleList(project)
         self.norm = nn.BatchNorm2d(config.channels)
         rate = 0.5 if config.prior else 0.02  # of cells that lie on a keypoint, as a fresh network believes
         self.presence: nn.Module = (
@@ -139,11 +148,6 @@ class PoseNet(nn.Module):
             if config.transformer
             else nn.Linear(config.channels + 1, outputs)  # a 1x1 convolution over [F;H]
         )
-        self.witness = Thunder() if config.witness and config.second_look else None
-        if self.witness is not None:
-            self.witness.requires_grad_(False)  # a witness is not taught what to say
-            if witness_weights is not None:
-                fill_trunk(self.witness, witness_weights, "witness")
         detailed = self.detailed
         if config.second_look and not {1, 2, 4} <= {detail.reduction for detail in detailed}:
             raise VoteposeError(f"the {config.backbone} backbone has not the three maps that a second look wants")
@@ -158,15 +162,31 @@ class PoseNet(nn.Module):
 
     def encode(self, images: Tensor) -> Maps:
         """Everything that is computed once an image. Sides must be multiples of 32."""
+        maps, testimony = self.backbone(images), self.testimony(images)
+        return replace(self._believe(maps, testimony, images), details=[*self.backbone.details(maps), *testimony])
+
+    def encode_for_votes(self, images: Tensor) -> Maps:
+        """Likewise for votes alone: without details, and no gradient reaches backbone and witness."""
+        with torch.no_grad():
+            maps, testimony = self.backbone(images), self.testimony(images)
+        torch.clear_autocast_cache()  # or weights cast without gradient would be taken again where it is wanted
+        return self._believe(maps, testimony, images)
+
+    def testimony(self, images: Tensor) -> list[Tensor]:
+        """What the witness sees: the last of `Maps.details`."""
+        return self.witness(images.to(self.backbone.mean.dtype) / 127.5 - 1) if self.witness is not None else []
+
+    def _believe(self, maps: Sequence[Tensor], testimony: Sequence[Tensor], images: Tensor) -> Maps:
+        """The backbone's maps and the witness' -> what cells can be asked about."""
         size = [side // self.config.stride for side in images.shape[-2:]]
-        maps = self.backbone(images)
         prior = (
             self.backbone.trunk.prior(maps[0])
             if isinstance(self.backbone.trunk, MoveNet) and self.config.prior
             else None
         )
         total: Tensor | None = None
-        for project, x in zip(self.project, maps, strict=False):  # early maps are for the second look alone
+        told = [*maps[: len(self.backbone.channels)], *testimony]  # early maps are for the second look alone
+        for project, x in zip(self.project, told, strict=True):
             x = _resize(project(x), size)
             total = x if total is None else total + x
         features = F.relu(self.norm(total))
@@ -176,15 +196,17 @@ class PoseNet(nn.Module):
             logits = [x + prior.presence for x in logits]
         features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
         memory, positions = self.transformer.encode(features) if self.transformer else (None, None)
-        details = self.backbone.details(maps)
-        if self.witness is not None:
-            details = [*details, *self.witness(images.to(self.backbone.mean.dtype) / 127.5 - 1)]
-        return Maps(features, logits, memory, positions, details, prior)
+        return Maps(features, logits, memory, positions, [], prior)
 
     @property
     def detailed(self) -> tuple[Detail, ...]:
         """What `Maps.details` holds."""
-        return self.backbone.detailed + (self.witness.detailed if self.witness is not None else ())
+        return self.backbone.detailed + self._heard
+
+    @property
+    def _heard(self) -> tuple[Detail, ...]:
+        """What `testimony` holds."""
+        return self.witness.detailed if self.witness is not None else ()
 
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         """The votes of chosen cells (B, Q), given by flat index: row * width + column."""
