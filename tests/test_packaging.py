@@ -81,7 +81,7 @@ def test_the_model_in_the_wheel_is_small() -> None:
     assert (weights / "votepose.onnx").is_file()
     shipped = [path for path in weights.rglob("*") if path.is_file() and path.suffix != ".safetensors"]
     # With its code the wheel is under 9.7 MB; what it needs is 52.7, so all is some 62.
-    assert sum(len(zlib.compress(path.read_bytes())) for path in shipped) < 9.3e6
+    assert sum(len(zlib.compress(path.read_bytes())) for path in shipped) < 10.9e6
 
 
 def test_pictures_are_small() -> None:

@@ -51,9 +51,9 @@ class ExportConfig:
     pictures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATH ...")] = ()
     """Images or folders with people, ten or so, for int8: weights are rounded to coarser steps, so that their errors
     cancel on these. The file is as large; a wheel or zip of it is a third smaller."""
-    bits: float = 2.6
-    """With --pictures: the information that a weight keeps, about; the backbone's keep 2.6 more, the witness'
-    0.6. Fewer are smaller."""
+    bits: float = 3.2
+    """With --pictures: the information that a weight keeps, about; the backbone's keep 3 more, the witness' 1.
+    Fewer are smaller."""
     presence_threshold: float | None = None
     """Default of the file, in [0, 1]; by default the preset's."""
 

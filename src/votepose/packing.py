@@ -17,7 +17,7 @@ from votepose.rounding import LEVELS, round_rows, uses
 _LEAST_HALVED = 64  # numbers in a constant that is worth halving
 _LEAST_PACKED = 4096  # and packing: the small ones, stems and heads, matter most
 _LEAST_COARSE = 16384  # and rounding to coarse steps
-_MORE_BITS = {"backbone": 2.6, "witness": 0.6}  # than other weights have: everything else builds on the backbone
+_MORE_BITS = {"backbone": 3.0, "witness": 1.0}  # than other weights have: everything else builds on the backbone
 _STEP_BITS = 2.05  # information in a normal variable that is rounded to steps of its deviation
 
 

@@ -1,6 +1,6 @@
 """The network of the paper, whole: backbone -> F -> presence H -> [F;H] -> transformer -> votes.
 
-And what we added to it: a second look at each person, which may hear a witness.
+And what we added to it: a second look at each person, and a witness whom it and the votes may hear.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class NetworkConfig:
         relative: rotary positions in the transformer in place of added sine embeddings.
         scales: each vote also says how unsure it is of each joint (log of a Laplace scale).
         second_look: channels of the second look at each person, at its finest; 0 leaves it out.
-        witness: the second look also hears MoveNet Thunder (17 keypoints; see `network.thunder`).
+        witness: second look and votes also hear MoveNet Thunder (17 keypoints; see `network.thunder`).
         prior: presence and votes start from the backbone's own beliefs (`movenet` only; see `network.prior`).
     """
 

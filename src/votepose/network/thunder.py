@@ -4,7 +4,8 @@ look.
 It was made for crops of 256 pixels with one person in the middle, and is a network of convolutions like MultiPose, only
 wider (MobileNetV2 1.75). Here it runs over whole pictures, at each level of the image pyramid: where somebody is some
 two hundred pixels tall, its keypoint likelihoods are nearly as exact as in a crop of that person, and nobody has to be
-cropped. What it says is not decoded: the second look reads it. `scripts/convert_movenet.py` makes the weights file.
+cropped. What it says is not decoded: the second look reads it, and votes listen. `scripts/convert_movenet.py` makes the
+weights file that it starts from; `votepose train --teach all` teaches it to read whole pictures.
 """
 
 from __future__ import annotations

@@ -1,0 +1,73 @@
+"""Self-training's labels: of the sure, what is sure; of the unsure, that nothing is known; of nobody, nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from votepose.poses import Pose, Poses
+from votepose.skeleton import COCO_17
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "label_pictures.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("label_pictures", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their annotations up
+    spec.loader.exec_module(module)
+    return module
+
+
+def person(score: float, confidence: float = 0.9, corner: float = 20.0) -> Pose:
+    """Somebody whose left ankle is faint and whose right one is hidden."""
+    keypoints = corner + np.random.default_rng(0).uniform(0, 60, (17, 2)).astype(np.float32)
+    confidences = np.full(17, confidence, np.float32)
+    confidences[15] = 0.1
+    seen = np.arange(17) != 16
+    return Poses(keypoints[None], confidences[None], seen[None], np.array([score], np.float32), COCO_17, (100, 100))[0]
+
+
+def label(script: ModuleType, pose: Pose) -> dict[str, object] | None:
+    return script.label(pose, 7, (100, 100), script.Config(Path("in"), Path("out")))
+
+
+def test_of_the_sure_the_sure_joints_are_labelled(script: ModuleType) -> None:
+    pose = person(0.8)
+    found = label(script, pose)
+    assert found is not None
+    points = np.reshape(found["keypoints"], (17, 3))
+    assert points[:, 2].tolist() == [2] * 15 + [0, 1]
+    assert found["num_keypoints"] == 16
+    assert found["image_id"] == 7
+    np.testing.assert_allclose(points[:15, :2], pose.keypoints[:15], atol=0.06)
+    low, high = pose.keypoints.min(axis=0), pose.keypoints.max(axis=0)
+    x, y, width, height = found["bbox"]
+    assert (x, y) < tuple(low)
+    assert (x + width, y + height) > tuple(high)
+
+
+@pytest.mark.parametrize(("score", "confidence"), [(0.3, 0.9), (0.8, 0.4)])
+def test_where_somebody_may_be_nothing_is_known(script: ModuleType, score: float, confidence: float) -> None:
+    found = label(script, person(score, confidence))
+    assert found is not None
+    assert found["num_keypoints"] == 0
+    assert not np.any(found["keypoints"])
+
+
+def test_joints_outside_are_not_labelled_and_nobody_is_nobody(script: ModuleType) -> None:
+    found = label(script, person(0.8, corner=60.0))
+    assert found is not None
+    outside = (person(0.8, corner=60.0).keypoints >= 100).any(axis=1)
+    assert outside.any()
+    assert not np.reshape(found["keypoints"], (17, 3))[outside].any()
+    assert label(script, person(0.05)) is None
+    assert label(script, person(0.8, corner=200.0)) is None
