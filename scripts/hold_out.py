@@ -15,6 +15,8 @@ from pathlib import Path
 
 import tyro
 
+from votepose.data.coco import relabel
+
 
 @dataclass(frozen=True)
 class Config:
@@ -37,12 +39,7 @@ def main(config: Config) -> None:
         ids = {image["id"] for image in images}
         people = [person for person in data["annotations"] if person["image_id"] in ids]
         out = config.out / f"{config.folder.name}-{name}"
-        out.mkdir(parents=True, exist_ok=True)
-        for pictures in config.folder.glob("images*"):
-            link = out / pictures.name
-            link.unlink(missing_ok=True)
-            link.symlink_to(pictures.resolve())
-        (out / "annotations.json").write_text(json.dumps({**data, "images": images, "annotations": people}))
+        relabel(config.folder, out, {**data, "images": images, "annotations": people})
         print(f"{out}: {len(images)} pictures, {len(people)} annotations")
 
 

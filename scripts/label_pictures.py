@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import tyro
 
-from votepose.data.coco import load_coco
+from votepose.data.coco import BODY, load_coco, relabel
 from votepose.evaluate import load_model
 from votepose.flip import find_in_both_views
 from votepose.poses import Pose
@@ -28,7 +28,6 @@ from votepose.progress import track
 from votepose.weights_file import BUNDLED_WEIGHTS
 
 MARGIN = 0.08  # by so much of the joints' box a person's box reaches beyond it, on each side
-BODY = 0.53  # of a box that its person fills
 LEAST = 5  # joints of somebody who is labelled
 
 
@@ -75,10 +74,6 @@ def main(config: Config) -> None:
     assert dataset.annotations is not None
     out = config.out / f"{config.folder.name}-labelled"
     out.mkdir(parents=True, exist_ok=True)
-    for pictures in config.folder.glob("images*"):
-        link = out / pictures.name
-        link.unlink(missing_ok=True)
-        link.symlink_to(pictures.resolve())
     kept = out / "labels.jsonl"  # what a stopped run goes on from
     known = dict(_read(kept)) if kept.is_file() else {}
     order = np.random.default_rng(0).permutation(len(dataset.samples))[: config.limit]
@@ -97,8 +92,7 @@ def main(config: Config) -> None:
     images = [{**image, "persons_complete": False} for image in data["images"] if image["id"] in listed]
     people = [{**person, "id": i} for i, person in enumerate(p for id_ in sorted(listed) for p in known[id_])]
     category = {**model.skeleton.to_coco_category(), "id": 1}
-    text = json.dumps({"images": images, "annotations": people, "categories": [category]})
-    (out / "annotations.json").write_text(text)
+    relabel(config.folder, out, {"images": images, "annotations": people, "categories": [category]})
     sure = sum(person["num_keypoints"] > 0 for person in people)
     print(f"{out}: {len(images)} pictures, {sure} people labelled, {len(people) - sure} not sure of")
 

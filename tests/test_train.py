@@ -194,6 +194,8 @@ def test_a_witness_is_as_it_was_given_and_goes_on_with_the_weights(
     before, after = (load_network(tmp_path / x / "weights.safetensors")[0].state_dict() for x in ("first", "third"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert {name.split(".")[0] for name in changed} >= {"backbone", "witness", "presence", "vector", "second_look"}
+    with pytest.raises(VoteposeError, match=r"bundled, or give --witness-weights"):
+        run(replace(config, teach="all", out=tmp_path / "deaf"))
     run(replace(config, out=tmp_path / "none"))  # without weights there is no witness
     assert load_network(tmp_path / "none" / "weights.safetensors")[0].witness is None
 

@@ -20,7 +20,7 @@ from votepose.skeleton import Skeleton
 _ALIKE = 0.1  # OKS, by twice the tolerance, from which a pose is somebody's
 _FAINT = 0.02  # score below which a pose is not looked at
 _CROWD = 8  # people a picture are looked at in training, if there are so many
-_ROUND = 32  # and a multiple of this: a GPU chooses kernels for each new number of people, which costs it several steps
+_ROUND = 32  # and a multiple of this: for each new number of people a GPU chooses its kernels anew
 
 
 @dataclass(frozen=True)

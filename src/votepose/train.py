@@ -32,7 +32,7 @@ from votepose.network.posenet import PoseNet
 from votepose.pose_module import PoseModule
 from votepose.presets import Preset, preset
 from votepose.skeleton import COCO_17, Skeleton
-from votepose.train_config import TrainConfig, parse_source, require_start, starting_weights
+from votepose.train_config import TrainConfig, parse_source, require_parts, require_start, starting_weights
 from votepose.weights_file import read_about, save_weights
 
 
@@ -159,6 +159,7 @@ def _train(config: TrainConfig, chosen: Preset | None) -> None:
     sources = _sources(config)
     skeleton = sources[0].dataset.skeleton
     adapted = _adapted(chosen, config, skeleton)
+    require_parts(config, adapted.network)
     module = PoseModule(config, adapted, skeleton, sources, load_coco(config.val) if config.val else None)
     config.out.mkdir(parents=True, exist_ok=True)
     _cut_crops(config, adapted, module)

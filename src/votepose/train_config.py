@@ -9,7 +9,9 @@ from typing import Literal
 from votepose.data.augment import AugmentConfig
 from votepose.errors import VoteposeError
 from votepose.network.backbone import Part
+from votepose.network.posenet import NetworkConfig
 from votepose.presets import Preset
+from votepose.skeleton import COCO_17
 from votepose.weights_file import BUNDLED_WEIGHTS
 
 
@@ -127,4 +129,13 @@ def require_start(config: TrainConfig, chosen: Preset) -> None:
         raise VoteposeError(
             f"the {config.preset} backbone is frozen and has no weights: start from --weights (`bundled` are the "
             f"package's), from --backbone-weights (see scripts/convert_*.py), or train it too with --freeze none"
+        )
+
+
+def require_parts(config: TrainConfig, network: NetworkConfig) -> None:
+    """What is taught must be in the network that the data and the starting weights leave of the preset's."""
+    if config.teach == "all" and not (network.prior and network.witness):
+        raise VoteposeError(
+            f"--teach all: wants pictures with COCO's {len(COCO_17)} keypoints, and a witness: start from --weights "
+            "bundled, or give --witness-weights, too"
         )

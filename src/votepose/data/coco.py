@@ -17,6 +17,9 @@ from votepose.errors import VoteposeError
 from votepose.progress import track
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.sources import read_image
+from votepose.writers import save_text
+
+BODY = 0.53  # share of its box that a person fills, where the json does not tell
 
 # what Pillow, zipfile and a careless json raise over one picture
 _UNUSABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -108,6 +111,16 @@ def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
     return CocoDataset(samples, skeleton, path, left_out, category_id)
 
 
+def relabel(folder: Path, out: Path, data: dict[str, Any]) -> None:
+    """Make `out` a folder of the pictures of `folder`, by links, whose annotations.json is `data`."""
+    out.mkdir(parents=True, exist_ok=True)
+    for pictures in folder.glob("images*"):
+        link = out / pictures.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(pictures.resolve())
+    save_text(json.dumps(data), out / "annotations.json")
+
+
 def _remark(entry: Any, error: Exception) -> str:
     name = entry.get("file_name", "?") if isinstance(entry, dict) else "?"
     text = next(iter(str(error).splitlines()), "")
@@ -191,7 +204,7 @@ def _sample(
         people.append(points)
         boxes.append(box)
         area = float(annotation.get("area") or 0) * scale.prod()
-        areas.append(area if area > 0 else 0.53 * box[2] * box[3])
+        areas.append(area if area > 0 else BODY * box[2] * box[3])
     sample = Sample(
         int(entry["id"]), name, pixels, np.array(people, np.float32).reshape(-1, count, 3),
         np.array(boxes, np.float32).reshape(-1, 4), np.array(areas, np.float32),
