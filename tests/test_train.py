@@ -153,6 +153,16 @@ def test_teaching_the_prior_leaves_all_but_the_backbone_as_it_was(data: Path, tm
     assert {name for name in before if name.startswith("backbone.trunk.")} >= {f"backbone.trunk.{n}" for n in changed}
 
 
+def test_teaching_features_leaves_all_but_backbone_and_f_as_it_was(data: Path, tmp_path: Path) -> None:
+    start = tiny.write_weights(tmp_path / "start.safetensors")
+    run(tiny_config(data, tmp_path / "run", weights=start, teach="features"))
+    run(tiny_config(data, tmp_path / "run", weights=start, teach="features", steps=6, resume=True))
+    before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"backbone", "project", "norm"}
+    assert not any("teacher" in name for name in checkpoint(tmp_path / "run")["state_dict"])
+
+
 def test_teaching_looks_leaves_all_but_the_second_look_as_it_was(data: Path, tmp_path: Path) -> None:
     start = tiny.write_weights(tmp_path / "start.safetensors")
     run(tiny_config(data, tmp_path / "run", weights=start, teach="looks", freeze=None))

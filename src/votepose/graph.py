@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
+from onnx.utils import Extractor
 from torch import Tensor, nn
 
 from votepose.network.estimator import PoseEstimator
@@ -54,7 +57,53 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
                           **{name: {0: "people"} for name in People._fields[:-1]},
                           **{name: {0: "votes"} for name in Ballot._fields}},
         )  # fmt: skip
-    return onnx.load(path)
+    model = onnx.load(path)
+    fold_pads(model)
+    return model
+
+
+def fold_pads(model: onnx.ModelProto) -> None:
+    """Let convolutions pad for themselves: for a Pad in front of one, the runtime would lay out its whole input anew,
+    twice."""
+    graph = model.graph
+    readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
+    pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad" and readers[node.output[0]] == 1}
+    pairs = [(pads[node.input[0]], node) for node in graph.node if node.op_type == "Conv" and node.input[0] in pads]
+    for (pad, conv), amounts in zip(pairs, _computed(model, [pad.input[1] for pad, _ in pairs]), strict=True):
+        before, after = amounts.reshape(2, -1)
+        if before[:2].any() or after[:2].any() or amounts.min() < 0:  # of batch and channels, or a crop
+            continue
+        own = next((attribute for attribute in conv.attribute if attribute.name == "pads"), None)
+        total = np.concatenate([before[2:], after[2:]]) + (own.ints if own else 0)
+        if own:
+            conv.attribute.remove(own)
+        conv.attribute.append(helper.make_attribute("pads", total.tolist()))
+        conv.input[0] = pad.input[0]
+    _drop_unread(graph)
+
+
+def _drop_unread(graph: onnx.GraphProto) -> None:
+    """Leave out the nodes whose outputs nobody reads."""
+    read, kept = {value.name for value in graph.output}, []
+    for node in reversed(graph.node):
+        if read.intersection(node.output):
+            read.update(node.input)
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+
+
+def _computed(model: onnx.ModelProto, names: list[str]) -> list[np.ndarray]:
+    """The values of these int64 constants, which the tracer left to be computed."""
+    if not names:
+        return []
+    told = {value.name for value in model.graph.value_info}
+    model.graph.value_info.extend(
+        helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None) for name in {*names} - told
+    )
+    part = Extractor(model).extract_model([], sorted({*names}))
+    values = dict(zip(sorted({*names}), ReferenceEvaluator(part).run(None, {}), strict=True))
+    return [values[name] for name in names]
 
 
 def save(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:

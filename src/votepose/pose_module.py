@@ -13,12 +13,13 @@ ensure_importable()  # before Lightning, which imports torchvision
 # ruff: noqa: E402
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from votepose.data.coco import CocoDataset
 from votepose.data.loader import Batch, Source, TrainingSet, training_loader
 from votepose.evaluate import coco_results
+from votepose.feature_objective import FeatureObjective
 from votepose.look_crops import CropObjective, CropStore, crop_loader
 from votepose.look_lesson import Lesson, LookObjective
 from votepose.metrics import coco_keypoint_metrics
@@ -59,7 +60,9 @@ class PoseModule(pl.LightningModule):
         _channels_last(self.network)
         self._fit_windows()
 
-    def _objective(self) -> Objective | PriorObjective | LookObjective | CropObjective | WholeObjective:
+    def _objective(self) -> nn.Module:
+        if self.config.teach == "features":
+            return FeatureObjective(self.chosen.network.channels)
         if self.config.teach == "prior":
             return PriorObjective(torch.from_numpy(self.skeleton.kappas))
         if self.config.crops:

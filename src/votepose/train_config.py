@@ -34,10 +34,12 @@ class TrainConfig:
         pretrained: let timm download the backbone's ImageNet weights.
         freeze: which part of the backbone is not trained: none, stem (its first stages, where most of the time goes),
             trunk (all but its last stages) or all; the preset's by default.
-        teach: `votes`, the whole network; `prior`, only what a movenet backbone itself believes of people, from
-            which votes start (`learning_rate` is then relative to each weight tensor's size); `looks`, only the
-            second look at each person, over the preset's whole image pyramid; or `all`, each part of a movenet network
-            by losses of its own, the witness, too (the rate of backbone and witness is relative to a tensor's size).
+        teach: `votes`, the whole network; `features`, only the backbone, to see what the bundled network's sees (for
+            one that has no weights to start from; labels are not read); `prior`, only what a movenet backbone itself
+            believes of people, from which votes start (`learning_rate` is then relative to each weight tensor's size);
+            `looks`, only the second look at each person, over the preset's whole image pyramid; or `all`, each part of
+            a movenet network by losses of its own, the witness, too (the rate of backbone and witness is relative to a
+            tensor's size).
         crops: with `--teach looks`, a folder to keep the crops of people in: they are cut once, then looked at as often
             as one likes, which on a CPU saves most of the time. `batch_size` then counts people.
         crop_pictures: of how many augmented pictures crops are cut; by default as many as there are pictures.
@@ -64,7 +66,7 @@ class TrainConfig:
     witness_weights: Path | None = None
     pretrained: bool = False
     freeze: Part | None = None
-    teach: Literal["votes", "prior", "looks", "all"] = "votes"
+    teach: Literal["votes", "features", "prior", "looks", "all"] = "votes"
     crops: Path | None = None
     crop_pictures: int | None = None
     steps: int = 20_000
@@ -106,7 +108,9 @@ def starting_weights(weights: Path) -> Path:
 
 
 def frozen_part(config: TrainConfig, chosen: Preset) -> Part:
-    by_lesson: dict[str, Part] = {"votes": chosen.freeze, "prior": "stem", "looks": "all", "all": "stem"}
+    by_lesson: dict[str, Part] = {
+        "votes": chosen.freeze, "features": "none", "prior": "stem", "looks": "all", "all": "stem"
+    }  # fmt: skip
     return config.freeze or by_lesson[config.teach]
 
 

@@ -178,18 +178,12 @@ class PoseNet(nn.Module):
 
     def _believe(self, maps: Sequence[Tensor], testimony: Sequence[Tensor], images: Tensor) -> Maps:
         """The backbone's maps and the witness' -> what cells can be asked about."""
-        size = [side // self.config.stride for side in images.shape[-2:]]
         prior = (
             self.backbone.trunk.prior(maps[0])
             if isinstance(self.backbone.trunk, MoveNet) and self.config.prior
             else None
         )
-        total: Tensor | None = None
-        told = [*maps[: len(self.backbone.channels)], *testimony]  # early maps are for the second look alone
-        for project, x in zip(self.project, told, strict=True):
-            x = _resize(project(x), size)
-            total = x if total is None else total + x
-        features = F.relu(self.norm(total))
+        features = self._joined(maps, testimony, images)
         logits = self.presence(features)
         logits = [x[:, 0].float() for x in (logits if isinstance(logits, list) else [logits])]
         if prior is not None:
@@ -197,6 +191,20 @@ class PoseNet(nn.Module):
         features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
         memory, positions = self.transformer.encode(features) if self.transformer else (None, None)
         return Maps(features, logits, memory, positions, [], prior)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images -> the feature map F (B, C, h, w) alone."""
+        return self._joined(self.backbone(images), self.testimony(images), images)
+
+    def _joined(self, maps: Sequence[Tensor], testimony: Sequence[Tensor], images: Tensor) -> Tensor:
+        """The backbone's maps and the witness' -> the feature map F."""
+        size = [side // self.config.stride for side in images.shape[-2:]]
+        total: Tensor | None = None
+        told = [*maps[: len(self.backbone.channels)], *testimony]  # early maps are for the second look alone
+        for project, x in zip(self.project, told, strict=True):
+            x = _resize(project(x), size)
+            total = x if total is None else total + x
+        return F.relu(self.norm(total))
 
     @property
     def detailed(self) -> tuple[Detail, ...]:
