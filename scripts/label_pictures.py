@@ -20,11 +20,12 @@ import numpy as np
 import torch
 import tyro
 
-from votepose.data.coco import BODY, load_coco, relabel
+from votepose.data.coco import load_coco, relabel
 from votepose.evaluate import load_model
 from votepose.flip import find_in_both_views
 from votepose.poses import Pose
 from votepose.progress import track
+from votepose.skeleton import BODY_SHARE
 from votepose.weights_file import BUNDLED_WEIGHTS
 
 MARGIN = 0.08  # by so much of the joints' box a person's box reaches beyond it, on each side
@@ -64,7 +65,7 @@ def label(person: Pose, image_id: int, image_size: tuple[int, int], config: Conf
     box = np.concatenate([low, high - low])
     return {
         "image_id": image_id, "category_id": 1, "iscrowd": 0, "num_keypoints": int(labelled.sum()),
-        "bbox": np.round(box, 1).tolist(), "area": round(float(BODY * box[2] * box[3]), 1),
+        "bbox": np.round(box, 1).tolist(), "area": round(float(BODY_SHARE * box[2] * box[3]), 1),
         "keypoints": np.round(points, 1).flatten().tolist(),
     }  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from votepose.skeleton import COCO_17, Skeleton
+from votepose.skeleton import BODY_SHARE, COCO_17, Skeleton
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _completed(annotation: dict[str, Any], count: int) -> dict[str, Any]:
         keypoints = [0] * (3 * count)
     labelled = sum(v > 0 for v in keypoints[2::3])
     box = list(annotation.get("bbox") or ()) or _hull(keypoints)
-    area = annotation.get("area") or 0.53 * box[2] * box[3]  # a body's usual share of its box
+    area = annotation.get("area") or BODY_SHARE * box[2] * box[3]
     return {"iscrowd": 0, **annotation, "keypoints": keypoints, "num_keypoints": labelled,
             "bbox": box, "area": area}  # fmt: skip
 

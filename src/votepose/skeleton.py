@@ -12,6 +12,7 @@ import numpy as np
 
 from votepose.errors import VoteposeError
 
+BODY_SHARE = 0.53  # of its box that a body fills, on average: COCO's OKS asks for the body's area
 _DEFAULT_SIGMA = 0.08  # of a keypoint about which a COCO json says nothing: between COCO's shoulder and elbow
 
 

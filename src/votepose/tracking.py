@@ -13,9 +13,9 @@ import numpy as np
 
 from votepose.assignment import assign
 from votepose.poses import Poses
+from votepose.skeleton import BODY_SHARE
 from votepose.smoothing import OneEuro, Smoothing
 
-_BODY_SHARE = 0.53  # of its hull's box that a body covers: OKS asks for the body's area
 _SOON = 1e-3  # seconds: time stamps may repeat
 
 
@@ -140,4 +140,4 @@ def _areas(points: np.ndarray) -> np.ndarray:
     """Areas (...) of bodies (..., K, 2), pixels², by their hulls' boxes, no thinner than a third of their length."""
     sides = np.ptp(points, axis=-2)
     longest = sides.max(axis=-1)
-    return np.maximum(_BODY_SHARE * longest * np.maximum(sides.min(axis=-1), longest / 3), 1.0)
+    return np.maximum(BODY_SHARE * longest * np.maximum(sides.min(axis=-1), longest / 3), 1.0)

@@ -10,8 +10,8 @@ import numpy as np
 from votepose.analyse.matching import Picture
 from votepose.analyse.scoring import Scorer
 from votepose.letterbox import Letterbox
+from votepose.skeleton import BODY_SHARE
 
-_BODY = 0.53  # a body's usual share of its joints' box
 FOUND = 0.5  # OKS from which somebody counts as found
 
 
@@ -105,7 +105,7 @@ def questions(input_size: int) -> list[Question]:
             "size", "size: root of the person's area, in pixels of the network's input", (24, 48, 96, 192),
             ("under 24", "24 to 48", "48 to 96", "96 to 192", "192 and more"),
             lambda p: np.sqrt(p.sample.areas) * scale(p),
-            lambda p: np.sqrt(_BODY * np.ptp(p.poses.keypoints, axis=1).prod(axis=-1)) * scale(p),
+            lambda p: np.sqrt(BODY_SHARE * np.ptp(p.poses.keypoints, axis=1).prod(axis=-1)) * scale(p),
         ),
         Question(
             "crowd", "number of labelled people in the picture", (2, 3, 6, 11),

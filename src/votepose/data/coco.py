@@ -15,11 +15,10 @@ import numpy as np
 
 from votepose.errors import VoteposeError
 from votepose.progress import track
-from votepose.skeleton import COCO_17, Skeleton
+from votepose.skeleton import BODY_SHARE, COCO_17, Skeleton
 from votepose.sources import read_image
 from votepose.writers import save_text
 
-BODY = 0.53  # share of its box that a person fills, where the json does not tell
 
 # what Pillow, zipfile and a careless json raise over one picture
 _UNUSABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -204,7 +203,7 @@ def _sample(
         people.append(points)
         boxes.append(box)
         area = float(annotation.get("area") or 0) * scale.prod()
-        areas.append(area if area > 0 else BODY * box[2] * box[3])
+        areas.append(area if area > 0 else BODY_SHARE * box[2] * box[3])
     sample = Sample(
         int(entry["id"]), name, pixels, np.array(people, np.float32).reshape(-1, count, 3),
         np.array(boxes, np.float32).reshape(-1, 4), np.array(areas, np.float32),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize, one_hot
 
-from votepose.skeleton import COCO_17
+from votepose.skeleton import BODY_SHARE, COCO_17
 from votepose.synth.body import Body, Shapes
 from votepose.synth.fit_target import Target
 from votepose.synth.rig import (
@@ -23,8 +23,6 @@ from votepose.synth.rig import (
     product,
     rotation_vector,
 )
-
-_AREA = 0.53  # of a person in their box, on average: the scale of COCO's OKS is the root of the area
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class FitLoss:
                                  for joint in ("hip", "knee"))  # fmt: skip
         self.points = target.points.permute(2, 1, 0).contiguous()
         self.labelled = (target.visibility > 0).float().T
-        self.tolerance = torch.tensor(COCO_17.sigmas)[:, None] * target.size * math.sqrt(_AREA)  # (17, M) pixels
+        self.tolerance = torch.tensor(COCO_17.sigmas)[:, None] * target.size * math.sqrt(BODY_SHARE)  # (17, M) pixels
         self.sides = target.boxes.T
         self.up = target.up.T
         level = self.up.new_tensor([0, 0, 1])[:, None] - self.up[2] * self.up
