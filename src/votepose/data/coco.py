@@ -19,7 +19,6 @@ from votepose.skeleton import BODY_SHARE, COCO_17, Skeleton
 from votepose.sources import read_image
 from votepose.writers import save_text
 
-
 # what Pillow, zipfile and a careless json raise over one picture
 _UNUSABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
