@@ -111,10 +111,11 @@ def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> 
     along_y = torch.exp(-((y - poses[..., 1:]) ** 2) / spread)
     near = heatmaps[:, None] * along_x[..., None, :] * along_y[..., None]
     best = near.flatten(3).argmax(dim=-1)  # (B, N, K)
-    likelihood = heatmaps.flatten(2)[:, None].expand(-1, poses.shape[1], -1, -1).gather(3, best[..., None])
-    pairs = offsets.reshape(-1, poses.shape[2], 2, height * width)[:, None].expand(-1, poses.shape[1], -1, -1, -1)
-    within = pairs.gather(4, best[..., None, None].expand(-1, -1, -1, 2, 1))[..., 0].flip(-1)
-    return torch.where(likelihood > _VISIBLE, _corners(best, width) + within, poses)
+    places = best.transpose(1, 2)  # (B, K, N)
+    likelihood = heatmaps.flatten(2).gather(2, places).transpose(1, 2)
+    pairs = offsets.reshape(-1, poses.shape[2], 2, height * width)
+    within = pairs.gather(3, places[:, :, None].expand(-1, -1, 2, -1)).permute(0, 3, 1, 2).flip(-1)
+    return torch.where((likelihood > _VISIBLE)[..., None], _corners(best, width) + within, poses)
 
 
 def scaled_output(name: str, output: Tensor) -> Tensor:
