@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,6 +145,21 @@ def test_a_finished_run_goes_on_with_more_steps_and_other_epochs(data: Path, tmp
     assert checkpoint(tmp_path)["global_step"] == 9
 
 
+def test_a_run_ends_when_its_minutes_are_over_and_the_rate_with_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()  # a clock that goes on by a second whenever somebody looks
+    monkeypatch.setattr("pytorch_lightning.callbacks.timer.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    config = tiny_config(data, tmp_path, steps=1000, steps_per_epoch=500, minutes=0.5, learning_rate=1e-3)
+    run(config)
+    first = checkpoint(tmp_path)
+    assert 2 < first["global_step"] < 30
+    assert first["optimizer_states"][0]["param_groups"][0]["lr"] < 1e-3 / 5
+    assert (tmp_path / "weights.safetensors").is_file()
+    run(replace(config, resume=True, minutes=1.0))
+    assert first["global_step"] < checkpoint(tmp_path)["global_step"] < 60
+
+
 def test_teaching_the_prior_leaves_all_but_the_backbone_as_it_was(data: Path, tmp_path: Path) -> None:
     start = tiny.write_weights(tmp_path / "start.safetensors")
     run(tiny_config(data, tmp_path / "run", weights=start, teach="prior", freeze=None))
@@ -215,6 +232,7 @@ def test_a_witness_is_as_it_was_given_and_goes_on_with_the_weights(
     [
         ({"witness_weights": Path("thunder.safetensors"), "preset": "lite"}, "the lite network has no witness"),
         ({"crops": Path("crops")}, "add --teach looks"),
+        ({"minutes": 0.0}, "--minutes should be over 0"),
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),
         ({"preset": "lite", "teach": "prior"}, "the lite network has no prior"),

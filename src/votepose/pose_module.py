@@ -13,6 +13,7 @@ ensure_importable()  # before Lightning, which imports torchvision
 # ruff: noqa: E402
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Timer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -136,9 +137,19 @@ class PoseModule(pl.LightningModule):
         return self._scheduled(torch.optim.AdamW(groups, betas=betas, weight_decay=config.weight_decay))
 
     def _scheduled(self, optimizer: torch.optim.Optimizer) -> Any:
-        config = self.config
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, config.warmup, config.steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._relative_rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _relative_rate(self, step: int) -> float:
+        """The learning rate over its peak: up in the first steps, then down a cosine that ends with the last step, or
+        when the time is up."""
+        config = self.config
+        if step < config.warmup:
+            return (step + 1) / config.warmup
+        progress = (step - config.warmup) / max(1, config.steps - config.warmup)
+        for timer in (x for x in self.trainer.callbacks if isinstance(x, Timer) and config.minutes):
+            progress = max(progress, timer.time_elapsed() / (60 * config.minutes))
+        return _cosine(min(1.0, progress))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """One item: validation_step is called once, and runs over the pictures itself."""
@@ -172,9 +183,6 @@ def _channels_last(network: PoseNet) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-def _cosine(step: int, warmup: int, total: int) -> float:
-    """Learning rate relative to its peak: up in `warmup` steps, then down a cosine to a fiftieth."""
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = min(1.0, (step - warmup) / max(1, total - warmup))
+def _cosine(progress: float) -> float:
+    """From 1 down to a fiftieth, as progress goes from 0 to 1."""
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))

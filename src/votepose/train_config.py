@@ -44,6 +44,8 @@ class TrainConfig:
             as one likes, which on a CPU saves most of the time. `batch_size` then counts people.
         crop_pictures: of how many augmented pictures crops are cut; by default as many as there are pictures.
         steps: optimiser steps in all. batch_size: pictures a step and process.
+        minutes: of training, at most, those before `resume` included: it then ends early, and the learning rate follows
+            the clock. For machines that are lent by the hour; such a run cannot be repeated exactly.
         steps_per_epoch: steps between checkpoints.
         learning_rate: peak; `backbone_rate` is the backbone's, relative to it.
         warmup: steps of rising rate. clip: greatest norm of a gradient.
@@ -70,6 +72,7 @@ class TrainConfig:
     crops: Path | None = None
     crop_pictures: int | None = None
     steps: int = 20_000
+    minutes: float | None = None
     steps_per_epoch: int = 250
     batch_size: int = 8
     learning_rate: float = 6e-4
@@ -116,6 +119,8 @@ def frozen_part(config: TrainConfig, chosen: Preset) -> Part:
 
 def require_start(config: TrainConfig, chosen: Preset) -> None:
     """What is frozen must have been trained before, and what is taught must be there."""
+    if config.minutes is not None and config.minutes <= 0:
+        raise VoteposeError(f"--minutes should be over 0, but is {config.minutes}")
     if config.teach == "prior" and not chosen.network.prior:
         raise VoteposeError(f"--teach prior: the {config.preset} network has no prior: use --preset movenet")
     if config.teach == "looks" and (not chosen.network.second_look or config.freeze not in (None, "all")):
