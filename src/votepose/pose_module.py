@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from votepose.network._torchvision import ensure_importable
@@ -39,12 +40,17 @@ _PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
 
 
 class PoseModule(pl.LightningModule):
-    """What Lightning needs to know: a step, an optimiser, a schedule and a validation."""
+    """What Lightning needs to know: a step, an optimiser, a schedule and a validation.
+
+    Attributes:
+        timer: ends the training when its minutes are over; a callback for the trainer.
+    """
 
     def __init__(self, config: TrainConfig, chosen: Preset, skeleton: Skeleton, sources: list[Source],
                  val: CocoDataset | None) -> None:  # fmt: skip
         super().__init__()
         self.config, self.chosen, self.skeleton, self.sources, self.val = config, chosen, skeleton, sources, val
+        self.timer = Timer(timedelta(minutes=config.minutes) if config.minutes else None)
         kappas = torch.from_numpy(skeleton.kappas)
         self.network = PoseNet(chosen.network, config.pretrained, config.backbone_weights, config.witness_weights)
         self.objective = self._objective()
@@ -147,8 +153,8 @@ class PoseModule(pl.LightningModule):
         if step < config.warmup:
             return (step + 1) / config.warmup
         progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-        for timer in (x for x in self.trainer.callbacks if isinstance(x, Timer) and config.minutes):
-            progress = max(progress, timer.time_elapsed() / (60 * config.minutes))
+        if config.minutes:
+            progress = max(progress, self.timer.time_elapsed() / (60 * config.minutes))
         return _cosine(min(1.0, progress))
 
     def val_dataloader(self) -> DataLoader[Any]:

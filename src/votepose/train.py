@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import asdict, replace
-from datetime import timedelta
 from pathlib import Path
 
 from votepose.network._torchvision import ensure_importable
@@ -20,7 +19,7 @@ ensure_importable()  # before Lightning, which imports torchvision
 # ruff: noqa: E402
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar, Timer
+from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from votepose.data.coco import load_coco
@@ -173,8 +172,8 @@ def _train(config: TrainConfig, chosen: Preset | None) -> None:
         gradient_clip_val=config.clip, log_every_n_steps=min(25, config.steps_per_epoch), enable_checkpointing=False,
         use_distributed_sampler=False, enable_model_summary=False, limit_val_batches=1 if config.val else 0,
         logger=[CSVLogger(config.out, "csv", flush_logs_every_n_steps=1), TensorBoardLogger(config.out, "tensorboard")],
-        callbacks=[EMAWeightAveraging(decay=config.average), LearningRateMonitor(), RichProgressBar(),
-                   Checkpoints(config.out), *([Timer(timedelta(minutes=config.minutes))] if config.minutes else [])],
+        callbacks=[EMAWeightAveraging(decay=config.average), LearningRateMonitor(), RichProgressBar(), module.timer,
+                   Checkpoints(config.out)],
     )  # fmt: skip
     print(f"training {config.preset} on {sum(len(s.dataset.samples) for s in sources)} pictures, {asdict(config)}")
     trainer.fit(module, ckpt_path=str(last) if config.resume else None, weights_only=False)
