@@ -17,7 +17,7 @@ INPUT = np.random.default_rng(0).normal(size=(2, 3, 12, 10)).astype(np.float32)
 
 
 class Padded(nn.Module):
-    """Pads before convolutions that can take them over, and three that they cannot."""
+    """Pads before convolutions that can take them over, and five that they cannot."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,8 @@ class Padded(nn.Module):
         return (
             self.plain(F.pad(x, (0, 1, 0, 1))), self.own(F.pad(x, (0, 1, 2, 0))),
             self.plain(shared), shared, self.plain(F.pad(x, (-1, 0, 0, 0))),
-            self.channels(F.pad(x, (0, 0, 0, 0, 1, 0))),
+            self.channels(F.pad(x, (0, 0, 0, 0, 1, 0))), self.plain(F.pad(x, (0, 1, 0, 1), value=114.0)),
+            self.plain(F.pad(x, (0, 1, 0, 1), mode="reflect")),
         )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def test_convolutions_pad_for_themselves_where_they_can(tmp_path: Path) -> None:
     before = answers(model)
     fold_pads(model)
     onnx.checker.check_model(model)
-    assert sum(node.op_type == "Pad" for node in model.graph.node) == 3
+    assert sum(node.op_type == "Pad" for node in model.graph.node) == 5
     assert all(used(model, node) for node in model.graph.node)
     for ours, theirs in zip(answers(model), before, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)

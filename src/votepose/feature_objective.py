@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.data.loader import Batch
-from votepose.network.posenet import PoseNet
+from votepose.network.posenet import PoseNet, resize
 from votepose.weights_file import BUNDLED_WEIGHTS, load_network
 
 _FAR = 6.0  # standard deviations: what is further off is no lesson
@@ -50,13 +50,6 @@ class FeatureObjective(nn.Module):
         """The teacher's maps (B, C, h, w), each channel of mean 0 and deviation 1."""
         teacher = self._teacher[0].to(images.device)
         maps = teacher(images)[: len(teacher.channels)]
-        seen = torch.cat([_fitted(x, shape) for x in maps], dim=1).float()
+        seen = torch.cat([resize(x, list(shape)) for x in maps], dim=1).float()
         scaled: Tensor = self.scale(seen.flatten(2))
         return scaled.clamp(-_FAR, _FAR).reshape(seen.shape)
-
-
-def _fitted(x: Tensor, shape: torch.Size) -> Tensor:
-    """A map at this size: shrunk by areas, enlarged bilinearly."""
-    if x.shape[-1] > shape[-1]:
-        return F.adaptive_avg_pool2d(x, (shape[0], shape[1]))
-    return F.interpolate(x, size=list(shape), mode="bilinear", align_corners=False)

@@ -63,15 +63,18 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
 
 
 def fold_pads(model: onnx.ModelProto) -> None:
-    """Let convolutions pad for themselves: for a Pad in front of one, the runtime would lay out its whole input anew,
-    twice."""
+    """Let convolutions pad for themselves, where it is with zeros: for a Pad in front of one, the runtime would lay out
+    its whole input anew, twice."""
     graph = model.graph
     readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
-    pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad" and readers[node.output[0]] == 1}
+    pads = {node.output[0]: node for node in graph.node if _pads_evenly(node) and readers[node.output[0]] == 1}
     pairs = [(pads[node.input[0]], node) for node in graph.node if node.op_type == "Conv" and node.input[0] in pads]
-    for (pad, conv), amounts in zip(pairs, _computed(model, [pad.input[1] for pad, _ in pairs]), strict=True):
+    constants = _computed(model, sorted({name for pad, _ in pairs for name in pad.input[1:3] if name}))
+    for pad, conv in pairs:
+        amounts = constants[pad.input[1]]
         before, after = amounts.reshape(2, -1)
-        if before[:2].any() or after[:2].any() or amounts.min() < 0:  # of batch and channels, or a crop
+        value = constants[pad.input[2]] if len(pad.input) > 2 and pad.input[2] else 0
+        if np.any(value) or before[:2].any() or after[:2].any() or amounts.min() < 0:  # not of the picture, or a crop
             continue
         own = next((attribute for attribute in conv.attribute if attribute.name == "pads"), None)
         total = np.concatenate([before[2:], after[2:]]) + (own.ints if own else 0)
@@ -80,6 +83,11 @@ def fold_pads(model: onnx.ModelProto) -> None:
         conv.attribute.append(helper.make_attribute("pads", total.tolist()))
         conv.input[0] = pad.input[0]
     _drop_unread(graph)
+
+
+def _pads_evenly(node: onnx.NodeProto) -> bool:
+    """Whether this is a Pad with one value, as a tracer writes it."""
+    return node.op_type == "Pad" and all(x.s == b"constant" for x in node.attribute if x.name == "mode")
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
@@ -93,17 +101,14 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
     graph.node.extend(reversed(kept))
 
 
-def _computed(model: onnx.ModelProto, names: list[str]) -> list[np.ndarray]:
-    """The values of these int64 constants, which the tracer left to be computed."""
+def _computed(model: onnx.ModelProto, names: list[str]) -> dict[str, np.ndarray]:
+    """The values of these constants, which the tracer left to be computed."""
     if not names:
-        return []
+        return {}
     told = {value.name for value in model.graph.value_info}
-    model.graph.value_info.extend(
-        helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None) for name in {*names} - told
-    )
-    part = Extractor(model).extract_model([], sorted({*names}))
-    values = dict(zip(sorted({*names}), ReferenceEvaluator(part).run(None, {}), strict=True))
-    return [values[name] for name in names]
+    model.graph.value_info.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in told)
+    part = Extractor(model).extract_model([], names)
+    return dict(zip(names, ReferenceEvaluator(part).run(None, {}), strict=True))
 
 
 def save(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:

@@ -152,6 +152,8 @@ def _train(config: TrainConfig, chosen: Preset | None) -> None:
         raise VoteposeError(f"--resume: {last} does not exist; start without --resume")
     if not config.resume and last.is_file():
         raise VoteposeError(f"{last} exists: go on with --resume, or choose another --out")
+    if config.minutes is not None and not 0 < config.minutes < math.inf:
+        raise VoteposeError(f"--minutes should be over 0, but is {config.minutes}")
     epochs = _epochs(config, last)
     chosen = chosen or preset(config.preset, config.paper)
     require_start(config, chosen)

@@ -119,8 +119,6 @@ def frozen_part(config: TrainConfig, chosen: Preset) -> Part:
 
 def require_start(config: TrainConfig, chosen: Preset) -> None:
     """What is frozen must have been trained before, and what is taught must be there."""
-    if config.minutes is not None and config.minutes <= 0:
-        raise VoteposeError(f"--minutes should be over 0, but is {config.minutes}")
     if config.teach == "prior" and not chosen.network.prior:
         raise VoteposeError(f"--teach prior: the {config.preset} network has no prior: use --preset movenet")
     if config.teach == "looks" and (not chosen.network.second_look or config.freeze not in (None, "all")):

@@ -202,7 +202,7 @@ class PoseNet(nn.Module):
         total: Tensor | None = None
         told = [*maps[: len(self.backbone.channels)], *testimony]  # early maps are for the second look alone
         for project, x in zip(self.project, told, strict=True):
-            x = _resize(project(x), size)
+            x = resize(project(x), size)
             total = x if total is None else total + x
         return F.relu(self.norm(total))
 
@@ -277,7 +277,7 @@ def _pick(maps: Tensor, cells: Tensor) -> Tensor:
     return maps.flatten(2).gather(2, cells[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
 
 
-def _resize(x: Tensor, size: list[int]) -> Tensor:
+def resize(x: Tensor, size: list[int]) -> Tensor:
     if list(x.shape[-2:]) == size:
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
