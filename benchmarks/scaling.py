@@ -18,30 +18,15 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+import looks
 import matplotlib
-import torch
 from PIL import Image
-from torch import Tensor
 
-from votepose import train
-from votepose.data.coco import CocoDataset, load_coco
-from votepose.evaluate import estimate, picture_results
-from votepose.grouping import Groups
-from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
-from votepose.network.estimator import PoseEstimator
-from votepose.network.posenet import PoseNet
-from votepose.network.second_look import SecondLook
-from votepose.presets import preset
-from votepose.progress import track
-from votepose.skeleton import Skeleton
-from votepose.train_config import TrainConfig
-from votepose.weights_file import BUNDLED_WEIGHTS, load_network, save_weights
+from votepose.data.coco import load_coco
 
 ROOT = Path(__file__).parent.parent
 SHARES = {"real": (0.1, 0.3, 1.0), "generated": (1 / 16, 1.0)}
-SEED = 5  # of the look that knows nothing
 
 
 @dataclass(frozen=True)
@@ -88,21 +73,11 @@ def _options() -> argparse.Namespace:
 
 
 def _teach(run: Run, options: argparse.Namespace) -> None:
-    folder = options.out / run.name
-    if (folder / "taught").exists():
-        return
     crops = _share(getattr(options, run.kind), run.share, options.out / "crops" / f"{run.kind}-{run.share:.4f}")
-    start = options.out / run.start / "weights.safetensors" if run.start else _knowing_nothing(options.out)
+    start = options.out / run.start / "weights.safetensors" if run.start else looks.knowing_nothing(options.out)
     if not start.exists():
         raise SystemExit(f"{run.name} starts from {run.start}: teach that one first")
-    train.run(
-        TrainConfig(
-            (str(options.val),), folder, weights=start, teach="looks", crops=crops, crop_pictures=1,  # none to cut
-            batch_size=options.batch_size, learning_rate=1e-3, weight_decay=0.1, average=0.99, steps=options.steps,
-            warmup=50, steps_per_epoch=100, resume=(folder / "last.ckpt").is_file(),
-        )
-    )  # fmt: skip
-    (folder / "taught").touch()
+    looks.teach(options.out / run.name, crops, start, options.val, options.steps, options.batch_size)
 
 
 def _share(crops: Path, share: float, folder: Path) -> Path:
@@ -117,60 +92,12 @@ def _share(crops: Path, share: float, folder: Path) -> Path:
     return folder
 
 
-def _knowing_nothing(out: Path) -> Path:
-    """The bundled weights with a fresh second look."""
-    path = out / "fresh.safetensors"
-    if not path.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(SEED)
-        network, about = load_network(BUNDLED_WEIGHTS)
-        network.second_look = PoseNet(network.config).second_look
-        skeleton = Skeleton.from_coco_category(about["skeleton"])
-        save_weights(path, network, about["preset"], about["input_size"], skeleton)
-    return path
-
-
-class _VotesOnce(PoseEstimator):
-    """An estimator of one picture: its votes are cast once, whatever looks at them."""
-
-    _cast: tuple[Any, Groups] | None = None
-
-    def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[Any, Groups]:
-        if self._cast is None:
-            self._cast = super().vote(images, presence_threshold)
-        return self._cast
-
-
 def _measured(options: argparse.Namespace) -> list[dict[str, object]]:
     """A row each: the votes alone, every run, and the bundled look."""
-    network, about = load_network(BUNDLED_WEIGHTS)
-    looks: dict[str, SecondLook | None] = {"votes alone": None}
-    for run in RUNS:
-        looks[run.name] = load_network(options.out / run.name / "weights.safetensors")[0].second_look
-    looks["bundled"] = network.second_look
-    data = load_coco(options.val)
-    metrics = _together(network, looks, data, about["input_size"], about["preset"])
+    taught = {run.name: looks.look_of(options.out / run.name) for run in RUNS}
+    metrics = looks.measured({"votes alone": None, **taught}, load_coco(options.val))
     rows = {run.name: asdict(run) for run in RUNS}
     return [{"name": name} | rows.get(name, {}) | asdict(found) for name, found in metrics.items()]
-
-
-def _together(network: PoseNet, looks: dict[str, SecondLook | None], data: CocoDataset, size: int,
-              name: str) -> dict[str, KeypointMetrics]:  # fmt: skip
-    """What each of the looks makes of the same votes."""
-    chosen, kappas = preset(name), torch.from_numpy(data.skeleton.kappas)
-    results: dict[str, list[dict[str, object]]] = {look: [] for look in looks}
-    for sample in track(data.samples, "measuring"):
-        estimator = _VotesOnce(network, kappas, chosen.grouping, chosen.levels).eval()
-        for look, module in looks.items():
-            network.second_look = module
-            poses = estimate(estimator, sample.image, size, chosen.grouping.presence_threshold, data.skeleton)
-            results[look] += picture_results(poses, sample, data.category_id)
-    images = [sample.image_id for sample in data.samples]
-    assert data.annotations is not None
-    metrics = {look: coco_keypoint_metrics(data.annotations, found, images) for look, found in results.items()}
-    for look, found in metrics.items():
-        print(f"{look:<28}{found}")
-    return metrics
 
 
 def _plot(rows: list[dict[str, object]], path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from votepose.data.loader import Batch
 from votepose.grouping import GroupingConfig, oks
 from votepose.look_objective import LookTruth, drawn_in_part, look_losses, spoilt
-from votepose.network.crops import Frame
+from votepose.network.crops import CLOSER, MARGIN, Frame
 from votepose.network.estimator import PoseEstimator
 from votepose.network.posenet import Maps, PoseNet
 from votepose.network.second_look import SecondLook
@@ -21,6 +21,7 @@ _ALIKE = 0.1  # OKS, by twice the tolerance, from which a pose is somebody's
 _FAINT = 0.02  # score below which a pose is not looked at
 _CROWD = 8  # people a picture are looked at in training, if there are so many
 _ROUND = 32  # and a multiple of this: for each new number of people a GPU chooses its kernels anew
+_AGAIN = 0.5  # of the people, who are looked at for the second time
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,12 @@ class Lesson:
 
 def prepare(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, people: Labelled,
             kappas: Tensor) -> Lesson:  # fmt: skip
-    """The lesson that poses (P, K, 2), in cells, of the images `image_index` (P,) give."""
+    """The lesson that poses (P, K, 2), in cells, of the images `image_index` (P,) give: half of them as they are, half
+    as a first look corrects them, from nearer."""
+    again = torch.rand(len(poses), device=poses.device) < _AGAIN
+    poses = torch.where(again[:, None, None], _corrected(network, pyramid, poses, image_index, kappas), poses)
     person, somebody = people.match(poses, image_index, kappas)
-    frame = Frame.around(poses, image_index)
+    frame = Frame.around(poses, image_index, torch.where(again, CLOSER, MARGIN))
     truth = LookTruth(
         torch.zeros(*poses.shape[:2], 3, device=poses.device), torch.ones_like(frame.spacings), somebody,
         (somebody | people.certain_at(poses, image_index)).float(),
@@ -107,6 +111,19 @@ def prepare(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_inde
         sizes = torch.where(somebody, people.sizes[person] / frame.spacings, truth.sizes)
         truth = LookTruth(inside, sizes, somebody, truth.weight)
     return Lesson(network.crop(pyramid, frame), frame.into(poses), truth)
+
+
+@torch.no_grad()
+def _corrected(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor,
+               kappas: Tensor) -> Tensor:  # fmt: skip
+    """The poses after a look at them, as inference takes it."""
+    assert network.second_look is not None
+    training = network.second_look.training
+    network.second_look.eval()
+    corrected = network.look_again(pyramid, poses, image_index, kappas).poses
+    network.second_look.train(training)
+    torch.clear_autocast_cache()  # or weights cast without gradient would be taken again where it is wanted
+    return corrected
 
 
 def teach(second_look: SecondLook, lesson: Lesson, kappas: Tensor, flip: Tensor) -> dict[str, Tensor]:

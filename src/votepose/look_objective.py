@@ -21,6 +21,8 @@ _INVERTED = _ASTRAY = 0.06  # of their joints
 _UNDRAWN = 0.1  # of all joints: the look must do without them
 _NARROWER = 0.5  # a target's radius over that of OKS' kernel
 _RADII = (0.4, 2.5)  # of targets: least and greatest, in the crop's grid
+WEIGHTS = {"places": 1.0, "quality": 1.0, "joints": 0.5, "seen": 0.2}
+"""Of the losses in their sum; benchmarks/loss_weights.py tries others."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def look_losses(look: Look, truth: LookTruth, kappas: Tensor) -> dict[str, Tenso
         "joints": _mean(_cross_entropy(look.confidences, kept), labelled),
         "seen": _mean(_cross_entropy(look.seen, (visible == 2).float()), labelled),
     }
-    total = parts["places"] + parts["quality"] + 0.5 * parts["joints"] + 0.2 * parts["seen"]
+    total = torch.stack([weight * parts[name] for name, weight in WEIGHTS.items()]).sum()
     return {**parts, "total": total, "oks": _mean(quality, truth.somebody)}
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from votepose.calibration import Calibration
 from votepose.grouping import GroupingConfig, Groups, group, joint_confidences, suppress, vote_sizes
 from votepose.letterbox import FILL, MULTIPLE
+from votepose.network.crops import CLOSER
 from votepose.network.people import Ballot, People
 from votepose.network.posenet import Maps, PoseNet, Votes
 
@@ -125,10 +126,34 @@ class PoseEstimator(nn.Module):
     def _people(self, maps: Sequence[Maps], groups: Groups) -> tuple[Tensor, ...]:
         """Groups -> the people to report: (flat index of the leading vote, image, poses, confidences, logits of
         visibility, scores), the last but one and the confidences before calibration."""
-        leader, image, poses, log_scales, voted, scores = self.pooled(groups)
-        poses, confidences, visible, scores = self._look_again(maps, image, poses, log_scales, voted, scores)
-        keep = suppress(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
-        return _rows(keep, leader, image, poses, confidences, visible, scores)
+        voted = self.pooled(groups)
+        found = self._looked_at(maps, *voted) if self.network.second_look is not None else self._as_voted(*voted)
+        _, image, poses, *_, scores = found
+        return _rows(self._distinct(poses, scores, image), *found)
+
+    def _as_voted(self, leader: Tensor, image: Tensor, poses: Tensor, log_scales: Tensor, voted: Tensor,
+                  votes: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+        confidences = joint_confidences(log_scales, vote_sizes(poses), self.kappas)
+        return leader, image, poses, confidences, _SURE * (2 * voted.float() - 1), votes
+
+    def _looked_at(self, maps: Sequence[Maps], leader: Tensor, image: Tensor, poses: Tensor, _: Tensor, voted: Tensor,
+                   votes: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+        """The people as two looks correct them; those whom the first shows to be nobody, or the same, are left out."""
+        look = self.network.look_again(maps, poses, image, self.kappas)
+        first = look.quality.sigmoid()
+        keep = self._distinct(look.poses, (votes * first).sqrt(), image)
+        leader, image, poses, voted, votes, first = _rows(keep, leader, image, look.poses, voted, votes, first)
+        # It is known better now where they are: once more, from nearer.
+        look = self.network.look_again(maps, poses, image, self.kappas, CLOSER)
+        # How well the votes agree and how good the pose looks are two witnesses: together they rank better than either.
+        scores = (votes * (first * look.quality.sigmoid()).sqrt()).sqrt()
+        # A joint is seen where the look finds it visible; that a vote was cast on it speaks for it.
+        visible = look.seen - _NO_VOTE * (~voted).float()
+        return leader, image, look.poses, look.confidences.sigmoid(), visible, scores
+
+    def _distinct(self, poses: Tensor, scores: Tensor, image: Tensor) -> Tensor:
+        """(P,) bool: neither faint nor somebody who was found twice."""
+        return suppress(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
 
     def pooled(self, groups: Groups) -> tuple[Tensor, ...]:
         """People as their votes pool them, but for those found twice, who would be looked at only to be dropped: flat
@@ -137,18 +162,6 @@ class PoseEstimator(nn.Module):
         columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
         people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
         return _rows(suppress(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
-
-    def _look_again(self, maps: Sequence[Maps], image: Tensor, poses: Tensor, log_scales: Tensor, voted: Tensor,
-                    scores: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
-        """(poses, confidences, logits of visibility, scores) of the same people, corrected."""
-        if self.network.second_look is None:
-            confidences = joint_confidences(log_scales, vote_sizes(poses), self.kappas)
-            return poses, confidences, _SURE * (2 * voted.float() - 1), scores
-        look = self.network.look_again(maps, poses, image, self.kappas)
-        # How well the votes agree and how good the pose looks are two witnesses: together they rank better than either.
-        scores = (scores * look.quality.sigmoid()).sqrt()
-        # A joint is seen where the look finds it visible; that a vote was cast on it speaks for it.
-        return look.poses, look.confidences.sigmoid(), look.seen - _NO_VOTE * (~voted).float(), scores
 
 
 def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:

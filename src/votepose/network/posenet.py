@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from votepose.errors import VoteposeError
 from votepose.network.backbone import build_backbone, fill_trunk
-from votepose.network.crops import Detail, Frame, crop
+from votepose.network.crops import MARGIN, Detail, Frame, crop
 from votepose.network.hourglass import StackedHourglass, presence_head
 from votepose.network.movenet import MoveNet
 from votepose.network.prior import Pointer, Prior
@@ -246,16 +246,18 @@ class PoseNet(nn.Module):
             return Votes(poses, torch.zeros_like(poses[..., 0]))
         return Votes(poses, (values[..., 2 * k :] + math.log(4.0)).clamp(-4, 5))
 
-    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor) -> Look:
-        """Look again at P pooled poses (P, K, 2), in the first level's cells, of the images `image_index` (P,).
+    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor,
+                   margin: float = MARGIN) -> Look:  # fmt: skip
+        """Look again at P poses (P, K, 2), in the first level's cells, of the images `image_index` (P,).
 
         `pyramid`: the maps of each level, each half the size of the one before. `kappas`: (K,) of the skeleton.
+        `margin`: of the crops, see `Frame.around`.
         """
         assert self.second_look is not None
         # Somebody more, who is dropped again: not every runtime knows how to reduce, pool or convolve nobody.
         poses = torch.cat([poses, poses.new_ones(1, self.config.keypoints, 2)])
         image_index = torch.cat([image_index, torch.zeros(1, dtype=torch.long, device=poses.device)])
-        frame = Frame.around(poses, image_index)
+        frame = Frame.around(poses, image_index, margin)
         crops = self.crop(pyramid, frame)
         look = self.second_look(crops, frame.into(poses), kappas)
         return Look(
