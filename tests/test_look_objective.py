@@ -13,9 +13,9 @@ from votepose.data.augment import NONE
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.data.synthetic import synthetic_dataset
 from votepose.grouping import GroupingConfig
-from votepose.look_lesson import Labelled, LookObjective
+from votepose.look_lesson import Labelled, LookObjective, prepare
 from votepose.look_objective import LookTruth, look_losses, spoilt
-from votepose.network.crops import COLUMNS, ROWS
+from votepose.network.crops import CLOSER, COLUMNS, ROWS, Frame
 from votepose.network.posenet import PoseNet
 from votepose.network.second_look import FINER, Look
 from votepose.skeleton import COCO_17
@@ -115,6 +115,31 @@ def test_who_is_missed() -> None:
     assert images.tolist() == [0, 1]
     torch.testing.assert_close(poses[0], keypoints[0, :, :2])
     torch.testing.assert_close(poses[1, 3:], keypoints[2, :3, :2].mean(dim=0).expand(14, 2))
+
+
+@torch.no_grad()
+def test_half_of_the_people_are_shown_as_a_look_corrects_them_from_nearer() -> None:
+    torch.manual_seed(0)
+    network, seen = PoseNet(tiny.NETWORK).eval(), batch()
+    assert network.second_look is not None
+    network.second_look.trust.zero_()  # so that it moves joints far
+    network.second_look.train()
+    maps = [network.encode(seen.images)]
+    people = Labelled.of(seen, 4, torch.ones(3, 24, 24) > 0)
+    count = 200
+    poses, images = people.keypoints[:1, :, :2].expand(count, -1, -1), people.image_index[:1].expand(count)
+    lesson = prepare(network, maps, poses, images, people, KAPPAS)
+    assert network.second_look.training
+    found = Frame.around(poses, images).into(poses)
+    corrected = network.eval().look_again(maps, poses, images, KAPPAS).poses
+    nearer = Frame.around(corrected, images, CLOSER).into(corrected)
+    first, again = ((lesson.poses - x).abs().amax(dim=(1, 2)) < 1e-3 for x in (found, nearer))
+    assert (first ^ again).all()
+    assert 0.35 < again.float().mean() < 0.65
+    for frame, shown in ((Frame.around(poses, images), first), (Frame.around(corrected, images, CLOSER), again)):
+        truth = frame.into(people.keypoints[:1, :, :2].expand(count, -1, -1))
+        somebody = shown & lesson.truth.somebody
+        torch.testing.assert_close(lesson.truth.keypoints[somebody][..., :2], truth[somebody])
 
 
 @pytest.mark.parametrize("people", [(1, 2), (0, 0)])

@@ -41,6 +41,13 @@ def test_a_pose_lies_in_the_middle_of_its_crop_with_a_margin() -> None:
     assert (high < torch.tensor([COLUMNS - 1, ROWS - 1])).all()
 
 
+def test_each_may_have_a_margin_of_its_own() -> None:
+    images, margins = torch.zeros(5, dtype=torch.long), torch.linspace(1.0, 2.0, 5)
+    together = Frame.around(poses(), images, margins)
+    for i, margin in enumerate(margins.tolist()):
+        torch.testing.assert_close(together.spacings[i], Frame.around(poses(), images, margin).spacings[i])
+
+
 def test_back_undoes_into() -> None:
     torch.testing.assert_close(frame().back(frame().into(poses())), poses())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,11 @@ from torch import Tensor
 import tiny
 from bodies import KAPPAS, matched, people_apart
 from votepose.grouping import PAPER, GroupingConfig
+from votepose.network.crops import MARGIN
 from votepose.network.estimator import PoseEstimator
 from votepose.network.people import People
 from votepose.network.posenet import Maps, PoseNet, Votes
+from votepose.network.second_look import Look
 
 WIDTH, HEIGHT = 40, 32  # cells
 
@@ -75,6 +78,44 @@ def test_somebody_found_twice_is_one() -> None:
     config = GroupingConfig(threshold=1e-3)  # too strict to see that they agree
     found = estimator(Oracle([(0, pose), (0, double)]), config)(pictures(), torch.tensor(0.9))
     assert len(found.scores) == 1
+
+
+class Looking(Oracle):
+    """Each look moves everybody by a cell to the right, and finds the pose as good as its turn says."""
+
+    qualities = (0.25, 0.64)
+
+    def __init__(self, people: list[tuple[int, np.ndarray]]) -> None:
+        super().__init__(people)
+        self.second_look, self.shown = torch.nn.Identity(), list[tuple[Tensor, float]]()  # type: ignore[assignment]
+
+    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor,
+                   margin: float = MARGIN) -> Look:  # fmt: skip
+        logits = torch.logit(torch.full(poses.shape[:2], self.qualities[len(self.shown)]))
+        self.shown.append((poses, margin))
+        return Look(poses + torch.tensor([1.0, 0.0]), logits, logits, logits[:, 0], torch.zeros(0))
+
+
+@torch.no_grad()
+def test_the_second_look_is_taken_twice_from_nearer_each_time() -> None:
+    pose = people_apart(1, np.random.default_rng(0), columns=1)[0] * 0.9
+    found, network = estimator(Oracle([(0, pose)]))(pictures(), torch.tensor(0.9)), Looking([(0, pose)])
+    looked = estimator(network)(pictures(), torch.tensor(0.9))
+    (first, wide), (again, near) = network.shown
+    assert wide > near
+    torch.testing.assert_close(again, first + torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(looked.keypoints, found.keypoints + torch.tensor([8.0, 0.0]))
+    torch.testing.assert_close(looked.confidences, torch.full((1, 17), 0.64))
+    torch.testing.assert_close(looked.scores, (found.scores * (0.25 * 0.64) ** 0.5).sqrt())
+
+
+@torch.no_grad()
+def test_who_is_nobody_at_the_first_look_is_not_looked_at_again() -> None:
+    poses = people_apart(2, np.random.default_rng(0), columns=2) * 0.9
+    network = Looking([(0, poses[0]), (0, poses[1])])
+    network.qualities = (1e-5, 0.9)
+    assert not len(estimator(network)(pictures(), torch.tensor(0.9)).scores)
+    assert [len(poses) for poses, _ in network.shown] == [2, 0]
 
 
 @pytest.mark.parametrize("second_look", [0, 1])
