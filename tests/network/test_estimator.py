@@ -87,7 +87,7 @@ class Looking(Oracle):
 
     def __init__(self, people: list[tuple[int, np.ndarray]]) -> None:
         super().__init__(people)
-        self.second_look, self.shown = torch.nn.Identity(), list[tuple[Tensor, float]]()  # type: ignore[assignment]
+        self.second_look, self.shown = torch.nn.Identity(), list[tuple[Tensor, float]]()
 
     def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor,
                    margin: float = MARGIN) -> Look:  # fmt: skip
