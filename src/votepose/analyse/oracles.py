@@ -17,6 +17,7 @@ from votepose.analyse.truth import Truth
 from votepose.data.coco import Sample
 from votepose.evaluate import estimate
 from votepose.grouping import Groups, group
+from votepose.network.crops import MARGIN
 from votepose.network.estimator import PoseEstimator, _Level, joined_votes
 from votepose.network.posenet import Maps, PoseNet, Votes
 from votepose.network.second_look import Look
@@ -47,8 +48,9 @@ class Remembered(nn.Module):
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         return self.network.ask(maps, cells)
 
-    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor) -> Look:
-        return self.network.look_again(pyramid, poses, image_index, kappas)
+    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor,
+                   margin: float = MARGIN) -> Look:  # fmt: skip
+        return self.network.look_again(pyramid, poses, image_index, kappas, margin)
 
 
 class Perfected(PoseEstimator):
