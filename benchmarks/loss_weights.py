@@ -23,7 +23,7 @@ from torch import Tensor
 from votepose import look_objective, objective, train
 from votepose.data.augment import NONE, AugmentConfig
 from votepose.data.coco import load_coco
-from votepose.data.loader import Source, TrainingSet, collate
+from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.network.posenet import PoseNet
 from votepose.objective import ObjectiveConfig
 from votepose.presets import preset
@@ -115,20 +115,18 @@ def _teach_votes(name: str, folder: Path, options: argparse.Namespace) -> None:
 
 
 def _votes(options: argparse.Namespace) -> list[dict[str, object]]:
-    return [
-        {"name": name, **_judged(load_network(options.out / "votes" / name / "weights.safetensors")[0], options.val)}
-        for name in VOTES
-    ]
+    data = load_coco(options.val, PICTURES)
+    pictures = TrainingSet([Source(data)], SIZE, replace(NONE, scale=(1.0, 1.01)), 0, len(data.samples))
+    batch, kappas = collate([pictures[i] for i in range(len(pictures))]), torch.from_numpy(data.skeleton.kappas)
+    networks = {name: load_network(options.out / "votes" / name / "weights.safetensors")[0] for name in VOTES}
+    return [{"name": name, **_judged(network, batch, kappas)} for name, network in networks.items()]
 
 
 @torch.no_grad()
-def _judged(network: PoseNet, val: Path) -> dict[str, float]:
+def _judged(network: PoseNet, batch: Batch, kappas: Tensor) -> dict[str, float]:
     """How far the votes cast on labelled joints are off (median over joints, in sizes of their people), and which share
     of as many cells as there are joints, the likeliest ones, are joints."""
-    data = load_coco(val, PICTURES)
-    pictures = TrainingSet([Source(data)], SIZE, replace(NONE, scale=(1.0, 1.01)), 0, len(data.samples))
-    batch = collate([pictures[i] for i in range(len(pictures))])
-    stride, kappas = network.config.stride, torch.from_numpy(data.skeleton.kappas)
+    stride = network.config.stride
     maps = network.eval().encode(batch.images)
     presence = maps.presence[-1].sigmoid()
     keypoints = torch.cat([batch.keypoints[..., :2] / stride, batch.keypoints[..., 2:]], dim=-1)
