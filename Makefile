@@ -23,8 +23,9 @@ demo: $(DEMO)/.setup ## find the people in examples/, or in IMAGES="my.jpg folde
 	@$(DEMO)/bin/votepose predict $(IMAGES) --out $(OUT)
 	@echo "look at: $(abspath $(OUT)) (drawn pictures, and poses.jsonl with a record an image)"
 
+# A worker a core, each with one thread, and a file of tests to one worker: its fixtures are made once.
 test: setup ## run the tests
-	@$(VENV)/bin/pytest
+	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: setup ## check style, formatting and types
 	@$(VENV)/bin/ruff check .

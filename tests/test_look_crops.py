@@ -64,12 +64,15 @@ def test_what_is_kept_is_what_was_cut(network: PoseNet, tmp_path: Path) -> None:
         assert ((crop[chosen] - wanted).abs() <= 0.0251 * spread).all()  # half a step
 
 
-def test_a_stopped_cut_goes_on_and_gives_the_same(network: PoseNet, tmp_path: Path) -> None:
+def test_a_stopped_cut_goes_on_and_gives_the_same(
+    network: PoseNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("votepose.look_crops._PICTURES", 8)
     find = Finder(network)
-    cut(tmp_path / "whole", find, pictures(130), network.detailed, workers=0)
-    cut(tmp_path / "parts", find, pictures(128), network.detailed, workers=0)
+    cut(tmp_path / "whole", find, pictures(18), network.detailed, workers=0)
+    cut(tmp_path / "parts", find, pictures(16), network.detailed, workers=0)
     asked = len(find.told)
-    cut(tmp_path / "parts", find, pictures(130), network.detailed, workers=0)
+    cut(tmp_path / "parts", find, pictures(18), network.detailed, workers=0)
     assert len(find.told) == asked + 2
     one, other = (sorted((tmp_path / name).glob("people-*.npy")) for name in ("whole", "parts"))
     assert [path.name for path in one] == [path.name for path in other]
