@@ -18,7 +18,7 @@ from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.network.estimator import PoseEstimator
 from votepose.network.posenet import PoseNet
 from votepose.network.second_look import SecondLook
-from votepose.presets import preset
+from votepose.presets import Preset, preset
 from votepose.progress import track
 from votepose.skeleton import Skeleton
 from votepose.train_config import TrainConfig
@@ -30,16 +30,21 @@ SEED = 5  # of the look that knows nothing
 def teach(folder: Path, crops: Path, start: Path, skeleton_data: Path, steps: int, people: int) -> None:
     """Teach the look of the weights `start` on the crops of a folder, `people` a step; what is taught is not taught
     again. `skeleton_data`: any pictures in COCO format of the same skeleton."""
-    if (folder / "taught").exists():
-        return
-    train.run(
+    train_once(
         TrainConfig(
             (str(skeleton_data),), folder, weights=start, teach="looks", crops=crops, crop_pictures=1,  # none to cut
             batch_size=people, learning_rate=1e-3, weight_decay=0.1, average=0.99, steps=steps, warmup=50,
             steps_per_epoch=100, resume=(folder / "last.ckpt").is_file(),
         )
     )  # fmt: skip
-    (folder / "taught").touch()
+
+
+def train_once(config: TrainConfig, chosen: Preset | None = None) -> None:
+    """`train.run`, unless it has already run to its end in that folder."""
+    taught = config.out / "taught"
+    if not taught.exists():
+        train.run(config, chosen)
+        taught.touch()
 
 
 def knowing_nothing(out: Path) -> Path:

@@ -20,7 +20,7 @@ import looks
 import torch
 from torch import Tensor
 
-from votepose import look_objective, objective, train
+from votepose import look_objective, objective
 from votepose.data.augment import NONE, AugmentConfig
 from votepose.data.coco import load_coco
 from votepose.data.loader import Batch, Source, TrainingSet, collate
@@ -101,9 +101,7 @@ def _looks(options: argparse.Namespace) -> list[dict[str, object]]:
 
 
 def _teach_votes(name: str, folder: Path, options: argparse.Namespace) -> None:
-    if (folder / "taught").exists():
-        return
-    train.run(
+    looks.train_once(
         TrainConfig(
             tuple(options.data), folder, preset="mobile", weights=options.weights, input_size=SIZE, batch_size=32,
             learning_rate=1e-3, backbone_rate=1.0, weight_decay=0.02, warmup=50, average=0.95, steps=options.steps,
@@ -111,7 +109,6 @@ def _teach_votes(name: str, folder: Path, options: argparse.Namespace) -> None:
         ),
         replace(preset("mobile"), objective=VOTES[name]),
     )  # fmt: skip
-    (folder / "taught").touch()
 
 
 def _votes(options: argparse.Namespace) -> list[dict[str, object]]:
