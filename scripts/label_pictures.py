@@ -9,6 +9,7 @@ nothing is known. A stopped run goes on.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import torch
 import tyro
 
 from votepose.data.coco import load_coco, relabel
+from votepose.errors import VoteposeError
 from votepose.evaluate import load_model
 from votepose.flip import find_in_both_views
 from votepose.poses import Pose
@@ -40,6 +42,8 @@ class Config:
     """Where the labelled folder goes."""
     weights: Path = BUNDLED_WEIGHTS
     """Of `votepose train` or `votepose export`."""
+    input_size: int | None = None
+    """Longest side of the network's input, in pixels; 896 sees more than the weights' own size, in twice the time."""
     sure: float = 0.5
     """Score from which a person, and confidence from which a joint, is labelled."""
     perhaps: float = 0.12
@@ -71,12 +75,11 @@ def label(person: Pose, image_id: int, image_size: tuple[int, int], config: Conf
 
 
 def main(config: Config) -> None:
-    dataset, model = load_coco(config.folder), load_model(config.weights)
+    dataset, model = load_coco(config.folder), load_model(config.weights, config.input_size)
     assert dataset.annotations is not None
     out = config.out / f"{config.folder.name}-labelled"
     out.mkdir(parents=True, exist_ok=True)
-    kept = out / "labels.jsonl"  # what a stopped run goes on from
-    known = dict(_read(kept)) if kept.is_file() else {}
+    kept, known = out / "labels.jsonl", known_labels(out / "labels.jsonl", config)
     order = np.random.default_rng(0).permutation(len(dataset.samples))[: config.limit]
     samples = [dataset.samples[i] for i in order]
     find = partial(find_in_both_views, model.find)
@@ -98,9 +101,30 @@ def main(config: Config) -> None:
     print(f"{out}: {len(images)} pictures, {sure} people labelled, {len(people) - sure} not sure of")
 
 
-def _read(path: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+def known_labels(path: Path, config: Config) -> dict[int, list[dict[str, Any]]]:
+    """The labels of each picture by its id that a run which was stopped has left in `path`, whose first line says how
+    they were made; a fresh file if there is none.
+
+    Raises:
+        VoteposeError: if they were made otherwise than `config` says.
+    """
+    made = {
+        "weights": hashlib.sha256(config.weights.read_bytes()).hexdigest(), "input_size": config.input_size,
+        "sure": config.sure, "perhaps": config.perhaps,
+    }  # fmt: skip
+    text = path.read_text() if path.is_file() else ""
+    first, *lines = text.splitlines() or [json.dumps(made)]
+    if json.loads(first) != made:
+        raise VoteposeError(f"{path}: was made by other weights or settings; name another folder, or remove it")
+    if not text.endswith("\n"):
+        with path.open("a") as file:  # what was half written must not spoil what comes after it
+            file.write("\n" if text else first + "\n")
+    return dict(_whole(lines))
+
+
+def _whole(lines: list[str]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """(image id, labels) of each line that is whole."""
-    for line in path.read_text().splitlines():
+    for line in lines:
         try:
             image_id, labels = json.loads(line)
         except ValueError:
@@ -109,4 +133,7 @@ def _read(path: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    try:
+        main(tyro.cli(Config, description=__doc__))
+    except VoteposeError as error:
+        raise SystemExit(f"label_pictures: {error}") from None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from votepose.errors import VoteposeError
 from votepose.poses import Pose, Poses
 from votepose.skeleton import COCO_17
 
@@ -71,3 +73,18 @@ def test_joints_outside_are_not_labelled_and_nobody_is_nobody(script: ModuleType
     assert not np.reshape(found["keypoints"], (17, 3))[outside].any()
     assert label(script, person(0.05)) is None
     assert label(script, person(0.8, corner=200.0)) is None
+
+
+def test_a_stopped_run_goes_on_from_whole_lines_and_not_with_other_settings(script: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"of whatever kind")
+    config = script.Config(Path("in"), Path("out"), weights=tmp_path / "weights")
+    kept = tmp_path / "labels.jsonl"
+    assert script.known_labels(kept, config) == {}
+    with kept.open("a") as file:
+        file.write('[7, []]\n[8, [{"image')  # the second was being written
+    assert script.known_labels(kept, config) == {7: []}
+    with kept.open("a") as file:
+        file.write("[8, []]\n")
+    assert script.known_labels(kept, config) == {7: [], 8: []}
+    with pytest.raises(VoteposeError, match="other weights or settings"):
+        script.known_labels(kept, replace(config, input_size=896))

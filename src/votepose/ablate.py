@@ -21,7 +21,7 @@ from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.synthetic import synthetic_dataset, write_coco
 from votepose.errors import VoteposeError
 from votepose.evaluate import coco_results
-from votepose.letterbox import MULTIPLE
+from votepose.letterbox import require_input_size
 from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.network.backbone import Part
 from votepose.network.estimator import PoseEstimator
@@ -93,8 +93,7 @@ def _check(config: AblateConfig) -> None:
     for name, value in (("steps", config.steps), ("batch-size", config.batch_size), ("limit", config.limit)):
         if value is not None and value < 1:
             raise VoteposeError(f"--{name} should be at least 1, but is {value}")
-    if config.input_size < MULTIPLE or config.input_size % MULTIPLE:
-        raise VoteposeError(f"--input-size should be a positive multiple of {MULTIPLE}, but is {config.input_size}")
+    require_input_size(config.input_size)
     if any("=" not in pair for pair in config.backbone_weights):
         raise VoteposeError("--backbone-weights: write PRESET=FILE, such as mobile=mobile.safetensors")
     prepare_folder(config.out)

@@ -18,7 +18,7 @@ from votepose.errors import VoteposeError
 from votepose.export import load_estimator
 from votepose.flip import Finder, find_in_both_views
 from votepose.gallery import write_gallery
-from votepose.letterbox import MULTIPLE, Letterbox
+from votepose.letterbox import Letterbox, require_input_size
 from votepose.metrics import coco_keypoint_metrics
 from votepose.network.estimator import PoseEstimator
 from votepose.poses import Poses
@@ -128,7 +128,8 @@ def load_model(weights: Path, input_size: int | None = None, presence_threshold:
     estimator, skeleton, about = load_estimator(weights)
     estimator.levels = estimator.levels if levels is None else levels
     estimator.to("cuda" if torch.cuda.is_available() else "cpu")
-    size = input_size or int(about["input_size"])
+    size = int(about["input_size"] if input_size is None else input_size)
+    require_input_size(size)
     threshold = estimator.config.presence_threshold if presence_threshold is None else presence_threshold
     find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=skeleton)
     return Model(find, skeleton, about["preset"], size, sum(p.numel() for p in estimator.parameters()))
@@ -182,8 +183,8 @@ def check(config: EvaluateConfig) -> None:
     for name, value in (("limit", config.limit), ("examples", config.examples), ("levels", config.levels)):
         if value is not None and value < 1:
             raise VoteposeError(f"--{name} should be at least 1, but is {value}")
-    if config.input_size is not None and (config.input_size < MULTIPLE or config.input_size % MULTIPLE):
-        raise VoteposeError(f"--input-size should be a positive multiple of {MULTIPLE}, but is {config.input_size}")
+    if config.input_size is not None:
+        require_input_size(config.input_size)
     if config.presence_threshold is not None and not 0 <= config.presence_threshold <= 1:
         raise VoteposeError(f"--presence-threshold should be in [0, 1], but is {config.presence_threshold}")
     if config.out:

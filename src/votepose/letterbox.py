@@ -13,8 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from votepose.errors import VoteposeError
+
 MULTIPLE = 32  # every side of a network input divides by it: the deepest stride of the backbones
 FILL = 114  # grey of the padding
+
+
+def require_input_size(size: int) -> None:
+    """Raises VoteposeError unless the longest side of a network input can be so many pixels."""
+    if size < MULTIPLE or size % MULTIPLE:
+        raise VoteposeError(f"the input size should be a positive multiple of {MULTIPLE}, but is {size}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from votepose.errors import VoteposeError
 from votepose.flip import find_in_both_views
-from votepose.letterbox import MULTIPLE, Letterbox
+from votepose.letterbox import Letterbox, require_input_size
 from votepose.parallel import ordered_map
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
@@ -145,8 +145,7 @@ def load(
     metadata, skeleton = _read_metadata(session, path)
     size = int(metadata["input_size"] if input_size is None else input_size)
     presence = float(metadata["presence_threshold"] if presence_threshold is None else presence_threshold)
-    if size < MULTIPLE or size % MULTIPLE:
-        raise VoteposeError(f"the input size should be a positive multiple of {MULTIPLE}, but is {size}")
+    require_input_size(size)
     for name, value in (("presence", presence), ("score", score_threshold)):
         if not 0 <= value <= 1:
             raise VoteposeError(f"the {name} threshold should be in [0, 1], but is {value}")

@@ -25,7 +25,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from votepose.data.coco import load_coco
 from votepose.data.loader import Batch, Source, TrainingSet
 from votepose.errors import VoteposeError
-from votepose.letterbox import MULTIPLE
+from votepose.letterbox import require_input_size
 from votepose.look_crops import cut
 from votepose.look_lesson import Lesson, LookObjective
 from votepose.network.posenet import PoseNet
@@ -84,8 +84,7 @@ def _adapted(chosen: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
         transformer=chosen.network.transformer and config.transformer,
     )
     size = chosen.input_size if config.input_size is None else config.input_size
-    if size < MULTIPLE or size % MULTIPLE:
-        raise VoteposeError(f"--input-size should be a positive multiple of {MULTIPLE}, but is {size}")
+    require_input_size(size)
     return replace(chosen, network=network, input_size=size)
 
 
