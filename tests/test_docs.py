@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import doctest
 import functools
-import importlib.util
 import io
 import os
 import re
@@ -28,6 +27,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from scripts_of import script
 from votepose import cli, predictor
 from votepose.explain import ExplainConfig
 from votepose.predictor import BUNDLED
@@ -174,12 +174,9 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
 
 def test_option_tables_are_the_commands() -> None:
     pytest.importorskip("griffe")
-    spec = importlib.util.spec_from_file_location("docs_options", ROOT / "scripts/docs_options.py")
-    assert spec is not None
-    assert spec.loader is not None
-    hook = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hook)
-    table = hook.on_page_markdown("a\n<!-- options: votepose.explain.ExplainConfig -->\nb").splitlines()
+    table = (
+        script("docs_options").on_page_markdown("a\n<!-- options: votepose.explain.ExplainConfig -->\nb").splitlines()
+    )
     fields = [field.name for field in dataclasses.fields(ExplainConfig)]
     assert [row.split("`")[1] for row in table[3:-1]] == ["IMAGE", *(f"--{n.replace('_', '-')}" for n in fields[1:])]
     assert "| `--score-threshold` | `0.35` | People whose score" in "\n".join(table)

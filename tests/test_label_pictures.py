@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from scripts_of import script
 from votepose.errors import VoteposeError
 from votepose.poses import Pose, Poses
 from votepose.skeleton import COCO_17
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "label_pictures.py"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("label_pictures", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their annotations up
-    spec.loader.exec_module(module)
-    return module
+labelling = script("label_pictures")
 
 
 def person(score: float, confidence: float = 0.9, corner: float = 20.0) -> Pose:
@@ -38,13 +25,13 @@ def person(score: float, confidence: float = 0.9, corner: float = 20.0) -> Pose:
     return Poses(keypoints[None], confidences[None], seen[None], np.array([score], np.float32), COCO_17, (100, 100))[0]
 
 
-def label(script: ModuleType, pose: Pose) -> dict[str, object] | None:
-    return script.label(pose, 7, (100, 100), script.Config(Path("in"), Path("out")))
+def label(pose: Pose) -> dict[str, object] | None:
+    return labelling.label(pose, 7, (100, 100), labelling.Config(Path("in"), Path("out")))
 
 
-def test_of_the_sure_the_sure_joints_are_labelled(script: ModuleType) -> None:
+def test_of_the_sure_the_sure_joints_are_labelled() -> None:
     pose = person(0.8)
-    found = label(script, pose)
+    found = label(pose)
     assert found is not None
     points = np.reshape(found["keypoints"], (17, 3))
     assert points[:, 2].tolist() == [2] * 15 + [0, 1]
@@ -58,33 +45,33 @@ def test_of_the_sure_the_sure_joints_are_labelled(script: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(("score", "confidence"), [(0.3, 0.9), (0.8, 0.4)])
-def test_where_somebody_may_be_nothing_is_known(script: ModuleType, score: float, confidence: float) -> None:
-    found = label(script, person(score, confidence))
+def test_where_somebody_may_be_nothing_is_known(score: float, confidence: float) -> None:
+    found = label(person(score, confidence))
     assert found is not None
     assert found["num_keypoints"] == 0
     assert not np.any(found["keypoints"])
 
 
-def test_joints_outside_are_not_labelled_and_nobody_is_nobody(script: ModuleType) -> None:
-    found = label(script, person(0.8, corner=60.0))
+def test_joints_outside_are_not_labelled_and_nobody_is_nobody() -> None:
+    found = label(person(0.8, corner=60.0))
     assert found is not None
     outside = (person(0.8, corner=60.0).keypoints >= 100).any(axis=1)
     assert outside.any()
     assert not np.reshape(found["keypoints"], (17, 3))[outside].any()
-    assert label(script, person(0.05)) is None
-    assert label(script, person(0.8, corner=200.0)) is None
+    assert label(person(0.05)) is None
+    assert label(person(0.8, corner=200.0)) is None
 
 
-def test_a_stopped_run_goes_on_from_whole_lines_and_not_with_other_settings(script: ModuleType, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_from_whole_lines_and_not_with_other_settings(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"of whatever kind")
-    config = script.Config(Path("in"), Path("out"), weights=tmp_path / "weights")
+    config = labelling.Config(Path("in"), Path("out"), weights=tmp_path / "weights")
     kept = tmp_path / "labels.jsonl"
-    assert script.known_labels(kept, config) == {}
+    assert labelling.known_labels(kept, config) == {}
     with kept.open("a") as file:
         file.write('[7, []]\n[8, [{"image')  # the second was being written
-    assert script.known_labels(kept, config) == {7: []}
+    assert labelling.known_labels(kept, config) == {7: []}
     with kept.open("a") as file:
         file.write("[8, []]\n")
-    assert script.known_labels(kept, config) == {7: [], 8: []}
+    assert labelling.known_labels(kept, config) == {7: [], 8: []}
     with pytest.raises(VoteposeError, match="other weights or settings"):
-        script.known_labels(kept, replace(config, input_size=896))
+        labelling.known_labels(kept, replace(config, input_size=896))

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from scripts_of import script
 from votepose.network.backbone import fill_trunk
 from votepose.network.mobile_pyramid import Conv
 from votepose.network.movenet import MoveNet
 from votepose.network.thunder import Thunder
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def convert_movenet() -> ModuleType:
-    """The conversion script, as a module."""
-    spec = importlib.util.spec_from_file_location("convert_movenet", ROOT / "scripts" / "convert_movenet.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+convert_movenet = script("convert_movenet")
 
 
 def save_tfjs(stem: Path, tensors: dict[str, np.ndarray]) -> None:
@@ -64,7 +52,7 @@ def test_there_is_no_batch_norm_to_keep_quiet() -> None:
     assert not any(isinstance(m, nn.BatchNorm2d) for m in MoveNet().modules())
 
 
-def test_a_tfjs_file_is_read_by_name_in_order(convert_movenet: ModuleType, tmp_path: Path) -> None:
+def test_a_tfjs_file_is_read_by_name_in_order(tmp_path: Path) -> None:
     tensors = {"b": np.arange(6.0).reshape(1, 2, 3), "scalar": np.array(7.0), "a": np.array([-1.0, 0.5])}
     save_tfjs(tmp_path / "tiny", tensors)
     read = convert_movenet.read_tfjs(tmp_path / "tiny")
@@ -72,7 +60,7 @@ def test_a_tfjs_file_is_read_by_name_in_order(convert_movenet: ModuleType, tmp_p
     assert all(np.array_equal(read[n], v) and read[n].dtype == np.float16 for n, v in tensors.items())
 
 
-def source(convert_movenet: ModuleType, network: nn.Module) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def source(network: nn.Module) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(Tensors of a TensorFlow.js file, by their names there; the same, by their names in the network.)"""
     random, tensors, expected = np.random.default_rng(0), {}, {}
     state = network.state_dict()
@@ -96,10 +84,10 @@ def source(convert_movenet: ModuleType, network: nn.Module) -> tuple[dict[str, n
 @pytest.mark.parametrize("build", [MoveNet, Thunder])
 @torch.no_grad()
 def test_converted_weights_fill_the_network_and_keep_their_places(
-    convert_movenet: ModuleType, tmp_path: Path, build: type[MoveNet | Thunder]
+    tmp_path: Path, build: type[MoveNet | Thunder]
 ) -> None:
     network = build()
-    tensors, expected = source(convert_movenet, network)
+    tensors, expected = source(network)
     save_tfjs(tmp_path / "source", tensors)
     convert_movenet.convert(tmp_path / "source", tmp_path / "converted.safetensors")
     fill_trunk(network, tmp_path / "converted.safetensors", "network")

@@ -1,0 +1,85 @@
+"""The mean of the weights of several trainings of one network, which often is better than each of them (Wortsman et
+al., Model soups, ICML 2022; Robust fine-tuning of zero-shot models, CVPR 2022).
+
+    python scripts/average_weights.py a/weights.safetensors:0.7 b/weights.safetensors:0.3 --out mean.safetensors
+
+They should be of one line: one was taught on from the other, or both from the same weights. The mean is not calibrated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from votepose.errors import VoteposeError
+from votepose.skeleton import Skeleton
+from votepose.weights_file import load_network, save_weights
+
+
+@dataclass(frozen=True)
+class Config:
+    files: tyro.conf.Positional[tuple[str, ...]]
+    """Weights files, `FILE:SHARE` each. Shares are made to sum to 1; the first file says what network it is."""
+    out: Path
+    """Where the mean goes."""
+
+
+def mean(states: list[dict[str, Tensor]], shares: list[float]) -> tuple[dict[str, Tensor], list[str]]:
+    """The mean of networks' tensors, and the names of those that are not in all of them: these count as zeros there, as
+    in a network that does not yet use them. What is not a fraction is the first one's.
+
+    Raises:
+        VoteposeError: if one has tensors that the first has not, or of other shapes.
+    """
+    first = states[0]
+    for state in states[1:]:
+        if strange := [name for name, x in state.items() if name not in first or first[name].shape != x.shape]:
+            raise VoteposeError(f"these are of two networks: {len(strange)} tensors differ, such as {strange[0]}")
+    lacking = sorted({name for name in first for state in states if name not in state})
+    total = dict(first)
+    for name, value in first.items():
+        if value.is_floating_point():
+            parts = [share * state[name].float() for share, state in zip(shares, states, strict=True) if name in state]
+            total[name] = sum(parts[1:], parts[0])
+    return total, lacking
+
+
+def main(config: Config) -> None:
+    paths, shares = zip(*map(_parsed, config.files), strict=True)
+    network, about = load_network(paths[0])
+    states = [_tensors(path) for path in paths]
+    found, lacking = mean(states, [share / sum(shares) for share in shares])
+    network.load_state_dict(found)
+    save_weights(config.out, network, about["preset"], about["input_size"],
+                 Skeleton.from_coco_category(about["skeleton"]))  # fmt: skip
+    remark = f"; not in all of them: {', '.join(lacking)}" if lacking else ""
+    print(f"{config.out}: the mean of {len(paths)} files, not calibrated{remark}")
+
+
+def _parsed(file: str) -> tuple[Path, float]:
+    name, _, share = file.rpartition(":")
+    try:
+        if (number := float(share)) > 0 and name:
+            return Path(name), number
+    except ValueError:
+        pass
+    raise VoteposeError(f"{file}: write FILE:SHARE with a positive share, such as weights.safetensors:0.5")
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise VoteposeError(f"{path}: not a readable safetensors file ({error})") from None
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Config, description=__doc__))
+    except VoteposeError as error:
+        raise SystemExit(f"average_weights: {error}") from None
