@@ -17,7 +17,7 @@ INPUT = np.random.default_rng(0).normal(size=(2, 3, 12, 10)).astype(np.float32)
 
 
 class Padded(nn.Module):
-    """Pads before convolutions that can take them over, and five that they cannot."""
+    """Pads before convolutions that can take them over, and six that they cannot."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Padded(nn.Module):
             self.plain(F.pad(x, (0, 1, 0, 1))), self.own(F.pad(x, (0, 1, 2, 0))),
             self.plain(shared), shared, self.plain(F.pad(x, (-1, 0, 0, 0))),
             self.channels(F.pad(x, (0, 0, 0, 0, 1, 0))), self.plain(F.pad(x, (0, 1, 0, 1), value=114.0)),
-            self.plain(F.pad(x, (0, 1, 0, 1), mode="reflect")),
+            self.plain(F.pad(x, (0, 1, 0, 1), mode="reflect")), self.plain(F.pad(x, (0, x.shape[-1] % 4, 0, 1))),
         )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def test_convolutions_pad_for_themselves_where_they_can(tmp_path: Path) -> None:
     before = answers(model)
     fold_pads(model)
     onnx.checker.check_model(model)
-    assert sum(node.op_type == "Pad" for node in model.graph.node) == 5
+    assert sum(node.op_type == "Pad" for node in model.graph.node) == 6
     assert all(used(model, node) for node in model.graph.node)
     for ours, theirs in zip(answers(model), before, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)

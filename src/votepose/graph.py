@@ -47,6 +47,8 @@ def noise(width: int, height: int, batch: int = 1) -> Tensor:
 
 def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
     """Write the float32 graph to `path`, with dynamic batch, height and width, and return it."""
+    estimator.network.backbone.fit_windows(64, 64)  # windows that fit the traced picture already would be constants
+    torch.onnx.register_custom_op_symbolic("aten::copy", _copied, OPSET)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer's remarks on shapes that are constant on purpose
         torch.onnx.export(
@@ -62,13 +64,23 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
     return model
 
 
+def _copied(graph: Any, _: Any, source: Any, *__: Any) -> Any:
+    """What `copy_` leaves in a tensor of the same shape and type, as MaxViT's position tables are filled."""
+    return graph.op("Identity", source)
+
+
 def fold_pads(model: onnx.ModelProto) -> None:
     """Let convolutions pad for themselves, where it is with zeros: for a Pad in front of one, the runtime would lay out
     its whole input anew, twice."""
     graph = model.graph
     readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
     pads = {node.output[0]: node for node in graph.node if _pads_evenly(node) and readers[node.output[0]] == 1}
-    pairs = [(pads[node.input[0]], node) for node in graph.node if node.op_type == "Conv" and node.input[0] in pads]
+    pictures = _depending(graph)  # the padding of some backbones hangs on the size of the picture
+    pairs = [
+        (pads[node.input[0]], node)
+        for node in graph.node
+        if node.op_type == "Conv" and node.input[0] in pads and pictures.isdisjoint(pads[node.input[0]].input[1:3])
+    ]
     constants = _computed(model, sorted({name for pad, _ in pairs for name in pad.input[1:3] if name}))
     for pad, conv in pairs:
         amounts = constants[pad.input[1]]
@@ -88,6 +100,15 @@ def fold_pads(model: onnx.ModelProto) -> None:
 def _pads_evenly(node: onnx.NodeProto) -> bool:
     """Whether this is a Pad with one value, as a tracer writes it."""
     return node.op_type == "Pad" and all(x.s == b"constant" for x in node.attribute if x.name == "mode")
+
+
+def _depending(graph: onnx.GraphProto) -> set[str]:
+    """The names of all values that hang on the graph's inputs."""
+    depending = {value.name for value in graph.input}
+    for node in graph.node:
+        if depending.intersection(node.input):
+            depending.update(node.output)
+    return depending
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
