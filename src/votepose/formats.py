@@ -69,7 +69,13 @@ def write_openvino(source: Path, path: Path, metadata: dict[str, Any], half: boo
 
 def write_torch(estimator: PoseEstimator, path: Path, metadata: dict[str, Any]) -> Run:
     """`torch.export` -> `path` (.pt2): `torch.export.load(path).module()(images, presence_threshold)` gives the
-    outputs in the order of `OUTPUT_NAMES`."""
+    outputs in the order of `OUTPUT_NAMES`.
+
+    Raises:
+        VoteposeError: for MaxViT.
+    """
+    if estimator.network.config.backbone == "maxvit":
+        raise VoteposeError("--format torch cannot hold maxvit: its windows grow with pictures; take --format onnx")
     auto = torch.export.Dim.AUTO
     # Two pictures: a batch of one would be taken for a constant.
     example = noise(256, 192, batch=2), torch.tensor(0.0)
