@@ -52,9 +52,10 @@ def mean(states: list[dict[str, Tensor]], shares: list[float]) -> tuple[dict[str
 def main(config: Config) -> None:
     paths, shares = zip(*map(_parsed, config.files), strict=True)
     network, about = load_network(paths[0])
-    states = [_tensors(path) for path in paths]
+    states = [network.state_dict(), *map(_tensors, paths[1:])]
     found, lacking = mean(states, [share / sum(shares) for share in shares])
     network.load_state_dict(found)
+    config.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(config.out, network, about["preset"], about["input_size"],
                  Skeleton.from_coco_category(about["skeleton"]))  # fmt: skip
     remark = f"; not in all of them: {', '.join(lacking)}" if lacking else ""

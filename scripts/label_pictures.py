@@ -9,7 +9,6 @@ nothing is known. A stopped run goes on.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from votepose.evaluate import load_model
 from votepose.flip import find_in_both_views
 from votepose.poses import Pose
 from votepose.progress import track
+from votepose.provenance import weights_digest
 from votepose.skeleton import BODY_SHARE
 from votepose.weights_file import BUNDLED_WEIGHTS
 
@@ -108,13 +108,13 @@ def known_labels(path: Path, config: Config) -> dict[int, list[dict[str, Any]]]:
     Raises:
         VoteposeError: if they were made otherwise than `config` says.
     """
-    made = {
-        "weights": hashlib.sha256(config.weights.read_bytes()).hexdigest(), "input_size": config.input_size,
-        "sure": config.sure, "perhaps": config.perhaps,
-    }  # fmt: skip
+    made = json.dumps({
+        "weights": weights_digest(config.weights), "input_size": config.input_size, "sure": config.sure,
+        "perhaps": config.perhaps,
+    })  # fmt: skip
     text = path.read_text() if path.is_file() else ""
-    first, *lines = text.splitlines() or [json.dumps(made)]
-    if json.loads(first) != made:
+    first, *lines = text.splitlines() or [made]
+    if first != made:
         raise VoteposeError(f"{path}: was made by other weights or settings; name another folder, or remove it")
     if not text.endswith("\n"):
         with path.open("a") as file:  # what was half written must not spoil what comes after it

@@ -75,11 +75,11 @@ def fold_pads(model: onnx.ModelProto) -> None:
     graph = model.graph
     readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
     pads = {node.output[0]: node for node in graph.node if _pads_evenly(node) and readers[node.output[0]] == 1}
-    pictures = _depending(graph)  # the padding of some backbones hangs on the size of the picture
+    depending = _depending(graph)  # the padding of some backbones hangs on the size of the picture
     pairs = [
         (pads[node.input[0]], node)
         for node in graph.node
-        if node.op_type == "Conv" and node.input[0] in pads and pictures.isdisjoint(pads[node.input[0]].input[1:3])
+        if node.op_type == "Conv" and node.input[0] in pads and depending.isdisjoint(pads[node.input[0]].input[1:3])
     ]
     constants = _computed(model, sorted({name for pad, _ in pairs for name in pad.input[1:3] if name}))
     for pad, conv in pairs:

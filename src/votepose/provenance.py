@@ -12,13 +12,17 @@ from votepose.predictor import BUNDLED, Predictor
 
 def provenance(predictor: Predictor, weights: Path | None) -> dict[str, Any]:
     """What the poses in an image depend on, JSON-able; `weights` is the predictor's file, None for the bundled one."""
-    with open(weights or BUNDLED, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "votepose": votepose.__version__,
-        "weights": digest[:16],
+        "weights": weights_digest(weights or BUNDLED),
         "input size": predictor.input_size,
         "presence threshold": predictor.presence_threshold,
         "score threshold": predictor.score_threshold,
         "flip test": predictor.flip_test,
     }
+
+
+def weights_digest(path: Path) -> str:
+    """What tells a weights file from every other."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
