@@ -10,7 +10,6 @@ nothing is known. A stopped run goes on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from votepose.progress import track
 from votepose.provenance import weights_digest
 from votepose.skeleton import BODY_SHARE
 from votepose.weights_file import BUNDLED_WEIGHTS
+from votepose.writers.growing import GrowingFile
 
 MARGIN = 0.08  # by so much of the joints' box a person's box reaches beyond it, on each side
 LEAST = 5  # joints of somebody who is labelled
@@ -79,18 +79,17 @@ def main(config: Config) -> None:
     assert dataset.annotations is not None
     out = config.out / f"{config.folder.name}-labelled"
     out.mkdir(parents=True, exist_ok=True)
-    kept, known = out / "labels.jsonl", known_labels(out / "labels.jsonl", config)
+    file, known = labels_so_far(out / "labels.jsonl", config)
     order = np.random.default_rng(0).permutation(len(dataset.samples))[: config.limit]
     samples = [dataset.samples[i] for i in order]
     find = partial(find_in_both_views, model.find)
-    with kept.open("a") as file:
-        for sample in track([x for x in samples if x.image_id not in known], "labelling"):
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-                people = find(sample.image)
-            labels = [label(person, sample.image_id, people.image_size, config) for person in people]
-            known[sample.image_id] = [x for x in labels if x]
-            file.write(json.dumps([sample.image_id, known[sample.image_id]]) + "\n")
-            file.flush()
+    for sample in track([x for x in samples if x.image_id not in known], "labelling"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+            people = find(sample.image)
+        labels = [label(person, sample.image_id, people.image_size, config) for person in people]
+        known[sample.image_id] = [x for x in labels if x]
+        file.append(json.dumps({"image_id": sample.image_id, "people": known[sample.image_id]}))
+    file.close()
     listed = {sample.image_id for sample in samples}
     data = json.loads(dataset.annotations.read_text())
     images = [{**image, "persons_complete": False} for image in data["images"] if image["id"] in listed]
@@ -101,35 +100,30 @@ def main(config: Config) -> None:
     print(f"{out}: {len(images)} pictures, {sure} people labelled, {len(people) - sure} not sure of")
 
 
-def known_labels(path: Path, config: Config) -> dict[int, list[dict[str, Any]]]:
-    """The labels of each picture by its id that a run which was stopped has left in `path`, whose first line says how
-    they were made; a fresh file if there is none.
+def labels_so_far(path: Path, config: Config) -> tuple[GrowingFile, dict[int, list[dict[str, Any]]]]:
+    """The file of labels to go on with, whose first entry says how they are made, and the labels of each picture, by
+    its id, that it holds.
 
     Raises:
         VoteposeError: if they were made otherwise than `config` says.
     """
-    made = json.dumps({
+    made = {
         "weights": weights_digest(config.weights), "input_size": config.input_size, "sure": config.sure,
         "perhaps": config.perhaps,
-    })  # fmt: skip
-    text = path.read_text() if path.is_file() else ""
-    first, *lines = text.splitlines() or [made]
-    if first != made:
-        raise VoteposeError(f"{path}: was made by other weights or settings; name another folder, or remove it")
-    if not text.endswith("\n"):
-        with path.open("a") as file:  # what was half written must not spoil what comes after it
-            file.write("\n" if text else first + "\n")
-    return dict(_whole(lines))
+    }  # fmt: skip
+    file, known = GrowingFile(path), {}
 
+    def keep(entry: dict[str, Any]) -> bool:
+        if "image_id" in entry:
+            known[entry["image_id"]] = entry["people"]
+        elif entry != made:
+            raise VoteposeError(f"{path}: was made by other weights or settings; name another folder, or remove it")
+        return True
 
-def _whole(lines: list[str]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """(image id, labels) of each line that is whole."""
-    for line in lines:
-        try:
-            image_id, labels = json.loads(line)
-        except ValueError:
-            continue
-        yield image_id, labels
+    file.resume(keep)
+    if not file.entries:
+        file.append(json.dumps(made))
+    return file, known
 
 
 if __name__ == "__main__":

@@ -66,12 +66,18 @@ def test_a_stopped_run_goes_on_from_whole_lines_and_not_with_other_settings(tmp_
     (tmp_path / "weights").write_bytes(b"of whatever kind")
     config = labelling.Config(Path("in"), Path("out"), weights=tmp_path / "weights")
     kept = tmp_path / "labels.jsonl"
-    assert labelling.known_labels(kept, config) == {}
-    with kept.open("a") as file:
-        file.write('[7, []]\n[8, [{"image')  # the second was being written
-    assert labelling.known_labels(kept, config) == {7: []}
-    with kept.open("a") as file:
-        file.write("[8, []]\n")
-    assert labelling.known_labels(kept, config) == {7: [], 8: []}
+    file, known = labelling.labels_so_far(kept, config)
+    assert known == {}
+    file.append('{"image_id": 7, "people": []}')
+    with file.partial.open("a") as cut:
+        cut.write('{"image_id": 8, "people": [{"image')  # was being written
+    file, known = labelling.labels_so_far(kept, config)
+    assert known == {7: []}
+    file.append('{"image_id": 8, "people": []}')
     with pytest.raises(VoteposeError, match="other weights or settings"):
-        labelling.known_labels(kept, replace(config, input_size=896))
+        labelling.labels_so_far(kept, replace(config, input_size=896))
+    file.close()
+    assert labelling.labels_so_far(kept, config)[1] == {7: [], 8: []}
+    with pytest.raises(VoteposeError, match="other weights or settings"):
+        labelling.labels_so_far(kept, replace(config, input_size=896))
+    assert len(kept.read_text().splitlines()) == 3
