@@ -14,6 +14,7 @@ from torch import Tensor
 
 import conftest
 import tiny
+from votepose import weights_file
 from votepose.calibration import Calibration, Curve
 from votepose.errors import VoteposeError
 from votepose.export import load_estimator
@@ -200,6 +201,18 @@ def test_a_file_that_will_not_do_is_one_line_and_changes_nothing(weights: Path, 
         assert str(weights) in str(error.value)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_bundled_weights_that_are_not_installed_are_told_where_to_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert weights_file.named(Path("bundled")) == weights_file.named(None) == weights_file.BUNDLED_WEIGHTS
+    assert weights_file.named(tmp_path / "mine") == tmp_path / "mine"
+    monkeypatch.setattr(weights_file, "BUNDLED_WEIGHTS", tmp_path / "votepose.safetensors")
+    with pytest.raises(VoteposeError, match=r"no such weights file \(.*pip install -e"):
+        read_about(weights_file.named(None))
+    with pytest.raises(VoteposeError, match=r"no such weights file$"):
+        read_about(tmp_path / "other.safetensors")
 
 
 def test_weights_of_another_network_are_refused_with_the_difference(weights: Path) -> None:

@@ -17,7 +17,7 @@ from votepose.evaluate import check_match, tell_left_out
 from votepose.export import load_estimator
 from votepose.reliability import Reliability, plot, reliability, sight
 from votepose.skeleton import Skeleton
-from votepose.weights_file import save_weights
+from votepose.weights_file import named, save_weights
 from votepose.writers import prepare_folder, save_picture, save_text
 
 
@@ -28,7 +28,7 @@ class CalibrateConfig:
     data: tuple[Path, ...]
     """Folders with annotations.json beside images/ or images-*.zip."""
     weights: Path
-    """safetensors written by `votepose train`."""
+    """safetensors written by `votepose train`; `bundled` are the package's."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The same weights with the calibration in them, safetensors; `votepose export` takes it over."""
     limit: int | None = None
@@ -47,7 +47,7 @@ def run(config: CalibrateConfig) -> None:
         VoteposeError: if the weights, the data, or an output path will not do.
     """
     _check(config)
-    estimator, skeleton, about = load_estimator(config.weights)
+    estimator, skeleton, about = load_estimator(named(config.weights))
     datasets = [load_coco(folder, config.limit) for folder in config.data]
     for folder, dataset in zip(config.data, datasets, strict=True):
         tell_left_out(dataset, folder)

@@ -27,7 +27,7 @@ from votepose.progress import track
 from votepose.rounding import second_moments
 from votepose.skeleton import Skeleton
 from votepose.sources import read_image
-from votepose.weights_file import load_network
+from votepose.weights_file import load_network, named
 
 Precision = Literal["float32", "float16", "int8"]
 Format = Literal["onnx", "openvino", "torch"]
@@ -40,7 +40,7 @@ class ExportConfig:
     """Write network, grouping and second look into one file: image in, people out. It is held against PyTorch."""
 
     weights: Path
-    """safetensors written by `votepose train`."""
+    """safetensors written by `votepose train`; `bundled` are the package's."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The file; by default votepose.onnx, votepose.xml (and .bin) or votepose.pt2."""
     format: Format = "onnx"
@@ -77,7 +77,7 @@ def run(config: ExportConfig) -> None:
     """
     out = _checked_out(config)
     precision = config.precision or ("float32" if config.format == "torch" else "float16")
-    estimator, skeleton, about = load_estimator(config.weights)
+    estimator, skeleton, about = load_estimator(named(config.weights))
     if config.presence_threshold is not None:
         estimator.config = replace(estimator.config, presence_threshold=config.presence_threshold)
     metadata = {

@@ -32,8 +32,8 @@ from votepose.objective import Objective
 from votepose.presets import Preset
 from votepose.prior_objective import PriorObjective
 from votepose.skeleton import Skeleton
-from votepose.train_config import TrainConfig, frozen_part, starting_weights
-from votepose.weights_file import fill
+from votepose.train_config import TrainConfig, frozen_part
+from votepose.weights_file import fill, named
 from votepose.whole_objective import WholeObjective
 
 _PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
@@ -56,7 +56,7 @@ class PoseModule(pl.LightningModule):
         self.objective = self._objective()
         self.estimator = PoseEstimator(self.network, kappas, chosen.grouping, chosen.levels)
         if config.weights:
-            fill(self.network, starting_weights(config.weights), skeleton)
+            fill(self.network, named(config.weights), skeleton)
         if config.teach in ("prior", "looks"):
             self.network.requires_grad_(False)
         if self.network.second_look is not None and config.teach == "looks":

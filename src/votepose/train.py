@@ -32,8 +32,8 @@ from votepose.network.posenet import PoseNet
 from votepose.pose_module import PoseModule
 from votepose.presets import Preset, preset
 from votepose.skeleton import COCO_17, Skeleton
-from votepose.train_config import TrainConfig, parse_source, require_parts, require_start, starting_weights
-from votepose.weights_file import read_about, save_weights
+from votepose.train_config import TrainConfig, parse_source, require_parts, require_start
+from votepose.weights_file import named, read_about, save_weights
 
 
 class Checkpoints(pl.Callback):
@@ -92,7 +92,7 @@ def _has_witness(config: TrainConfig) -> bool:
     """Whether the second look's witness has weights to start from."""
     if config.witness_weights or not config.weights:
         return config.witness_weights is not None
-    return bool(read_about(starting_weights(config.weights))["network"].get("witness"))
+    return bool(read_about(named(config.weights))["network"].get("witness"))
 
 
 def _epochs(config: TrainConfig, last: Path) -> int:

@@ -12,7 +12,6 @@ from votepose.network.backbone import Part
 from votepose.network.posenet import NetworkConfig
 from votepose.presets import Preset
 from votepose.skeleton import COCO_17
-from votepose.weights_file import BUNDLED_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -103,11 +102,6 @@ def parse_source(text: str) -> tuple[Path, float, bool]:
     if weight <= 0 or rest[1:] not in ([], ["mosaic"]):
         raise VoteposeError(f"--data {text}: write DIR, DIR:0.5 or DIR:0.5:mosaic, with a weight over 0")
     return Path(folder), weight, bool(rest[1:])
-
-
-def starting_weights(weights: Path) -> Path:
-    """The file that `--weights` names; `bundled` is the package's."""
-    return BUNDLED_WEIGHTS if weights == Path("bundled") else weights
 
 
 def frozen_part(config: TrainConfig, chosen: Preset) -> Part:

@@ -20,6 +20,7 @@ from votepose.skeleton import Skeleton
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "votepose.safetensors"
 _FORMAT = "5"
+_LEFT_OUT = "installed packages leave it out: pip install -e votepose's repository, or name the file with --weights"
 _HINT = "a weights file is written by `votepose train` (weights.safetensors)"
 
 
@@ -36,6 +37,11 @@ def save_weights(path: Path, network: PoseNet, preset: str, input_size: int, ske
     os.replace(temporary, path)
 
 
+def named(weights: Path | None) -> Path:
+    """The file that `--weights` names: `bundled`, or nothing, is the package's own."""
+    return BUNDLED_WEIGHTS if weights in (None, Path("bundled")) else weights
+
+
 def read_about(path: Path) -> dict[str, Any]:
     """The configuration in a weights file: preset, network, input_size, skeleton, and calibration but in older files.
 
@@ -43,7 +49,8 @@ def read_about(path: Path) -> dict[str, Any]:
         VoteposeError: if the file is missing, truncated or not one of ours.
     """
     if not path.is_file():
-        raise VoteposeError(f"{path}: there is no such weights file")
+        why = f" ({_LEFT_OUT})" if path == BUNDLED_WEIGHTS else ""
+        raise VoteposeError(f"{path}: there is no such weights file{why}")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

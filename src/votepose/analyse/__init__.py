@@ -26,7 +26,7 @@ from votepose.network.estimator import PoseEstimator
 from votepose.poses import Poses
 from votepose.progress import track
 from votepose.skeleton import Skeleton
-from votepose.weights_file import BUNDLED_WEIGHTS
+from votepose.weights_file import named
 from votepose.writers import prepare_folder, save_picture, save_text
 
 __all__ = ["AnalyseConfig", "Kind", "Picture", "Report", "Scorer", "Table", "analyse", "count_people", "find_variants",
@@ -42,7 +42,7 @@ class AnalyseConfig:
     data: Path
     """Folder with annotations.json beside images/ or images-*.zip."""
     weights: Path | None = None
-    """safetensors of `votepose train`; by default the ones in the package."""
+    """safetensors of `votepose train`; by default the package's."""
     limit: int | None = None
     """Only the first so many pictures."""
     input_size: int | None = None
@@ -59,7 +59,7 @@ def run(config: AnalyseConfig) -> None:
     Raises:
         VoteposeError: if the data, the weights, an option or the output folder will not do.
     """
-    weights = config.weights or BUNDLED_WEIGHTS
+    weights = named(config.weights)
     check(EvaluateConfig(config.data, weights, config.limit, config.input_size, config.levels))
     if weights.suffix == ".onnx":
         raise VoteposeError(f"{weights}: analyse looks between the network's parts; give the safetensors of it")
