@@ -23,7 +23,9 @@ from votepose.evaluate import EvaluateConfig, Model, load_model, run
 from votepose.flip import find_in_both_views
 from votepose.gallery import grade
 from votepose.poses import Poses
+from votepose.predictor import BUNDLED
 from votepose.skeleton import COCO_17
+from votepose.weights_file import BUNDLED_WEIGHTS, load_network
 
 LAST_LINE = re.compile(r"AP \d\.\d{3} AP50 \d\.\d{3} AP75 \d\.\d{3} APM \d\.\d{3} APL \d\.\d{3} AR \d\.\d{3}")
 
@@ -186,6 +188,12 @@ def test_mistakes_are_one_line(data: Path, weights: Path, change: Any, message: 
     with pytest.raises(VoteposeError, match=message) as error:
         run(replace(config, **change(data)))
     assert "\n" not in str(error.value)
+
+
+def test_the_bundled_file_has_as_many_parameters_as_its_network() -> None:
+    network = load_network(BUNDLED_WEIGHTS)[0]
+    trained = sum(p.numel() for p in network.parameters())
+    assert load_model(BUNDLED).parameters == pytest.approx(trained, rel=1e-3)
 
 
 def test_foreign_onnx_is_one_line(data: Path, tmp_path: Path) -> None:

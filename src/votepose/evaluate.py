@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -136,11 +137,13 @@ def load_model(weights: Path, input_size: int | None = None, presence_threshold:
 
 
 def _onnx_parameters(weights: Path) -> int:
-    """Numbers in the graph's large constants: its parameters, but for biases that were folded or are tiny."""
+    """Numbers in the graph's constants: its parameters, but for the tiniest; without the scales of weights in 8 bits,
+    which are vectors of several dimensions."""
     import onnx
 
-    sizes = (int(np.prod(tensor.dims)) for tensor in onnx.load(weights).graph.initializer)
-    return sum(size for size in sizes if size >= 16)
+    constants = (t for t in onnx.load(weights).graph.initializer if t.data_type != onnx.TensorProto.INT64)
+    shapes = [tuple(tensor.dims) for tensor in constants]
+    return sum(math.prod(shape) for shape in shapes if len(shape) == 1 or math.prod(shape) > max(shape, default=1))
 
 
 def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: float, skeleton: Skeleton) -> Poses:
