@@ -20,7 +20,7 @@ from votepose.skeleton import Skeleton
 
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "votepose.safetensors"
 _FORMAT = "5"
-_LEFT_OUT = "installed packages leave it out: pip install -e votepose's repository, or name the file with --weights"
+_LEFT_OUT = "an installed package leaves it out: clone votepose's repository and pip install -e it"
 _HINT = "a weights file is written by `votepose train` (weights.safetensors)"
 
 
