@@ -82,10 +82,10 @@ def _export_lite(folder: Path) -> Path:
     """The `lite` preset with random weights: as fast as trained ones, but for finding nobody."""
     import torch
 
-    from votepose.network.posenet import PoseNet
-    from votepose.presets import preset
+    from votepose.models.checkpoint import save_weights
+    from votepose.models.posenet import PoseNet
+    from votepose.models.presets import preset
     from votepose.skeleton import COCO_17
-    from votepose.weights_file import save_weights
 
     torch.manual_seed(0)
     chosen = preset("lite")
@@ -94,13 +94,13 @@ def _export_lite(folder: Path) -> Path:
 
 
 def _export_bundled(folder: Path) -> Path:
-    from votepose.weights_file import BUNDLED_WEIGHTS
+    from votepose.models.checkpoint import BUNDLED_WEIGHTS
 
     return _export(BUNDLED_WEIGHTS, folder / "bundled.onnx")
 
 
 def _export(weights: Path, out: Path) -> Path:
-    from votepose.export import ExportConfig, run
+    from votepose.commands.export import ExportConfig, run
 
     run(ExportConfig(weights, out))
     return out

@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from votepose import train
+from votepose.commands import train
+from votepose.commands.evaluate import estimate, picture_results
 from votepose.data.coco import CocoDataset
-from votepose.evaluate import estimate, picture_results
+from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.grouping import Groups
-from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
-from votepose.network.estimator import PoseEstimator
-from votepose.network.posenet import PoseNet
-from votepose.network.second_look import SecondLook
-from votepose.presets import Preset, preset
-from votepose.progress import track
+from votepose.models.checkpoint import BUNDLED_WEIGHTS, load_network, save_weights
+from votepose.models.estimator import PoseEstimator
+from votepose.models.heads.refiner import SecondLook
+from votepose.models.posenet import PoseNet
+from votepose.models.presets import Preset, preset
 from votepose.skeleton import Skeleton
-from votepose.train_config import TrainConfig
-from votepose.weights_file import BUNDLED_WEIGHTS, load_network, save_weights
+from votepose.training.config import TrainConfig
+from votepose.utils.progress import track
 
 SEED = 5  # of the look that knows nothing
 

@@ -20,16 +20,17 @@ import looks
 import torch
 from torch import Tensor
 
-from votepose import look_objective, objective
 from votepose.data.augment import NONE, AugmentConfig
 from votepose.data.coco import load_coco
 from votepose.data.loader import Batch, Source, TrainingSet, collate
-from votepose.network.posenet import PoseNet
-from votepose.objective import ObjectiveConfig
-from votepose.presets import preset
-from votepose.targets import choose_cells, paint
-from votepose.train_config import TrainConfig
-from votepose.weights_file import load_network
+from votepose.models.checkpoint import load_network
+from votepose.models.posenet import PoseNet
+from votepose.models.presets import preset
+from votepose.training.config import TrainConfig
+from votepose.training.losses import refiner as look_objective
+from votepose.training.losses import votes as objective
+from votepose.training.losses.votes import ObjectiveConfig
+from votepose.training.targets import choose_cells, paint
 
 ROOT = Path(__file__).parent.parent
 SIZE, PICTURES = 192, 64  # of the input, and whose votes are judged

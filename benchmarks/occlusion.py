@@ -19,12 +19,13 @@ import matplotlib
 import numpy as np
 
 import votepose
+from votepose.commands.synth import run
 from votepose.data.coco import Sample, load_coco
-from votepose.metrics import coco_keypoint_metrics
+from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.poses import Poses
 from votepose.predictor import BUNDLED, load
 from votepose.skeleton import COCO_17
-from votepose.synth import SynthConfig, run
+from votepose.synth.config import SynthConfig
 
 PEOPLE = (1, 2, 5, 10, 20, 50)
 OCCLUSION = (0.0, 0.2, 0.4, 0.6, 0.8)

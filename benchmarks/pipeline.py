@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from votepose.draw import draw
 from votepose.grouping import GroupingConfig, group
+from votepose.io.images import read_image
 from votepose.letterbox import Letterbox
 from votepose.predictor import INPUTS, OUTPUTS, Predictor
-from votepose.sources import read_image
+from votepose.visualization.draw import draw
 
 VOTES = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence")
 

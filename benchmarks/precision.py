@@ -19,17 +19,17 @@ import numpy as np
 import onnx
 from bench import PICTURES
 
+from votepose.commands.evaluate import find_all, picture_results
+from votepose.commands.export import ExportConfig, run
 from votepose.data.coco import CocoDataset, load_coco
-from votepose.evaluate import find_all, picture_results
-from votepose.export import ExportConfig, run
-from votepose.flip import Finder
-from votepose.graph import INPUT_NAMES, save
-from votepose.inputs import find_images
+from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.export.onnx_graph import INPUT_NAMES, save
+from votepose.inference.flip_tta import Finder
+from votepose.io.images import read_image
+from votepose.io.inputs import find_images
 from votepose.letterbox import Letterbox
-from votepose.metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.models.checkpoint import BUNDLED_WEIGHTS
 from votepose.predictor import load
-from votepose.sources import read_image
-from votepose.weights_file import BUNDLED_WEIGHTS
 
 _HEADS = ("stem", "laterals", "smooth", "center", "box_", "kpt_")  # of MoveNet
 
@@ -90,8 +90,8 @@ def measure(find: Finder, data: CocoDataset) -> KeypointMetrics:
 
 
 def _trace(weights: Path, path: Path) -> None:
-    from votepose.export import load_estimator
-    from votepose.graph import trace
+    from votepose.commands.export import load_estimator
+    from votepose.export.onnx_graph import trace
 
     trace(load_estimator(weights)[0], path)
 

@@ -31,7 +31,7 @@ from serve_requests import capacity, cases, load
 from serve_summary import Busy, summary
 
 ROOT = Path(__file__).parents[1]
-SERVE = "import sys; from votepose.serve import ServeConfig, run; sys.exit(run(ServeConfig({})))"
+SERVE = "import sys; from votepose.commands.serve import ServeConfig, run; sys.exit(run(ServeConfig({})))"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pstats
 import time
 from pathlib import Path
 
-from votepose.synth import SynthConfig
+from votepose.synth.config import SynthConfig
 from votepose.synth.factory import make_block, prepare
 from votepose.synth.generate import BLOCK
 

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from votepose.assignment import assign
-from votepose.data.synthetic import _draw_figure
-from votepose.draw import draw
+from votepose.data.toy import _draw_figure
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
-from votepose.smoothing import Smoothing
-from votepose.tracking import Tracker, Tracking
-from votepose.video_writer import VideoWriter
+from votepose.utils.assignment import assign
+from votepose.video.one_euro import Smoothing
+from votepose.video.tracker import Tracker, Tracking
+from votepose.video.writer import VideoWriter
+from votepose.visualization.draw import draw
 
 WIDTH, HEIGHT, RATE, SECONDS = 854, 480, 25, 16
 MOST_HIDDEN = 0.3  # whose visible share of joints is smaller cannot be found

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from votepose.errors import VoteposeError
+from votepose.models.checkpoint import load_network, save_weights
 from votepose.skeleton import Skeleton
-from votepose.weights_file import load_network, save_weights
 
 
 @dataclass(frozen=True)

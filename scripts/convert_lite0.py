@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from votepose.network.backbone import build_backbone
+from votepose.models.backbones.build import build_backbone
 
 _CLASSIFIER = ("_conv_head", "_bn1", "_fc")  # of the whole network; the blocks' own are named _blocks.i._bn1
 

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: `<!-- options: votepose.predict.PredictConfig -->` becomes the table of the command's options.
+"""A hook of mkdocs: `<!-- options: votepose.commands.explain.ExplainConfig -->` becomes a table of options.
 
 The table is read out of the source (by griffe, which mkdocstrings brings): names, defaults and docstrings of the
 dataclass, be it a docstring below each field or an `Attributes:` section. Nothing is imported, so torch is not needed.

@@ -19,16 +19,16 @@ import numpy as np
 import torch
 import tyro
 
+from votepose.commands.evaluate import load_model
 from votepose.data.coco import load_coco, relabel
 from votepose.errors import VoteposeError
-from votepose.evaluate import load_model
-from votepose.flip import find_in_both_views
+from votepose.inference.flip_tta import find_in_both_views
+from votepose.inference.provenance import weights_digest
+from votepose.io.appendable import GrowingFile
+from votepose.models.checkpoint import BUNDLED_WEIGHTS
 from votepose.poses import Pose
-from votepose.progress import track
-from votepose.provenance import weights_digest
 from votepose.skeleton import BODY_SHARE
-from votepose.weights_file import BUNDLED_WEIGHTS
-from votepose.writers.growing import GrowingFile
+from votepose.utils.progress import track
 
 MARGIN = 0.08  # by so much of the joints' box a person's box reaches beyond it, on each side
 LEAST = 5  # joints of somebody who is labelled

@@ -16,8 +16,11 @@ import numpy as np
 from PIL import Image
 
 import votepose
-from votepose.draw import draw
-from votepose.explain import Evidence, draw_sheet, gather, to_page
+from votepose.explain.collect import gather
+from votepose.explain.evidence import Evidence
+from votepose.explain.page import to_page
+from votepose.explain.sheet import draw_sheet
+from votepose.visualization.draw import draw
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs/images"

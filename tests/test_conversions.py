@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import some_poses
+from helpers.fake_model import some_poses
 from votepose.errors import VoteposeError
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17, Skeleton

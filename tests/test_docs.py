@@ -27,9 +27,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from scripts_of import script
-from votepose import cli, predictor
-from votepose.explain import ExplainConfig
+from helpers.scripts_of import script
+from votepose import predictor
+from votepose.commands import main as cli
+from votepose.commands.explain import ExplainConfig
 from votepose.predictor import BUNDLED
 
 ROOT = Path(__file__).parents[1]
@@ -175,7 +176,9 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
 def test_option_tables_are_the_commands() -> None:
     pytest.importorskip("griffe")
     table = (
-        script("docs_options").on_page_markdown("a\n<!-- options: votepose.explain.ExplainConfig -->\nb").splitlines()
+        script("docs_options")
+        .on_page_markdown("a\n<!-- options: votepose.commands.explain.ExplainConfig -->\nb")
+        .splitlines()
     )
     fields = [field.name for field in dataclasses.fields(ExplainConfig)]
     assert [row.split("`")[1] for row in table[3:-1]] == ["IMAGE", *(f"--{n.replace('_', '-')}" for n in fields[1:])]

@@ -12,7 +12,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bodies import KAPPAS, matched, people_apart
+from helpers.bodies import KAPPAS, matched, people_apart
 from votepose.grouping import (
     PAPER,
     GroupingConfig,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import red_dot
+from helpers.fake_model import red_dot
 from votepose.letterbox import FILL, MULTIPLE, Letterbox
 
 LENGTHS = st.integers(1, 30000)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import some_poses
+from helpers.fake_model import some_poses
 from votepose.poses import Pose, Poses
 from votepose.skeleton import COCO_17, Skeleton
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from conftest import METADATA, OFFSETS, red_dot, save_fake_model, save_jpeg
+from helpers.fake_model import METADATA, OFFSETS, red_dot, save_fake_model, save_jpeg
 from votepose.errors import VoteposeError
-from votepose.flip import find_in_both_views
+from votepose.inference.flip_tta import find_in_both_views
 from votepose.letterbox import Letterbox
 from votepose.predictor import Predictor, load
 
@@ -211,7 +211,7 @@ def test_the_runtime_imports_neither_torch_nor_cv2_and_the_package_imports_nothi
     code = f"""
 import sys, votepose
 assert "numpy" not in sys.modules and "onnxruntime" not in sys.modules
-import numpy, votepose.predict
+import numpy, votepose.commands.predict
 votepose.load({str(fake_model)!r})(numpy.zeros((9, 9, 3), numpy.uint8))
 assert votepose.Poses and votepose.Skeleton and len(votepose.COCO_17) == 17
 assert not {{"torch", "cv2", "onnx", "pandas"}} & set(sys.modules)

@@ -2,7 +2,7 @@
 
 import sys
 
-from votepose.cli import main
+from votepose.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from votepose.arrays import Array, joints_first, namespace, take, transposed
+from votepose.utils.arrays import Array, joints_first, namespace, take, transposed
 
 _MIN_SIZE = 2.0  # cells
 

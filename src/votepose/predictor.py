@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from votepose.errors import VoteposeError
-from votepose.flip import find_in_both_views
+from votepose.inference.flip_tta import find_in_both_views
+from votepose.io.images import ImageSource, read_image, source_name
 from votepose.letterbox import Letterbox, require_input_size
-from votepose.parallel import ordered_map
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
-from votepose.sources import ImageSource, read_image, source_name
+from votepose.utils.parallel import ordered_map
 
 BUNDLED = Path(__file__).parent / "weights" / "votepose.onnx"
 INPUTS = ("images", "presence_threshold")

@@ -12,8 +12,8 @@ import pytest
 import ray
 
 import votepose.cluster
-from cluster.folders import photos
-from conftest import Predict
+from helpers.fake_model import Predict
+from helpers.folders import photos
 from votepose.cluster import driver, worker
 from votepose.errors import VoteposeError
 

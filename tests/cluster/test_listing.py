@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from votepose.cluster import files, worker
-from votepose.cluster.addresses import url_of
 from votepose.cluster.listing import expand, find_names
+from votepose.commands.predict_config import PredictConfig
 from votepose.errors import VoteposeError
-from votepose.predict_config import PredictConfig
+from votepose.io.urls import url_of
 
 
 def test_urls_of_fsspec_are_read_listed_and_written() -> None:

@@ -18,8 +18,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from cluster.folders import photos, records, shards
-from conftest import Predict
+from helpers.fake_model import Predict
+from helpers.folders import photos, records, shards
 
 
 @pytest.fixture(scope="module")

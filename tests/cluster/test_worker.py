@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cluster.folders import photos, records, shards
+from helpers.folders import photos, records, shards
 from votepose.cluster import files, worker
 from votepose.cluster.plan import make_plan
-from votepose.draw import Style
+from votepose.visualization.draw import Style
 
 
 def test_an_image_that_kills_its_worker_gets_a_record_at_last(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from votepose.data.coco import Sample, load_coco
-from votepose.data.synthetic import synthetic_dataset, write_coco
+from votepose.data.toy import synthetic_dataset, write_coco
 from votepose.errors import VoteposeError
 
 Edit = Callable[[dict[str, Any]], None]

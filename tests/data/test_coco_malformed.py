@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from votepose.data.coco import CocoDataset, load_coco
-from votepose.data.synthetic import synthetic_dataset, write_coco
+from votepose.data.toy import synthetic_dataset, write_coco
 from votepose.errors import VoteposeError
 
 NAN = float("nan")

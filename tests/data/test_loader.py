@@ -11,7 +11,7 @@ import torch
 from votepose.data.augment import AugmentConfig
 from votepose.data.coco import Sample
 from votepose.data.loader import Batch, Source, TrainingSet, collate, training_loader
-from votepose.data.synthetic import synthetic_dataset
+from votepose.data.toy import synthetic_dataset
 
 
 def stream(length: int = 12, seed: int = 0, mosaic_only: bool = False, mosaic: float = 0.3) -> TrainingSet:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("fastapi", reason="needs the extra [serve]")
 
 from fastapi.testclient import TestClient
 
 import votepose
-from conftest import red_dot
+from helpers.fake_model import red_dot
+from helpers.live import encode
 from votepose.predictor import Predictor
 from votepose.server.app import create_app
 from votepose.server.limits import Limits
@@ -44,10 +42,3 @@ def picture() -> bytes:
 def encoded() -> Callable[..., bytes]:
     """`encode`, for tests to call."""
     return encode
-
-
-def encode(pixels: np.ndarray, form: str = "png", **options: object) -> bytes:
-    """An array as an image file's bytes; `options` go to Pillow."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format=form, **options)
-    return file.getvalue()

@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from conftest import red_dot
+from helpers.fake_model import red_dot
 from votepose.predictor import Predictor
 from votepose.server.app import create_app
 

@@ -16,8 +16,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import features
 
-from conftest import red_dot
-from server.live import serving, until
+from helpers.fake_model import red_dot
+from helpers.live import serving, until
 from votepose.predictor import Predictor
 from votepose.server.app import create_app
 from votepose.server.limits import Limits
@@ -53,7 +53,7 @@ FORMS = [
 
 @pytest.fixture(scope="module")
 def seeds() -> list[bytes]:
-    from server.conftest import encode
+    from helpers.live import encode
 
     images = [red_dot(48, 32, 20, 8), np.random.default_rng(0).integers(0, 256, (17, 23, 3), np.uint8)]
     extra = {"jpeg": [{"progressive": True}], "png": [{"interlace": 1}], "tiff": [{"compression": "tiff_lzw"}]}

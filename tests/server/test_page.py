@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import votepose
-from server.live import serving
+from helpers.live import serving
 from votepose.server.app import create_app
 from votepose.server.limits import Limits
 

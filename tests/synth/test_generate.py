@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from votepose.cli import main
+from votepose.commands.main import main
+from votepose.commands.synth import run
 from votepose.data.coco import load_coco
-from votepose.synth import SynthConfig, run
+from votepose.synth.config import SynthConfig
 from votepose.synth.shards import Scene
 
 pytest.importorskip("anny")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from votepose.errors import VoteposeError
 
 if TYPE_CHECKING:
-    from votepose.predict_config import PredictConfig
+    from votepose.commands.predict_config import PredictConfig
 
 
 def run(config: PredictConfig) -> int:

@@ -16,21 +16,21 @@ import ray.data
 import ray.exceptions
 
 from votepose.cluster import files
-from votepose.cluster.addresses import url_of
 from votepose.cluster.connection import connected, remarks_to_stderr
 from votepose.cluster.listing import find_names
 from votepose.cluster.plan import Chunk, check_settings, left_of, make_plan
 from votepose.cluster.worker import Job, Worker
-from votepose.draw import Style
+from votepose.commands.run_summary import Tally
 from votepose.errors import VoteposeError
+from votepose.inference.provenance import provenance
+from votepose.io.urls import url_of
 from votepose.predictor import load
-from votepose.progress import Bar
-from votepose.provenance import provenance
-from votepose.signals import stop_like_ctrl_c
-from votepose.tally import Tally
+from votepose.utils.progress import Bar
+from votepose.utils.signals import stop_like_ctrl_c
+from votepose.visualization.draw import Style
 
 if TYPE_CHECKING:
-    from votepose.predict_config import PredictConfig
+    from votepose.commands.predict_config import PredictConfig
 
 
 def run(config: PredictConfig) -> int:

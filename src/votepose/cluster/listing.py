@@ -1,4 +1,4 @@
-"""What a run on Ray is given: all that `votepose.inputs` takes but videos, and the same behind the URLs of fsspec."""
+"""The inputs of a run on Ray: all that `io.inputs` takes but videos, and the same behind the URLs of fsspec."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from votepose.cluster import files
-from votepose.cluster.addresses import is_remote
-from votepose.download import is_url
 from votepose.errors import VoteposeError
-from votepose.inputs import IMAGE_SUFFIXES, LISTS, VIDEO_SUFFIXES, Input, find_inputs, natural_key
+from votepose.io.download import is_url
+from votepose.io.inputs import IMAGE_SUFFIXES, LISTS, VIDEO_SUFFIXES, Input, find_inputs, natural_key
+from votepose.io.urls import is_remote
 
 if TYPE_CHECKING:
-    from votepose.predict_config import PredictConfig
+    from votepose.commands.predict_config import PredictConfig
 
 
 def find_names(config: PredictConfig, out: str) -> list[str]:
@@ -73,7 +73,7 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
 
 
 def read_list(name: str) -> list[str]:
-    """What the list at a URL names, a line each, as `votepose.inputs.read_list` reads those of this machine.
+    """What the list at a URL names, a line each, as `votepose.io.inputs.read_list` reads those of this machine.
 
     Raises:
         VoteposeError: if it cannot be read, or holds no line.

@@ -15,15 +15,15 @@ import numpy as np
 
 import votepose
 from votepose.cluster import files
-from votepose.cluster.addresses import is_remote
 from votepose.cluster.journal import Journal
 from votepose.cluster.plan import Chunk
-from votepose.download import is_url
-from votepose.draw import Style, draw
 from votepose.errors import VoteposeError
-from votepose.parallel import ordered_map
+from votepose.io.download import is_url
+from votepose.io.images import read_image
+from votepose.io.urls import is_remote
 from votepose.predictor import Predictor, load
-from votepose.sources import read_image
+from votepose.utils.parallel import ordered_map
+from votepose.visualization.draw import Style, draw
 
 READERS = 2  # threads that read and decode, while the worker's own looks for people
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from votepose.errors import VoteposeError
-from votepose.progress import track
+from votepose.io.files import save_text
+from votepose.io.images import read_image
 from votepose.skeleton import BODY_SHARE, COCO_17, Skeleton
-from votepose.sources import read_image
-from votepose.writers import save_text
+from votepose.utils.progress import track
 
 # what Pillow, zipfile and a careless json raise over one picture
 _UNUSABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)

@@ -19,10 +19,10 @@ from votepose.grouping import (
     vote_sizes,
     vote_strengths,
 )
+from votepose.io.images import ImageSource, read_image, source_name
 from votepose.letterbox import Letterbox
 from votepose.poses import Poses
 from votepose.predictor import OUTPUTS, Predictor
-from votepose.sources import ImageSource, read_image, source_name
 
 VOTE_OUTPUTS = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence", "vote_person")
 _COPY = 0.5  # from this OKS on, a group that is nobody's is said to repeat a person

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from votepose import __version__
-from votepose.draw import PALETTE, person_colours
 from votepose.explain.evidence import Evidence
-from votepose.explain.heat import heat_colours
 from votepose.grouping import joint_confidences, vote_sizes
+from votepose.visualization.colormap import heat_colours
+from votepose.visualization.draw import PALETTE, person_colours
 
 _LONGEST = 1400  # pixels of the picture in the page
 _SCRIPTS = ("votes", "stage", "looking", "words", "agreement", "hands")  # one script in six files; the last begins it

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from votepose.draw import PALETTE, draw, person_colours
 from votepose.explain.evidence import Evidence
-from votepose.explain.heat import heat_colours
+from votepose.visualization.colormap import heat_colours
+from votepose.visualization.draw import PALETTE, draw, person_colours
 
 _PANEL = 760  # pixels, the longest side of a panel's picture
 _SMOOTH = 2  # lines and discs are drawn this many times larger, then scaled down

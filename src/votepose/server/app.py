@@ -15,17 +15,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 import votepose
-from votepose.draw import PALETTE, sides
 from votepose.letterbox import MULTIPLE
 from votepose.predictor import Predictor
-from votepose.server.answers import Answer, Format, Options, answer, choose_format
-from votepose.server.desk import Desk
+from votepose.server.admission import Desk
+from votepose.server.handler import Answer, Format, Options, answer, choose_format
 from votepose.server.headers import SafeHeaders
-from votepose.server.intake import drain, receive
 from votepose.server.limits import Limits, Refusal
 from votepose.server.metrics import CONTENT_TYPE, Metrics
 from votepose.server.pages import add_pages
 from votepose.server.schema import BODY, responses
+from votepose.server.upload import drain, receive
+from votepose.visualization.draw import PALETTE, sides
 
 
 def create_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:

@@ -15,11 +15,11 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from votepose.errors import VoteposeError
-from votepose.progress import Bar
 from votepose.synth.backgrounds import Backgrounds
 from votepose.synth.config import SynthConfig
 from votepose.synth.factory import make_block, prepare
 from votepose.synth.shards import Scene, ShardFolder
+from votepose.utils.progress import Bar
 
 BLOCK = 64  # scenes that one process makes at a time
 SHARD = 4 * BLOCK  # scenes in a zip; what a stopped run loses at most

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 
 from votepose.errors import VoteposeError
-from votepose.inputs import IMAGE_SUFFIXES, natural_key
-from votepose.progress import track
-from votepose.sources import read_image
+from votepose.io.images import read_image
+from votepose.io.inputs import IMAGE_SUFFIXES, natural_key
+from votepose.utils.progress import track
 
 _LONGEST = 1024  # side of a picture in memory, in pixels
 UNUSABLE = (VoteposeError, OSError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)

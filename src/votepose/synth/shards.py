@@ -12,8 +12,8 @@ from typing import Any
 
 import votepose
 from votepose.errors import VoteposeError
+from votepose.io.files import save_text
 from votepose.skeleton import COCO_17
-from votepose.writers import save_text
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # every member's date, so that equal pictures make equal zips
 

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from votepose.data.coco import Sample, load_coco
-from votepose.draw import draw
+from votepose.io.files import save_picture
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
-from votepose.writers import save_picture
+from votepose.visualization.draw import draw
 
 _HEIGHT = 240  # of a picture on the sheet, about, in pixels
 _WIDTH = 2000  # of the sheet

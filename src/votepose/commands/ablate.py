@@ -1,0 +1,198 @@
+"""`votepose ablate`: the cells of the paper's Table 2, trained and measured at a size that the machine can do.
+
+All cells see the same pictures in the same order, from the same seed. What is finished is kept: the same command goes
+on where it was stopped, and `table.md` holds what is known so far.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from votepose.commands import train
+from votepose.commands.evaluate import coco_results
+from votepose.data.coco import CocoDataset, load_coco
+from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.errors import VoteposeError
+from votepose.evaluation.ablation_tables import Cell, Measured, document, own_options, table_2
+from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.io.files import prepare_folder, save_text
+from votepose.letterbox import require_input_size
+from votepose.models.backbones.build import Part
+from votepose.models.checkpoint import load_network
+from votepose.models.estimator import PoseEstimator
+
+_DRAWN = {"train": 400, "val": 100}  # pictures, where no data is given
+
+
+@dataclass(frozen=True)
+class AblateConfig:
+    """Train and measure the cells of the paper's Table 2, and what our own options bring; go on where that stopped."""
+
+    data: tuple[str, ...] = ()
+    """Folders to train on, as for `votepose train`; without one, drawn figures."""
+    val: Path | None = None
+    """Folder to measure on."""
+    presets: tuple[str, ...] = ("mobile", "maxvit")
+    """Backbones of Table 2's rows; nothing leaves the table out."""
+    ours: tuple[str, ...] = ()
+    """Presets whose own options are switched off one by one."""
+    paper: bool = False
+    """Table 2 with the paper's losses, vectors, grouping and schedule."""
+    steps: int = 2000
+    """Optimiser steps a cell."""
+    batch_size: int = train.TrainConfig.batch_size
+    input_size: int = 256
+    """Side of the input in pixels, a multiple of 32."""
+    learning_rate: float = train.TrainConfig.learning_rate
+    backbone_weights: tuple[str, ...] = ()
+    """Weights of the backbones, each as PRESET=FILE."""
+    pretrained: bool = False
+    """Let timm download the backbones' ImageNet weights."""
+    freeze: Part | None = None
+    """Which part of the backbone is not trained; by default the preset's."""
+    limit: int | None = None
+    """Measure on only the first so many pictures."""
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    accelerator: str = "auto"
+    workers: int = 1
+    seed: int = 0
+    out: Path = Path("runs/ablate")
+    """Folder of the runs, the measurements and table.md."""
+
+
+def run(config: AblateConfig) -> None:
+    """Train and measure what is missing; write and print `out`/table.md.
+
+    Raises:
+        VoteposeError: for data that cannot be used, an unknown preset, or an `out` of other settings.
+    """
+    tables = {"Table 2 of the paper": [cell for name in config.presets for cell in table_2(name, config.paper)]}
+    tables |= {f"Our own options: {name}": own_options(name) for name in config.ours}
+    tables = {title: cells for title, cells in tables.items() if cells}
+    _check(config)
+    data, val = _data(config)
+    head = _head(config, data, val)
+    measured: dict[str, Measured] = {}
+    for cell in (cell for cells in tables.values() for cell in cells):
+        measured[cell.key] = _measured(config, cell, data, val)
+        save_text(document(head, tables, measured), config.out / "table.md")
+    print((config.out / "table.md").read_text())
+
+
+def _check(config: AblateConfig) -> None:
+    """Before anything slow: options in range, and an `out` that is new or of the same settings."""
+    if bool(config.data) != (config.val is not None):
+        raise VoteposeError("--data and --val go together: give both, or neither for drawn figures")
+    for name, value in (("steps", config.steps), ("batch-size", config.batch_size), ("limit", config.limit)):
+        if value is not None and value < 1:
+            raise VoteposeError(f"--{name} should be at least 1, but is {value}")
+    require_input_size(config.input_size)
+    if any("=" not in pair for pair in config.backbone_weights):
+        raise VoteposeError("--backbone-weights: write PRESET=FILE, such as mobile=mobile.safetensors")
+    prepare_folder(config.out)
+    # What a cell measures must not depend on when it was run.
+    settings = {k: v for k, v in asdict(config).items() if k not in ("presets", "ours", "paper", "out", "workers")}
+    text, file = json.dumps(settings, default=str, indent=1), config.out / "settings.json"
+    begun = any(config.out.glob("*/weights.safetensors"))
+    if begun and file.is_file() and file.read_text() != text:
+        raise VoteposeError(f"{config.out}: holds an ablation with other settings (see settings.json): choose --out")
+    save_text(text, file)
+
+
+def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
+    """Folders to train on, and the pictures to measure on; drawn figures if the configuration names none."""
+    folders = {part: config.out / f"drawn-{part}-{config.input_size}" for part in _DRAWN}
+    if not config.data:
+        for seed, (part, count) in enumerate(_DRAWN.items()):
+            if not folders[part].is_dir():
+                partial = folders[part].with_suffix(".partial")
+                write_coco(synthetic_dataset(count, config.input_size, seed=seed), partial)
+                os.replace(partial, folders[part])
+    data = config.data or (str(folders["train"]),)
+    val = load_coco(config.val or folders["val"], config.limit)
+    if {load_coco(train.parse_source(source)[0], limit=1).skeleton for source in data} != {val.skeleton}:
+        raise VoteposeError(f"--val {config.val}: labels another skeleton than --data")
+    return data, val
+
+
+def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list[str]:
+    """The command, the data, and how to read the tables."""
+    people = sum(len(sample.keypoints) for sample in val.samples)
+    assert val.annotations is not None
+    return [
+        "```sh", _command(config), "```", "",
+        f"Trained on {', '.join(_pictures(source) for source in data)}: {config.steps} steps of {config.batch_size} "
+        f"pictures at {config.input_size} pixels, every cell from the same seed. Measured on {len(val.samples)} "
+        f"pictures with {people} people of {val.annotations.parent}: COCO keypoint AP in percent.",
+        "One run a cell: small differences are chance. The paper trained on 57 k pictures for much longer, so compare "
+        "differences, not levels.",
+    ]  # fmt: skip
+
+
+def _pictures(source: str) -> str:
+    folder = train.parse_source(source)[0]
+    count = len(json.loads((folder / "annotations.json").read_text())["images"])
+    return f"{source} ({count} pictures)"
+
+
+def _command(config: AblateConfig) -> str:
+    """The command line that this configuration comes from."""
+    words = ["votepose", "ablate"]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.default is MISSING or value != field.default:
+            values = value if isinstance(value, tuple) else () if value is True else (value,)
+            words += [f"--{field.name.replace('_', '-')}", *map(str, values)]
+    return shlex.join(words)
+
+
+def _measured(config: AblateConfig, cell: Cell, data: tuple[str, ...], val: CocoDataset) -> Measured:
+    """The cell's measurement: from its file, or trained and measured now."""
+    file = config.out / f"{cell.key}.json"
+    if not file.is_file():
+        _train(config, cell, data)
+        result = _measure(config, cell, val)
+        save_text(json.dumps(asdict(result), indent=1), file)
+    values = json.loads(file.read_text())
+    return Measured(values["parameters"], KeypointMetrics(**values["metrics"]))
+
+
+def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
+    folder = config.out / cell.run
+    if (folder / "trained").is_file():
+        return
+    print(f"{cell.preset}, {cell.name}: training in {folder}")
+    weights = dict(pair.split("=", 1) for pair in config.backbone_weights)
+    settings = train.TrainConfig(
+        data, folder, preset=cell.preset, paper=cell.chosen.objective.form == "paper",
+        input_size=config.input_size, pretrained=config.pretrained, freeze=config.freeze, steps=config.steps,
+        backbone_weights=Path(weights[cell.preset]) if cell.preset in weights else None,
+        steps_per_epoch=min(250, config.steps), batch_size=config.batch_size, learning_rate=config.learning_rate,
+        warmup=min(200, config.steps // 10),
+        average=max(0.0, min(0.999, 1 - 10 / config.steps)),  # so that short runs forget how they began
+        precision=config.precision, accelerator=config.accelerator, workers=config.workers, seed=config.seed,
+        resume=(folder / "last.ckpt").is_file(),
+    )  # fmt: skip
+    train.run(settings, cell.chosen)
+    (folder / "trained").touch()
+    (folder / "last.ckpt").unlink(missing_ok=True)  # four times the weights, in every cell
+
+
+def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:
+    assert val.annotations is not None
+    network, _ = load_network(config.out / cell.run / "weights.safetensors")
+    estimator = PoseEstimator(
+        network, torch.from_numpy(val.skeleton.kappas), cell.chosen.grouping, cell.chosen.levels
+    ).eval()
+    estimator.to("cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu")
+    results = coco_results(estimator, val, config.input_size)
+    metrics = coco_keypoint_metrics(val.annotations, results, [sample.image_id for sample in val.samples])
+    print(f"{cell.preset}, {cell.name}: {metrics}")
+    return Measured(sum(p.numel() for p in network.parameters()), metrics)

@@ -1,0 +1,70 @@
+"""`votepose info`: what the presets and a weights file are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from votepose.models.checkpoint import read_about
+from votepose.models.posenet import PoseNet
+from votepose.models.presets import NAMES, preset
+from votepose.predictor import BUNDLED, load
+
+_PARTS = {
+    "backbone": ("backbone",),
+    "neck": ("project", "norm"),
+    "hourglass": ("presence",),
+    "transformer": ("transformer",),
+    "vectors": ("vector", "pointer"),
+    "second look": ("second_look",),
+    "witness": ("witness",),
+}
+
+
+@dataclass(frozen=True)
+class InfoConfig:
+    """Print the presets and their parameters, and what a weights file holds."""
+
+    weights: Path | None = None
+    """A safetensors or ONNX file to describe; by default the model in the package."""
+
+
+def run(config: InfoConfig) -> None:
+    """Print a line a preset, in millions of parameters, and one about the weights.
+
+    Raises:
+        VoteposeError: if `config.weights` is not a weights file.
+    """
+    print(f"{'preset':<8}{'input':>6}{'stride':>8}{'total':>8} M =", *(f"{part:>11}" for part in _PARTS))
+    for name in NAMES:
+        chosen = preset(name)
+        counts = parameters(PoseNet(chosen.network))
+        cells = (f"{count / 1e6:11.2f}" if count else f"{'-':>11}" for count in counts.values())
+        total = sum(counts.values()) / 1e6
+        print(f"{name:<8}{chosen.input_size:>6}{chosen.network.stride:>8}{total:8.2f} M  ", *cells)
+    if config.weights or BUNDLED.is_file():
+        print(describe(config.weights or BUNDLED))
+    else:
+        print("weights: none in the package; `votepose train` and `votepose export` make them")
+
+
+def parameters(network: PoseNet) -> dict[str, int]:
+    """Parameters of each part; together, the network's."""
+    counts = dict(network.parts())
+    return {part: sum(counts.pop(name, 0) for name in names) for part, names in _PARTS.items()}
+
+
+def describe(weights: Path) -> str:
+    """One line on a weights file: size, preset, input and skeleton.
+
+    Raises:
+        VoteposeError: if it is not one of votepose's.
+    """
+    about: dict[str, Any] = load(weights).metadata if weights.suffix == ".onnx" else read_about(weights)
+    size = weights.stat().st_size / 1e6
+    keypoints = len(about["skeleton"]["keypoints"])
+    return (
+        f"weights: {weights}: {size:.1f} MB, preset {about.get('preset', '?')}, input {about['input_size']}, "
+        f"{keypoints} keypoints of a {about['skeleton'].get('name', 'person')}"
+    )

@@ -1,0 +1,105 @@
+"""The `votepose` command. Each subcommand is a module with a `<Name>Config` dataclass and a `run` that takes one.
+
+A module is imported only when its command is asked for, so `votepose predict` needs neither torch nor the train extra.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import votepose
+from votepose.errors import VoteposeError
+
+COMMANDS = {
+    "predict": "find every person's pose in images; draw them and write them down",
+    "explain": "show why people were found: presence, votes, and which of them agreed",
+    "serve": "answer over HTTP, with a page to try it on",
+    "info": "print what the presets and a weights file are made of",
+    "train": "train a preset on COCO-format data, or go on with a run",
+    "evaluate": "measure COCO keypoint AP",
+    "analyse": "show where AP is lost: people, joints, and what each perfect step would win",
+    "calibrate": "make confidences mean what they say, or measure how well they do",
+    "ablate": "train and measure the cells of the paper's Table 2",
+    "synth": "generate pictures of crowds with exact keypoints",
+    "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",
+}
+
+EXTRAS = {"synth": "synth", "serve": "serve"}  # what a command's imports come with, where it is not the train extra
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments after the program's name; None for `sys.argv`'s.
+
+    Returns:
+        The exit status: 0; 1 if some images failed; 2 for a mistake of the user's; 130 if stopped by Ctrl-C.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may be anything; printing it must not fail
+    try:
+        status = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except VoteposeError as error:
+        return _complain(str(error), 2)
+    except KeyboardInterrupt:
+        return _complain("stopped; what was done so far is kept", 130)
+    except BrokenPipeError:  # `votepose info | head`: nobody reads on, which is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return _complain(f"{error.filename}: {reason}" if error.filename else reason, 2)
+    except MemoryError:
+        return _complain("out of memory: take a smaller image, input size or batch", 2)
+
+
+def _dispatch(argv: list[str]) -> int:
+    command = argv[0] if argv else "--help"
+    if command in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if argv else 2
+    if command in ("-V", "--version"):
+        print(f"votepose {votepose.__version__}")
+        return 0
+    if command not in COMMANDS:
+        close = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}"
+        raise VoteposeError(f"no command {command!r}; {hint}")
+    try:
+        return _run(command, argv[1:])
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "votepose":
+            raise
+        extra = EXTRAS.get(command, "train")
+        message = f'votepose {command} needs {error.name}, which is not installed: pip install "votepose[{extra}]"'
+        raise VoteposeError(message) from error
+
+
+def _run(command: str, argv: list[str]) -> int:
+    import tyro
+
+    module = importlib.import_module(f"votepose.commands.{command}")
+    markers = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    kind = getattr(module, f"{command.capitalize()}Config")
+    config = tyro.cli(kind, prog=f"votepose {command}", args=argv, config=markers)
+    return module.run(config) or 0
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"votepose: {'error: ' if status == 2 else ''}{message}", file=sys.stderr)
+    return status
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    usage = "usage: votepose COMMAND [...]"
+    more = "`votepose COMMAND --help` tells a command's options; `votepose --version` the version."
+    return "\n".join([usage, "", votepose.__doc__ or "", "", "commands:", *lines, "", more])

@@ -1,0 +1,20 @@
+"""`votepose synth`: synthetic crowds with exact keypoints (extra [synth])."""
+
+from __future__ import annotations
+
+from votepose.synth.config import CrowdConfig, SynthConfig
+from votepose.utils.signals import stop_like_ctrl_c
+
+__all__ = ["CrowdConfig", "SynthConfig", "run"]
+
+
+def run(config: SynthConfig) -> int:
+    """Make the pictures; see `generate.run`, which needs the synth extra.
+
+    Raises:
+        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP; whole shards stay, and the same command goes on after them.
+    """
+    from votepose.synth.generate import run as generate
+
+    with stop_like_ctrl_c():
+        return generate(config)

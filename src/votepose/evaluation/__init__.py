@@ -1,0 +1,1 @@
+"""COCO keypoint AP, ablation tables, error analysis and calibration."""

@@ -1,0 +1,132 @@
+"""The rows of the ablation tables: what each switches off, and how they are written down."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from votepose.evaluation.coco_metrics import KeypointMetrics
+from votepose.grouping import PAPER
+from votepose.models.presets import Preset, preset
+
+# AP in percent: with both, without both, without hourglass, without transformer (paper, Table 2)
+_PAPER_AP = {"mobile": (48.9, 11.4, 43.1, 56.0), "maxvit": (68.8, 17.1, 57.7, 61.2)}
+_WHOLE, _AS_IT_IS = "with both", "as it is"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row of a table.
+
+    Attributes:
+        name: what is switched off.
+        preset: its name.
+        chosen: what is trained, and how its votes are grouped.
+        key: name of the measurement.
+        run: name of the training run; rows that differ in grouping alone share it.
+        paper: AP in the paper, in percent.
+    """
+
+    name: str
+    preset: str
+    chosen: Preset
+    key: str
+    run: str
+    paper: float | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of a cell."""
+
+    parameters: int
+    metrics: KeypointMetrics
+
+
+def table_2(name: str, paper: bool) -> list[Cell]:
+    """The paper's rows for one preset (V-F): 1x1 heads in place of the hourglass, the transformer, or both."""
+    chosen = preset(name, paper)
+    rows = ((_WHOLE, True, True), ("w/o both (only 1x1 conv head)", False, False),
+            ("w/o hourglass for heatmap", False, True), ("w/o transformer in grouping", True, False))  # fmt: skip
+    cells = []
+    for i, (title, hourglass, transformer) in enumerate(rows):
+        network = replace(chosen.network, hourglass=hourglass, transformer=transformer)
+        key = _slug(name, title, "paper" if paper else "")
+        known = _PAPER_AP[name][i] if name in _PAPER_AP else None
+        cells.append(Cell(title, name, replace(chosen, network=network), key, key, known))
+    return cells
+
+
+def own_options(name: str) -> list[Cell]:
+    """Rows that switch off what we added to the paper, one thing at a time."""
+    chosen = preset(name)
+    network, grouping = chosen.network, chosen.grouping
+    # with a prior, votes start from its poses, whatever the vectors are
+    absolute = "absolute vectors, no prior" if network.prior else "absolute vectors"
+    trained = {
+        "no prior": replace(network, prior=False),
+        absolute: replace(network, vectors="absolute", prior=False),
+        "positions added to the tokens": replace(network, relative=False),
+        "no scales": replace(network, scales=False),
+        "no second look": replace(network, second_look=0, witness=False),
+    }
+    grouped = {
+        "mean pooling": replace(grouping, pooling="mean"),
+        "Euclidean rule, fixed threshold": replace(grouping, rule="euclidean", threshold=PAPER.threshold),
+        "the paper's grouping (0.8, Euclidean, mean)": PAPER,
+    }
+    whole = _slug(name, _WHOLE)
+    cells = [Cell(_AS_IT_IS, name, chosen, _slug(name, _AS_IT_IS), whole)]
+    for title, changed in trained.items():
+        if changed != network:
+            key = _slug(name, title)
+            cells.append(Cell(title, name, replace(chosen, network=changed), key, key))
+    for title, rule in grouped.items():
+        cells.append(Cell(title, name, replace(chosen, grouping=rule), _slug(name, title), whole))
+    return cells
+
+
+def document(head: Sequence[str], tables: Mapping[str, Sequence[Cell]], measured: Mapping[str, Measured]) -> str:
+    """Markdown: the lines `head`, then each table with the cells measured so far (by key), and what is seen in it."""
+    lines = ["# Ablation", "", *head]
+    for title, cells in tables.items():
+        lines += ["", f"## {title}", "", "| Configuration | Backbone | Parameters (M) | AP, paper | AP, here | AP50 "
+                  "| AP75 | AP-M | AP-L |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+        lines += [_row(cell, measured.get(cell.key)) for cell in cells]
+        lines += ["", *_seen(cells, measured)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cell: Cell, result: Measured | None) -> str:
+    paper = "-" if cell.paper is None else f"{cell.paper:.1f}"
+    if result is None:
+        return f"| {cell.name} | {cell.preset} | | {paper} | not yet | | | | |"
+    m = result.metrics
+    values = " | ".join(f"{100 * v:.1f}" for v in (m.ap, m.ap50, m.ap75, m.ap_m, m.ap_l))
+    return f"| {cell.name} | {cell.preset} | {result.parameters / 1e6:.2f} | {paper} | {values} |"
+
+
+def _seen(cells: Sequence[Cell], measured: Mapping[str, Measured]) -> list[str]:
+    """A line a changed cell: how far it is from the whole, here and in the paper; or that nothing can be said."""
+    wholes = {cell.preset: cell for cell in cells if cell.name in (_WHOLE, _AS_IT_IS)}
+    lines = []
+    for cell in cells:
+        whole = wholes[cell.preset]
+        if cell is whole and cell.key in measured and not measured[cell.key].metrics.ap:
+            lines.append(f"- {cell.preset}: `{whole.name}` measures nothing yet: train for longer")
+        if cell is whole or not {cell.key, whole.key} <= measured.keys():
+            continue
+        change = 100 * (measured[cell.key].metrics.ap - measured[whole.key].metrics.ap)
+        line = f"- {cell.preset}, {cell.name}: {change:+.1f} AP against `{whole.name}`"
+        if cell.paper is not None and whole.paper is not None:
+            theirs = cell.paper - whole.paper
+            line += f"; in the paper {theirs:+.1f}"
+            if theirs > 0:
+                line += ", although its text says that removing a part hurts"
+        lines.append(line)
+    return lines
+
+
+def _slug(*words: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")

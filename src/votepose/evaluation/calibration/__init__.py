@@ -1,0 +1,1 @@
+"""How far confidences mean what they say, and the calibration that makes them."""

@@ -1,0 +1,1 @@
+"""Where the points are lost: by kind of person, kind of error, and part of the estimator."""

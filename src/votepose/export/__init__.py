@@ -1,0 +1,1 @@
+"""Network and grouping as one file: ONNX, OpenVINO or torch.export."""

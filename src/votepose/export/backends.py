@@ -1,0 +1,130 @@
+"""The graph in other runtimes' formats, each as a `Run` that can be held against PyTorch's answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from votepose.errors import VoteposeError
+from votepose.export.onnx_graph import INPUT_NAMES, OUTPUT_NAMES, Graph, noise
+from votepose.models.estimator import PoseEstimator
+
+Answer = dict[str, np.ndarray]  # by output name
+Run = Callable[[np.ndarray, float], Answer]  # (images (B, H, W, 3) uint8, presence threshold) -> outputs
+
+_SAME_PRESENCE, _NEAR_PRESENCE = 0.01, 0.15  # the most that a presence may differ
+_SAME_POSE = 1.0  # input pixels
+
+
+def run_torch(estimator: PoseEstimator) -> Run:
+    """PyTorch's own answer: what the others are measured by."""
+    return _torch_run(Graph(estimator))
+
+
+def run_onnx(path: Path) -> Run:
+    """The ONNX file, by onnxruntime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def run(images: np.ndarray, threshold: float) -> Answer:
+        feeds = dict(zip(INPUT_NAMES, (images, np.array(threshold, np.float32)), strict=True))
+        return dict(zip(OUTPUT_NAMES, session.run(OUTPUT_NAMES, feeds), strict=True))
+
+    return run
+
+
+def write_openvino(source: Path, path: Path, metadata: dict[str, Any], half: bool) -> Run:
+    """An ONNX file -> OpenVINO's `path` (.xml) and its weights beside it (.bin); `half` stores them in fp16.
+
+    Raises:
+        VoteposeError: if the `openvino` package is not installed.
+    """
+    try:
+        import openvino
+    except ImportError:
+        raise VoteposeError("--format openvino needs the openvino package: pip install openvino") from None
+    core = openvino.Core()
+    try:
+        model = core.read_model(source)  # openvino.convert_model would report its use to its makers
+        model.set_rt_info(json.dumps(metadata), ["votepose"])
+        openvino.save_model(model, path, compress_to_fp16=half)
+        # OpenVINO would compute in bf16 where the processor can, which rounds coordinates.
+        compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
+        raise VoteposeError(f"OpenVINO {openvino.__version__} does not take this graph: {reason}") from None
+
+    def run(images: np.ndarray, threshold: float) -> Answer:
+        found = compiled(dict(zip(INPUT_NAMES, (images, np.array(threshold, np.float32)), strict=True)))
+        return {name: np.asarray(found[name]) for name in OUTPUT_NAMES}
+
+    return run
+
+
+def write_torch(estimator: PoseEstimator, path: Path, metadata: dict[str, Any]) -> Run:
+    """`torch.export` -> `path` (.pt2): `torch.export.load(path).module()(images, presence_threshold)` gives the
+    outputs in the order of `OUTPUT_NAMES`.
+
+    Raises:
+        VoteposeError: for MaxViT.
+    """
+    if estimator.network.config.backbone == "maxvit":
+        raise VoteposeError("--format torch cannot hold maxvit: its windows grow with pictures; take --format onnx")
+    auto = torch.export.Dim.AUTO
+    # Two pictures: a batch of one would be taken for a constant.
+    example = noise(256, 192, batch=2), torch.tensor(0.0)
+    with torch.no_grad():
+        program = torch.export.export(Graph(estimator), example, dynamic_shapes=({0: auto, 1: auto, 2: auto}, {}))
+    with path.open("wb") as file:  # a path would have to end in .pt2
+        torch.export.save(program, file, extra_files={"votepose.json": json.dumps(metadata)})
+    with path.open("rb") as file:
+        return _torch_run(torch.export.load(file).module())
+
+
+def check_same(run: Run, wanted: Run, path: Path, quantized: bool = False) -> None:
+    """The file finds the same people as PyTorch, and the same nobody, on shapes and a batch it was not traced with.
+
+    A `quantized` file need only be near in presence: who is found in noise hangs on its last digits.
+
+    Raises:
+        VoteposeError: if it does not.
+    """
+    bound = _NEAR_PRESENCE if quantized else _SAME_PRESENCE
+    for images in (noise(320, 256), noise(96, 160, batch=3)):
+        for threshold in (0.0, 2.0):
+            theirs, ours = run(images.numpy(), threshold), wanted(images.numpy(), threshold)
+            gap = _largest_gap(theirs["presence"], ours["presence"])
+            if not gap <= bound:
+                raise VoteposeError(f"{path}: was not kept, its presence is off PyTorch's by {gap:.3f}")
+            count, most = abs(len(theirs["scores"]) - len(ours["scores"])), len(ours["scores"])
+            # In noise somebody may stand right at a threshold; the others stand where they should.
+            moved = most and not quantized and np.median(_nearest(theirs, ours)) > _SAME_POSE
+            if moved or count > (most if quantized else 1 + 0.1 * most):
+                raise VoteposeError(f"{path}: was not kept, it finds other people than PyTorch")
+
+
+def _torch_run(module: torch.nn.Module) -> Run:
+    def run(images: np.ndarray, threshold: float) -> Answer:
+        with torch.no_grad():
+            found = module(torch.from_numpy(images), torch.tensor(threshold))
+        return {name: value.numpy() for name, value in zip(OUTPUT_NAMES, found, strict=True)}
+
+    return run
+
+
+def _largest_gap(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).max()) if one.shape == other.shape else float("inf")
+
+
+def _nearest(found: Answer, wanted: Answer) -> np.ndarray:
+    """(P,) mean distance of the joints of each person wanted to those of the nearest found in the same image."""
+    if not len(wanted["scores"]) or not len(found["scores"]):
+        return np.full(len(wanted["scores"]), np.inf)
+    gaps = np.linalg.norm(wanted["keypoints"][:, None] - found["keypoints"][None], axis=-1).mean(axis=-1)
+    return np.where(wanted["image_index"][:, None] == found["image_index"][None], gaps, np.inf).min(axis=1)

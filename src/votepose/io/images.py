@@ -1,0 +1,121 @@
+"""Any image as RGB: whatever a user may hand to `read_image`. What names the images of a run: inputs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from votepose.errors import VoteposeError
+from votepose.io.download import fetch, is_url
+
+ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray
+
+MAX_PIXELS = 2**28  # 0.8 GB as RGB: room for a panorama of 20000 x 13000, none for a decompression bomb
+_WHITE = (255, 255, 255)
+_opening = threading.Lock()
+
+
+def read_image(source: ImageSource) -> np.ndarray:
+    """Any image as (height, width, 3) uint8 RGB, turned as its EXIF orientation says, as viewers show it.
+
+    Args:
+        source: a path, an http(s) URL, the bytes of a file, a binary file, a PIL image, or an array of uint8 or uint16
+            of (H, W), (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA. Transparency is laid on
+            white; 16-bit values are scaled to 8 bits; of several frames the first counts.
+
+    Raises:
+        VoteposeError: if it cannot be read, in one line that names the file.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    name = source_name(source) or f"the image given as {type(source).__name__}"
+    try:
+        if isinstance(source, Image.Image):
+            return _to_rgb(source)
+        if isinstance(source, str) and is_url(source):
+            source = fetch(source)
+        with _open(io.BytesIO(source) if isinstance(source, bytes) else source, name) as image:
+            image.load()
+            return _to_rgb(image)
+    except VoteposeError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
+        raise VoteposeError(f"{name}: {_reason(error, source)}") from error
+
+
+def source_name(source: ImageSource) -> str | None:
+    """The path or URL of an image, or of the file behind it; None if it has none."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    name = getattr(source, "filename", None) or getattr(source, "name", None)
+    return name if isinstance(name, str) and name else None
+
+
+def _open(file: Any, name: str) -> Image.Image:
+    # Pillow's own limit is a global and too low for a panorama: it is lifted for as long as the header is read.
+    with _opening:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        size = f"{image.width}x{image.height} pixels"
+        raise VoteposeError(f"{name}: has {size}, over the limit of {MAX_PIXELS // 10**6} megapixels; make it smaller")
+    return image
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    with contextlib.suppress(Exception):  # a damaged EXIF block turns nothing in a viewer either
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):  # I;16, I;16B, I, F: numbers beyond 8 bits
+        return _from_array(_to_uint16(np.asarray(image)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGB", image.size, _WHITE)
+        canvas.paste(image, mask=image.getchannel("A"))
+        image = canvas
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _to_uint16(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "u" or (values.dtype.kind == "i" and values.min() >= 0 and values.max() < 2**16):
+        return values.astype(np.uint16)
+    finite = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)  # no known white: the file's own range counts
+    low, high = finite.min(), finite.max()
+    return ((finite - low) * (65535 / max(high - low, 1e-12))).astype(np.uint16)
+
+
+def _from_array(array: np.ndarray) -> np.ndarray:
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or not 1 <= channels <= 4 or not array.size:
+        expected = "uint8 or uint16 of (H, W), (H, W, 3) or (H, W, 4)"
+        raise VoteposeError(f"an image array should be {expected}, but is {array.dtype} of {array.shape}")
+    if array.dtype == np.uint16:
+        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    array = array[..., None] if array.ndim == 2 else array
+    if channels in (2, 4):
+        alpha = array[..., -1:].astype(np.uint16)
+        array = ((array[..., :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
+
+
+def _reason(error: Exception, source: ImageSource) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not an image"
+    if isinstance(error, PermissionError):
+        return "may not be read (permission denied)"
+    if isinstance(error, UnidentifiedImageError):
+        empty = source == b"" or (isinstance(source, str | os.PathLike) and os.path.getsize(source) == 0)
+        return "is empty (0 bytes)" if empty else "is not an image of a known format"
+    detail = " ".join(str(error).split()) or type(error).__name__
+    return f"is a broken or truncated image ({detail[:120]})"

@@ -1,0 +1,198 @@
+"""What a run is given: files, folders, globs, lists of paths, URLs, videos, cameras. One `Input` for each."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from votepose.errors import VoteposeError
+from votepose.io.download import is_url
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"}
+)
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
+     ".ogv", ".mjpeg", ".mjpg", ".m3u8"}
+)  # fmt: skip
+LISTS = frozenset({".txt", ".lst"})
+_LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "rtp://")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing to look at.
+
+    Attributes:
+        name: the path as it was given or found; a URL; "webcam:0". Records say it.
+        kind: an image file, an image at a URL, a video file or URL with an end, or a live stream without one.
+    """
+
+    name: str
+    kind: Literal["image", "url", "video", "live"]
+
+    @property
+    def moving(self) -> bool:
+        """Whether it has frames."""
+        return self.kind in ("video", "live")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a path, and no address."""
+        return self.kind == "image" or (self.kind == "video" and "://" not in self.name)
+
+    @property
+    def label(self) -> str:
+        """The name as records and messages say it: without the user and password of a URL."""
+        return re.sub(r"(?<=://)[^/?#]*@", "", self.name)
+
+    @property
+    def path(self) -> Path:
+        """The file; for an address a made-up path, as unique as it is, to name results after."""
+        if self.is_file:
+            return Path(self.name)
+        text = self.label.partition("://")[2] or self.label
+        parts = [re.sub(r"[^\w.=-]", "-", part)[-120:] for part in text.split("/") if part not in ("", ".", "..")]
+        return Path(*parts) if parts else Path("stream")
+
+    @property
+    def key(self) -> str:
+        """What two names of the same file have in common."""
+        return os.path.abspath(self.name) if self.is_file else self.name
+
+
+def find_inputs(
+    given: Sequence[str], listing: Sequence[str] = (), recursive: bool = False, exclude: Path | None = None
+) -> list[Input]:
+    """What `given` and the lists name, in their order, each once; a folder or glob in natural order (2 before 10).
+
+    Args:
+        given: image files (whatever their suffix), video files (by suffix), folders (their images by suffix, without
+            hidden ones and videos), globs, which mean what the shell would make of them, `**` included; http(s) URLs;
+            rtsp:// and other streams; `webcam:0`; `video:` before what does not look like a video; `-`, a list on
+            stdin; .txt files, taken as lists.
+        listing: lists: files that name a path or URL a line (or NUL-separated). Paths start at the working directory.
+            A listed file that lacks is for the run to report, so that one of a million does not stop it.
+        recursive: look into the folders of a folder, too.
+        exclude: a folder to leave out of the folders that hold it (where an earlier run put its drawings).
+
+    Raises:
+        VoteposeError: if an input names nothing, a list cannot be read or is empty, or there is nothing at all.
+    """
+    found: dict[str, Input] = {}
+    for text in given:
+        for one in read_list(text) if _is_list(text) else _expand(text, recursive, exclude):
+            found.setdefault(one.key, one)
+    for text in listing:
+        for one in read_list(text):
+            found.setdefault(one.key, one)
+    if not found:
+        what = f"no images in {', '.join(given)}" if given else "no images given"
+        raise VoteposeError(f"{what}: name images, videos, folders or globs")
+    return list(found.values())
+
+
+def find_images(inputs: Sequence[str], recursive: bool = False, exclude: Path | None = None) -> list[Path]:
+    """The image files among `find_inputs`: for those who can take no others."""
+    return [Path(one.name) for one in find_inputs(inputs, (), recursive, exclude) if one.kind == "image"]
+
+
+def read_list(name: str) -> list[Input]:
+    """The inputs that a list names, a line each; `-` is stdin. A BOM, blank lines, blanks around a line do not count.
+
+    Raises:
+        VoteposeError: if it cannot be read, holds no line, or is no text.
+    """
+    label = "stdin" if name == "-" else name
+    try:
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise VoteposeError(f"{label}: cannot be read as a list ({error.strerror})") from None
+    entries = content.removeprefix(b"\xef\xbb\xbf").split(b"\0" if b"\0" in content else b"\n")
+    names = [text for entry in entries if (text := os.fsdecode(entry).strip())]
+    if not names:
+        raise VoteposeError(f"{label}: the list is empty; it should name an image path or URL a line")
+    if max(map(len, names)) > 4096:  # the longest path of Linux
+        raise VoteposeError(f"{label}: is no list of paths; it should name an image path or URL a line")
+    return [_classify(text) for text in names]
+
+
+def result_names(inputs: Sequence[Input]) -> list[Path]:
+    """What results of the inputs are called: files as `relative_names` says, addresses as their `path`."""
+    files = [one.path for one in inputs if one.is_file]
+    names = iter(relative_names(files) if files else [])
+    return [next(names) if one.is_file else one.path for one in inputs]
+
+
+def relative_names(paths: Sequence[Path]) -> list[Path]:
+    """The paths as seen from the deepest folder that holds them all: as unique as the paths are."""
+    absolute = [os.path.abspath(path) for path in paths]
+    try:
+        folder = os.path.commonpath([os.path.dirname(path) for path in absolute])
+    except ValueError:  # on different drives
+        return [Path(*Path(path).parts[1:]) for path in absolute]
+    return [Path(os.path.relpath(path, folder)) for path in absolute]
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key by which img2 comes before img10."""
+    pieces = re.split(r"([0-9]+)", str(path).casefold())
+    return [(0, int(piece), "") if k % 2 else (1, 0, piece) for k, piece in enumerate(pieces)]
+
+
+def _is_list(text: str) -> bool:
+    return text == "-" or (Path(text).suffix.lower() in LISTS and Path(text).is_file())
+
+
+def _classify(text: str) -> Input:
+    """What one path or URL is, by its looks alone."""
+    if text.startswith("video:"):
+        return Input(_tidy(text.removeprefix("video:")), "video")
+    if text.lower().startswith(("webcam:", *_LIVE)):
+        return Input(text, "live")
+    path = re.split("[?#]", text)[0] if is_url(text) else text
+    if os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES:
+        return Input(_tidy(text), "video")
+    return Input(text, "url") if is_url(text) else Input(_tidy(text), "image")
+
+
+def _tidy(text: str) -> str:
+    """A path without "./" and "//", so that a file has one name in the records; a URL as it is."""
+    return text if "://" in text else str(Path(text))
+
+
+def _expand(text: str, recursive: bool, exclude: Path | None) -> Iterable[Input]:
+    if not text:
+        raise VoteposeError("an input is empty: name an image file, a folder or a glob")
+    path, one = Path(text), _classify(text)
+    if one.kind in ("live", "url") or is_url(one.name):
+        return [one]
+    if path.is_dir():
+        return [Input(str(inner), "image") for inner in sorted(_walk(path, recursive, exclude), key=natural_key)]
+    if Path(one.name).is_file() or text.startswith("video:/dev/"):
+        return [one]
+    if "://" in text:
+        raise VoteposeError(f"{text}: only `votepose predict --engine ray` reads from there")
+    if path.exists():
+        raise VoteposeError(f"{text}: is neither a file nor a folder")
+    if not glob.has_magic(text):
+        raise VoteposeError(f"{text}: no such file or folder")
+    matches = sorted(map(Path, glob.glob(text, recursive=True)), key=natural_key)
+    if not matches:
+        raise VoteposeError(f"{text}: the glob matches nothing")
+    return [one for match in matches for one in _expand(str(match), recursive, exclude)]
+
+
+def _walk(folder: Path, recursive: bool, exclude: Path | None) -> Iterable[Path]:
+    inner = exclude.resolve() if exclude and folder.resolve() in exclude.resolve().parents else None
+    for path in folder.rglob("*") if recursive else folder.glob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        image = path.suffix.lower() in IMAGE_SUFFIXES
+        if image and not hidden and path.is_file() and inner not in path.resolve().parents:
+            yield path

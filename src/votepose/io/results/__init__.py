@@ -1,0 +1,1 @@
+"""What `votepose predict` writes: JSON lines, COCO results, CSV and Parquet tables."""

@@ -1,0 +1,108 @@
+"""COCO keypoint results."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from votepose.io.appendable import GrowingFile
+from votepose.poses import Poses
+from votepose.skeleton import Skeleton
+
+
+class CocoWriter:
+    """`results.json`, COCO keypoint results, and `images.json`, whose `images` tell which id is which file.
+
+    An image of a video has `frame`, counted from 0, and `time`, in seconds since the first.
+
+    Args:
+        folder: must be there, see `prepare_folder`.
+        skeleton: named in `images.json`.
+        names: of all images that will be written. The image ids are the files' stems where all are different integers
+            (as COCO's are), else 1, 2, … as they are written.
+    """
+
+    def __init__(self, folder: Path, skeleton: Skeleton, names: Sequence[str]) -> None:
+        self.path = folder / "results.json"
+        self.done: set[str] = set()
+        categories = json.dumps([skeleton.to_coco_category()])
+        self._people = GrowingFile(self.path, "[\n", ",\n", "\n]\n")
+        self._images = GrowingFile(
+            folder / "images.json", '{"images": [\n', ",\n", f'\n],\n"categories": {categories}}}\n'
+        )
+        self._numbered = numbered(names)
+        self._ids: set[int] = set()
+        self._last = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was written yet."""
+        return not self._images.entries
+
+    def begin(self) -> None:
+        """Start empty."""
+        self._people.begin()
+        self._images.begin()
+
+    def resume(self, unfinished: str | None) -> None:
+        """Start with an earlier run's results, without those of the video `unfinished`; `done` names their images."""
+
+        def keep(image: dict[str, Any]) -> bool:
+            if image.get("file_name") == unfinished or "id" not in image:
+                return False
+            self._ids.add(int(image["id"]))
+            self.done.add(str(image["file_name"]))
+            return True
+
+        self._images.resume(keep)
+        self._people.resume(lambda person: person.get("image_id") in self._ids)
+        self._last = max(self._ids, default=0)
+
+    def write(self, name: str, poses: Poses, frame: int | None = None, time: float | None = None) -> None:
+        """Add an image, or a video's frame. Raises OSError if it cannot be written."""
+        number = self._number(name)
+        width, height = poses.image_size
+        image: dict[str, Any] = {"id": number, "file_name": name, "width": width, "height": height}
+        if frame is not None and time is not None:
+            image |= {"frame": frame, "time": round(time, 4)}
+        mark = self._people.mark
+        try:
+            for person in poses.to_coco(number):
+                self._people.append(json.dumps(person))
+            self._images.append(json.dumps(image))
+        except BaseException:  # no people without their image: readers of COCO results refuse them
+            self._people.back_to(mark)
+            raise
+
+    def close(self) -> None:
+        """Finish the files."""
+        self._people.close()
+        self._images.close()
+
+    def discard(self) -> None:
+        """Leave what was there before."""
+        self._people.discard()
+        self._images.discard()
+
+    def _number(self, name: str) -> int:
+        if self._numbered and (number := int(_stem(name))) not in self._ids:
+            self._ids.add(number)
+            return number
+        self._last += 1
+        while self._last in self._ids:
+            self._last += 1
+        return self._last
+
+
+def numbered(names: Sequence[str]) -> bool:
+    """Whether the files' stems are all different integers, and so can be COCO's image ids."""
+    stems = [_stem(name) for name in names]
+    numbers = {int(stem) for stem in stems if stem.isascii() and stem.isdecimal()}
+    return bool(stems) and len(numbers) == len(stems)
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(os.path.basename(name))[0]  # pathlib interns every name

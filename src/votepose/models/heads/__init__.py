@@ -1,0 +1,1 @@
+"""Feature maps to presence, votes, proposals and refined poses."""

@@ -1,1 +1,0 @@
-"""The network: backbone, hourglass, transformer, and the model that they make."""

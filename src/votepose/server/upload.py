@@ -1,0 +1,152 @@
+"""From a request to a picture, within limits: bytes are counted as they come, pixels before they are decoded."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from votepose.errors import VoteposeError
+from votepose.io.images import read_image
+from votepose.server.limits import MIB, Limits, Refusal
+
+# No EPS (runs Ghostscript), no PSD, FITS, ...: what nobody photographs need not be parsed.
+Image.init()
+FORMATS = tuple(name for name in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF") if name in Image.OPEN)
+_ENVELOPE = 64 * 1024  # of a multipart body: boundaries, headers, other fields
+_DRAIN_SECONDS = 2.0
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = sys.maxsize  # nothing that is uploaded touches the disk
+
+
+class _Upload(io.BytesIO):
+    """The bytes of a file, until nobody waits for them: then the decoder that reads them is stopped."""
+
+    def __init__(self, data: bytes, stop: threading.Event) -> None:
+        super().__init__(data)
+        self._stop = stop
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._stop.is_set():
+            raise TimeoutError("nobody waits for this picture any more")
+        return super().read(size)
+
+
+async def receive(request: Request, limits: Limits) -> tuple[bytes, str | None]:
+    """The file in a request's body, a multipart form or the file itself, and the name that the client gave it.
+
+    Raises:
+        Refusal: 400 if there is no file, 408 if it comes too slowly, 413 if it is too large.
+        starlette.requests.ClientDisconnect: if the client goes away.
+    """
+    multipart = request.headers.get("content-type", "").lower().startswith("multipart/")
+    most = limits.max_bytes + (_ENVELOPE if multipart else 0)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and len(declared) < 20 and int(declared) > most:
+        raise _too_large(limits)
+    try:
+        async with asyncio.timeout(limits.timeout):
+            stream = _capped(request, most, limits)
+            if multipart:
+                data, name = await _from_form(request, stream)
+            else:
+                data, name = b"".join([chunk async for chunk in stream]), None
+    except TimeoutError:
+        raise Refusal(408, f"the upload took longer than {limits.timeout:g} s") from None
+    if not data:
+        raise Refusal(400, "the picture is empty; send an image file as the body or in a form's field named file")
+    if len(data) > limits.max_bytes:
+        raise _too_large(limits)
+    return data, name
+
+
+async def drain(request: Request, limits: Limits) -> None:
+    """Read on and forget, for a moment: a client that still sends does not see an answer until it has sent."""
+    if request.headers.get("expect"):  # the client waits for a word before it sends
+        return
+    seen, until = 0, time.monotonic() + _DRAIN_SECONDS
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for chunk in request.stream():
+                seen += len(chunk)
+                if seen > 4 * limits.max_bytes or time.monotonic() > until:
+                    return
+    except Exception:  # gone, too slow, or read before: the answer is sent all the same
+        return
+
+
+def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
+    """The picture (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+
+    Args:
+        stop: when it is set, decoding ends soon.
+
+    Raises:
+        Refusal: 413 if it has too many pixels, 415 if it is of no known format, 422 if it is broken.
+    """
+    try:
+        image = Image.open(_Upload(data, stop), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise Refusal(415, f"this is not a picture of a known format: {', '.join(FORMATS)}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many_pixels("more pixels than any photo", limits) from None
+    except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
+        raise Refusal(422, "the picture is broken or truncated") from error
+    with image:
+        if image.width * image.height > limits.max_pixels:
+            raise _too_many_pixels(f"{image.width}x{image.height} pixels", limits)
+        try:
+            return read_image(image)
+        except VoteposeError as error:
+            raise Refusal(422, "the picture is broken or truncated") from error
+
+
+def safe_name(name: str | None) -> str | None:
+    """A client's file name, for use as a label only: without folders and control characters, at most 255 long."""
+    last = re.split(r"[/\\]", name or "")[-1]
+    return "".join(c for c in last if c.isprintable())[:255] or None
+
+
+async def _capped(request: Request, most: int, limits: Limits) -> AsyncGenerator[bytes, None]:
+    seen = 0
+    async for chunk in request.stream():
+        seen += len(chunk)
+        if seen > most:
+            raise _too_large(limits)
+        yield chunk
+
+
+async def _from_form(request: Request, stream: AsyncGenerator[bytes, None]) -> tuple[bytes, str | None]:
+    try:
+        form = await _InMemory(request.headers, stream, max_files=1, max_fields=8).parse()
+    except MultiPartException as error:
+        raise Refusal(400, f"the form cannot be read: {error.message}") from error
+    except (ValueError, LookupError, TypeError) as error:  # of hostile boundaries and charsets
+        raise Refusal(400, "the form cannot be read") from error
+    try:
+        for _, part in form.multi_items():
+            if not isinstance(part, str):
+                return await part.read(), part.filename
+    finally:
+        await form.close()
+    raise Refusal(400, "the form holds no file; send the picture in a field named file, with a file name")
+
+
+def _too_large(limits: Limits) -> Refusal:
+    return Refusal(413, f"the picture is over the limit of {limits.max_bytes / MIB:.3g} MiB; send a smaller one")
+
+
+def _too_many_pixels(has: str, limits: Limits) -> Refusal:
+    megapixels = f"{limits.max_pixels / 1e6:.3g} megapixels"
+    return Refusal(413, f"the picture has {has}, over the limit of {megapixels}; send a smaller one")

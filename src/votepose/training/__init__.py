@@ -1,0 +1,1 @@
+"""How networks are trained: options, recipes, targets, losses and the Lightning module."""

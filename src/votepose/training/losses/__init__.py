@@ -1,0 +1,1 @@
+"""One criterion a file: outputs and targets in, a dict of scalars out."""

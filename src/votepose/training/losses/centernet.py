@@ -1,0 +1,156 @@
+"""Teaching a backbone's prior: the losses of MoveNet's own heads, those of a centre-based detector (CenterNet, Zhou et
+al., 2019), in place of the whole network's.
+
+Votes start from what the backbone believes of people (`network.prior`). Trained through the votes alone, those beliefs
+fall apart: a vote's loss says nothing of where a heatmap should be low. Taught by what they mean, they follow new
+pictures, sizes and crowds, at a third of a whole step's cost.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from votepose.data.loader import Batch
+from votepose.models.backbones.movenet import MoveNet
+from votepose.models.posenet import PoseNet
+from votepose.training.losses import functional as losses
+
+_SPREAD = 0.054  # standard deviation of a heatmap's Gaussian as a share of the box's root area
+_REACH = 9  # cells: further from its peak, a Gaussian is not painted
+_BESIDE = torch.cartesian_prod(torch.arange(-1, 2), torch.arange(-1, 2))  # a cell and its eight neighbours, (9, 2)
+_ON = 0.3  # what a Gaussian must reach for a cell of an incompletely labelled picture to count in full
+
+
+class PriorObjective(nn.Module):
+    """Losses by name; `total` is what is minimised. `forward(network, batch)` returns a dict of scalars.
+
+    Args:
+        kappas: (K,) of the skeleton, see `Skeleton.kappas`.
+        incomplete: weight of empty cells in pictures where people may be unlabelled.
+    """
+
+    kappas: Tensor
+
+    def __init__(self, kappas: Tensor, incomplete: float = 0.1) -> None:
+        super().__init__()
+        self.incomplete = incomplete
+        self.register_buffer("kappas", kappas, persistent=False)
+
+    def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
+        trunk, stride = network.backbone.trunk, network.config.stride
+        assert isinstance(trunk, MoveNet)
+        _, outputs = trunk.head_outputs(trunk.pyramid(network.backbone.normalised(batch.images))[0])
+        outputs = {name: output.float() for name, output in outputs.items()}
+        keypoints = batch.keypoints[..., :2] / stride
+        labelled = batch.keypoints[..., 2] > 0
+        boxes, images = batch.boxes / stride, batch.image_index
+        sizes = batch.sizes / stride
+        centres = boxes[:, :2] + boxes[:, 2:] / 2
+        every = torch.zeros_like(images)
+        person, joint = labelled.nonzero(as_tuple=True)
+        parts = {
+            "center": _heatmap_loss(outputs["center"], centres, images, every, _spreads(boxes), batch, self.incomplete),
+            "heatmap": keypoint_heatmap_loss(outputs["kpt_heatmap"], batch, stride, self.incomplete),
+            "regress": self._regress(outputs["kpt_regress"], centres, images, keypoints, labelled, sizes),
+            "offset": _offset(outputs["kpt_offset"], keypoints[person, joint], images[person], joint),
+            "box": _box(outputs["box_scale"], centres, images, boxes[:, 2:], sizes),
+        }
+        weights = {"center": 1.0, "heatmap": 1.0, "regress": 1.0, "offset": 0.5, "box": 0.1}
+        return {**parts, "total": sum((weights[name] * parts[name] for name in parts), torch.zeros(()))}
+
+    def _regress(self, maps: Tensor, centres: Tensor, images: Tensor, keypoints: Tensor, labelled: Tensor,
+                 sizes: Tensor) -> Tensor:  # fmt: skip
+        """The whole pose, as answered at a person's centre and beside it: L1 in body sizes, and OKS' heavy tail."""
+        person, cells, inside = _cells_at(centres, maps.shape)
+        if not inside.any():
+            return maps.sum() * 0
+        person, cells = person[inside], cells[inside]
+        poses = cells[:, None] + _read(maps, images[person], cells)
+        distance = (poses - keypoints[person]).abs().sum(dim=-1) / sizes[person, None]
+        mask = labelled[person].float()
+        near = (distance * mask).sum() / mask.sum().clamp(min=1)
+        return near + 0.3 * losses.oks_loss(poses, keypoints[person], sizes[person], self.kappas, mask)
+
+
+def keypoint_heatmap_loss(logits: Tensor, batch: Batch, stride: float, incomplete: float) -> Tensor:
+    """Penalty-reduced focal loss (CornerNet, Law & Deng, 2018) of heatmaps (B, K, h, w) of cells of `stride` pixels,
+    that should have a Gaussian at each labelled keypoint, as wide as the person is large.
+
+    `incomplete` is the weight of empty cells in pictures where people may be unlabelled.
+    """
+    person, joint = (batch.keypoints[..., 2] > 0).nonzero(as_tuple=True)
+    points, spread = batch.keypoints[person, joint, :2] / stride, _spreads(batch.boxes / stride)
+    return _heatmap_loss(logits, points, batch.image_index[person], joint, spread[person], batch, incomplete)
+
+
+def _spreads(boxes: Tensor) -> Tensor:
+    """(N,) standard deviations, in cells, of the Gaussians of people with boxes (N, 4) in cells."""
+    return (_SPREAD * boxes[:, 2:].prod(dim=-1).clamp(min=1).sqrt()).clamp(0.5, _REACH / 3)
+
+
+def _heatmap_loss(logits: Tensor, points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, batch: Batch,
+                  incomplete: float) -> Tensor:  # fmt: skip
+    """The focal loss of heatmaps (B, C, h, w) with Gaussians at `points` (n, 2) of `channels` (n,), normalised by their
+    number."""
+    target = paint_gaussians(points, images, channels, spread, logits.shape)
+    peak = target == 1
+    p = logits.sigmoid()
+    weight = (~batch.ignored(logits.shape[-2:]))[:, None].float()
+    missed = torch.where(peak, F.logsigmoid(logits) * (1 - p) ** 2, 0.0)
+    empty = torch.where(batch.complete, 1.0, incomplete)[:, None, None, None]
+    weight = torch.where(target > _ON, weight, weight * empty)
+    false = torch.where(peak, 0.0, F.logsigmoid(-logits) * p**2 * (1 - target) ** 4) * weight
+    return -(missed + false).sum() / peak.sum().clamp(min=1)
+
+
+def paint_gaussians(points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, shape: torch.Size) -> Tensor:
+    """Heatmaps (B, C, h, w) of Gaussians that are 1 at the cells of `points` (n, 2), the greatest where they meet.
+
+    Args:
+        points: in cells. images, channels: (n,) where each is painted. spread: (n,) standard deviations in cells.
+        shape: (B, C, h, w).
+    """
+    _, count, height, width = shape
+    heat = points.new_zeros(shape).flatten()
+    steps = torch.arange(-_REACH, _REACH + 1, device=points.device)
+    offsets = torch.cartesian_prod(steps, steps)
+    cells = points.floor()[:, None] + offsets
+    values = torch.exp(-(offsets**2).sum(dim=-1) / (2 * spread[:, None] ** 2))
+    inside = (cells >= 0).all(dim=-1) & (cells[..., 0] < width) & (cells[..., 1] < height)
+    flat = ((images * count + channels)[:, None] * height + cells[..., 1].long()) * width + cells[..., 0].long()
+    return heat.scatter_reduce_(0, flat[inside], values[inside], "amax").view(shape)
+
+
+def _cells_at(points: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
+    """The cell of each point (n, 2) and its neighbours: rows (9 n,), cells (9 n, 2), and which lie in the map."""
+    height, width = shape[-2:]
+    cells = (points.floor()[:, None] + _BESIDE.to(points.device)).flatten(0, 1)
+    inside = (cells >= 0).all(dim=-1) & (cells[:, 0] < width) & (cells[:, 1] < height)
+    return torch.arange(len(points), device=points.device).repeat_interleave(len(_BESIDE)), cells, inside
+
+
+def _read(maps: Tensor, images: Tensor, cells: Tensor) -> Tensor:
+    """Pairs (n, C / 2, 2), x first, of maps (B, C, h, w) of y, x pairs at cells (n, 2)."""
+    return maps[images, :, cells[:, 1].long(), cells[:, 0].long()].unflatten(1, (-1, 2)).flip(-1)
+
+
+def _offset(maps: Tensor, points: Tensor, images: Tensor, joints: Tensor) -> Tensor:
+    """Where within its cell, or beside it, a keypoint lies: L1 in cells."""
+    row, cells, inside = _cells_at(points, maps.shape)
+    row, cells = row[inside], cells[inside]
+    if not len(row):
+        return maps.sum() * 0
+    found = _read(maps, images[row], cells)[torch.arange(len(row), device=row.device), joints[row]]
+    return (found - (points[row] - cells)).abs().sum(dim=-1).mean()
+
+
+def _box(maps: Tensor, centres: Tensor, images: Tensor, sides: Tensor, sizes: Tensor) -> Tensor:
+    """Width and height of people's boxes, answered at their centres: L1 in body sizes."""
+    person, cells, inside = _cells_at(centres, maps.shape)
+    person, cells = person[inside], cells[inside]
+    if not len(person):
+        return maps.sum() * 0
+    found = _read(maps, images[person], cells)[:, 0]
+    return ((found - sides[person]).abs().sum(dim=-1) / sizes[person]).mean()

@@ -1,0 +1,1 @@
+"""Progress bars, signals, ordered parallel maps, array namespaces, assignment."""

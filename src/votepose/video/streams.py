@@ -1,0 +1,68 @@
+"""Opens what FFmpeg can play: files, cameras, addresses; and says in one line why it could not."""
+
+from __future__ import annotations
+
+import glob
+import importlib
+import sys
+from typing import Any
+
+from votepose.errors import VoteposeError
+from votepose.io.inputs import Input
+
+TIMEOUT = 10.0  # seconds that a camera or server may be silent
+
+
+def import_av() -> Any:
+    """PyAV. Raises VoteposeError if it is not installed."""
+    try:
+        return importlib.import_module("av")
+    except ModuleNotFoundError:
+        message = 'videos need PyAV, which is not installed: pip install "votepose[video]"'
+        raise VoteposeError(message) from None
+
+
+def open_stream(av: Any, one: Input) -> Any:
+    """The av.container.InputContainer of a file, camera or address.
+
+    Raises:
+        VoteposeError: if the camera is absent.
+        av.error.FFmpegError: if anything else cannot be opened, see `reason`.
+    """
+    if one.name.lower().startswith("webcam:"):
+        return _open_camera(av, one)
+    if "://" not in one.name:
+        return av.open(one.name, mode="r", metadata_errors="replace")
+    options = {"rtsp_transport": "tcp"} if one.name.lower().startswith("rtsp") else {}
+    return av.open(one.name, mode="r", options=options, timeout=(TIMEOUT, TIMEOUT), metadata_errors="replace")
+
+
+def _open_camera(av: Any, one: Input) -> Any:
+    which = one.name.partition(":")[2] or "0"
+    system = "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
+    file, form = {
+        "win32": (f"video={which}", "dshow"),
+        "darwin": (which, "avfoundation"),
+        "linux": (f"/dev/video{which}" if which.isdecimal() else which, "v4l2"),
+    }[system]
+    options = {"framerate": "30"} if system == "darwin" else {}  # avfoundation's default is one that cameras refuse
+    try:
+        return av.open(file, mode="r", format=form, options=options)
+    except (av.error.FFmpegError, ValueError) as error:
+        there = ", ".join(sorted(glob.glob("/dev/video*"))) if system == "linux" else ""
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = f"there are {there}" if there else "no camera is attached"
+        raise VoteposeError(f"{one.label}: no such camera ({file}: {reason}); {hint}") from None
+
+
+def reason(av: Any, error: Any) -> str:
+    """Why FFmpeg failed, in one line."""
+    if isinstance(error, av.error.HTTPError):
+        return f"the server answers {(error.strerror or '').removeprefix('Server returned ')}"
+    if isinstance(error, av.error.EOFError):
+        return "holds no frame that can be decoded"
+    if isinstance(error, av.error.InvalidDataError):
+        return "is not a video of a known format, or a broken one"
+    if isinstance(error, av.error.ExitError | av.error.TimeoutError):
+        return f"no data within {TIMEOUT:.0f} s"
+    return f"cannot be read ({' '.join((error.strerror or str(error)).split())[:120]})"

@@ -1,0 +1,1 @@
+"""Drawn poses, colour maps, and galleries of what was found beside the truth."""

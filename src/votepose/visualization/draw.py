@@ -1,0 +1,203 @@
+"""Poses drawn over their image, anti-aliased, with NumPy and Pillow alone.
+
+Every shape is a distance: a limb is what lies within r of a segment, a joint what lies within r of a point. Coverage
+falls from 1 to 0 over the one pixel at the edge: anti-aliasing without drawing anything larger than it is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from votepose.io.images import ImageSource, read_image
+from votepose.poses import Pose, Poses
+from votepose.skeleton import Skeleton
+
+# Okabe and Ito's colour-blind-safe palette without its black, ordered so that neighbours in the list differ most
+PALETTE = np.array(
+    [(230, 159, 0), (86, 180, 233), (240, 228, 66), (213, 94, 0), (0, 158, 115), (204, 121, 167), (0, 114, 178)],
+    dtype=np.float32,
+)
+_INK = np.array((20, 22, 28), dtype=np.float32)
+_WHITE = np.array((255, 255, 255), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How poses are drawn. Lengths are relative, so that small people stay readable and large ones elegant.
+
+    Attributes:
+        min_confidence: keypoints below it fade, in proportion, to nothing at 0.
+        limb: half the width of a limb, relative to the person's size.
+        joint: radius of a joint, relative to half the width of a limb.
+        inferred: opacity of limbs that end in an inferred joint.
+        scores: write each person's score above the head.
+        ids: write there who it is, of people with ids.
+    """
+
+    min_confidence: float = 0.2
+    limb: float = 0.014
+    joint: float = 1.55
+    inferred: float = 0.6
+    scores: bool = False
+    ids: bool = True
+
+
+def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.Image:
+    """A copy of the image, RGB, with its people drawn on it.
+
+    Each person has a colour, the same in every frame if they have ids; the left side is lighter, the right side darker.
+    A joint that was seen is a disc; one that was only inferred is a ring, and the limbs to it are fainter and dashed.
+
+    Args:
+        image: anything that `read_image` reads; the one that `poses` were found in.
+        poses: in pixels of that image.
+        style: how; None for `Style()`.
+
+    Raises:
+        VoteposeError: if the image cannot be read.
+    """
+    style = style or Style()
+    canvas = read_image(image).copy()
+    colours = PALETTE[person_colours(poses)]
+    for k in reversed(range(len(poses))):  # the best last, on top
+        _draw_person(canvas, poses[k], colours[k], style)
+    picture = Image.fromarray(canvas)
+    for pose, colour in zip(poses, colours, strict=True):
+        _draw_label(picture, pose, colour, style)
+    return picture
+
+
+def person_colours(poses: Poses) -> np.ndarray:
+    """(P,) int: each one's colour of the palette, by the id; without one an unused, or the one worn farthest away."""
+    if poses.ids is not None:
+        return np.asarray((poses.ids - 1) % len(PALETTE))
+    centres = poses.boxes.reshape(-1, 2, 2).mean(axis=1)
+    chosen = np.zeros(len(poses), dtype=int)
+    for k in range(len(poses)):
+        apart = np.linalg.norm(centres[:k] - centres[k], axis=1)
+        nearest = [apart[chosen[:k] == c].min(initial=np.inf) for c in range(len(PALETTE))]
+        chosen[k] = int(np.argmax(nearest))
+    return chosen
+
+
+def limb_radius(pose: Pose, width: int, height: int, style: Style) -> float:
+    """Half the width of the person's limbs in pixels: by the person's size, within what the image's size can bear."""
+    x1, y1, x2, y2 = pose.box
+    size = max(float(np.sqrt(max(x2 - x1, 0) * max(y2 - y1, 0))), 0.5 * float(max(x2 - x1, y2 - y1)))
+    longest = max(width, height)
+    return float(np.clip(style.limb * size, max(0.6, 0.0011 * longest), max(1.0, 0.0055 * longest)))
+
+
+def _draw_person(canvas: np.ndarray, pose: Pose, colour: np.ndarray, style: Style) -> None:
+    radius = limb_radius(pose, canvas.shape[1], canvas.shape[0], style)
+    alpha = np.clip(pose.confidences / max(style.min_confidence, 1e-6), 0, 1)
+    shades = [_shade(colour, side) for side in sides(pose.skeleton)]
+    halo = max(0.5, 0.4 * radius)
+    radii = _joint_radii(pose, radius, style)
+    for a, b in pose.skeleton.links:
+        both = bool(pose.seen[a] and pose.seen[b])
+        opacity = min(alpha[a], alpha[b]) * (1.0 if both else style.inferred)
+        tint = shades[a] if (shades[a] == shades[b]).all() else colour
+        ends = _limb(pose, a, b, radii)
+        dash = 0.0 if both else 5 * radius
+        _paint(canvas, *ends, radius + halo, _INK, 0.45 * opacity, dash=dash)
+        _paint(canvas, *ends, radius, tint, 0.95 * opacity, dash=dash)
+    for k, (point, size) in enumerate(zip(pose.keypoints, radii, strict=True)):
+        if pose.seen[k]:
+            _paint(canvas, point, point, size + halo, _INK, 0.8 * alpha[k])
+            _paint(canvas, point, point, size, shades[k], alpha[k])
+        else:
+            _paint(canvas, point, point, size, _INK, 0.6 * alpha[k], ring=0.65 * radius + halo)
+            _paint(canvas, point, point, size, shades[k], 0.9 * alpha[k], ring=0.65 * radius)
+
+
+def _joint_radii(pose: Pose, radius: float, style: Style) -> np.ndarray:
+    """(K,): as wide as the limbs ask for, but not so wide that linked joints (of a face) run into each other."""
+    radii = np.full(len(pose.skeleton), style.joint * radius)
+    for a, b in pose.skeleton.links:
+        apart = float(np.hypot(*(pose.keypoints[a] - pose.keypoints[b])))
+        for k in (a, b):
+            radii[k] = min(radii[k], max(0.4 * apart, 0.8 * radius))
+    return radii
+
+
+def _limb(pose: Pose, a: int, b: int, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two ends of a limb: its joints, or the rim of a ring, whose middle stays empty."""
+    start, end = pose.keypoints[a], pose.keypoints[b]
+    along = (end - start) / max(float(np.hypot(*(end - start))), 1e-6, 2 * radii[a], 2 * radii[b])
+    return start + along * (0 if pose.seen[a] else radii[a]), end - along * (0 if pose.seen[b] else radii[b])
+
+
+def _paint(
+    canvas: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    radius: float,
+    colour: np.ndarray,
+    opacity: float,
+    ring: float = 0.0,
+    dash: float = 0.0,
+) -> None:
+    """Blend what lies within `radius` of a segment into the canvas (H, W, 3) uint8, in place.
+
+    Args:
+        ring: width of the outline to draw in place of the whole shape, centred on its edge; 0 for the whole.
+        dash: length of a dash and of the gap after it; 0 for a solid line.
+    """
+    if opacity <= 0:
+        return
+    margin = radius + ring + 1
+    lower = np.floor(np.minimum(start, end) - margin).clip(0, (canvas.shape[1], canvas.shape[0])).astype(int)
+    upper = np.ceil(np.maximum(start, end) + margin).clip(0, (canvas.shape[1], canvas.shape[0])).astype(int)
+    if (lower >= upper).any():
+        return
+    x = np.arange(lower[0], upper[0], dtype=np.float32)[None, :] + 0.5 - start[0]
+    y = np.arange(lower[1], upper[1], dtype=np.float32)[:, None] + 0.5 - start[1]
+    along, length = end - start, float(np.hypot(*(end - start)))
+    place = np.clip((x * along[0] + y * along[1]) / max(length, 1e-6) ** 2, 0, 1)
+    distance = np.hypot(x - place * along[0], y - place * along[1])
+    distance = np.abs(distance - radius) - ring / 2 if ring else distance - radius
+    coverage = np.clip(0.5 - distance, 0, 1)
+    if dash:  # soft ends; an odd number of pieces, so that the line begins and ends in a dash
+        pieces = 2 * max(1, round(length / (2 * dash))) + 1
+        phase = np.abs((place * pieces) % 2 - 0.5)
+        phase = np.minimum(phase, 2 - phase)
+        coverage *= np.clip(0.5 - (phase - 0.5) * length / pieces, 0, 1)
+    patch = canvas[lower[1] : upper[1], lower[0] : upper[0]]
+    weight = (coverage * np.float32(opacity))[..., None]
+    patch[...] = np.rint(patch + (colour - patch) * weight)
+
+
+def sides(skeleton: Skeleton) -> list[int]:
+    """Of each keypoint: -1 left, 1 right, 0 on the middle line; by its name, where it has a mirror image."""
+    paired = skeleton.flip != np.arange(len(skeleton))
+    lefts = ["left" in name.lower() or name.lower().startswith("l_") for name in skeleton.names]
+    return [0 if not pair else -1 if left else 1 for pair, left in zip(paired, lefts, strict=True)]
+
+
+def _shade(colour: np.ndarray, side: int) -> np.ndarray:
+    if side == 0:
+        return colour
+    return colour + (_WHITE - colour) * 0.3 if side < 0 else colour * 0.78
+
+
+def _draw_label(picture: Image.Image, pose: Pose, colour: np.ndarray, style: Style) -> None:
+    texts = [str(pose.id)] if style.ids and pose.id is not None else []
+    texts += [f"{pose.score:.2f}"] if style.scores else []
+    if not texts:
+        return
+    size = max(11, round(0.016 * max(picture.size)))
+    font = ImageFont.load_default(size)
+    text = "  ".join(texts)
+    pen = ImageDraw.Draw(picture)
+    x1, y1, x2, _ = pose.box.tolist()
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    width, height, pad = right - left, bottom - top, size // 3
+    x = min(max((x1 + x2 - width) / 2, pad), picture.width - width - pad)
+    y = min(max(y1 - height - 4 * pad, pad), picture.height - height - pad)
+    box = (x - pad, y - pad, x + width + pad, y + height + pad)
+    pen.rounded_rectangle(box, radius=pad, fill=tuple(int(v) for v in colour), outline=tuple(int(v) for v in _INK))
+    pen.text((x - left, y - top), text, font=font, fill=(0, 0, 0))

@@ -1,0 +1,223 @@
+"""`votepose calibrate`: who is judged and who is not, weights that come out calibrated, mistakes in one line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from helpers import tiny
+from votepose.commands import calibrate, export
+from votepose.commands.calibrate import CalibrateConfig, run
+from votepose.commands.export import ExportConfig, load_estimator
+from votepose.data.coco import CocoDataset, Sample, load_coco
+from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.errors import VoteposeError
+from votepose.evaluation.calibration.fit import fit
+from votepose.evaluation.calibration.samples import gather, match
+from votepose.export.backends import run_onnx, run_torch
+from votepose.export.onnx_graph import noise
+from votepose.grouping import GroupingConfig
+from votepose.models.calibration import Calibration, Curve
+from votepose.models.checkpoint import load_network, read_about, save_weights
+from votepose.models.estimator import PoseEstimator
+from votepose.models.outputs import People
+from votepose.models.posenet import PoseNet
+from votepose.predictor import load
+from votepose.skeleton import COCO_17, Skeleton
+
+KAPPAS = COCO_17.kappas
+SIZE = 256
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    return tiny.write_weights(tmp_path / "weights.safetensors")
+
+
+@pytest.fixture
+def dataset() -> CocoDataset:
+    return synthetic_dataset(8, SIZE, people=(1, 2))
+
+
+@pytest.fixture
+def data(dataset: CocoDataset, tmp_path: Path) -> Path:
+    write_coco(dataset, tmp_path / "drawn")
+    return tmp_path / "drawn"
+
+
+class Oracle(PoseEstimator):
+    """Finds everybody of pictures that it knows, off by `noise` pixels, and in each somebody who is nobody."""
+
+    def __init__(self, samples: list[Sample], noise: float = 0.0) -> None:
+        super().__init__(PoseNet(tiny.NETWORK), torch.from_numpy(KAPPAS), GroupingConfig())
+        self.known = {sample.image.tobytes(): sample for sample in samples}
+        self.rng, self.noise = np.random.default_rng(0), noise
+
+    def forward(self, images: Tensor, presence_threshold: Tensor) -> People:
+        sample = self.known[images[0].numpy().tobytes()]
+        v = np.concatenate([sample.keypoints[..., 2], np.ones((1, 17))])
+        points = np.concatenate([sample.keypoints[..., :2], np.full((1, 17, 2), 1e4)])
+        points = torch.from_numpy(points + self.rng.normal(0, 1, points.shape) * self.noise).float()
+        count = len(points)
+        scores = torch.tensor([0.9] * (count - 1) + [0.4])
+        visible = torch.from_numpy(v).float() * 2 + torch.rand(count, 17)
+        return People(torch.zeros(count, dtype=torch.int64), points, self.calibration.of_joints(torch.rand(count, 17)),
+                      self.calibration.is_seen(visible), self.calibration.of_people(scores),
+                      torch.zeros(1, 64, 64))  # fmt: skip
+
+
+@pytest.fixture
+def oracle(data: Path, monkeypatch: pytest.MonkeyPatch) -> Oracle:
+    """`calibrate` with weights that find everybody."""
+    estimator = Oracle(load_coco(data).samples, noise=3.0)
+    about = {"input_size": SIZE}
+    monkeypatch.setattr(calibrate, "load_estimator", lambda path: (estimator, COCO_17, read_about(path) | about))
+    return estimator
+
+
+def test_people_are_judged_against_their_own_truth(dataset: CocoDataset) -> None:
+    oracle = Oracle(dataset.samples)
+    oracle.calibration = Calibration(people=Curve(2.0), seen=0.5)
+    evidence = gather(oracle, dataset.samples, SIZE, COCO_17)
+    people = sum(len(sample.keypoints) for sample in dataset.samples)
+    assert len(evidence.scores) == people + len(dataset.samples)
+    real = evidence.oks > 0
+    assert real.sum() == people
+    np.testing.assert_allclose(evidence.oks[real], 1, atol=1e-4)
+    np.testing.assert_allclose(evidence.scores[real], 0.9)  # uncalibrated
+    assert oracle.calibration.seen == 0.5  # as before
+    v = np.concatenate([sample.keypoints[..., 2] for sample in dataset.samples])
+    assert evidence.labelled.sum() == (v > 0).sum()
+    assert evidence.visible.sum() == (v == 2).sum()
+    np.testing.assert_allclose(evidence.kept[evidence.labelled], 1, atol=1e-4)
+    assert evidence.picture.max() == len(dataset.samples) - 1
+
+
+def test_kept_falls_with_the_distance_as_oks_does(dataset: CocoDataset) -> None:
+    evidence = gather(Oracle(dataset.samples, noise=4.0), dataset.samples, SIZE, COCO_17)
+    for kept, labelled, oks in zip(evidence.kept, evidence.labelled, evidence.oks, strict=True):
+        if labelled.any():
+            assert kept[labelled].mean() == pytest.approx(oks, abs=1e-4)
+
+
+def test_who_may_be_somebody_unlabelled_is_left_out(dataset: CocoDataset) -> None:
+    sample = dataset.samples[0]
+    for changed in (replace(sample, complete=False), replace(sample, ignore=np.float32([[5000, 5000, 9000, 9000]]))):
+        evidence = gather(Oracle([changed]), [changed], SIZE, COCO_17)
+        assert len(evidence.scores) == len(sample.keypoints)
+        assert (evidence.oks > 0.9).all()
+
+
+def test_nobody_is_matched_twice(dataset: CocoDataset) -> None:
+    sample = next(sample for sample in dataset.samples if len(sample.keypoints) == 2)
+    poses = sample.keypoints[[0, 0, 1], :, :2] + np.float32([[[8, 0]], [[1, 0]], [[0, 0]]])
+    likeness, owner = match(poses, sample, KAPPAS)
+    assert owner.tolist() == [-1, 0, 1]
+    assert likeness[0] == 0 < likeness[1] < likeness[2]
+    likeness, owner = match(poses[:0], sample, KAPPAS)
+    assert likeness.shape == owner.shape == (0,)
+    assert match(poses, replace(sample, keypoints=sample.keypoints[:0], areas=sample.areas[:0]), KAPPAS)[1].max() == -1
+
+
+def test_weights_come_out_the_same_but_calibrated(
+    oracle: Oracle, data: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, report = tmp_path / "new" / "calibrated.safetensors", tmp_path / "report"
+    run(CalibrateConfig((data,), weights, out, report=report))
+    samples = load_coco(data).samples
+    about = read_about(out)
+    written = Calibration.from_dict(about["calibration"], 17)
+    assert len(written.joints) == 17
+    assert written != Calibration()
+    assert {k: v for k, v in about.items() if k not in ("calibration", "input_size")} == {
+        k: v for k, v in read_about(weights).items() if k not in ("calibration", "input_size")
+    }
+    for name, value in load_network(out)[0].state_dict().items():
+        assert value.shape == oracle.network.state_dict()[name].shape
+    text = capsys.readouterr().out
+    assert f"{len(samples)} pictures" in text
+    assert "| as it is: said | ECE | calibrated: said | ECE |" in text
+    assert len([line for line in text.splitlines() if line.startswith("| left_")]) == 8
+    assert (report / "report.md").read_text().count("| people |") == 1
+    assert Image.open(report / "reliability.png").size[0] > 500
+    assert [p.name for p in out.parent.iterdir()] == [out.name]
+
+
+@pytest.mark.usefixtures("oracle")
+def test_without_out_it_only_measures(
+    data: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    run(CalibrateConfig((data, data), weights, limit=2))
+    text = capsys.readouterr().out
+    assert text.startswith("4 pictures")
+    assert "as it is" in text
+    assert "calibrated" not in text
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("oracle")
+def test_what_of_the_data_is_left_out_is_said(data: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = load_coco(data).samples[0].name
+    (data / "images" / name).write_bytes(b"no picture")
+    run(CalibrateConfig((data,), weights))
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{data}: {name}: ")
+    assert rest[0].startswith("7 pictures")
+
+
+def test_calibrated_weights_are_loaded_so(weights: Path, tmp_path: Path, dataset: CocoDataset) -> None:
+    calibration = fit(gather(Oracle(dataset.samples, noise=3.0), dataset.samples, SIZE, COCO_17))
+    network, about = load_network(weights)
+    save_weights(tmp_path / "c.safetensors", network, about["preset"], about["input_size"], COCO_17, calibration)
+    estimator = load_estimator(tmp_path / "c.safetensors")[0]
+    assert estimator.calibration == calibration
+    assert load_estimator(weights)[0].calibration == Calibration()
+
+
+def complaint(config: CalibrateConfig) -> str:
+    with pytest.raises(VoteposeError) as caught:
+        run(config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_mistakes_are_one_line(data: Path, weights: Path, tmp_path: Path) -> None:
+    good = CalibrateConfig((data,), weights, tmp_path / "out.safetensors")
+    assert "there is no such weights file" in complaint(replace(good, weights=tmp_path / "missing.safetensors"))
+    assert "not found" in complaint(replace(good, data=(tmp_path / "missing",)))
+    assert "--limit should be at least 1" in complaint(replace(good, limit=0))
+    assert "names no folder" in complaint(replace(good, data=()))
+    assert "ending in .safetensors" in complaint(replace(good, out=tmp_path / "out.onnx"))
+    (tmp_path / "file").touch()
+    assert "--report" in complaint(replace(good, report=tmp_path / "file"))
+    assert "finds none of the people" in complaint(replace(good, limit=1))  # it has learnt nothing
+    write_coco(synthetic_dataset(2, 64, people=(0, 0)), tmp_path / "empty")
+    assert "labels no person" in complaint(replace(good, data=(tmp_path / "empty",)))
+    paws = Skeleton(tuple(f"paw{k}" for k in range(17)), (), (0.1,) * 17, "cat")
+    write_coco(replace(synthetic_dataset(2, 64), skeleton=paws), tmp_path / "cats")
+    assert "another skeleton" in complaint(replace(good, data=(tmp_path / "cats",)))
+    assert not good.out.exists()
+
+
+def test_the_exported_graph_is_calibrated_as_pytorch_is(weights: Path, tmp_path: Path) -> None:
+    network, about = load_network(weights)
+    bent = Calibration(tuple(Curve(0.5 + k / 20, 1.2, -1.5) for k in range(17)), Curve(0.5, 0.9, 0.4), 0.01)
+    save_weights(tmp_path / "c.safetensors", network, about["preset"], about["input_size"], COCO_17, bent)
+    export.run(ExportConfig(tmp_path / "c.safetensors", tmp_path / "c.onnx"))
+    assert Calibration.from_dict(load(tmp_path / "c.onnx").metadata["calibration"], 17) == bent
+    images = noise(96, 64, 2).numpy()
+    wanted = run_torch(load_estimator(tmp_path / "c.safetensors")[0])(images, 0.0)
+    plain = run_torch(load_estimator(weights)[0])(images, 0.0)
+    found = run_onnx(tmp_path / "c.onnx")(images, 0.0)
+    assert len(found["scores"]) > 1
+    for name in ("scores", "confidences"):
+        np.testing.assert_allclose(np.sort(found[name], axis=0), np.sort(wanted[name], axis=0), atol=0.01)
+        assert abs(np.sort(found[name], axis=0) - np.sort(plain[name], axis=0)).max() > 0.05
+    assert abs(found["seen"].mean() - wanted["seen"].mean()) < 0.05

@@ -1,0 +1,60 @@
+"""`votepose info`: what it prints adds up and can be searched."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from helpers import tiny
+from votepose.commands import info
+from votepose.commands.main import main
+from votepose.models.posenet import PoseNet
+from votepose.models.presets import NAMES, preset
+
+
+def lines(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert main(["info", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_every_preset_has_a_line_whose_parts_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    header, *rows, _ = lines(capsys)
+    assert header.split()[:4] == ["preset", "input", "stride", "total"]
+    assert [row.split()[0] for row in rows] == list(NAMES)
+    for row in rows:
+        total, *parts = (float(number) for number in re.findall(r"\d+\.\d+", row))
+        assert abs(total - sum(parts)) < 0.05
+    assert len({len(line) for line in (header, *rows)}) == 1
+
+
+def test_parts_are_the_networks() -> None:
+    for name in ("movenet", "mobile"):
+        network = PoseNet(preset(name).network)
+        assert sum(info.parameters(network).values()) == sum(p.numel() for p in network.parameters())
+
+
+def test_a_weights_file_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tiny.write_weights(tmp_path / "a.safetensors")
+    last = lines(capsys, "--weights", str(path))[-1]
+    assert last.startswith(f"weights: {path}: ")
+    assert last.endswith("preset movenet, input 64, 17 keypoints of a person")
+
+
+def test_an_onnx_file_is_described(fake_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "preset fake, input 96, 17 keypoints" in lines(capsys, "--weights", str(fake_model))[-1]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_bundled_file_is_described_where_there_is_one(
+    fake_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr(info, "BUNDLED", fake_model if there else tmp_path / "none.onnx")
+    assert ("preset fake" if there else "none in the package") in lines(capsys)[-1]
+
+
+def test_a_file_that_is_no_weights_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.safetensors").write_text("no")
+    assert main(["info", "--weights", str(tmp_path / "a.safetensors")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,67 @@
+"""`votepose serve`, the command: it starts, says where, stops when told, and names what is wrong in one line."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from votepose.commands.serve import ServeConfig, run
+from votepose.errors import VoteposeError
+
+CODE = "import sys; from pathlib import Path; from votepose.commands.serve import *; sys.exit(run(ServeConfig({})))"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_starts_and_stops(fake_model: Path, picture: bytes, number: int) -> None:
+    code = CODE.format(f"port=0, weights=Path({str(fake_model)!r})")
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, line
+        assert httpx.post(f"{found[0]}/v1/poses", content=picture, timeout=20).status_code == 200
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "stopped\n", "")
+
+
+def test_port_in_use(fake_model: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            VoteposeError, match=rf"^cannot listen on 127\.0\.0\.1, port {port}: .*in use; choose another --port$"
+        ):
+            run(ServeConfig(port=port, weights=fake_model))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"port": 99999}, r"port should be in \[0, 65535\]"),
+        ({"port": -1}, r"port should be in \[0, 65535\]"),
+        ({"host": "no.such.host.invalid"}, "cannot listen on no.such.host.invalid"),
+        ({"host": "256.1.1.1"}, "cannot listen on 256.1.1.1"),
+        ({"host": "x" * 70}, "cannot listen"),
+        ({"workers": 0}, "workers"),
+        ({"queue": -1}, "queue"),
+        ({"timeout": 0}, "timeout"),
+        ({"max_megabytes": float("nan")}, "max megabytes"),
+        ({"max_megapixels": 1000}, "max pixels"),
+        ({"input_size": 100}, "multiple of 32"),
+        ({"weights": Path("nothing.onnx")}, "no such weights"),
+        ({"device": "abacus"}, "abacus"),
+    ],
+)
+def test_bad_option_is_one_line(fake_model: Path, wrong: dict, said: str) -> None:
+    with pytest.raises(VoteposeError, match=said) as caught:
+        run(ServeConfig(**{"port": 0, "weights": fake_model} | wrong))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,271 @@
+"""`votepose train`: resuming is exact, killing costs little, two processes share the work, mistakes are one line."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from helpers import tiny
+from votepose.commands.main import main
+from votepose.commands.train import Checkpoints, TrainConfig, parse_source, run
+from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.errors import VoteposeError
+from votepose.models import presets
+from votepose.models.backbones.thunder import Thunder
+from votepose.models.checkpoint import load_network
+
+SCRIPT = Path(tiny.__file__)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_data(tmp_path_factory.mktemp("data") / "drawn")
+
+
+@pytest.fixture(autouse=True)
+def _tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(presets._PRESETS, "movenet", tiny.PRESET)
+
+
+def tiny_config(data: Path, out: Path, **changes: Any) -> TrainConfig:
+    config = TrainConfig((str(data),), out, freeze="none", steps=4, steps_per_epoch=2, batch_size=2, warmup=2,
+                         average=0.5, precision="32-true", accelerator="cpu", workers=0)  # fmt: skip
+    return replace(config, **changes)
+
+
+def command(data: Path, out: Path, **options: Any) -> list[str]:
+    """The same, as a command line."""
+    options = {"data": data, "out": out, "freeze": "none", "steps": 4, "steps-per-epoch": 2, "batch-size": 2,
+               "warmup": 2, "average": 0.5, "precision": "32-true", "accelerator": "cpu",
+               "workers": 0} | options  # fmt: skip
+    flags = [str(part) for key, value in options.items() for part in (f"--{key}", value) if part is not True]
+    return [str(SCRIPT), "train", *flags]
+
+
+def checkpoint(out: Path) -> dict[str, Any]:
+    return torch.load(out / "last.ckpt", weights_only=False, map_location="cpu")
+
+
+class StopError(Exception):
+    """The power went."""
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_stop_and_resume_equals_no_stop(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paper: bool
+) -> None:
+    changes = {"paper": paper, "val": data, "evaluate_every": 1, "evaluate_pictures": 2, "steps": 5}
+    run(tiny_config(data, tmp_path / "whole", **changes))
+    with monkeypatch.context() as patch:
+        save = Checkpoints.on_train_epoch_end
+
+        def save_and_stop(self: Checkpoints, *args: Any) -> None:
+            save(self, *args)
+            raise StopError
+
+        patch.setattr(Checkpoints, "on_train_epoch_end", save_and_stop)
+        for resume in (False, True):
+            with pytest.raises(StopError):
+                run(tiny_config(data, tmp_path / "stopped", resume=resume, **changes))
+            assert checkpoint(tmp_path / "stopped")["global_step"] == (4 if resume else 2)
+    run(tiny_config(data, tmp_path / "stopped", resume=True, **changes))
+    whole, stopped = checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "stopped")
+    assert whole["global_step"] == stopped["global_step"] == 5
+    for part in ("state_dict", "current_model_state", "optimizer_states"):
+        torch.testing.assert_close(stopped[part], whole[part], rtol=0, atol=0)
+    first, second = (load_network(tmp_path / name / "weights.safetensors")[0] for name in ("whole", "stopped"))
+    torch.testing.assert_close(second.state_dict(), first.state_dict(), rtol=0, atol=0)
+
+
+def test_a_run_leaves_logs_and_resuming_a_finished_one_changes_nothing(data: Path, tmp_path: Path) -> None:
+    config = tiny_config(data, tmp_path / "out", steps=2, val=data, evaluate_every=1, evaluate_pictures=2)
+    run(config)
+    (table,) = (tmp_path / "out").glob("csv/*/metrics.csv")
+    columns = table.read_text().splitlines()[0].split(",")
+    assert {"loss/total", "val/ap", "val/ap50"} <= set(columns)
+    (events,) = (tmp_path / "out").glob("tensorboard/*/events.*")
+    assert events.stat().st_size > 0
+    before = checkpoint(tmp_path / "out")
+    run(replace(config, resume=True))
+    assert checkpoint(tmp_path / "out")["global_step"] == 2
+    torch.testing.assert_close(checkpoint(tmp_path / "out")["state_dict"], before["state_dict"], rtol=0, atol=0)
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "out", tmp_path / "log"
+    with log.open("w") as stdout:
+        process = subprocess.Popen([sys.executable, *command(data, out, steps=10_000)], stdout=stdout, stderr=stdout)
+        while not (out / "last.ckpt").is_file():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        time.sleep(random.uniform(0, 3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    saved = checkpoint(out)["global_step"]
+    done = max(int(step) for step in re.findall(r"step (\d+)", log.read_text()))
+    assert saved % 2 == 0
+    assert done - 2 <= saved <= done
+    load_network(out / "weights.safetensors")
+    run(tiny_config(data, out, steps=saved + 2, resume=True))
+    assert checkpoint(out)["global_step"] == saved + 2
+
+
+def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
+    # Pictures with nobody in them leave parts of the network without gradient.
+    write_coco(synthetic_dataset(4, size=96, people=(0, 0)), tmp_path / "data")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = {"steps": 4, "batch-size": 1, "devices": 2, "val": data, "evaluate-every": 2, "evaluate-pictures": 2}
+    call = [*torchrun, *command(tmp_path / "data", tmp_path / "out", **options)]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = {rank: {int(i) for r, i in re.findall(r"sample (\d) (\d+)", done.stdout) if r == rank} for rank in "01"}
+    assert seen["0"] == {0, 2, 4, 6}
+    assert seen["1"] == {1, 3, 5, 7}
+    assert checkpoint(tmp_path / "out")["global_step"] == 4
+    load_network(tmp_path / "out" / "weights.safetensors")
+
+
+def test_a_finished_run_goes_on_with_more_steps_and_other_epochs(data: Path, tmp_path: Path) -> None:
+    config = tiny_config(data, tmp_path, steps=3)
+    run(config)
+    run(replace(config, steps=9, steps_per_epoch=5, resume=True))
+    assert checkpoint(tmp_path)["global_step"] == 9
+
+
+def test_a_run_ends_when_its_minutes_are_over_and_the_rate_with_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()  # a clock that goes on by a second whenever somebody looks
+    monkeypatch.setattr("pytorch_lightning.callbacks.timer.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    config = tiny_config(data, tmp_path, steps=1000, steps_per_epoch=500, minutes=0.5, learning_rate=1e-3)
+    run(config)
+    first = checkpoint(tmp_path)
+    assert 2 < first["global_step"] < 30
+    assert first["optimizer_states"][0]["param_groups"][0]["lr"] < 1e-3 / 5
+    assert (tmp_path / "weights.safetensors").is_file()
+    run(replace(config, resume=True, minutes=1.0))
+    assert first["global_step"] < checkpoint(tmp_path)["global_step"] < 60
+
+
+def test_teaching_the_prior_leaves_all_but_the_backbone_as_it_was(data: Path, tmp_path: Path) -> None:
+    start = tiny.write_weights(tmp_path / "start.safetensors")
+    run(tiny_config(data, tmp_path / "run", weights=start, teach="prior", freeze=None))
+    before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
+    changed = {name.removeprefix("backbone.trunk.") for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not any(name.startswith(("stem.", "blocks.0.", "blocks.2.")) for name in changed)
+    assert {name for name in before if name.startswith("backbone.trunk.")} >= {f"backbone.trunk.{n}" for n in changed}
+
+
+def test_teaching_features_leaves_all_but_backbone_and_f_as_it_was(data: Path, tmp_path: Path) -> None:
+    start = tiny.write_weights(tmp_path / "start.safetensors")
+    run(tiny_config(data, tmp_path / "run", weights=start, teach="features"))
+    run(tiny_config(data, tmp_path / "run", weights=start, teach="features", steps=6, resume=True))
+    before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"backbone", "project", "norm"}
+    assert not any("teacher" in name for name in checkpoint(tmp_path / "run")["state_dict"])
+
+
+def test_teaching_looks_leaves_all_but_the_second_look_as_it_was(data: Path, tmp_path: Path) -> None:
+    start = tiny.write_weights(tmp_path / "start.safetensors")
+    run(tiny_config(data, tmp_path / "run", weights=start, teach="looks", freeze=None))
+    before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert {name for name in before if name.startswith("second_look.")} >= changed
+
+
+def test_looks_are_taught_from_crops_that_are_cut_once(data: Path, tmp_path: Path) -> None:
+    start, crops = tiny.write_weights(tmp_path / "start.safetensors"), tmp_path / "crops"
+    config = tiny_config(data, tmp_path / "run", weights=start, teach="looks", freeze=None, crops=crops)
+    run(config)
+    files = {path: path.stat().st_mtime_ns for path in crops.iterdir()}
+    run(replace(config, steps=6, resume=True))
+    assert {path: path.stat().st_mtime_ns for path in crops.iterdir()} == files
+    before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert {name for name in before if name.startswith("second_look.")} >= changed
+
+
+def test_a_witness_is_as_it_was_given_and_goes_on_with_the_weights(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witnessed = replace(tiny.PRESET, network=replace(tiny.NETWORK, witness=True))
+    monkeypatch.setitem(presets._PRESETS, "movenet", witnessed)
+    given, config = tmp_path / "thunder.safetensors", tiny_config(data, tmp_path / "first", steps=2)
+    thunder = {name: value.half() for name, value in Thunder().state_dict().items()}
+    save_file(thunder, given)
+    run(replace(config, witness_weights=given))
+    first = tmp_path / "first" / "weights.safetensors"
+    run(replace(config, weights=first, teach="looks", freeze=None, out=tmp_path / "second"))
+    for folder in ("first", "second"):
+        network, _ = load_network(tmp_path / folder / "weights.safetensors")
+        assert network.witness is not None
+        assert all(torch.equal(value, thunder[name].float()) for name, value in network.witness.state_dict().items())
+    run(replace(config, weights=first, teach="all", freeze=None, out=tmp_path / "third"))
+    before, after = (load_network(tmp_path / x / "weights.safetensors")[0].state_dict() for x in ("first", "third"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in changed} >= {"backbone", "witness", "presence", "vector", "second_look"}
+    with pytest.raises(VoteposeError, match=r"bundled, or give --witness-weights"):
+        run(replace(config, teach="all", out=tmp_path / "deaf"))
+    run(replace(config, out=tmp_path / "none"))  # without weights there is no witness
+    assert load_network(tmp_path / "none" / "weights.safetensors")[0].witness is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"witness_weights": Path("thunder.safetensors"), "preset": "lite"}, "the lite network has no witness"),
+        ({"crops": Path("crops")}, "add --teach looks"),
+        ({"minutes": 0.0}, "--minutes should be over 0"),
+        ({"resume": True}, "start without --resume"),
+        ({"preset": "huge"}, "no preset 'huge'"),
+        ({"preset": "lite", "teach": "prior"}, "the lite network has no prior"),
+        ({"preset": "mobile", "teach": "looks"}, "a preset with a second look"),
+        ({"teach": "looks", "freeze": "stem"}, "no --freeze"),
+        ({"preset": "lite", "teach": "all"}, "the lite network has no prior or witness"),
+        ({"data": ("nowhere",)}, "nowhere/annotations.json: not found"),
+        ({"data": ("nowhere:much",)}, "'much' is no weight"),
+        ({"data": ("nowhere:-1",)}, "over 0"),
+        ({"data": ("nowhere:1:collage",)}, "DIR:0.5:mosaic"),
+        ({"weights": Path("nothing.safetensors")}, "no such weights file"),
+    ],
+)
+def test_mistakes_are_one_line(data: Path, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(VoteposeError) as error:
+        run(replace(tiny_config(data, tmp_path), **changes))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_existing_run_is_not_begun_anew(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "last.ckpt").touch()
+    assert main(command(data, tmp_path)[1:]) == 2
+    assert "go on with --resume" in capsys.readouterr().err
+
+
+def test_a_broken_checkpoint_is_one_line(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_text("no checkpoint")
+    with pytest.raises(VoteposeError, match="not a readable checkpoint"):
+        run(tiny_config(data, tmp_path, resume=True))
+
+
+def test_a_source_is_a_folder_a_weight_and_a_use() -> None:
+    assert parse_source("a/b") == (Path("a/b"), 1.0, False)
+    assert parse_source("a:0.2") == (Path("a"), 0.2, False)
+    assert parse_source("a:0.2:mosaic") == (Path("a"), 0.2, True)

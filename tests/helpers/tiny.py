@@ -1,0 +1,66 @@
+"""A network small enough to train in a test, and `python tests/tiny.py train …`: the command line with it as preset.
+
+Lines `sample RANK INDEX` and `step N` on stdout tell a test what a process saw and did.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.models.checkpoint import save_weights
+from votepose.models.posenet import NetworkConfig, PoseNet
+from votepose.models.presets import Preset
+from votepose.skeleton import COCO_17
+
+NETWORK = NetworkConfig(
+    "movenet", stride=4, channels=16, stacks=1, depth=2, hourglass_width=16, width=32, heads=2, encoder_layers=1,
+    decoder_layers=1, second_look=12, prior=True,
+)  # fmt: skip
+PRESET = Preset(NETWORK, input_size=64)
+
+
+def write_data(folder: Path, count: int = 6) -> Path:
+    """A folder of drawn people."""
+    write_coco(synthetic_dataset(count, size=96), folder)
+    return folder
+
+
+def write_weights(path: Path, seed: int = 0) -> Path:
+    """Weights of a tiny network that has learnt nothing."""
+    torch.manual_seed(seed)
+    save_weights(path, PoseNet(NETWORK), "movenet", 64, COCO_17)
+    return path
+
+
+def main() -> int:
+    from votepose.commands import main as cli
+    from votepose.commands import train
+    from votepose.data.loader import TrainingSet
+    from votepose.models import presets  # before Lightning: it makes torchvision importable
+
+    def tell(*words: object) -> None:
+        os.write(1, f"{' '.join(map(str, words))}\n".encode())  # at once, past the progress bar's own stdout
+
+    class Tell(train.pl.Callback):
+        def on_train_batch_end(self, trainer: object, *_: object) -> None:
+            tell("step", trainer.global_step)  # type: ignore[attr-defined]
+
+    def tell_index(self: TrainingSet, index: int) -> object:
+        tell("sample", os.environ.get("LOCAL_RANK", "0"), index)
+        return getitem(self, index)
+
+    getitem = TrainingSet.__getitem__
+    TrainingSet.__getitem__ = tell_index  # type: ignore[method-assign,assignment]
+    presets._PRESETS["movenet"] = PRESET
+    train.LearningRateMonitor = Tell  # type: ignore[misc,assignment]
+    torch.set_num_threads(1)
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Crops: where they lie, that they are bilinear, and that people, images and levels are kept apart."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from votepose.models.heads.roi_align import COLUMNS, ROWS, Detail, Frame, coarser, crop, grid_shape, sample
+
+DETAILS = (Detail(3, 2, 0.5), Detail(3, 4, 1), Detail(3, 16, 2), Detail(3, 32, 4))
+
+
+def poses(count: int = 5, size: float = 30.0) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(count, 17, 2, generator=generator) * size + 64 - size / 2
+
+
+def frame(count: int = 5, size: float = 30.0) -> Frame:
+    return Frame.around(poses(count, size), torch.arange(count) % 2)
+
+
+def ramps(height: int, width: int, step: float) -> Tensor:
+    """(2, 3, h, w): x and y of each cell's middle, in the finest level's cells, and the image's number."""
+    x, y = (torch.arange(width) + 0.5) * step, (torch.arange(height) + 0.5) * step
+    one = torch.stack([x[None].expand(height, -1), y[:, None].expand(-1, width)])
+    return torch.stack([torch.cat([one, torch.full((1, height, width), float(i))]) for i in range(2)])
+
+
+def pyramid(levels: int = 3, side: int = 128) -> list[list[Tensor]]:
+    steps, strides = [2**level for level in range(levels)], [detail.stride for detail in DETAILS]
+    return [[ramps(side * 4 // s // k, side * 4 // s // k, s / 4 * k) for s in strides] for k in steps]
+
+
+def test_a_pose_lies_in_the_middle_of_its_crop_with_a_margin() -> None:
+    inside = frame().into(poses())
+    low, high = inside.amin(dim=1), inside.amax(dim=1)
+    torch.testing.assert_close((low + high) / 2, torch.tensor([COLUMNS / 2, ROWS / 2]).expand(5, 2))
+    assert (low > 1).all()
+    assert (high < torch.tensor([COLUMNS - 1, ROWS - 1])).all()
+
+
+def test_each_may_have_a_margin_of_its_own() -> None:
+    images, margins = torch.zeros(5, dtype=torch.long), torch.linspace(1.0, 2.0, 5)
+    together = Frame.around(poses(), images, margins)
+    for i, margin in enumerate(margins.tolist()):
+        torch.testing.assert_close(together.spacings[i], Frame.around(poses(), images, margin).spacings[i])
+
+
+def test_back_undoes_into() -> None:
+    torch.testing.assert_close(frame().back(frame().into(poses())), poses())
+
+
+def test_a_crop_grows_and_moves_with_its_person() -> None:
+    images = torch.zeros(5, dtype=torch.long)
+    one, other = Frame.around(poses(), images), Frame.around(poses() * 3 + 7, images)
+    torch.testing.assert_close(other.centres, one.centres * 3 + 7)
+    torch.testing.assert_close(
+        other.into(poses() * 3 + 7), one.into(poses()), atol=0.7, rtol=0.1
+    )  # but for a fixed rim
+
+
+@pytest.mark.parametrize(("size", "level"), [(5.0, 0), (40.0, 0), (60.0, 1), (120.0, 2), (400.0, 2)])
+def test_large_people_are_cropped_from_coarser_levels(size: float, level: int) -> None:
+    assert frame(size=size).levels(3).tolist() == [level] * 5
+    assert frame(size=size).levels(1).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("size", [12.0, 30.0, 45.0])
+def test_crops_of_a_ramp_are_the_grid_itself(size: float) -> None:
+    """Bilinear values of x are x, whatever map of whatever level they are read from."""
+    found = crop(pyramid(), DETAILS, 4, frame(size=size))
+    for values, detail in zip(found, (*DETAILS, coarser(DETAILS)), strict=True):
+        assert values.shape == (5, *detail.shape) == (5, 3, *grid_shape(detail.reduction))
+        grid = frame(size=size).grid(detail.reduction)
+        torch.testing.assert_close(values[:, :2].flatten(2).transpose(1, 2), grid, atol=1e-3, rtol=1e-4)
+        images = torch.tensor([0.0, 1, 0, 1, 0])[:, None, None].expand_as(values[:, 2])
+        torch.testing.assert_close(values[:, 2], images)
+
+
+def test_samples_are_those_of_grid_sample_and_zero_outside() -> None:
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, 3, 6, 9, generator=generator)
+    points = torch.rand(4, 35, 2, generator=generator) * 14 - 2  # some outside
+    images = torch.tensor([1, 0, 0, 1])
+    grid = 2 * points / torch.tensor([9.0, 6.0]) - 1
+    expected = F.grid_sample(maps[images], grid[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
+    torch.testing.assert_close(sample([maps], points, torch.zeros(4).long(), images), expected)
+    maps.requires_grad_(True)  # where a gradient is wanted, values are gathered another way
+    expected = F.grid_sample(maps[images], grid[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
+    found = sample([maps], points, torch.zeros(4).long(), images)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad((found**2).sum(), maps)[0], torch.autograd.grad((expected**2).sum(), maps)[0]
+    )
+
+
+def test_each_sample_is_of_its_own_level() -> None:
+    maps = [torch.full((2, 1, 4, 6), 1.0), torch.full((2, 1, 2, 3), 2.0), torch.full((2, 1, 1, 2), 3.0)]
+    points, levels = torch.full((6, 1, 2), 0.5), torch.tensor([2, 0, 1, 1, 0, 2])
+    values = sample(maps, points, levels, torch.tensor([0, 1, 0, 1, 1, 1]))
+    assert values.flatten().tolist() == [3, 1, 2, 2, 1, 3]
+
+
+def test_nobody_is_cropped_nowhere() -> None:
+    found = crop(pyramid(), DETAILS, 4, Frame.around(torch.zeros(0, 17, 2), torch.zeros(0).long()))
+    assert [len(values) for values in found] == [0, 0, 0, 0, 0]

@@ -1,0 +1,90 @@
+"""The presets: the paper's budgets, and its letter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from votepose import grouping
+from votepose.commands.train import TrainConfig, run
+from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.errors import VoteposeError
+from votepose.models.checkpoint import load_network
+from votepose.models.posenet import PoseNet
+from votepose.models.presets import NAMES, preset
+from votepose.training.losses import votes as objective
+
+MILLIONS = {"mobile": 8.6, "maxvit": 19.1}  # paper, Table 1
+
+
+@pytest.mark.parametrize("paper", [False, True])
+@pytest.mark.parametrize("name", MILLIONS)
+def test_the_papers_networks_have_the_papers_size(name: str, paper: bool) -> None:
+    network = PoseNet(preset(name, paper).network)
+    parameters = sum(p.numel() for p in network.parameters()) / 1e6
+    assert abs(parameters / MILLIONS[name] - 1) < 0.05
+
+
+@pytest.mark.parametrize("name", MILLIONS)
+def test_the_papers_networks_have_the_papers_shape(name: str) -> None:
+    chosen = preset(name)
+    assert chosen.input_size // chosen.network.stride == 64
+    assert chosen.network.channels == 256
+    assert chosen.network.stacks >= 2
+    assert chosen.network.second_look == 0
+
+
+def test_the_papers_networks_differ_in_backbone_and_one_width() -> None:
+    mobile, maxvit = preset("mobile"), preset("maxvit")
+    network = replace(mobile.network, backbone="maxvit", hourglass_width=maxvit.network.hourglass_width)
+    assert replace(mobile, network=network) == maxvit
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_paper_keeps_to_the_letter(name: str) -> None:
+    chosen, ours = preset(name, paper=True), preset(name)
+    network = chosen.network
+    assert (network.vectors, network.relative, network.scales, network.second_look, network.witness, network.prior) == (
+        "absolute", False, False, 0, False, False,
+    )  # fmt: skip
+    assert chosen.objective == objective.PAPER
+    assert chosen.objective.form == "paper"
+    assert chosen.grouping == grouping.PAPER
+    assert (chosen.grouping.presence_threshold, chosen.grouping.rule, chosen.grouping.pooling) == (
+        0.8, "euclidean", "mean",
+    )  # fmt: skip
+    assert ours.network.vectors == "residual"
+    assert ours.objective.form == "likelihood"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_inputs_fit_every_backbone_and_patch(name: str) -> None:
+    chosen = preset(name)
+    assert chosen.input_size % 32 == 0
+    assert 32 % (chosen.network.stride * chosen.network.patch) == 0
+    assert chosen.network.width % (4 * chosen.network.heads) == 0  # a head's pairs of numbers turn with x and with y
+
+
+def test_an_unknown_preset_is_one_line_that_names_the_known() -> None:
+    with pytest.raises(VoteposeError) as error:
+        preset("huge")
+    assert "\n" not in str(error.value)
+    assert all(name in str(error.value) for name in ("huge", *NAMES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_can_be_trained_validated_and_resumed(name: str, tmp_path: Path) -> None:
+    drawn = synthetic_dataset(4, size=64)
+    flat = [replace(sample, image=sample.image[:32]) for sample in drawn.samples]  # of another shape than in training
+    write_coco(drawn, tmp_path / "train")
+    write_coco(replace(drawn, samples=flat), tmp_path / "val")
+    config = TrainConfig((str(tmp_path / "train"),), tmp_path / "out", tmp_path / "val", name, input_size=64, steps=1,
+                         steps_per_epoch=1, batch_size=2, workers=0, evaluate_every=1, accelerator="cpu",
+                         precision="32-true", freeze="none")  # fmt: skip
+    run(config)
+    run(replace(config, steps=2, resume=True))
+    network, about = load_network(tmp_path / "out" / "weights.safetensors")
+    assert (about["preset"], about["input_size"]) == (name, 64)
+    assert all(parameter.isfinite().all() for parameter in network.parameters())

@@ -1,1 +1,0 @@
-"""A package, so that its conftest.py does not stand in for that of tests/."""

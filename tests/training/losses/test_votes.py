@@ -1,0 +1,220 @@
+"""A batch -> its losses; and that a network which follows them learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from helpers import tiny
+from helpers.bodies import people_apart
+from votepose.data.augment import NONE
+from votepose.data.loader import Batch, Source, TrainingSet, collate
+from votepose.data.toy import synthetic_dataset
+from votepose.models.posenet import Maps, NetworkConfig, PoseNet, Votes
+from votepose.skeleton import COCO_17
+from votepose.training.losses.votes import PAPER, Objective, ObjectiveConfig, choose_cells
+
+SIDE, STRIDE = 24, 4  # cells, pixels
+FORMS = {"likelihood": ObjectiveConfig(), "paper": PAPER}
+
+
+@dataclass
+class Puppet:
+    """Stands in for a network: its presence and the shift of its otherwise perfect votes are the test's to set."""
+
+    truth: Tensor  # (N, K, 2) cells
+    logits: Tensor
+    shift: float = 0.0
+    config: NetworkConfig = field(default_factory=lambda: replace(tiny.NETWORK, stride=STRIDE))
+    second_look: None = None
+    owners: Tensor | None = None
+
+    def encode(self, images: Tensor) -> Maps:
+        return Maps(torch.zeros(len(images), 17, SIDE, SIDE), [self.logits], None, None, [], None)
+
+    def ask(self, maps: Maps, cells: Tensor) -> Votes:
+        assert self.owners is not None
+        poses = self.truth[self.owners.clamp(min=0)] + self.shift
+        return Votes(poses.requires_grad_(), torch.full(poses.shape[:-1], -1.0))
+
+
+def people(labelled: int = 17) -> Tensor:
+    """(2, 17, 3) keypoints in cells of two people, the first `labelled` joints known."""
+    points = torch.from_numpy(people_apart(2, np.random.default_rng(0), size=7.0, columns=1)) * 0.8
+    visible = (torch.arange(17) < labelled).float() * 2
+    return torch.cat([points, visible[None, :, None].expand(2, -1, 1)], dim=-1)
+
+
+def batch_of(keypoints: Tensor, images: int = 2, **changes: Any) -> Batch:
+    """People, one an image, in `images` empty pictures."""
+    pixels = keypoints * torch.tensor([STRIDE, STRIDE, 1])
+    side = SIDE * STRIDE
+    batch = Batch(
+        torch.zeros(images, 3, side, side, dtype=torch.uint8), pixels, torch.zeros(len(pixels), 4),
+        torch.full((len(pixels),), 28.0**2),
+        torch.arange(len(pixels)), torch.zeros(images, side // 4, side // 4, dtype=torch.bool),
+        torch.ones(images, dtype=torch.bool),
+    )  # fmt: skip
+    return replace(batch, **changes)
+
+
+def judge(monkeypatch: pytest.MonkeyPatch, puppet: Puppet, batch: Batch, config: ObjectiveConfig) -> dict[str, Tensor]:
+    def choose(targets: Any, count: int) -> tuple[Tensor, Tensor]:
+        cells, puppet.owners = choose_cells(targets, count)
+        return cells, puppet.owners
+
+    monkeypatch.setattr("votepose.training.losses.votes.choose_cells", choose)
+    return Objective(config, COCO_17)(puppet, batch)  # type: ignore[arg-type]
+
+
+def blank() -> Tensor:
+    return torch.zeros(2, SIDE, SIDE, requires_grad=True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_worse_votes_cost_more_and_perfect_ones_least(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    keypoints = people()
+    costs = [
+        judge(monkeypatch, Puppet(keypoints[..., :2], blank(), shift), batch_of(keypoints), FORMS[form])["votes"].item()
+        for shift in (0.0, 0.5, 2.0, 8.0)
+    ]
+    assert costs == sorted(costs)
+    assert costs[0] < costs[1]
+    if form == "paper":
+        np.testing.assert_allclose(costs, [0.0, 0.25, 4.0, 64.0], atol=1e-4)  # squared errors, by hand
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_unlabelled_joints_are_not_taught(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    keypoints = people(labelled=6)
+    wrong = keypoints[..., :2].clone()
+    wrong[:, 6:] += 50.0
+    right, off = (
+        judge(monkeypatch, Puppet(poses, blank()), batch_of(keypoints), FORMS[form])
+        for poses in (keypoints[..., :2], wrong)
+    )
+    torch.testing.assert_close(right["votes"], off["votes"])
+    torch.testing.assert_close(right["presence"], off["presence"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_presence_is_pushed_up_on_keypoints_and_down_elsewhere(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    keypoints, logits = people(), blank()
+    judge(monkeypatch, Puppet(keypoints[..., :2], logits), batch_of(keypoints), FORMS[form])["presence"].backward()
+    assert logits.grad is not None
+    image, (x, y) = 1, keypoints[1, 0, :2].long().tolist()
+    assert logits.grad[image, y, x] < 0 < logits.grad[image, 0, SIDE - 1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ignored_regions_teach_nothing_but_labelled_people_in_them_do(
+    monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    keypoints, logits = people(), blank()
+    batch = batch_of(keypoints, ignore=torch.ones(2, SIDE, SIDE, dtype=torch.bool))
+    judge(monkeypatch, Puppet(keypoints[..., :2], logits), batch, FORMS[form])["presence"].backward()
+    assert logits.grad is not None
+    painted = torch.zeros(2, SIDE, SIDE, dtype=torch.bool)
+    for image in range(2):
+        for x, y in keypoints[image, :, :2].long().tolist():
+            painted[image, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3] = True
+            assert logits.grad[image, y, x] != 0
+    assert not logits.grad[~painted].any()
+
+
+def test_empty_cells_weigh_less_where_people_may_be_unlabelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    keypoints, logits = people(), blank()
+    config = ObjectiveConfig(incomplete=0.25)
+    batch = batch_of(keypoints, complete=torch.tensor([True, False]))
+    judge(monkeypatch, Puppet(keypoints[..., :2], logits), batch, config)["presence"].backward()
+    assert logits.grad is not None
+    corners = logits.grad[:, 0, SIDE - 1]
+    torch.testing.assert_close(corners[1], 0.25 * corners[0])
+
+
+def test_the_paper_form_is_equation_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    keypoints = people()
+    parts = judge(monkeypatch, Puppet(keypoints[..., :2], blank(), 1.0), batch_of(keypoints), PAPER)
+    objective = Objective(PAPER, COCO_17)
+    assert objective.balance is not None
+    first, second = objective.balance.weights
+    expected = (first * parts["presence"] + second * parts["votes"]) / (first + second)
+    torch.testing.assert_close(parts["total"], expected)
+    assert [name for name, _ in objective.named_parameters()] == ["balance.raw"]
+    assert Objective(ObjectiveConfig(), COCO_17).balance is None
+
+
+def drawn(count: int, size: int = 64, people: tuple[int, int] = (1, 2)) -> Batch:
+    data = TrainingSet([Source(synthetic_dataset(count, size, people))], size, NONE, seed=0, length=count)
+    return collate([data[i] for i in range(count)])
+
+
+def network(**changes: Any) -> PoseNet:
+    torch.manual_seed(0)
+    return PoseNet(replace(tiny.NETWORK, **changes)).train()
+
+
+def all_losses(config: ObjectiveConfig, net: PoseNet, batch: Batch) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    return Objective(config, COCO_17)(net, batch)
+
+
+def test_every_parameter_learns_something() -> None:
+    net, batch = network(stacks=2), drawn(4)
+    all_losses(ObjectiveConfig(), net, batch)["total"].backward()
+    silent = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert silent == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pictures_without_people_are_bearable(form: str) -> None:
+    net = network(second_look=0) if form == "paper" else network()
+    parts = all_losses(FORMS[form], net, drawn(2, people=(0, 0)))
+    assert all(value.isfinite() for value in parts.values())
+    parts["total"].backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("changes", [{"stride": 8, "patch": 2, "prior": False}, {"scales": False}, {"hourglass": False},
+                                     {"transformer": False}, {"prior": False, "vectors": "absolute"}])  # fmt: skip
+def test_every_switch_can_be_trained(changes: dict[str, Any]) -> None:
+    net = network(**changes)
+    parts = all_losses(ObjectiveConfig(), net, drawn(2))
+    assert parts.keys() >= {"presence", "votes", "total"}
+    assert ("places" in parts) == (net.second_look is not None)
+    parts["total"].backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.fixture
+def no_denormals() -> Iterator[None]:
+    """As in training: CPUs are many times slower with denormals."""
+    torch.set_flush_denormal(True)
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.usefixtures("no_denormals")
+def test_a_small_network_learns_a_few_pictures() -> None:
+    net = network(prior=False, channels=48, hourglass_width=32, width=64, heads=4)
+    batch = drawn(3, people=(1, 1))
+    objective = Objective(ObjectiveConfig(votes=64), COCO_17)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3)
+    history: list[dict[str, float]] = []
+    for _ in range(80):
+        optimizer.zero_grad()
+        parts = objective(net, batch)
+        parts["total"].backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        history.append({name: value.item() for name, value in parts.items()})
+    first, last = ({n: np.mean([h[n] for h in part]) for n in part[0]} for part in (history[:3], history[-3:]))
+    assert last["presence"] < 0.5 * first["presence"]
+    assert last["votes"] < first["votes"] - 2  # nats a joint
+    assert last["places"] < 0.7 * first["places"]  # nats a joint

@@ -1,0 +1,49 @@
+"""The ordered map over threads: order, how far it reads ahead, errors, stopping early."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from votepose.errors import VoteposeError
+from votepose.utils.parallel import ordered_map
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_order_and_items_are_taken_only_a_little_ahead(workers: int) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for k in range(50):
+            taken.append(k)
+            yield k
+
+    def slow_for_even(k: int) -> int:
+        time.sleep(0.002 * (k % 2 == 0))
+        return k * k
+
+    for done, result in enumerate(ordered_map(slow_for_even, items(), workers)):
+        assert result == done * done
+        assert len(taken) <= done + 2 * workers + 1
+    assert len(taken) == 50
+
+
+def test_an_error_is_raised_when_its_turn_comes() -> None:
+    results = ordered_map(lambda k: 1 // k, [1, 1, 0, 1], 2)
+    assert [next(results), next(results)] == [1, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_who_stops_listening_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    results = ordered_map(lambda k: k, range(10**9), 4)
+    assert next(results) == 0
+    results.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+    assert list(ordered_map(str, [], 1)) == []
+    with pytest.raises(VoteposeError, match="workers"):
+        next(ordered_map(str, [1], 0))
