@@ -65,13 +65,18 @@ def _measure(options: argparse.Namespace, weights: Path, lite: Path) -> dict[str
     speeds = pipeline.throughput(runs, PICTURES, options.seconds)
     ours, least = groupings["ms"].pop(crowds.OURS), groupings["best"][crowds.OURS]
     result = {
-        "grouping_ms": ours, "rivals_ms": groupings["ms"], "people_found": groupings["found"],
+        "grouping_ms": ours,
+        "rivals_ms": groupings["ms"],
+        "people_found": groupings["found"],
         "network_ms": split["median"]["network"],
         "grouping_share_at_20": round(least["20"] / split["best"]["network"], 4),
-        "grouping_200_over_2": round(least["200"] / least["2"], 2), "grouping_best_ms": least, "split_ms": split,
-        "images_per_second": speeds[next(iter(runs))]["images_per_second"], "throughput": speeds,
+        "grouping_200_over_2": round(least["200"] / least["2"], 2),
+        "grouping_best_ms": least,
+        "split_ms": split,
+        "images_per_second": speeds[next(iter(runs))]["images_per_second"],
+        "throughput": speeds,
         "host": {**_host(), "load_average": [round(load_before, 2), round(os.getloadavg()[0], 2)]},
-    }  # fmt: skip
+    }
     if options.soak:
         print(f"soak: {options.soak} images")
         result["soak"] = pipeline.soak(runs[next(iter(runs))][0], PICTURES, options.soak, cores)
@@ -111,10 +116,14 @@ def _host() -> dict[str, Any]:
 
     names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
     return {
-        "cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "platform": platform.platform(),
-        "python": platform.python_version(), "numpy": np.__version__, "onnxruntime": onnxruntime.__version__,
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
         "votepose": __version__,
-    }  # fmt: skip
+    }
 
 
 def _cpuinfo() -> list[str]:
@@ -130,8 +139,10 @@ def _print(result: dict[str, Any]) -> None:
         cells = [f"{times[count]:.2f} ({result['people_found'][name][count]})" for name, times in rows.items()]
         print(f"| {count} | {' | '.join(cells)} |")
     print(f"\nsplit, ms a picture: {result['split_ms']}")
-    print(f"best of each: grouping / network at 20 people: {100 * result['grouping_share_at_20']:.2f} %; "
-          f"200 people / 2 people: {result['grouping_200_over_2']}")  # fmt: skip
+    print(
+        f"best of each: grouping / network at 20 people: {100 * result['grouping_share_at_20']:.2f} %; "
+        f"200 people / 2 people: {result['grouping_200_over_2']}"
+    )
     for name, speed in result["throughput"].items():
         print(f"{name}: {speed}")
     if "soak" in result:

@@ -26,11 +26,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder))
     options.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"downloaded {result['downloaded_mb']} MB, unpacked {result['unpacked_mb']} MB "
-          f"({result['votepose_unpacked_mb']} MB of it votepose's own, mostly weights)")  # fmt: skip
+    print(
+        f"downloaded {result['downloaded_mb']} MB, unpacked {result['unpacked_mb']} MB "
+        f"({result['votepose_unpacked_mb']} MB of it votepose's own, mostly weights)"
+    )
     for name in result["packages"]:
-        print(f"  {name:20s} {result['packages'][name]['downloaded_mb']:7.1f} MB, "
-              f"unpacked {result['packages'][name]['unpacked_mb']:7.1f} MB")  # fmt: skip
+        print(
+            f"  {name:20s} {result['packages'][name]['downloaded_mb']:7.1f} MB, "
+            f"unpacked {result['packages'][name]['unpacked_mb']:7.1f} MB"
+        )
     print(f"import votepose: {result['import_ms']} ms over an empty interpreter's {result['python_ms']} ms")
 
 
@@ -52,12 +56,16 @@ def measure(folder: Path) -> dict[str, Any]:
     total = sum(_size(path) for path in site.iterdir() if path.name not in before) / 1e6
     empty, full = _seconds(python, "pass"), _seconds(python, "import votepose")
     return {
-        "downloaded_mb": round(sum(downloaded.values()), 1), "unpacked_mb": round(total, 1),
+        "downloaded_mb": round(sum(downloaded.values()), 1),
+        "unpacked_mb": round(total, 1),
         "votepose_unpacked_mb": packages["votepose"]["unpacked_mb"],
         "dependencies_downloaded_mb": round(sum(downloaded.values()) - downloaded["votepose"], 1),
-        "packages": packages, "import_ms": round(1000 * (full - empty), 1), "python_ms": round(1000 * empty, 1),
-        "python": sys.version.split()[0], "platform": sys.platform,
-    }  # fmt: skip
+        "packages": packages,
+        "import_ms": round(1000 * (full - empty), 1),
+        "python_ms": round(1000 * empty, 1),
+        "python": sys.version.split()[0],
+        "platform": sys.platform,
+    }
 
 
 def _sizes_by_distribution(python: Path) -> dict[str, float]:

@@ -32,11 +32,22 @@ def teach(folder: Path, crops: Path, start: Path, skeleton_data: Path, steps: in
     again. `skeleton_data`: any pictures in COCO format of the same skeleton."""
     train_once(
         TrainConfig(
-            (str(skeleton_data),), folder, weights=start, teach="looks", crops=crops, crop_pictures=1,  # none to cut
-            batch_size=people, learning_rate=1e-3, weight_decay=0.1, average=0.99, steps=steps, warmup=50,
-            steps_per_epoch=100, resume=(folder / "last.ckpt").is_file(),
+            (str(skeleton_data),),
+            folder,
+            weights=start,
+            teach="looks",
+            crops=crops,
+            crop_pictures=1,  # none to cut
+            batch_size=people,
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            average=0.99,
+            steps=steps,
+            warmup=50,
+            steps_per_epoch=100,
+            resume=(folder / "last.ckpt").is_file(),
         )
-    )  # fmt: skip
+    )
 
 
 def train_once(config: TrainConfig, chosen: Preset | None = None) -> None:

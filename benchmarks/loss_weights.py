@@ -104,12 +104,23 @@ def _looks(options: argparse.Namespace) -> list[dict[str, object]]:
 def _teach_votes(name: str, folder: Path, options: argparse.Namespace) -> None:
     looks.train_once(
         TrainConfig(
-            tuple(options.data), folder, preset="mobile", weights=options.weights, input_size=SIZE, batch_size=32,
-            learning_rate=1e-3, backbone_rate=1.0, weight_decay=0.02, warmup=50, average=0.95, steps=options.steps,
-            steps_per_epoch=options.steps, augment=AugmentConfig(scale=(0.8, 2.2), mosaic=0.0),
+            tuple(options.data),
+            folder,
+            preset="mobile",
+            weights=options.weights,
+            input_size=SIZE,
+            batch_size=32,
+            learning_rate=1e-3,
+            backbone_rate=1.0,
+            weight_decay=0.02,
+            warmup=50,
+            average=0.95,
+            steps=options.steps,
+            steps_per_epoch=options.steps,
+            augment=AugmentConfig(scale=(0.8, 2.2), mosaic=0.0),
         ),
         replace(preset("mobile"), objective=VOTES[name]),
-    )  # fmt: skip
+    )
 
 
 def _votes(options: argparse.Namespace) -> list[dict[str, object]]:

@@ -50,8 +50,15 @@ def main() -> None:
             joints.append(found)
             print(json.dumps(cells[-1]), flush=True)
     errors = _by_hidden_share(np.concatenate(joints))
-    result = {"votepose": votepose.__version__, "weights": options.weights.name, "input_size": predictor.input_size,
-              "picture_size": SIZE, "seed": SEED, "cells": cells, "errors": errors}  # fmt: skip
+    result = {
+        "votepose": votepose.__version__,
+        "weights": options.weights.name,
+        "input_size": predictor.input_size,
+        "picture_size": SIZE,
+        "seed": SEED,
+        "cells": cells,
+        "errors": errors,
+    }
     (ROOT / "benchmarks" / "occlusion.json").write_text(json.dumps(result, indent=1) + "\n")
     _plot(cells, errors, ROOT / "docs" / "images" / "occlusion.png")
     (ROOT / "docs" / "occlusion.md").write_text(_page(result))
@@ -90,9 +97,15 @@ def _measure(folder: Path, predictor: votepose.Predictor) -> tuple[dict[str, Any
     shares = np.concatenate([np.array(values) for values in hidden.values()])
     height = float(np.median(np.concatenate([sample.boxes[:, 3] for sample in dataset.samples])))
     metrics = coco_keypoint_metrics(truth, results, most=MOST)
-    cell = {"pictures": len(dataset.samples), "labelled": len(shares), "height": round(height),
-            "hidden": round(float(shares.mean()), 3),
-            "ap": round(metrics.ap, 3), "ap50": round(metrics.ap50, 3), "ar": round(metrics.ar, 3)}  # fmt: skip
+    cell = {
+        "pictures": len(dataset.samples),
+        "labelled": len(shares),
+        "height": round(height),
+        "hidden": round(float(shares.mean()), 3),
+        "ap": round(metrics.ap, 3),
+        "ap50": round(metrics.ap50, 3),
+        "ar": round(metrics.ar, 3),
+    }
     return cell, np.concatenate(rows)
 
 
@@ -136,8 +149,11 @@ def _by_hidden_share(joints: np.ndarray) -> list[dict[str, Any]]:
         for name, seen in (("seen", 1), ("hidden", 0)):
             of = rows[(rows[:, 1] == seen)]
             matched = of[of[:, 3] == 1]
-            entry[name] = {"joints": len(of), "found": round(float(of[:, 3].mean()), 3) if len(of) else None,
-                           "error": round(float(np.median(matched[:, 2])), 4) if len(matched) else None}  # fmt: skip
+            entry[name] = {
+                "joints": len(of),
+                "found": round(float(of[:, 3].mean()), 3) if len(of) else None,
+                "error": round(float(np.median(matched[:, 2])), 4) if len(matched) else None,
+            }
         found.append(entry)
     return found
 
@@ -155,10 +171,18 @@ def _plot(cells: list[dict[str, Any]], errors: list[dict[str, Any]], path: Path)
     left.legend(title="people")
     middles = [50 * (e["from"] + e["to"]) for e in errors]
     for name, marker in (("seen", "o-"), ("hidden", "s--")):
-        right.plot(middles, [100 * e[name]["error"] if e[name]["error"] is not None else np.nan for e in errors],
-                   marker, label=f"{name} joints")  # fmt: skip
-    right.set(xlabel="share of the person that is hidden (%)", ylabel="median error (% of the person's size)",
-              title="error of the joints of people found", ylim=(0, None))  # fmt: skip
+        right.plot(
+            middles,
+            [100 * e[name]["error"] if e[name]["error"] is not None else np.nan for e in errors],
+            marker,
+            label=f"{name} joints",
+        )
+    right.set(
+        xlabel="share of the person that is hidden (%)",
+        ylabel="median error (% of the person's size)",
+        title="error of the joints of people found",
+        ylim=(0, None),
+    )
     right.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
@@ -174,8 +198,10 @@ def _page(result: dict[str, Any]) -> str:
         row = [f"{cell[people, o]['ap']:.3f} ({100 * cell[people, o]['hidden']:.0f} %)" for o in OCCLUSION]
         height = round(np.median([cell[people, o]["height"] for o in OCCLUSION]))
         lines.append(f"| {people} | {height} | {' | '.join(row)} |")
-    shares = ["| hidden share of the person | joints | people found | seen joints | hidden joints |",
-              "|---|---|---|---|---|"]  # fmt: skip
+    shares = [
+        "| hidden share of the person | joints | people found | seen joints | hidden joints |",
+        "|---|---|---|---|---|",
+    ]
     for e in result["errors"]:
         both = [e[name] for name in ("seen", "hidden")]
         rate = sum(b["joints"] * (b["found"] or 0) for b in both) / max(1, sum(b["joints"] for b in both))

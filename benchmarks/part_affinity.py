@@ -54,8 +54,9 @@ def _connections(field: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> lis
     return chosen
 
 
-def _join(people: list[dict[int, int]], owner: dict[tuple[int, int], int], one: tuple[int, int],
-          other: tuple[int, int]) -> None:  # fmt: skip
+def _join(
+    people: list[dict[int, int]], owner: dict[tuple[int, int], int], one: tuple[int, int], other: tuple[int, int]
+) -> None:
     """A link between two candidates: starts a person, adds to one, or makes two that share no joint into one."""
     p, q = owner.get(one), owner.get(other)
     if p is None and q is None:

@@ -53,8 +53,12 @@ def _votes(predictor: Predictor, feeds: dict[str, np.ndarray]) -> list[np.ndarra
     """A picture's votes as `group` takes them, in cells, filled up with silent ones."""
     found = dict(zip(VOTES, predictor.session.run(VOTES, feeds), strict=True))
     stride, count = predictor.metadata["stride"], GroupingConfig().candidates
-    columns = (found["vote_poses"] / stride, np.log(found["vote_scales"] / stride), found["vote_cells"] / stride,
-               found["vote_presence"])  # fmt: skip
+    columns = (
+        found["vote_poses"] / stride,
+        np.log(found["vote_scales"] / stride),
+        found["vote_cells"] / stride,
+        found["vote_presence"],
+    )
     return [np.concatenate([x, np.zeros((count - len(x), *x.shape[1:]), x.dtype)]) for x in columns]
 
 

@@ -108,10 +108,16 @@ def _quantize_static(source: Path, path: Path, pictures: str, input_size: int, l
 
     convolutions = [node.name for node in onnx.load(source).graph.node if node.op_type == "Conv"]
     quantize_static(
-        source, path, Reader(), quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv"], per_channel=True,
+        source,
+        path,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=["Conv"],
+        per_channel=True,
         nodes_to_quantize=[name for name in convolutions if not any(part in name for part in left_out)],
-        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-    )  # fmt: skip
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
 
 
 def _feeds(path: Path, input_size: int) -> dict[str, np.ndarray]:

@@ -115,8 +115,13 @@ def _plot(rows: list[dict[str, object]], path: Path) -> None:
     axes.plot([100], [named["real-then-real-100"]["ap"]], "D", color="#be5a28", label="from nothing, twice as long")
     for name, label, style in (("votes alone", "votes alone", ":"), ("bundled", "bundled weights", "--")):
         axes.axhline(named[name]["ap"], color="#6b7078", linestyle=style, label=label, linewidth=1)
-    axes.set(xscale="log", xlabel="share of the real pictures, %", ylabel="AP", xticks=[10, 30, 100],
-             xticklabels=["10", "30", "100"])  # fmt: skip
+    axes.set(
+        xscale="log",
+        xlabel="share of the real pictures, %",
+        ylabel="AP",
+        xticks=[10, 30, 100],
+        xticklabels=["10", "30", "100"],
+    )
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=8, loc=(0.03, 0.5))
     axes.spines[["top", "right"]].set_visible(False)

@@ -89,8 +89,9 @@ async def measure(config: LoadConfig) -> dict[str, Any]:
             )
             tally, memory = await load(client, every, rate, config.minutes, process)
             busy.append(Busy.now(process))
-    shares = {name: after.shares(before) for name, before, after in
-              zip(("capacity", "load"), busy, busy[1:], strict=False)}  # fmt: skip
+    shares = {
+        name: after.shares(before) for name, before, after in zip(("capacity", "load"), busy, busy[1:], strict=False)
+    }
     options = {name: getattr(config, name) for name in ("workers", "threads", "queue", "timeout")}
     return summary(tally, memory, able, shares, config.minutes) | {"server": options}
 

@@ -53,11 +53,15 @@ def main() -> None:
     spent = _by_step(pstats.Stats(profile), options.scenes)
     spent["the rest"] = whole - sum(spent.values())
     result = {
-        "scenes": options.scenes, "size": options.size, "people_a_scene": round(people / options.scenes, 2),
-        "layouts": options.layouts is not None, "cpu_ms_a_scene": round(whole, 1),
-        "scenes_a_second_a_core": round(1000 / whole, 2), "cpu_ms": {k: round(v, 1) for k, v in spent.items()},
+        "scenes": options.scenes,
+        "size": options.size,
+        "people_a_scene": round(people / options.scenes, 2),
+        "layouts": options.layouts is not None,
+        "cpu_ms_a_scene": round(whole, 1),
+        "scenes_a_second_a_core": round(1000 / whole, 2),
+        "cpu_ms": {k: round(v, 1) for k, v in spent.items()},
         "host": platform.processor() or platform.machine(),
-    }  # fmt: skip
+    }
     (Path(__file__).parent / "synth.json").write_text(json.dumps(result, indent=1) + "\n")
     for step, milliseconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"{step:35} {milliseconds:7.1f} ms  {100 * milliseconds / whole:4.1f} %")

@@ -239,10 +239,15 @@ def main() -> None:
     args = parser.parse_args()
     truths = [make_truth(args.people, seed, args.save_video is not None and seed == 0) for seed in range(args.videos)]
     report: dict[str, object] = {
-        "people": args.people, "videos": args.videos, "frames": RATE * SECONDS, "rate": RATE,
+        "people": args.people,
+        "videos": args.videos,
+        "frames": RATE * SECONDS,
+        "rate": RATE,
         "host": f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}",
-        "columns": COLUMNS, "troubles": {name: asdict(trouble) for name, trouble in TROUBLES.items()}, "results": {},
-    }  # fmt: skip
+        "columns": COLUMNS,
+        "troubles": {name: asdict(trouble) for name, trouble in TROUBLES.items()},
+        "results": {},
+    }
     for name, trouble in TROUBLES.items():
         given = [perturb(truth, trouble, seed) for seed, truth in enumerate(truths)]
         hidden = 1 - np.mean([(whose >= 0).sum() for _, owners in given for whose in owners]) / args.people

@@ -56,8 +56,9 @@ def main(config: Config) -> None:
     found, lacking = mean(states, [share / sum(shares) for share in shares])
     network.load_state_dict(found)
     config.out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(config.out, network, about["preset"], about["input_size"],
-                 Skeleton.from_coco_category(about["skeleton"]))  # fmt: skip
+    save_weights(
+        config.out, network, about["preset"], about["input_size"], Skeleton.from_coco_category(about["skeleton"])
+    )
     remark = f"; not in all of them: {', '.join(lacking)}" if lacking else ""
     print(f"{config.out}: the mean of {len(paths)} files, not calibrated{remark}")
 

@@ -68,10 +68,14 @@ def label(person: Pose, image_id: int, image_size: tuple[int, int], config: Conf
     points = np.concatenate([person.keypoints * labelled[:, None], visibility[:, None]], axis=1)
     box = np.concatenate([low, high - low])
     return {
-        "image_id": image_id, "category_id": 1, "iscrowd": 0, "num_keypoints": int(labelled.sum()),
-        "bbox": np.round(box, 1).tolist(), "area": round(float(BODY_SHARE * box[2] * box[3]), 1),
+        "image_id": image_id,
+        "category_id": 1,
+        "iscrowd": 0,
+        "num_keypoints": int(labelled.sum()),
+        "bbox": np.round(box, 1).tolist(),
+        "area": round(float(BODY_SHARE * box[2] * box[3]), 1),
         "keypoints": np.round(points, 1).flatten().tolist(),
-    }  # fmt: skip
+    }
 
 
 def main(config: Config) -> None:
@@ -108,9 +112,11 @@ def labels_so_far(path: Path, config: Config) -> tuple[GrowingFile, dict[int, li
         VoteposeError: if they were made otherwise than `config` says.
     """
     made = {
-        "weights": weights_digest(config.weights), "input_size": config.input_size, "sure": config.sure,
+        "weights": weights_digest(config.weights),
+        "input_size": config.input_size,
+        "sure": config.sure,
         "perhaps": config.perhaps,
-    }  # fmt: skip
+    }
     file, known = GrowingFile(path), {}
 
     def keep(entry: dict[str, Any]) -> bool:

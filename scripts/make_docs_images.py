@@ -26,8 +26,15 @@ ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs/images"
 CHROMIUM = Path("/usr/bin/chromium")
 # the browser asks nobody for anything by itself
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 def main() -> None:

@@ -202,8 +202,9 @@ def test_scaled_agreement_does_not_depend_on_the_picture_being_large() -> None:
     config = GroupingConfig()
     np.testing.assert_allclose(
         vote_distances(4 * poses, log_scales + np.log(np.float32(4)), config),
-        vote_distances(poses, log_scales, config), atol=5e-3,
-    )  # fmt: skip
+        vote_distances(poses, log_scales, config),
+        atol=5e-3,
+    )
 
 
 def test_certain_pooling_by_hand() -> None:

@@ -18,13 +18,47 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PICTURES = sorted(path for path in (ROOT / "examples").glob("*") if path.suffix in (".jpg", ".jpeg", ".png", ".webp"))
 RUNTIME = (
-    "assignment", "cli", "cluster", "cluster.addresses", "conversions", "download", "draw", "explain", "grouping",
-    "inputs", "letterbox", "poses", "predict", "predict_config", "predict_video", "predictor", "progress", "provenance",
-    "realtime", "signals", "skeleton", "smoothing", "sources", "streams", "tally", "tracking", "video",
-    "video_writer", "writers",
-)  # fmt: skip
-TRAINING = ("torch", "torchvision", "cv2", "timm", "onnx", "pytorch_lightning", "safetensors", "faster_coco_eval",
-            "rich")  # fmt: skip
+    "assignment",
+    "cli",
+    "cluster",
+    "cluster.addresses",
+    "conversions",
+    "download",
+    "draw",
+    "explain",
+    "grouping",
+    "inputs",
+    "letterbox",
+    "poses",
+    "predict",
+    "predict_config",
+    "predict_video",
+    "predictor",
+    "progress",
+    "provenance",
+    "realtime",
+    "signals",
+    "skeleton",
+    "smoothing",
+    "sources",
+    "streams",
+    "tally",
+    "tracking",
+    "video",
+    "video_writer",
+    "writers",
+)
+TRAINING = (
+    "torch",
+    "torchvision",
+    "cv2",
+    "timm",
+    "onnx",
+    "pytorch_lightning",
+    "safetensors",
+    "faster_coco_eval",
+    "rich",
+)
 PERMISSIVE = ("MIT", "BSD", "APACHE", "PSF", "0BSD", "ZLIB", "CC0", "ISC", "HPND", "UNLICENSE")
 
 BLOCKER = """

@@ -179,8 +179,10 @@ def test_files_that_are_not_weights_are_named_in_one_line(tmp_path: Path, fake_m
     assert "input_size" in _error(load, other)
 
 
-@pytest.mark.parametrize("option", [{"input_size": 100}, {"input_size": 0}, {"presence_threshold": 2.0},
-                                    {"score_threshold": -0.1}, {"threads": 0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "option",
+    [{"input_size": 100}, {"input_size": 0}, {"presence_threshold": 2.0}, {"score_threshold": -0.1}, {"threads": 0}],
+)
 def test_options_out_of_range_are_one_line(fake_model: Path, option: dict[str, float]) -> None:
     assert str(next(iter(option.values()))) in _error(load, fake_model, **option)
 

@@ -116,8 +116,9 @@ def vote_strengths(presence: Array, certainty: Array) -> Array:
     return presence * (0.05 + certainty.mean(-1))
 
 
-def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas: Array,
-          config: GroupingConfig) -> Groups:  # fmt: skip
+def group(
+    poses: Array, log_scales: Array, cells: Array, presence: Array, kappas: Array, config: GroupingConfig
+) -> Groups:
     """Group Q votes an image.
 
     Args:
@@ -149,8 +150,16 @@ def group(poses: Array, log_scales: Array, cells: Array, presence: Array, kappas
     return Groups(follow, leader, pooled["poses"], pooled["log_scales"], pooled["seen"], support, scores)
 
 
-def _pool(members: Array, poses: Array, log_scales: Array, cells: Array, presence: Array, sizes: Array, kappas: Array,
-          config: GroupingConfig) -> dict[str, Array]:  # fmt: skip
+def _pool(
+    members: Array,
+    poses: Array,
+    log_scales: Array,
+    cells: Array,
+    presence: Array,
+    sizes: Array,
+    kappas: Array,
+    config: GroupingConfig,
+) -> dict[str, Array]:
     """Average the members of each group by one product with the one-hot membership (..., Q, Q)."""
     xp = namespace(poses)
     k = poses.shape[-2]

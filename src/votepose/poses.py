@@ -143,8 +143,13 @@ class Poses:
         return conversions.to_coco(self, image_id, category_id)
 
     @classmethod
-    def from_coco(cls, people: Sequence[Mapping[str, Any]], skeleton: Skeleton = COCO_17,
-                  image_size: tuple[int, int] = (0, 0), source: str | None = None) -> Poses:  # fmt: skip
+    def from_coco(
+        cls,
+        people: Sequence[Mapping[str, Any]],
+        skeleton: Skeleton = COCO_17,
+        image_size: tuple[int, int] = (0, 0),
+        source: str | None = None,
+    ) -> Poses:
         """The people of COCO results or annotations of one image, see `conversions.from_coco`."""
         return conversions.from_coco(people, skeleton, image_size, source)
 
@@ -173,7 +178,8 @@ class Poses:
         return conversions.to_supervision(self)
 
     @classmethod
-    def from_supervision(cls, points: Any, skeleton: Skeleton = COCO_17, image_size: tuple[int, int] = (0, 0),
-                         source: str | None = None) -> Poses:  # fmt: skip
+    def from_supervision(
+        cls, points: Any, skeleton: Skeleton = COCO_17, image_size: tuple[int, int] = (0, 0), source: str | None = None
+    ) -> Poses:
         """The inverse of `to_supervision`, see `conversions.from_supervision`."""
         return conversions.from_supervision(points, skeleton, image_size, source)

@@ -77,8 +77,13 @@ class Skeleton:
     def to_coco_category(self) -> dict[str, Any]:
         """The category entry of a COCO json; the inverse of `from_coco_category`."""
         links = [[a + 1, b + 1] for a, b in self.links]
-        return {"id": 1, "name": self.category, "keypoints": list(self.names), "skeleton": links,
-                "sigmas": list(self.sigmas)}  # fmt: skip
+        return {
+            "id": 1,
+            "name": self.category,
+            "keypoints": list(self.names),
+            "skeleton": links,
+            "sigmas": list(self.sigmas),
+        }
 
 
 # A side opens the name (left_eye, LeftEye), is a word of it (eye_l, "eye (left)") or has a capital (eyeLeft).

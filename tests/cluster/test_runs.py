@@ -70,12 +70,16 @@ def test_each_image_gets_one_record_the_local_engines(predict: Predict) -> None:
     status, out, err = predict("in", "--list", "list.txt", "--engine", "ray", "--chunk", "4")
     assert status == 1
     assert out.startswith("10 pictures, 20 people, 2 failed, ")
-    assert sorted(err.splitlines()) == ["votepose: in/broken.jpg: is not an image of a known format",
-                                        "votepose: in/gone.jpg: no such file"]  # fmt: skip
+    assert sorted(err.splitlines()) == [
+        "votepose: in/broken.jpg: is not an image of a known format",
+        "votepose: in/gone.jpg: no such file",
+    ]
     found = records()
     assert [record for record in found[:9]] == expected
-    assert found[9:11] == [{"image": "in/broken.jpg", "error": "in/broken.jpg: is not an image of a known format"},
-                           {"image": "in/gone.jpg", "error": "in/gone.jpg: no such file"}]  # fmt: skip
+    assert found[9:11] == [
+        {"image": "in/broken.jpg", "error": "in/broken.jpg: is not an image of a known format"},
+        {"image": "in/gone.jpg", "error": "in/gone.jpg: no such file"},
+    ]
     assert found[11] == expected[3] | {"image": f"file://{os.getcwd()}/in/3.jpg"}
     assert [len(path.read_text().splitlines()) for path in shards()] == [4, 4, 4]
     drawn = sorted(str(path) for path in Path("out/pictures").rglob("*.jpg"))

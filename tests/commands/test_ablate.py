@@ -49,8 +49,18 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Preset]]:
 
 
 def tiny_config(data: Path, out: Path, **changes: Any) -> AblateConfig:
-    config = AblateConfig((str(data),), data, ("movenet",), steps=2, batch_size=2, input_size=64, workers=0,
-                          precision="32-true", accelerator="cpu", out=out)  # fmt: skip
+    config = AblateConfig(
+        (str(data),),
+        data,
+        ("movenet",),
+        steps=2,
+        batch_size=2,
+        input_size=64,
+        workers=0,
+        precision="32-true",
+        accelerator="cpu",
+        out=out,
+    )
     return replace(config, **changes)
 
 
@@ -59,9 +69,11 @@ def test_the_cells_of_table_2_are_trained_measured_and_written(data: Path, tmp_p
     table = (tmp_path / "table.md").read_text()
     rows = [line for line in table.splitlines() if "| movenet |" in line]
     assert [row.split(" | ")[0] for row in rows] == [
-        "| with both", "| w/o both (only 1x1 conv head)", "| w/o hourglass for heatmap",
+        "| with both",
+        "| w/o both (only 1x1 conv head)",
+        "| w/o hourglass for heatmap",
         "| w/o transformer in grouping",
-    ]  # fmt: skip
+    ]
     sizes = [float(row.split(" | ")[2]) for row in rows]
     assert sizes[1] <= min(sizes[2], sizes[3]) <= max(sizes[2], sizes[3]) <= sizes[0]
     assert sizes[1] < sizes[0]
@@ -103,8 +115,16 @@ def test_a_stopped_ablation_goes_on(
 def test_our_options_are_switched_off_one_by_one(data: Path, tmp_path: Path, trained: list[Any]) -> None:
     run(tiny_config(data, tmp_path, ours=("movenet",)))
     table = (tmp_path / "table.md").read_text()
-    for title in ("as it is", "no prior", "absolute vectors, no prior", "positions added to the tokens", "no scales",
-                  "no second look", "mean pooling", "Euclidean rule, fixed threshold"):  # fmt: skip
+    for title in (
+        "as it is",
+        "no prior",
+        "absolute vectors, no prior",
+        "positions added to the tokens",
+        "no scales",
+        "no second look",
+        "mean pooling",
+        "Euclidean rule, fixed threshold",
+    ):
         assert f"| {title} | movenet |" in table
     runs = [name for name, _ in trained]
     assert len(runs) == len(set(runs)) == 4 + 5  # the whole network, and all that differs in grouping alone, once
@@ -114,9 +134,11 @@ def test_our_options_are_switched_off_one_by_one(data: Path, tmp_path: Path, tra
 def test_a_row_of_ours_differs_in_what_it_says(name: str) -> None:
     whole, *rows = own_options(name)
     for row in rows:
-        differing = {part: {f.name for f in fields(old) if getattr(old, f.name) != getattr(new, f.name)}
-                     for part in ("network", "grouping")
-                     for old, new in [(getattr(whole.chosen, part), getattr(row.chosen, part))]}  # fmt: skip
+        differing = {
+            part: {f.name for f in fields(old) if getattr(old, f.name) != getattr(new, f.name)}
+            for part in ("network", "grouping")
+            for old, new in [(getattr(whole.chosen, part), getattr(row.chosen, part))]
+        }
         network, grouping = differing["network"], differing["grouping"]
         assert bool(network) != bool(grouping)
         assert (row.run == whole.run) == bool(grouping)
@@ -128,21 +150,30 @@ def test_a_row_of_ours_differs_in_what_it_says(name: str) -> None:
 
 @pytest.mark.parametrize("paper", [False, True])
 def test_table_2_has_the_papers_figures(paper: bool) -> None:
-    figures = {(cell.preset, cell.name.split(" (")[0]): cell.paper
-               for name in ("mobile", "maxvit") for cell in table_2(name, paper)}  # fmt: skip
+    figures = {
+        (cell.preset, cell.name.split(" (")[0]): cell.paper
+        for name in ("mobile", "maxvit")
+        for cell in table_2(name, paper)
+    }
     assert figures == {
-        ("mobile", "with both"): 48.9, ("maxvit", "with both"): 68.8,
-        ("mobile", "w/o both"): 11.4, ("maxvit", "w/o both"): 17.1,
-        ("mobile", "w/o hourglass for heatmap"): 43.1, ("maxvit", "w/o hourglass for heatmap"): 57.7,
-        ("mobile", "w/o transformer in grouping"): 56.0, ("maxvit", "w/o transformer in grouping"): 61.2,
-    }  # fmt: skip
+        ("mobile", "with both"): 48.9,
+        ("maxvit", "with both"): 68.8,
+        ("mobile", "w/o both"): 11.4,
+        ("maxvit", "w/o both"): 17.1,
+        ("mobile", "w/o hourglass for heatmap"): 43.1,
+        ("maxvit", "w/o hourglass for heatmap"): 57.7,
+        ("mobile", "w/o transformer in grouping"): 56.0,
+        ("maxvit", "w/o transformer in grouping"): 61.2,
+    }
     assert table_2("mobile", paper)[0].chosen == preset("mobile", paper)
 
 
 def test_the_table_says_what_is_seen() -> None:
     cells = table_2("mobile", False)
-    measured = {cell.key: Measured(8_600_000, KeypointMetrics(ap, 0.5, 0.2, 0.1, 0.3, 0.4))
-                for cell, ap in zip(cells, (0.25, 0.05, 0.20, 0.22), strict=True)}  # fmt: skip
+    measured = {
+        cell.key: Measured(8_600_000, KeypointMetrics(ap, 0.5, 0.2, 0.1, 0.3, 0.4))
+        for cell, ap in zip(cells, (0.25, 0.05, 0.20, 0.22), strict=True)
+    }
     text = document(["head"], {"Table 2": cells}, measured)
     assert "| with both | mobile | 8.60 | 48.9 | 25.0 | 50.0 | 20.0 | 10.0 | 30.0 |" in text
     assert "- mobile, w/o hourglass for heatmap: -5.0 AP against `with both`; in the paper -5.8\n" in text

@@ -67,9 +67,14 @@ class Oracle(PoseEstimator):
         count = len(points)
         scores = torch.tensor([0.9] * (count - 1) + [0.4])
         visible = torch.from_numpy(v).float() * 2 + torch.rand(count, 17)
-        return People(torch.zeros(count, dtype=torch.int64), points, self.calibration.of_joints(torch.rand(count, 17)),
-                      self.calibration.is_seen(visible), self.calibration.of_people(scores),
-                      torch.zeros(1, 64, 64))  # fmt: skip
+        return People(
+            torch.zeros(count, dtype=torch.int64),
+            points,
+            self.calibration.of_joints(torch.rand(count, 17)),
+            self.calibration.is_seen(visible),
+            self.calibration.of_people(scores),
+            torch.zeros(1, 64, 64),
+        )
 
 
 @pytest.fixture

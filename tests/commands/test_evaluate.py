@@ -240,8 +240,13 @@ def test_grades_fall_with_errors_misses_and_inventions() -> None:
     assert grade(sample, perfect[:2]) == pytest.approx(0.8)
     assert grade(sample, Poses.empty(COCO_17, (256, 256))) == 0
     far = replace(perfect, keypoints=perfect.keypoints - 10_000)
-    both = replace(perfect, **{n: np.concatenate([getattr(p, n) for p in (perfect, far)])
-                               for n in ("keypoints", "confidences", "seen", "scores")})  # fmt: skip
+    both = replace(
+        perfect,
+        **{
+            n: np.concatenate([getattr(p, n) for p in (perfect, far)])
+            for n in ("keypoints", "confidences", "seen", "scores")
+        },
+    )
     assert grade(sample, both) == pytest.approx(2 / 3)
     ignoring = replace(sample, ignore=np.array([[-20_000, -20_000, 19_000, 19_000]], np.float32))
     assert grade(ignoring, both) == pytest.approx(1)

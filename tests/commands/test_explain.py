@@ -60,12 +60,19 @@ def fake_arrays(votes: int = 24, seed: int = 3) -> dict[str, np.ndarray]:
     presence[0] = 0.1
     poses[3, 5] = np.nan
     arrays = {
-        "image_index": np.zeros(2, np.int64), "keypoints": bodies[::-1], "confidences": random.random((2, 17)),
-        "seen": random.random((2, 17)) > 0.5, "scores": np.array([0.2, 0.9]), "presence": random.random((1, *MAP)),
-        "vote_image": np.zeros(votes, np.int64), "vote_cells": cells, "vote_poses": poses,
-        "vote_scales": random.uniform(1, 6, (votes, 17)), "vote_presence": presence,
+        "image_index": np.zeros(2, np.int64),
+        "keypoints": bodies[::-1],
+        "confidences": random.random((2, 17)),
+        "seen": random.random((2, 17)) > 0.5,
+        "scores": np.array([0.2, 0.9]),
+        "presence": random.random((1, *MAP)),
+        "vote_image": np.zeros(votes, np.int64),
+        "vote_cells": cells,
+        "vote_poses": poses,
+        "vote_scales": random.uniform(1, 6, (votes, 17)),
+        "vote_presence": presence,
         "vote_person": np.array([1, 0, -1])[whose],
-    }  # fmt: skip
+    }
     return {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in arrays.items()}
 
 
@@ -115,9 +122,13 @@ def test_chains_end_where_the_grouping_ended(evidence: Evidence) -> None:
         ends = evidence.follows[ends]
     assert ends.tolist() == evidence.leads.tolist()
     again = group(
-        evidence.votes / 8, np.log(evidence.scales / 8), evidence.cells / 8, evidence.likelihoods, COCO_17.kappas,
+        evidence.votes / 8,
+        np.log(evidence.scales / 8),
+        evidence.cells / 8,
+        evidence.likelihoods,
+        COCO_17.kappas,
         evidence.config,
-    )  # fmt: skip
+    )
     assert again.follow.tolist() == evidence.leads.tolist()
 
 

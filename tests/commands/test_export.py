@@ -165,8 +165,15 @@ def test_grouping_in_onnx_equals_numpys(config: GroupingConfig, tmp_path: Path) 
     rng = np.random.default_rng(0)
     images = [cast(people_apart(8, rng), 4, rng, noise=0.1) for _ in range(3)]
     votes = [np.stack(x) for x in zip(*images, strict=True)]
-    torch.onnx.export(Grouping(config), tuple(torch.from_numpy(x[:1]) for x in votes), str(path), opset_version=17,
-                      dynamo=False, input_names=names, dynamic_axes={name: {0: "batch"} for name in names})  # fmt: skip
+    torch.onnx.export(
+        Grouping(config),
+        tuple(torch.from_numpy(x[:1]) for x in votes),
+        str(path),
+        opset_version=17,
+        dynamo=False,
+        input_names=names,
+        dynamic_axes={name: {0: "batch"} for name in names},
+    )
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch in (votes, [x[:2] for x in votes]):
         ours = group(*batch, KAPPAS, config)

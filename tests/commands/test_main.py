@@ -64,7 +64,11 @@ def test_predict_writes_records_and_drawings(run: Callable[..., Result], photos:
     assert result.out.startswith("4 pictures, 8 people, ")
     assert "ms/picture; results in out" in result.out
     assert [record["image"] for record in records(Path("out"))] == [
-        "photos/1.jpg", "photos/2.jpg", "photos/10.jpg", "photos/more/1.jpg"]  # fmt: skip
+        "photos/1.jpg",
+        "photos/2.jpg",
+        "photos/10.jpg",
+        "photos/more/1.jpg",
+    ]
     nose = records(Path("out"))[0]["people"][0]["keypoints"]["nose"]
     assert 80 - 4 < nose["x"] < 96 + 4
     assert 40 - 4 < nose["y"] < 56 + 4
@@ -105,8 +109,9 @@ def test_predict_goes_on_past_unreadable_files_and_reports_them(
     result = run("predict", photos, "--weights", fake_model)
     assert result.status == 1
     assert result.err.splitlines() == [
-        "votepose: photos/1.jpg: is not an image of a known format", "votepose: photos/2.jpg: is empty (0 bytes)"
-    ]  # fmt: skip
+        "votepose: photos/1.jpg: is not an image of a known format",
+        "votepose: photos/2.jpg: is empty (0 bytes)",
+    ]
     assert result.out.startswith("1 picture, 2 people, 2 failed, ")
     assert len(records(Path("out"))) == 1
 

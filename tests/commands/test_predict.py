@@ -91,8 +91,11 @@ def test_images_and_videos_go_together(predict: Predict) -> None:
     assert status == 0
     assert out.startswith("1 picture, 2 frames, 6 people, ")
     lines = Path("out/poses.csv").read_text().splitlines()
-    assert [line.split(",")[:3] for line in lines[1::2]] == [["0.jpg", "", ""], ["clip.mp4", "0", "0.0"],
-                                                             ["clip.mp4", "1", "0.1"]]  # fmt: skip
+    assert [line.split(",")[:3] for line in lines[1::2]] == [
+        ["0.jpg", "", ""],
+        ["clip.mp4", "0", "0.0"],
+        ["clip.mp4", "1", "0.1"],
+    ]
     assert sorted(os.listdir("out")) == ["poses.csv", "run.json"]
 
 
@@ -162,8 +165,10 @@ def test_resume_leaves_out_what_is_done(predict: Predict, monkeypatch: pytest.Mo
     assert sorted(record["image"] for record in records()) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     status, out, err = predict("*.jpg", "--no-draw", "--resume", "--input-size", "64")
     assert status == 2
-    assert err == ("votepose: error: out/poses.jsonl: was made with input size 96, not 64, so it is not resumed; "
-                   "leave out --resume to replace it, or choose another --out\n")  # fmt: skip
+    assert err == (
+        "votepose: error: out/poses.jsonl: was made with input size 96, not 64, so it is not resumed; "
+        "leave out --resume to replace it, or choose another --out\n"
+    )
     assert out == ""
     assert predict("*.jpg", "--no-draw", "--resume", "--format", "csv")[0] == 2
 

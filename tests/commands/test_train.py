@@ -41,16 +41,37 @@ def _tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tiny_config(data: Path, out: Path, **changes: Any) -> TrainConfig:
-    config = TrainConfig((str(data),), out, freeze="none", steps=4, steps_per_epoch=2, batch_size=2, warmup=2,
-                         average=0.5, precision="32-true", accelerator="cpu", workers=0)  # fmt: skip
+    config = TrainConfig(
+        (str(data),),
+        out,
+        freeze="none",
+        steps=4,
+        steps_per_epoch=2,
+        batch_size=2,
+        warmup=2,
+        average=0.5,
+        precision="32-true",
+        accelerator="cpu",
+        workers=0,
+    )
     return replace(config, **changes)
 
 
 def command(data: Path, out: Path, **options: Any) -> list[str]:
     """The same, as a command line."""
-    options = {"data": data, "out": out, "freeze": "none", "steps": 4, "steps-per-epoch": 2, "batch-size": 2,
-               "warmup": 2, "average": 0.5, "precision": "32-true", "accelerator": "cpu",
-               "workers": 0} | options  # fmt: skip
+    options = {
+        "data": data,
+        "out": out,
+        "freeze": "none",
+        "steps": 4,
+        "steps-per-epoch": 2,
+        "batch-size": 2,
+        "warmup": 2,
+        "average": 0.5,
+        "precision": "32-true",
+        "accelerator": "cpu",
+        "workers": 0,
+    } | options
     flags = [str(part) for key, value in options.items() for part in (f"--{key}", value) if part is not True]
     return [str(SCRIPT), "train", *flags]
 

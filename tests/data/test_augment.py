@@ -27,8 +27,15 @@ def dotted(rng: np.random.Generator, width: int = 240, height: int = 180) -> Sam
         image = image * (1 - cover) + colour * cover
     box = [*points.min(axis=0), *np.ptp(points, axis=0)]
     keypoints = np.concatenate([points, np.full((3, 1), 2)], axis=1)[None].astype(np.float32)
-    return Sample(1, "dots", image.round().astype(np.uint8), keypoints, np.array([box], np.float32),
-                  np.array([1000], np.float32), np.zeros((0, 4), np.float32))  # fmt: skip
+    return Sample(
+        1,
+        "dots",
+        image.round().astype(np.uint8),
+        keypoints,
+        np.array([box], np.float32),
+        np.array([1000], np.float32),
+        np.zeros((0, 4), np.float32),
+    )
 
 
 def dots(image: np.ndarray, k: int, near: np.ndarray) -> np.ndarray:
@@ -115,9 +122,11 @@ def test_who_leaves_the_frame_is_gone_and_cut_joints_are_unlabelled() -> None:
         rng = np.random.default_rng(seed)
         sample = dotted(rng)
         two = replace(
-            sample, keypoints=np.concatenate([sample.keypoints, sample.keypoints * (0.1, 0.1, 1)]),
-            boxes=np.concatenate([sample.boxes, sample.boxes / 10]), areas=np.array([1000, 10], np.float32),
-        )  # fmt: skip
+            sample,
+            keypoints=np.concatenate([sample.keypoints, sample.keypoints * (0.1, 0.1, 1)]),
+            boxes=np.concatenate([sample.boxes, sample.boxes / 10]),
+            areas=np.array([1000, 10], np.float32),
+        )
         zoomed = augment(two, (100, 100), replace(GEOMETRY, scale=(2.5, 3.0)), rng, PAIR)
         points, v = zoomed.keypoints[..., :2], zoomed.keypoints[..., 2]
         assert (v > 0).any(axis=1).all()

@@ -37,18 +37,28 @@ class Padded(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         shared = F.pad(x, (2, 0, 0, 0))
         return (
-            self.plain(F.pad(x, (0, 1, 0, 1))), self.own(F.pad(x, (0, 1, 2, 0))),
-            self.plain(shared), shared, self.plain(F.pad(x, (-1, 0, 0, 0))),
-            self.channels(F.pad(x, (0, 0, 0, 0, 1, 0))), self.plain(F.pad(x, (0, 1, 0, 1), value=114.0)),
-            self.plain(F.pad(x, (0, 1, 0, 1), mode="reflect")), self.plain(F.pad(x, (0, x.shape[-1] % 4, 0, 1))),
-        )  # fmt: skip
+            self.plain(F.pad(x, (0, 1, 0, 1))),
+            self.own(F.pad(x, (0, 1, 2, 0))),
+            self.plain(shared),
+            shared,
+            self.plain(F.pad(x, (-1, 0, 0, 0))),
+            self.channels(F.pad(x, (0, 0, 0, 0, 1, 0))),
+            self.plain(F.pad(x, (0, 1, 0, 1), value=114.0)),
+            self.plain(F.pad(x, (0, 1, 0, 1), mode="reflect")),
+            self.plain(F.pad(x, (0, x.shape[-1] % 4, 0, 1))),
+        )
 
 
 def test_convolutions_pad_for_themselves_where_they_can(tmp_path: Path) -> None:
     torch.onnx.export(
-        Padded().eval(), (torch.from_numpy(INPUT),), str(tmp_path / "net.onnx"), dynamo=False, input_names=["x"],
-        dynamic_axes={"x": {2: "height", 3: "width"}}, do_constant_folding=False,
-    )  # fmt: skip
+        Padded().eval(),
+        (torch.from_numpy(INPUT),),
+        str(tmp_path / "net.onnx"),
+        dynamo=False,
+        input_names=["x"],
+        dynamic_axes={"x": {2: "height", 3: "width"}},
+        do_constant_folding=False,
+    )
     model = onnx.load(tmp_path / "net.onnx")
     before = answers(model)
     fold_pads(model)

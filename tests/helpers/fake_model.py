@@ -58,12 +58,23 @@ def save_jpeg(path: Path, image: np.ndarray, **options: Any) -> Path:
 def save_fake_model(path: Path, metadata: dict[str, Any] | None = METADATA) -> None:
     """Write the fake model; without votepose's metadata if None."""
     constants = {
-        "flat": np.array([0, -1]), "two": np.array(2), "one": np.array([1]), "zero": np.array([0]),
-        "half": np.float32(0.5), "full": np.float32(255), "red": np.array(0), "green": np.array(1),
-        "offsets": OFFSETS[None], "second": np.array([SECOND, 0], dtype=np.float32),
-        "eight": np.array([8, 8]), "starts": np.array([0, 0]), "ends": np.array([2**31, 2**31]),
-        "axes": np.array([1, 2]), "even": (np.arange(17) % 2 == 0)[None], "joints": np.array([17]),
-    }  # fmt: skip
+        "flat": np.array([0, -1]),
+        "two": np.array(2),
+        "one": np.array([1]),
+        "zero": np.array([0]),
+        "half": np.float32(0.5),
+        "full": np.float32(255),
+        "red": np.array(0),
+        "green": np.array(1),
+        "offsets": OFFSETS[None],
+        "second": np.array([SECOND, 0], dtype=np.float32),
+        "eight": np.array([8, 8]),
+        "starts": np.array([0, 0]),
+        "ends": np.array([2**31, 2**31]),
+        "axes": np.array([1, 2]),
+        "even": (np.arange(17) % 2 == 0)[None],
+        "joints": np.array([17]),
+    }
     lines = """
         Cast images -> pixels | Gather pixels red -> r | Gather pixels green -> g | Sub r g -> redness
         Reshape redness flat -> cells | ArgMax cells -> best | ReduceMax cells -> strength
@@ -79,19 +90,27 @@ def save_fake_model(path: Path, metadata: dict[str, Any] | None = METADATA) -> N
         Slice redness starts ends axes eight -> presence
     """
     attributes = {
-        "Cast": {"to": TensorProto.FLOAT}, "Gather": {"axis": 3}, "Gather0": {"axis": 0}, "Concat0": {"axis": 0},
-        "Concat1": {"axis": 1}, "ArgMax": {"axis": 1}, "ReduceMax": {"axes": [1]},
-    }  # fmt: skip
+        "Cast": {"to": TensorProto.FLOAT},
+        "Gather": {"axis": 3},
+        "Gather0": {"axis": 0},
+        "Concat0": {"axis": 0},
+        "Concat1": {"axis": 1},
+        "ArgMax": {"axis": 1},
+        "ReduceMax": {"axes": [1]},
+    }
     nodes = []
     for line in (part.strip() for row in lines.strip().splitlines() for part in row.split("|")):
         call, output = line.split(" -> ")
         operator, *inputs = call.split()
         nodes.append(helper.make_node(operator.rstrip("01"), inputs, [output], **attributes.get(operator, {})))
     outputs = {
-        "image_index": (TensorProto.INT64, ["P"]), "keypoints": (TensorProto.FLOAT, ["P", 17, 2]),
-        "confidences": (TensorProto.FLOAT, ["P", 17]), "seen": (TensorProto.BOOL, ["P", 17]),
-        "scores": (TensorProto.FLOAT, ["P"]), "presence": (TensorProto.FLOAT, ["B", "h", "w"]),
-    }  # fmt: skip
+        "image_index": (TensorProto.INT64, ["P"]),
+        "keypoints": (TensorProto.FLOAT, ["P", 17, 2]),
+        "confidences": (TensorProto.FLOAT, ["P", 17]),
+        "seen": (TensorProto.BOOL, ["P", 17]),
+        "scores": (TensorProto.FLOAT, ["P"]),
+        "presence": (TensorProto.FLOAT, ["B", "h", "w"]),
+    }
     graph = helper.make_graph(
         nodes,
         "fake",

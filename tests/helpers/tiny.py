@@ -18,9 +18,19 @@ from votepose.models.presets import Preset
 from votepose.skeleton import COCO_17
 
 NETWORK = NetworkConfig(
-    "movenet", stride=4, channels=16, stacks=1, depth=2, hourglass_width=16, width=32, heads=2, encoder_layers=1,
-    decoder_layers=1, second_look=12, prior=True,
-)  # fmt: skip
+    "movenet",
+    stride=4,
+    channels=16,
+    stacks=1,
+    depth=2,
+    hourglass_width=16,
+    width=32,
+    heads=2,
+    encoder_layers=1,
+    decoder_layers=1,
+    second_look=12,
+    prior=True,
+)
 PRESET = Preset(NETWORK, input_size=64)
 
 

@@ -76,8 +76,12 @@ def test_drawn_videos_spare_the_inputs_under_every_suffix() -> None:
 
 
 def test_drawings_of_addresses_are_named_after_them() -> None:
-    mixed = [Input("/data/x/a.jpg", "image"), Input("https://a.org/b/c.jpg", "url"), Input("webcam:0", "live"),
-             Input("/data/x/b.jpg", "image")]  # fmt: skip
+    mixed = [
+        Input("/data/x/a.jpg", "image"),
+        Input("https://a.org/b/c.jpg", "url"),
+        Input("webcam:0", "live"),
+        Input("/data/x/b.jpg", "image"),
+    ]
     targets = [target.as_posix() for target in picture_paths(mixed, Path("out"))]
     assert targets == ["out/a.jpg", "out/a.org/b/c.jpg", "out/webcam-0.mp4", "out/b.jpg"]
 

@@ -86,8 +86,15 @@ def _broken(tmp_path: Path) -> dict[str, Path]:
     png = image.getvalue()
     huge = b"IHDR" + (60000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
     bomb = png[:8] + (13).to_bytes(4, "big") + huge + zlib.crc32(huge).to_bytes(4, "big") + png[33:]
-    contents = {"text.jpg": b"hello\n", "cut.jpg": jpeg[: len(jpeg) // 2], "head.jpg": jpeg[:20], "empty.jpg": b"",
-                "cut.png": png[: len(png) // 2], "bomb.png": bomb, "noise.png": png[:40] + os.urandom(300)}  # fmt: skip
+    contents = {
+        "text.jpg": b"hello\n",
+        "cut.jpg": jpeg[: len(jpeg) // 2],
+        "head.jpg": jpeg[:20],
+        "empty.jpg": b"",
+        "cut.png": png[: len(png) // 2],
+        "bomb.png": bomb,
+        "noise.png": png[:40] + os.urandom(300),
+    }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "folder.jpg").mkdir()
@@ -95,8 +102,14 @@ def _broken(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
-    reasons = {"text.jpg": "not an image", "cut.jpg": "truncated", "empty.jpg": "empty", "bomb.png": "megapixels",
-               "missing.jpg": "no such file", "folder.jpg": "folder"}  # fmt: skip
+    reasons = {
+        "text.jpg": "not an image",
+        "cut.jpg": "truncated",
+        "empty.jpg": "empty",
+        "bomb.png": "megapixels",
+        "missing.jpg": "no such file",
+        "folder.jpg": "folder",
+    }
     for name, path in _broken(tmp_path).items():
         with pytest.raises(VoteposeError) as caught:
             read_image(path)

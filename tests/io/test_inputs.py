@@ -127,8 +127,12 @@ LISTED = b"\xef\xbb\xbfphotos/img2.JPG\r\n\n  no such.jpg \nhttps://a.org/b.png\
 
 def test_lists_name_paths_and_urls_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("list.txt").write_bytes(LISTED)
-    expected = [("photos/img2.JPG", "image"), ("no such.jpg", "image"), ("https://a.org/b.png", "url"),
-                (os.fsdecode(b"\xff.jpg"), "image")]  # fmt: skip
+    expected = [
+        ("photos/img2.JPG", "image"),
+        ("no such.jpg", "image"),
+        ("https://a.org/b.png", "url"),
+        (os.fsdecode(b"\xff.jpg"), "image"),
+    ]
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(LISTED)))
     for found in (find_inputs(["list.txt"]), find_inputs([], ["list.txt"]), find_inputs(["-"])):
         assert [(one.name, one.kind) for one in found] == expected
@@ -140,8 +144,12 @@ def test_lists_that_are_none_are_one_line(folder: Path, monkeypatch: pytest.Monk
     Path("empty.txt").write_text(" \n\n")
     Path("long.txt").write_text("a" * 5000)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
-    for name, said in [("empty.txt", "empty.txt: the list is empty"), ("-", "stdin: the list is empty"),
-                       ("none.txt", "none.txt: cannot be read"), ("photos", "photos: cannot be read"),
-                       ("long.txt", "no list of paths")]:  # fmt: skip
+    for name, said in [
+        ("empty.txt", "empty.txt: the list is empty"),
+        ("-", "stdin: the list is empty"),
+        ("none.txt", "none.txt: cannot be read"),
+        ("photos", "photos: cannot be read"),
+        ("long.txt", "no list of paths"),
+    ]:
         with pytest.raises(VoteposeError, match=said):
             find_inputs([], [name])

@@ -59,14 +59,21 @@ def test_what_is_written_comes_back() -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        [], "x", {}, {"joints": [], "people": {}}, {"joints": 3, "people": {}, "seen": 0.0},
+        [],
+        "x",
+        {},
+        {"joints": [], "people": {}},
+        {"joints": 3, "people": {}, "seen": 0.0},
         {"joints": [], "people": {"rise": 1.0, "slope": 2.0}, "seen": 0.0},
-        {"joints": [], "people": {"rise": -1.0}, "seen": 0.0}, {"joints": [], "people": {"rise": "a"}, "seen": 0.0},
-        {"joints": [], "people": {"fall": 0.0}, "seen": 0.0}, {"joints": [], "people": {"shift": 1e999}, "seen": 0.0},
-        {"joints": [{}] * 3, "people": {}, "seen": 0.0}, {"joints": [], "people": {}, "seen": None},
+        {"joints": [], "people": {"rise": -1.0}, "seen": 0.0},
+        {"joints": [], "people": {"rise": "a"}, "seen": 0.0},
+        {"joints": [], "people": {"fall": 0.0}, "seen": 0.0},
+        {"joints": [], "people": {"shift": 1e999}, "seen": 0.0},
+        {"joints": [{}] * 3, "people": {}, "seen": 0.0},
+        {"joints": [], "people": {}, "seen": None},
         {"joints": [], "people": {}, "seen": float("nan")},
     ],
-)  # fmt: skip
+)
 def test_what_is_no_calibration_is_said_in_a_line(values: Any) -> None:
     with pytest.raises(ValueError, match=r"calibration|seen") as error:
         Calibration.from_dict(values, 17)

@@ -179,12 +179,32 @@ def of_another_shape(path: Path) -> None:
 
 
 BROKEN = [
-    truncated, beheaded, text, missing, folder, foreign, of_another_format, of_unknown_network, of_broken_metadata,
-    of_metadata_that_is_a_list, of_impossible_network, of_unknown_backbone, lacking("preset"), lacking("input_size"),
-    lacking("skeleton"), lacking("network"), of_another_skeleton_than_the_network, of_broken_calibration,
-    of_calibration_of_another_skeleton, of_lightning, of_onnx, lacking_a_tensor, with_a_tensor_too_many,
-    of_another_shape, that_diverged,
-]  # fmt: skip
+    truncated,
+    beheaded,
+    text,
+    missing,
+    folder,
+    foreign,
+    of_another_format,
+    of_unknown_network,
+    of_broken_metadata,
+    of_metadata_that_is_a_list,
+    of_impossible_network,
+    of_unknown_backbone,
+    lacking("preset"),
+    lacking("input_size"),
+    lacking("skeleton"),
+    lacking("network"),
+    of_another_skeleton_than_the_network,
+    of_broken_calibration,
+    of_calibration_of_another_skeleton,
+    of_lightning,
+    of_onnx,
+    lacking_a_tensor,
+    with_a_tensor_too_many,
+    of_another_shape,
+    that_diverged,
+]
 
 
 @pytest.mark.parametrize("damage", BROKEN, ids=lambda damage: damage.__name__)

@@ -44,7 +44,7 @@ class Oracle(PoseNet):
         return Votes(votes, torch.full(votes.shape[:-1], -2.0))
 
 
-def estimator(network: PoseNet, config: GroupingConfig = GroupingConfig()) -> PoseEstimator:  # noqa: B008 - frozen
+def estimator(network: PoseNet, config: GroupingConfig = GroupingConfig()) -> PoseEstimator:
     return PoseEstimator(network, torch.from_numpy(KAPPAS), config).eval()
 
 
@@ -89,8 +89,9 @@ class Looking(Oracle):
         super().__init__(people)
         self.second_look, self.shown = torch.nn.Identity(), list[tuple[Tensor, float]]()
 
-    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor,
-                   margin: float = MARGIN) -> Look:  # fmt: skip
+    def look_again(
+        self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor, margin: float = MARGIN
+    ) -> Look:
         logits = torch.logit(torch.full(poses.shape[:2], self.qualities[len(self.shown)]))
         self.shown.append((poses, margin))
         return Look(poses + torch.tensor([1.0, 0.0]), logits, logits, logits[:, 0], torch.zeros(0))

@@ -47,14 +47,21 @@ def test_paper_keeps_to_the_letter(name: str) -> None:
     chosen, ours = preset(name, paper=True), preset(name)
     network = chosen.network
     assert (network.vectors, network.relative, network.scales, network.second_look, network.witness, network.prior) == (
-        "absolute", False, False, 0, False, False,
-    )  # fmt: skip
+        "absolute",
+        False,
+        False,
+        0,
+        False,
+        False,
+    )
     assert chosen.objective == objective.PAPER
     assert chosen.objective.form == "paper"
     assert chosen.grouping == grouping.PAPER
     assert (chosen.grouping.presence_threshold, chosen.grouping.rule, chosen.grouping.pooling) == (
-        0.8, "euclidean", "mean",
-    )  # fmt: skip
+        0.8,
+        "euclidean",
+        "mean",
+    )
     assert ours.network.vectors == "residual"
     assert ours.objective.form == "likelihood"
 
@@ -80,9 +87,21 @@ def test_every_preset_can_be_trained_validated_and_resumed(name: str, tmp_path: 
     flat = [replace(sample, image=sample.image[:32]) for sample in drawn.samples]  # of another shape than in training
     write_coco(drawn, tmp_path / "train")
     write_coco(replace(drawn, samples=flat), tmp_path / "val")
-    config = TrainConfig((str(tmp_path / "train"),), tmp_path / "out", tmp_path / "val", name, input_size=64, steps=1,
-                         steps_per_epoch=1, batch_size=2, workers=0, evaluate_every=1, accelerator="cpu",
-                         precision="32-true", freeze="none")  # fmt: skip
+    config = TrainConfig(
+        (str(tmp_path / "train"),),
+        tmp_path / "out",
+        tmp_path / "val",
+        name,
+        input_size=64,
+        steps=1,
+        steps_per_epoch=1,
+        batch_size=2,
+        workers=0,
+        evaluate_every=1,
+        accelerator="cpu",
+        precision="32-true",
+        freeze="none",
+    )
     run(config)
     run(replace(config, steps=2, resume=True))
     network, about = load_network(tmp_path / "out" / "weights.safetensors")

@@ -157,9 +157,18 @@ def test_queue_is_no_longer_than_its_time() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_bytes": 0}, {"max_pixels": 0}, {"max_pixels": 10**9}, {"workers": 0}, {"queue": -1}, {"timeout": 0.0},
-     {"timeout": float("nan")}, {"timeout": float("inf")}, {"max_input_size": 100}],
-)  # fmt: skip
+    [
+        {"max_bytes": 0},
+        {"max_pixels": 0},
+        {"max_pixels": 10**9},
+        {"workers": 0},
+        {"queue": -1},
+        {"timeout": 0.0},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"max_input_size": 100},
+    ],
+)
 def test_limits_out_of_range(wrong: dict) -> None:
     with pytest.raises(VoteposeError, match=next(iter(wrong)).replace("_", " ")):
         Limits(**wrong)

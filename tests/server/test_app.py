@@ -47,8 +47,10 @@ def test_bytes_not_the_content_type_say_what_a_picture_is(client: TestClient, pi
     assert client.post(URL, content=picture, headers={"content-type": kind}).status_code == 200
 
 
-@pytest.mark.parametrize(("sent", "kept"), [("../../etc/passwd", "passwd"), (r"C:\a\b.png", "b.png"), ("/", None),
-                                            ("a\u202eb", "ab"), ("n" * 300, "n" * 255)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("../../etc/passwd", "passwd"), (r"C:\a\b.png", "b.png"), ("/", None), ("a\u202eb", "ab"), ("n" * 300, "n" * 255)],
+)
 def test_file_name_is_a_label(client: TestClient, picture: bytes, sent: str, kept: str | None) -> None:
     assert client.post(URL, files={"file": (sent, picture)}).json()["image"] == kept
 
@@ -62,9 +64,22 @@ def test_options_hold_for_one_request(client: TestClient, predictor: Predictor, 
     assert client.post(URL, content=picture).json()["people"] == predictor(picture).to_record()["people"]
 
 
-@pytest.mark.parametrize("query", ["score_threshold=1.01", "score_threshold=nan", "presence_threshold=-1",
-                                   "input_size=0", "input_size=100", "input_size=288", "input_size=1e99", "format=gif",
-                                   "scores=maybe", "presence_threshold=", "input_size=%00"])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "score_threshold=1.01",
+        "score_threshold=nan",
+        "presence_threshold=-1",
+        "input_size=0",
+        "input_size=100",
+        "input_size=288",
+        "input_size=1e99",
+        "format=gif",
+        "scores=maybe",
+        "presence_threshold=",
+        "input_size=%00",
+    ],
+)
 def test_option_out_of_range_is_named(client: TestClient, picture: bytes, query: str) -> None:
     assert query.partition("=")[0] in detail(client.post(f"{URL}?{query}", content=picture), 422)
 
@@ -166,8 +181,18 @@ def test_pages_and_their_headers(client: TestClient) -> None:
     assert "https://" not in page.text  # no CDN
 
 
-@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd",
-                                  "/static/..%5capp.py", "/static/", "/static/%00", "/../../etc/passwd"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static//etc/passwd",
+        "/static/..%5capp.py",
+        "/static/",
+        "/static/%00",
+        "/../../etc/passwd",
+    ],
+)
 def test_no_path_reaches_the_disk(client: TestClient, path: str) -> None:
     assert "Not Found" in detail(client.get(path), 404)
 

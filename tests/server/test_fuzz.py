@@ -40,15 +40,24 @@ NASTY = [
     b"\xff\xd9",
 ]
 PARTS = [
-    'name="file"; filename="a.png"', 'name="file"; filename="a.png"', 'name="file"', 'filename="a"',
-    'name="file"; filename="../../etc/x"', "name=file; filename*=utf-8''%ff%00", 'name="\xff"; filename="\x00"',
-]  # fmt: skip
+    'name="file"; filename="a.png"',
+    'name="file"; filename="a.png"',
+    'name="file"',
+    'filename="a"',
+    'name="file"; filename="../../etc/x"',
+    "name=file; filename*=utf-8''%ff%00",
+    'name="\xff"; filename="\x00"',
+]
 FORMS = [
-    "multipart/form-data", "multipart/form-data; boundary=", 'multipart/form-data; boundary="',
-    "multipart/mixed; boundary=y", "Multipart/Form-Data; boundary=" + "z" * 300,
+    "multipart/form-data",
+    "multipart/form-data; boundary=",
+    'multipart/form-data; boundary="',
+    "multipart/mixed; boundary=y",
+    "Multipart/Form-Data; boundary=" + "z" * 300,
     "multipart/form-data; boundary={}; charset=hex",
-    "multipart/form-data; charset=no-such; boundary={}", "multipart/form-data; boundary=\x80\xfe",
-]  # fmt: skip
+    "multipart/form-data; charset=no-such; boundary={}",
+    "multipart/form-data; boundary=\x80\xfe",
+]
 
 
 @pytest.fixture(scope="module")

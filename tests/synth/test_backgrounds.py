@@ -184,9 +184,13 @@ def _badly_described(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("prepare", "message"),
-    [(_nothing, "no pictures"), (_broken, "none of its 1 pictures"), (_badly_described, "annotations.json"),
-     (Path.rmdir, "no such folder")],
-)  # fmt: skip
+    [
+        (_nothing, "no pictures"),
+        (_broken, "none of its 1 pictures"),
+        (_badly_described, "annotations.json"),
+        (Path.rmdir, "no such folder"),
+    ],
+)
 def test_a_folder_that_will_not_do_is_refused_in_one_line(
     prepare: Callable[[Path], None], message: str, tmp_path: Path
 ) -> None:

@@ -70,10 +70,14 @@ def test_kernels_are_symmetric_and_keep_the_light(size: float) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (33, 60)])
 def test_every_size_gives_bytes_of_that_size(size: tuple[int, int]) -> None:
-    sure = replace(CameraEffects(), **{
-        f.name: replace(getattr(CameraEffects(), f.name), share=1.0)
-        for f in fields(CameraEffects) if f.name != "subsampled"
-    })  # fmt: skip
+    sure = replace(
+        CameraEffects(),
+        **{
+            f.name: replace(getattr(CameraEffects(), f.name), share=1.0)
+            for f in fields(CameraEffects)
+            if f.name != "subsampled"
+        },
+    )
     for config in (None, sure):
         picture = photograph(scene(*size), np.random.default_rng(1), config)
         assert picture.shape == (*size, 3)

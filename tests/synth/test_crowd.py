@@ -60,8 +60,18 @@ def test_the_same_seed_gives_the_same_crowd(body, poses):
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("dials", [{"people": (0, 3)}, {"people": (4, 2)}, {"people": (1, 201)}, {"spacing": 0.0},
-                                   {"occlusion": 0.9}, {"occlusion": -0.1}, {"size": (0.0, 1.0)}])  # fmt: skip
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {"people": (0, 3)},
+        {"people": (4, 2)},
+        {"people": (1, 201)},
+        {"spacing": 0.0},
+        {"occlusion": 0.9},
+        {"occlusion": -0.1},
+        {"size": (0.0, 1.0)},
+    ],
+)
 def test_dials_out_of_range_are_told(dials):
     with pytest.raises(VoteposeError, match="should be"):
         CrowdConfig(**dials).check()

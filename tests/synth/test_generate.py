@@ -45,8 +45,27 @@ def test_the_same_seed_gives_the_same_bytes(made, tmp_path):
 
 def test_a_whole_folder_is_not_made_again(made, capsys):
     before = {path: path.stat().st_mtime_ns for path in made.glob("*.zip")}
-    assert main(["synth", "--out", str(made), "--count", "4", "--seed", "3", "--size", "96", "--people", "1", "3",
-                 "--sheet", "0"]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "synth",
+                "--out",
+                str(made),
+                "--count",
+                "4",
+                "--seed",
+                "3",
+                "--size",
+                "96",
+                "--people",
+                "1",
+                "3",
+                "--sheet",
+                "0",
+            ]
+        )
+        == 0
+    )
     assert {path: path.stat().st_mtime_ns for path in made.glob("*.zip")} == before
     assert "4 pictures" in capsys.readouterr().out
 
@@ -76,18 +95,21 @@ def test_another_seed_needs_another_folder(made, capsys):
     assert "made with seed = 3, not 4; name a new folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("options", "complaint"), [
-    (["--count", "0"], "count should be 1 to"),
-    (["--seed", "-1"], "seed should be 0 to"),
-    (["--size", "5000"], "size should be 64 to 2048"),
-    (["--people", "0", "3"], "people should be a range"),
-    (["--occlusion", "0.95"], r"occlusion should be in \[0, 0.8\]"),
-    (["--props", "2"], "props should be 0 to 1"),
-    (["--workers", "0"], "workers should be 1 to 256"),
-    (["--layouts", "nowhere.npz"], "nowhere.npz"),
-    (["--backgrounds", "nowhere"], "nowhere"),
-    (["--device", "cuda:7"], "no device 'cuda:7'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--count", "0"], "count should be 1 to"),
+        (["--seed", "-1"], "seed should be 0 to"),
+        (["--size", "5000"], "size should be 64 to 2048"),
+        (["--people", "0", "3"], "people should be a range"),
+        (["--occlusion", "0.95"], r"occlusion should be in \[0, 0.8\]"),
+        (["--props", "2"], "props should be 0 to 1"),
+        (["--workers", "0"], "workers should be 1 to 256"),
+        (["--layouts", "nowhere.npz"], "nowhere.npz"),
+        (["--backgrounds", "nowhere"], "nowhere"),
+        (["--device", "cuda:7"], "no device 'cuda:7'"),
+    ],
+)
 def test_mistakes_are_told_in_one_line_and_nothing_is_left(options, complaint, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["synth", "--out", str(out), *options]) == 2

@@ -18,8 +18,16 @@ def wall(left: float, right: float, depth: float) -> Stage:
     material = np.zeros(1, MATERIAL)
     material["top"] = material["top_second"] = (0.5, 0.5, 0.5)
     faces = np.array([[0, 1, 2], [1, 3, 2]], np.int32)
-    return Stage(points, normals, np.zeros((4, 4), np.float32), points, faces, np.zeros(2, np.int32),
-                 np.full(2, PLAIN, np.int32), material)  # fmt: skip
+    return Stage(
+        points,
+        normals,
+        np.zeros((4, 4), np.float32),
+        points,
+        faces,
+        np.zeros(2, np.int32),
+        np.full(2, PLAIN, np.int32),
+        material,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,14 @@ CONTENT = {"seed": 1, "size": 64}
 
 
 def scene(index: int) -> Scene:
-    person = {"category_id": 1, "iscrowd": 0, "keypoints": [1, 2, 2] * 17, "num_keypoints": 17, "area": 9,
-              "bbox": [0, 0, 3, 3]}  # fmt: skip
+    person = {
+        "category_id": 1,
+        "iscrowd": 0,
+        "keypoints": [1, 2, 2] * 17,
+        "num_keypoints": 17,
+        "area": 9,
+        "bbox": [0, 0, 3, 3],
+    }
     return Scene(index, 64, 48, b"jpeg%d" % index, [person] * (index % 3))
 
 

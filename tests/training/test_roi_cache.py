@@ -101,8 +101,12 @@ def test_variation_moves_maps_poses_and_truth_alike() -> None:
         x, y = (torch.arange(columns) + 0.5) * detail.reduction, (torch.arange(rows) + 0.5) * detail.reduction
         crops.append(torch.stack([x[None].expand(rows, -1), y[:, None].expand(-1, columns)])[None].repeat(50, 1, 1, 1))
     points = torch.rand(50, 17, 2) * torch.tensor([8.0, 12.0]) + torch.tensor([8.0, 10.0])
-    truth = LookTruth(torch.cat([points, torch.full((50, 17, 1), 2.0)], dim=-1), torch.full((50,), 9.0),
-                      torch.ones(50, dtype=torch.bool), torch.ones(50))  # fmt: skip
+    truth = LookTruth(
+        torch.cat([points, torch.full((50, 17, 1), 2.0)], dim=-1),
+        torch.full((50,), 9.0),
+        torch.ones(50, dtype=torch.bool),
+        torch.ones(50),
+    )
     torch.manual_seed(0)
     changed = varied(Lesson([crop.clone() for crop in crops], points, truth))
     torch.testing.assert_close(changed.poses, changed.truth.keypoints[..., :2])

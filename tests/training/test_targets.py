@@ -43,8 +43,9 @@ def test_perfect_votes_at_painted_cells_give_the_people_back(config: TargetConfi
         here = image == i
         votes = people[here].numpy()
         ones = np.ones(len(votes), np.float32)
-        groups = group(votes, np.zeros((len(votes), 17), np.float32), cells[here].numpy(), ones, KAPPAS,
-                       GroupingConfig())  # fmt: skip
+        groups = group(
+            votes, np.zeros((len(votes), 17), np.float32), cells[here].numpy(), ones, KAPPAS, GroupingConfig()
+        )
         assert matched(groups.poses[groups.leader], keypoints[images == i, :, :2].numpy()) < 1e-3
 
 
@@ -92,8 +93,9 @@ def test_where_keypoints_meet_the_nearest_wins(seed: int) -> None:
     rng = np.random.default_rng(seed)
     points = torch.from_numpy(rng.uniform(0, 12, (5, 4, 2)).astype(np.float32))
     keypoints = torch.cat([points, torch.ones(5, 4, 1)], dim=-1)
-    owner = paint(keypoints, torch.full((5,), 4.0), torch.zeros(5).long(), (1, 12, 12), torch.ones(4),
-                  TargetConfig(disc=0.4)).owner[0]  # fmt: skip
+    owner = paint(
+        keypoints, torch.full((5,), 4.0), torch.zeros(5).long(), (1, 12, 12), torch.ones(4), TargetConfig(disc=0.4)
+    ).owner[0]
     for y in range(12):
         for x in range(12):
             distances = (points - torch.tensor([x + 0.5, y + 0.5])).norm(dim=-1)
@@ -108,9 +110,10 @@ def test_a_disc_grows_with_the_person_and_ends() -> None:
     def cells(size: float) -> int:
         keypoints = torch.tensor([[[20.5, 20.5, 2.0]]])
         return int(
-            paint(keypoints, torch.tensor([size]), torch.tensor([0]), SHAPE, torch.ones(1), TargetConfig(disc=0.4))
-            .presence.sum()
-        )  # fmt: skip
+            paint(
+                keypoints, torch.tensor([size]), torch.tensor([0]), SHAPE, torch.ones(1), TargetConfig(disc=0.4)
+            ).presence.sum()
+        )
 
     assert [cells(size) for size in (1.0, 2.5, 5.0, 500.0)] == [1, 5, 13, 13]
 

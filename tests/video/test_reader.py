@@ -75,8 +75,15 @@ def _broken(tmp_path: Path) -> dict[str, str]:
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), format="s16", layout="mono")
         frame.sample_rate = 48000
         container.mux([*sound.encode(frame), *sound.encode()])
-    return {"empty.mp4": "not a video", "text.mp4": "not a video", "cut.mp4": "broken", "half.mp4": "cut short",
-            "folder.mp4": "cannot be read", "sound.mp4": "holds no video", "none.mp4": "No such file"}  # fmt: skip
+    return {
+        "empty.mp4": "not a video",
+        "text.mp4": "not a video",
+        "cut.mp4": "broken",
+        "half.mp4": "cut short",
+        "folder.mp4": "cannot be read",
+        "sound.mp4": "holds no video",
+        "none.mp4": "No such file",
+    }
 
 
 def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:

@@ -43,9 +43,13 @@ def test_frames_keep_their_times_and_places(tmp_path: Path, codec: str | None) -
 
 @pytest.mark.parametrize(
     ("suffix", "audio", "video", "target"),
-    [(".mp4", "aac", "mpeg4", ".mp4"), (".mkv", "libopus", "mpeg4", ".mp4"), (".webm", "libopus", "libvpx", ".webm"),
-     (".avi", "pcm_s16le", "mpeg4", ".mkv")],
-)  # fmt: skip
+    [
+        (".mp4", "aac", "mpeg4", ".mp4"),
+        (".mkv", "libopus", "mpeg4", ".mp4"),
+        (".webm", "libopus", "libvpx", ".webm"),
+        (".avi", "pcm_s16le", "mpeg4", ".mkv"),
+    ],
+)
 def test_audio_is_copied_as_it_is(tmp_path: Path, suffix: str, audio: str, video: str, target: str) -> None:
     source = save_clip(tmp_path / f"a{suffix}", dot_frames(20), audio=audio, codec=video)
     path = copied(source, tmp_path / "b")

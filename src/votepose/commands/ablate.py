@@ -127,13 +127,16 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
     people = sum(len(sample.keypoints) for sample in val.samples)
     assert val.annotations is not None
     return [
-        "```sh", _command(config), "```", "",
+        "```sh",
+        _command(config),
+        "```",
+        "",
         f"Trained on {', '.join(_pictures(source) for source in data)}: {config.steps} steps of {config.batch_size} "
         f"pictures at {config.input_size} pixels, every cell from the same seed. Measured on {len(val.samples)} "
         f"pictures with {people} people of {val.annotations.parent}: COCO keypoint AP in percent.",
         "One run a cell: small differences are chance. The paper trained on 57 k pictures for much longer, so compare "
         "differences, not levels.",
-    ]  # fmt: skip
+    ]
 
 
 def _pictures(source: str) -> str:
@@ -171,15 +174,26 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
     print(f"{cell.preset}, {cell.name}: training in {folder}")
     weights = dict(pair.split("=", 1) for pair in config.backbone_weights)
     settings = train.TrainConfig(
-        data, folder, preset=cell.preset, paper=cell.chosen.objective.form == "paper",
-        input_size=config.input_size, pretrained=config.pretrained, freeze=config.freeze, steps=config.steps,
+        data,
+        folder,
+        preset=cell.preset,
+        paper=cell.chosen.objective.form == "paper",
+        input_size=config.input_size,
+        pretrained=config.pretrained,
+        freeze=config.freeze,
+        steps=config.steps,
         backbone_weights=Path(weights[cell.preset]) if cell.preset in weights else None,
-        steps_per_epoch=min(250, config.steps), batch_size=config.batch_size, learning_rate=config.learning_rate,
+        steps_per_epoch=min(250, config.steps),
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
         warmup=min(200, config.steps // 10),
         average=max(0.0, min(0.999, 1 - 10 / config.steps)),  # so that short runs forget how they began
-        precision=config.precision, accelerator=config.accelerator, workers=config.workers, seed=config.seed,
+        precision=config.precision,
+        accelerator=config.accelerator,
+        workers=config.workers,
+        seed=config.seed,
         resume=(folder / "last.ckpt").is_file(),
-    )  # fmt: skip
+    )
     train.run(settings, cell.chosen)
     (folder / "trained").touch()
     (folder / "last.ckpt").unlink(missing_ok=True)  # four times the weights, in every cell

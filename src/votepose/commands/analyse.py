@@ -35,8 +35,20 @@ from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.utils.progress import track
 
-__all__ = ["AnalyseConfig", "Kind", "Picture", "Report", "Scorer", "Table", "analyse", "count_people", "find_variants",
-           "joint_kinds", "repaired", "run"]  # fmt: skip
+__all__ = [
+    "AnalyseConfig",
+    "Kind",
+    "Picture",
+    "Report",
+    "Scorer",
+    "Table",
+    "analyse",
+    "count_people",
+    "find_variants",
+    "joint_kinds",
+    "repaired",
+    "run",
+]
 
 _ALL = "all five"
 
@@ -79,9 +91,13 @@ def run(config: AnalyseConfig) -> None:
     check_match(dataset, skeleton, weights)
     size = config.input_size or int(about["input_size"])
     facts = {
-        "data": str(config.data), "weights": str(config.weights or "bundled"), "preset": about["preset"],
-        "input_size": size, "levels": estimator.levels, "pictures": len(dataset.samples),
-    }  # fmt: skip
+        "data": str(config.data),
+        "weights": str(config.weights or "bundled"),
+        "preset": about["preset"],
+        "input_size": size,
+        "levels": estimator.levels,
+        "pictures": len(dataset.samples),
+    }
     report = analyse(estimator, dataset, size, skeleton, facts)
     print(report.to_markdown())
     if config.out:
@@ -92,8 +108,14 @@ def run(config: AnalyseConfig) -> None:
         print(f"\nreport.md, report.json and errors.png in {config.out}")
 
 
-def analyse(estimator: PoseEstimator, dataset: CocoDataset, size: int, skeleton: Skeleton,
-            facts: dict[str, object], progress: bool = True) -> Report:  # fmt: skip
+def analyse(
+    estimator: PoseEstimator,
+    dataset: CocoDataset,
+    size: int,
+    skeleton: Skeleton,
+    facts: dict[str, object],
+    progress: bool = True,
+) -> Report:
     """All tables, of an estimator that sees pictures letterboxed to `size`; `facts` say what it is."""
     scorer = Scorer.of(dataset)
     variants = {"(as it is)": (), **{part: (part,) for part in PARTS}, _ALL: PARTS}
@@ -104,8 +126,14 @@ def analyse(estimator: PoseEstimator, dataset: CocoDataset, size: int, skeleton:
     return _report(pictures, dict(zip(list(variants)[1:], perfect, strict=True)), scorer, skeleton, size, facts)
 
 
-def _report(pictures: Sequence[Picture], perfect: dict[str, list[Poses]], scorer: Scorer, skeleton: Skeleton, size: int,
-            facts: dict[str, object]) -> Report:  # fmt: skip
+def _report(
+    pictures: Sequence[Picture],
+    perfect: dict[str, list[Poses]],
+    scorer: Scorer,
+    skeleton: Skeleton,
+    size: int,
+    facts: dict[str, object],
+) -> Report:
     base = scorer.changed(pictures, lambda picture: picture.poses)
     kinds = [joint_kinds(picture) for picture in pictures]
     tables = [

@@ -56,8 +56,10 @@ def run(config: CalibrateConfig) -> None:
     size = int(about["input_size"])
     evidence = gather(estimator, samples, size, skeleton)
     if not evidence.labelled.any():
-        raise VoteposeError(f"{config.weights}: finds none of the people who are labelled in these {len(samples)} "
-                            f"pictures, so nothing can be measured; take better weights or more pictures")  # fmt: skip
+        raise VoteposeError(
+            f"{config.weights}: finds none of the people who are labelled in these {len(samples)} "
+            f"pictures, so nothing can be measured; take better weights or more pictures"
+        )
     shown = {"as it is": answers(estimator.calibration, evidence)}
     if config.out:
         shown["calibrated"] = answers_apart(evidence)
@@ -80,8 +82,9 @@ def _panels(evidence: Evidence, shown: dict[str, Answers]) -> dict[str, dict[str
     }
 
 
-def _text(config: CalibrateConfig, evidence: Evidence, shown: dict[str, Answers], skeleton: Skeleton,
-          pictures: int) -> str:  # fmt: skip
+def _text(
+    config: CalibrateConfig, evidence: Evidence, shown: dict[str, Answers], skeleton: Skeleton, pictures: int
+) -> str:
     """What was measured, in Markdown."""
     matched = int((evidence.oks >= MATCHED).sum())
     lines = [

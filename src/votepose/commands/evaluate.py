@@ -88,8 +88,10 @@ def run(config: EvaluateConfig) -> None:
     tell_left_out(dataset, config.data)
     check_match(dataset, model.skeleton, weights)
     views = ", each and its mirror image" if config.flip_test else ""
-    print(f"{len(dataset.samples)} pictures of {config.data}{views}; {weights} (preset {model.preset}, "
-          f"{model.parameters / 1e6:.1f} M parameters), input {model.input_size}")  # fmt: skip
+    print(
+        f"{len(dataset.samples)} pictures of {config.data}{views}; {weights} (preset {model.preset}, "
+        f"{model.parameters / 1e6:.1f} M parameters), input {model.input_size}"
+    )
     find = partial(find_in_both_views, model.find) if config.flip_test else model.find
     found = list(find_all(find, dataset.samples))
     results = [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
@@ -113,8 +115,9 @@ def tell_left_out(dataset: CocoDataset, folder: Path) -> None:
         print(f"{folder}: and {len(dataset.left_out) - 5} more remarks like these")
 
 
-def load_model(weights: Path, input_size: int | None = None, presence_threshold: float | None = None,
-               levels: int | None = None) -> Model:  # fmt: skip
+def load_model(
+    weights: Path, input_size: int | None = None, presence_threshold: float | None = None, levels: int | None = None
+) -> Model:
     """The PyTorch path for safetensors, the runtime for ONNX files; the weights' own settings where None is given.
 
     Raises:
@@ -155,8 +158,14 @@ def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: 
     with torch.inference_mode():
         people = estimator(pixels, torch.tensor(threshold, device=device))
     keypoints = box.to_image(people.keypoints.float().cpu().numpy(), 1)
-    poses = Poses(keypoints, people.confidences.float().cpu().numpy(), people.seen.cpu().numpy(),
-                  people.scores.float().cpu().numpy(), skeleton, (width, height))  # fmt: skip
+    poses = Poses(
+        keypoints,
+        people.confidences.float().cpu().numpy(),
+        people.seen.cpu().numpy(),
+        people.scores.float().cpu().numpy(),
+        skeleton,
+        (width, height),
+    )
     return poses[np.argsort(-poses.scores, kind="stable")]
 
 
@@ -166,8 +175,9 @@ def find_all(find: Finder, samples: Sequence[Sample], progress: bool = True) -> 
         yield sample, find(sample.image)
 
 
-def coco_results(estimator: PoseEstimator, dataset: CocoDataset, size: int, limit: int | None = None,
-                 progress: bool = True) -> list[dict[str, Any]]:  # fmt: skip
+def coco_results(
+    estimator: PoseEstimator, dataset: CocoDataset, size: int, limit: int | None = None, progress: bool = True
+) -> list[dict[str, Any]]:
     """COCO results of a dataset's first `limit` pictures."""
     threshold = float(estimator.config.presence_threshold)
     find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=dataset.skeleton)
@@ -211,5 +221,7 @@ def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None
     if theirs.names != ours.names:
         differing = sorted(set(theirs.names) ^ set(ours.names))
         detail = f"such as {differing[0]!r}" if differing else "in another order"
-        raise VoteposeError(f"{weights}: knows another skeleton ({len(ours)} keypoints) than {dataset.annotations} "
-                            f"({len(theirs)}; they differ, {detail}): train on such data")  # fmt: skip
+        raise VoteposeError(
+            f"{weights}: knows another skeleton ({len(ours)} keypoints) than {dataset.annotations} "
+            f"({len(theirs)}; they differ, {detail}): train on such data"
+        )

@@ -81,12 +81,17 @@ def run(config: ExportConfig) -> None:
     if config.presence_threshold is not None:
         estimator.config = replace(estimator.config, presence_threshold=config.presence_threshold)
     metadata = {
-        "preset": about["preset"], "input_size": about["input_size"], "stride": estimator.network.config.stride,
+        "preset": about["preset"],
+        "input_size": about["input_size"],
+        "stride": estimator.network.config.stride,
         "levels": estimator.levels,
-        "presence_threshold": estimator.config.presence_threshold, "skeleton": skeleton.to_coco_category(),
-        "grouping": asdict(estimator.config), "calibration": estimator.calibration.to_dict(),
-        "precision": precision, "version": __version__,
-    }  # fmt: skip
+        "presence_threshold": estimator.config.presence_threshold,
+        "skeleton": skeleton.to_coco_category(),
+        "grouping": asdict(estimator.config),
+        "calibration": estimator.calibration.to_dict(),
+        "precision": precision,
+        "version": __version__,
+    }
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         written = Path(folder) / out.name
@@ -101,8 +106,9 @@ def run(config: ExportConfig) -> None:
     print(f"{out}: {_size(out) / 1e6:.1f} MB, {precision}, preset {about['preset']}, input {about['input_size']}")
 
 
-def _write_graph(config: ExportConfig, estimator: PoseEstimator, precision: Precision, metadata: dict[str, Any],
-                 path: Path) -> None:  # fmt: skip
+def _write_graph(
+    config: ExportConfig, estimator: PoseEstimator, precision: Precision, metadata: dict[str, Any], path: Path
+) -> None:
     """`path` as ONNX or OpenVINO, checked."""
     work = path.parent / "work"
     work.mkdir()
@@ -116,9 +122,10 @@ def _write_graph(config: ExportConfig, estimator: PoseEstimator, precision: Prec
     onnx_path = path if config.format == "onnx" else work / "graph.onnx"
     save(model, metadata, onnx_path)
     answer: Run = (
-        run_onnx(path) if config.format == "onnx"
+        run_onnx(path)
+        if config.format == "onnx"
         else write_openvino(onnx_path, path, metadata, half=precision != "float32")
-    )  # fmt: skip
+    )
     check_same(answer, run_torch(estimator), _out(config), quantized=precision == "int8")
 
 

@@ -98,8 +98,15 @@ class _Run:
 
     def video(self, one: Input, target: Path) -> None:
         config = self.config
-        options = VideoOptions(not config.no_track, config.smooth, config.realtime, config.max_frames,
-                               not config.no_draw, Style(scores=config.scores), config.video_codec)  # fmt: skip
+        options = VideoOptions(
+            not config.no_track,
+            config.smooth,
+            config.realtime,
+            config.max_frames,
+            not config.no_draw,
+            Style(scores=config.scores),
+            config.video_codec,
+        )
         with Bar(one.path.name) as bar:
 
             def report(poses: Poses, count: int | None) -> None:

@@ -125,7 +125,8 @@ def _greeting(host: str, listener: socket.socket) -> str:
     port = listener.getsockname()[1]
     address = ipaddress.ip_address(listener.getsockname()[0])
     if not address.is_loopback:
-        print("votepose: everybody who reaches this address may use the server: it asks for no password",
-              file=sys.stderr)  # fmt: skip
+        print(
+            "votepose: everybody who reaches this address may use the server: it asks for no password", file=sys.stderr
+        )
     shown = "127.0.0.1" if address.is_unspecified and address.version == 4 else f"[{host}]" if ":" in host else host
     return f"votepose serves on http://{shown}:{port} (Ctrl-C stops; the API is described at /docs)"

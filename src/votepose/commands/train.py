@@ -165,16 +165,30 @@ def _train(config: TrainConfig, chosen: Preset | None) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
     _cut_crops(config, adapted, module)
     trainer = pl.Trainer(
-        accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision,
+        accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.nodes,
+        precision=config.precision,
         # A batch without people leaves the second look without gradient.
         strategy="ddp_find_unused_parameters_true" if config.devices * config.nodes > 1 else "auto",
         max_epochs=epochs,  # not max_steps, with which Lightning repeats a step on resuming
-        reload_dataloaders_every_n_epochs=1, check_val_every_n_epoch=config.evaluate_every, num_sanity_val_steps=0,
-        gradient_clip_val=config.clip, log_every_n_steps=min(25, config.steps_per_epoch), enable_checkpointing=False,
-        use_distributed_sampler=False, enable_model_summary=False, limit_val_batches=1 if config.val else 0,
+        reload_dataloaders_every_n_epochs=1,
+        check_val_every_n_epoch=config.evaluate_every,
+        num_sanity_val_steps=0,
+        gradient_clip_val=config.clip,
+        log_every_n_steps=min(25, config.steps_per_epoch),
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        limit_val_batches=1 if config.val else 0,
         logger=[CSVLogger(config.out, "csv", flush_logs_every_n_steps=1), TensorBoardLogger(config.out, "tensorboard")],
-        callbacks=[EMAWeightAveraging(decay=config.average), LearningRateMonitor(), RichProgressBar(), module.timer,
-                   Checkpoints(config.out)],
-    )  # fmt: skip
+        callbacks=[
+            EMAWeightAveraging(decay=config.average),
+            LearningRateMonitor(),
+            RichProgressBar(),
+            module.timer,
+            Checkpoints(config.out),
+        ],
+    )
     print(f"training {config.preset} on {sum(len(s.dataset.samples) for s in sources)} pictures, {asdict(config)}")
     trainer.fit(module, ckpt_path=str(last) if config.resume else None, weights_only=False)

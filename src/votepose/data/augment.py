@@ -40,8 +40,14 @@ class AugmentConfig:
 NONE = AugmentConfig((1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def augment(sample: Sample, size: tuple[int, int], config: AugmentConfig, rng: np.random.Generator,
-            skeleton: Skeleton, zoom: float = 1.0) -> Sample:  # fmt: skip
+def augment(
+    sample: Sample,
+    size: tuple[int, int],
+    config: AugmentConfig,
+    rng: np.random.Generator,
+    skeleton: Skeleton,
+    zoom: float = 1.0,
+) -> Sample:
     """The sample warped once into `size` (width, height) and recoloured; people who left the frame are gone."""
     height, width = sample.image.shape[:2]
     scale = zoom * min(size[0] / width, size[1] / height) * math.exp(rng.uniform(*np.log(config.scale)))
@@ -99,8 +105,14 @@ def _moved(sample: Sample, image: np.ndarray, matrix: np.ndarray, scale: float, 
     kept = (keypoints[..., 2] > 0).any(-1)
     lost = boxes[~kept & (share > 0.05)]
     areas = sample.areas * scale**2
-    return replace(sample, image=image, keypoints=keypoints[kept], boxes=boxes[kept], areas=areas[kept],
-                   ignore=np.concatenate([ignore[ignore_share > 0.01], lost]))  # fmt: skip
+    return replace(
+        sample,
+        image=image,
+        keypoints=keypoints[kept],
+        boxes=boxes[kept],
+        areas=areas[kept],
+        ignore=np.concatenate([ignore[ignore_share > 0.01], lost]),
+    )
 
 
 def _moved_boxes(boxes: np.ndarray, matrix: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,8 +139,9 @@ def recolour(image: np.ndarray, config: AugmentConfig, rng: np.random.Generator)
     return image
 
 
-def mosaic(samples: Sequence[Sample], size: int, config: AugmentConfig, rng: np.random.Generator,
-           skeleton: Skeleton) -> Sample:  # fmt: skip
+def mosaic(
+    samples: Sequence[Sample], size: int, config: AugmentConfig, rng: np.random.Generator, skeleton: Skeleton
+) -> Sample:
     """Four samples in one square, about a random middle: single people become crowds."""
     x, y = (int(v) for v in rng.uniform(0.35, 0.65, 2) * size)
     canvas = np.empty((size, size, 3), np.uint8)

@@ -204,11 +204,16 @@ def _sample(
         area = float(annotation.get("area") or 0) * scale.prod()
         areas.append(area if area > 0 else BODY_SHARE * box[2] * box[3])
     sample = Sample(
-        int(entry["id"]), name, pixels, np.array(people, np.float32).reshape(-1, count, 3),
-        np.array(boxes, np.float32).reshape(-1, 4), np.array(areas, np.float32),
-        np.array(ignore, np.float32).reshape(-1, 4), bool(entry.get("persons_complete", True)),
+        int(entry["id"]),
+        name,
+        pixels,
+        np.array(people, np.float32).reshape(-1, count, 3),
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(areas, np.float32),
+        np.array(ignore, np.float32).reshape(-1, 4),
+        bool(entry.get("persons_complete", True)),
         (float(scale[0]), float(scale[1])),
-    )  # fmt: skip
+    )
     return sample, remarks
 
 

@@ -115,12 +115,21 @@ def _ignore_mask(sample: Sample) -> np.ndarray:
     return mask
 
 
-def training_loader(data: TrainingSet, batch_size: int, workers: int, start: int = 0, rank: int = 0,
-                    world: int = 1) -> DataLoader[Batch]:  # fmt: skip
+def training_loader(
+    data: TrainingSet, batch_size: int, workers: int, start: int = 0, rank: int = 0, world: int = 1
+) -> DataLoader[Batch]:
     """Batches of samples start, start + 1, …; process `rank` of `world` takes every world-th."""
     indices = range(start + rank, len(data), world)
-    return DataLoader(data, batch_size, sampler=indices, num_workers=workers, collate_fn=collate, drop_last=True,  # type: ignore[arg-type]
-                      worker_init_fn=_quiet_worker, prefetch_factor=4 if workers else None)  # fmt: skip
+    return DataLoader(
+        data,
+        batch_size,
+        sampler=indices,
+        num_workers=workers,
+        collate_fn=collate,
+        drop_last=True,  # type: ignore[arg-type]
+        worker_init_fn=_quiet_worker,
+        prefetch_factor=4 if workers else None,
+    )
 
 
 def _quiet_worker(_: int) -> None:

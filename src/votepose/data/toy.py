@@ -19,9 +19,12 @@ _SHIFT = 4  # fractional bits of cv2's drawing coordinates
 _K = {name: k for k, name in enumerate(COCO_17.names)}
 # limbs from the back to the front: ends, half width as a share of the body's height
 _LIMBS = (
-    ("hip", "knee", 0.045), ("knee", "ankle", 0.035), ("shoulder", "hip", 0.05),
-    ("shoulder", "elbow", 0.035), ("elbow", "wrist", 0.028),
-)  # fmt: skip
+    ("hip", "knee", 0.045),
+    ("knee", "ankle", 0.035),
+    ("shoulder", "hip", 0.05),
+    ("shoulder", "elbow", 0.035),
+    ("elbow", "wrist", 0.028),
+)
 
 
 def synthetic_dataset(count: int, size: int = 256, people: tuple[int, int] = (1, 4), seed: int = 0) -> CocoDataset:
@@ -39,16 +42,29 @@ def to_coco_json(dataset: CocoDataset) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
     for sample in dataset.samples:
         height, width = sample.image.shape[:2]
-        images.append({"id": sample.image_id, "file_name": sample.name, "width": width, "height": height,
-                       "persons_complete": sample.complete})  # fmt: skip
+        images.append(
+            {
+                "id": sample.image_id,
+                "file_name": sample.name,
+                "width": width,
+                "height": height,
+                "persons_complete": sample.complete,
+            }
+        )
         crowds = [(None, box, float(box[2] * box[3])) for box in sample.ignore]
         for points, box, area in [*zip(sample.keypoints, sample.boxes, sample.areas, strict=True), *crowds]:
-            annotations.append({
-                "id": len(annotations) + 1, "image_id": sample.image_id, "category_id": dataset.category_id,
-                "keypoints": [] if points is None else points.ravel().tolist(), "bbox": box.tolist(),
-                "num_keypoints": 0 if points is None else int((points[:, 2] > 0).sum()), "area": float(area),
-                "iscrowd": int(points is None),
-            })  # fmt: skip
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": sample.image_id,
+                    "category_id": dataset.category_id,
+                    "keypoints": [] if points is None else points.ravel().tolist(),
+                    "bbox": box.tolist(),
+                    "num_keypoints": 0 if points is None else int((points[:, 2] > 0).sum()),
+                    "area": float(area),
+                    "iscrowd": int(points is None),
+                }
+            )
     category = dataset.skeleton.to_coco_category() | {"id": dataset.category_id}
     return {"images": images, "annotations": annotations, "categories": [category]}
 
@@ -89,9 +105,14 @@ def _draw_picture(image_id: int, size: int, people: tuple[int, int], rng: np.ran
         boxes.append([*hull.min(axis=0), *np.ptp(hull, axis=0)])
         areas.append(np.count_nonzero(masks[number - 1]))
     return Sample(
-        image_id, f"{image_id:06d}.png", image, np.array(keypoints, np.float32).reshape(-1, len(COCO_17), 3),
-        np.array(boxes, np.float32).reshape(-1, 4), np.array(areas, np.float32), np.zeros((0, 4), np.float32),
-    )  # fmt: skip
+        image_id,
+        f"{image_id:06d}.png",
+        image,
+        np.array(keypoints, np.float32).reshape(-1, len(COCO_17), 3),
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(areas, np.float32),
+        np.zeros((0, 4), np.float32),
+    )
 
 
 def _background(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -106,8 +127,10 @@ def _random_pose(size: int, rng: np.random.Generator) -> np.ndarray:
     for side, sign in (("left", 1.0), ("right", -1.0)):
         shoulder, hip = np.array([0.11 * sign, -0.28]), np.array([0.08 * sign, 0.0])
         arm, leg = rng.uniform(-0.3, 2.6), rng.uniform(-0.15, 0.7)
-        chain = ((shoulder, arm, arm + rng.uniform(-0.2, 1.2), 0.17, 0.15, ("shoulder", "elbow", "wrist")),
-                 (hip, leg, leg - rng.uniform(0, 0.7), 0.24, 0.23, ("hip", "knee", "ankle")))  # fmt: skip
+        chain = (
+            (shoulder, arm, arm + rng.uniform(-0.2, 1.2), 0.17, 0.15, ("shoulder", "elbow", "wrist")),
+            (hip, leg, leg - rng.uniform(0, 0.7), 0.24, 0.23, ("hip", "knee", "ankle")),
+        )
         for start, first, second, upper, lower, names in chain:
             middle = start + upper * np.array([sign * np.sin(first), np.cos(first)])
             end = middle + lower * np.array([sign * np.sin(second), np.cos(second)])

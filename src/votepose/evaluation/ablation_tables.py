@@ -47,8 +47,12 @@ class Measured:
 def table_2(name: str, paper: bool) -> list[Cell]:
     """The paper's rows for one preset (V-F): 1x1 heads in place of the hourglass, the transformer, or both."""
     chosen = preset(name, paper)
-    rows = ((_WHOLE, True, True), ("w/o both (only 1x1 conv head)", False, False),
-            ("w/o hourglass for heatmap", False, True), ("w/o transformer in grouping", True, False))  # fmt: skip
+    rows = (
+        (_WHOLE, True, True),
+        ("w/o both (only 1x1 conv head)", False, False),
+        ("w/o hourglass for heatmap", False, True),
+        ("w/o transformer in grouping", True, False),
+    )
     cells = []
     for i, (title, hourglass, transformer) in enumerate(rows):
         network = replace(chosen.network, hourglass=hourglass, transformer=transformer)
@@ -91,8 +95,13 @@ def document(head: Sequence[str], tables: Mapping[str, Sequence[Cell]], measured
     """Markdown: the lines `head`, then each table with the cells measured so far (by key), and what is seen in it."""
     lines = ["# Ablation", "", *head]
     for title, cells in tables.items():
-        lines += ["", f"## {title}", "", "| Configuration | Backbone | Parameters (M) | AP, paper | AP, here | AP50 "
-                  "| AP75 | AP-M | AP-L |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| Configuration | Backbone | Parameters (M) | AP, paper | AP, here | AP50 | AP75 | AP-M | AP-L |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
         lines += [_row(cell, measured.get(cell.key)) for cell in cells]
         lines += ["", *_seen(cells, measured)]
     return "\n".join(lines) + "\n"

@@ -38,8 +38,12 @@ class KeypointMetrics:
         return f"| {name} | {parameters:.1f} | {' | '.join(cells)} |"
 
 
-def coco_keypoint_metrics(annotations: Path | dict[str, Any], results: Sequence[dict[str, Any]],
-                          image_ids: Sequence[int] | None = None, most: int = 20) -> KeypointMetrics:  # fmt: skip
+def coco_keypoint_metrics(
+    annotations: Path | dict[str, Any],
+    results: Sequence[dict[str, Any]],
+    image_ids: Sequence[int] | None = None,
+    most: int = 20,
+) -> KeypointMetrics:
     """Metrics of COCO results (image_id, category_id, keypoints, score) against a COCO json, on the images given.
 
     `most` people of an image count, the best by score: 20 in COCO, too few for larger crowds.
@@ -76,8 +80,7 @@ def _completed(annotation: dict[str, Any], count: int) -> dict[str, Any]:
     labelled = sum(v > 0 for v in keypoints[2::3])
     box = list(annotation.get("bbox") or ()) or _hull(keypoints)
     area = annotation.get("area") or BODY_SHARE * box[2] * box[3]
-    return {"iscrowd": 0, **annotation, "keypoints": keypoints, "num_keypoints": labelled,
-            "bbox": box, "area": area}  # fmt: skip
+    return {"iscrowd": 0, **annotation, "keypoints": keypoints, "num_keypoints": labelled, "bbox": box, "area": area}
 
 
 def _hull(keypoints: list[float]) -> list[float]:

@@ -50,7 +50,9 @@ def _data(evidence: Evidence) -> dict[str, Any]:
         "size": [width, height],
         "picture": _picture(evidence.image),
         "map": {
-            "size": [columns, rows], "cell": evidence.cell, "heat": _png(heat_colours(evidence.presence)),
+            "size": [columns, rows],
+            "cell": evidence.cell,
+            "heat": _png(heat_colours(evidence.presence)),
             "values": _floats(evidence.presence),
         },
         "joints": list(skeleton.names),
@@ -61,10 +63,14 @@ def _data(evidence: Evidence) -> dict[str, Any]:
         "groups": [{"leader": g.leader, "person": g.person, "fate": g.fate} for g in evidence.groups],
         "distances": _floats(evidence.distances),
         "grouping": {
-            "rule": config.rule, "threshold": config.threshold, "unit": evidence.unit, "peaks": config.peaks,
-            "presence": float(config.presence_threshold), "score": evidence.score_threshold,
+            "rule": config.rule,
+            "threshold": config.threshold,
+            "unit": evidence.unit,
+            "peaks": config.peaks,
+            "presence": float(config.presence_threshold),
+            "score": evidence.score_threshold,
         },
-    }  # fmt: skip
+    }
 
 
 def _people(evidence: Evidence) -> list[dict[str, Any]]:
@@ -72,10 +78,15 @@ def _people(evidence: Evidence) -> list[dict[str, Any]]:
     colours = [_hex(colour) for colour in PALETTE[person_colours(poses)]]
     rows = zip(poses, colours, evidence.shown.tolist(), strict=True)
     return [
-        {"pose": _round(pose.keypoints, 1), "seen": pose.seen.tolist(), "score": round(pose.score, 3),
-         "colour": colour, "shown": shown}
+        {
+            "pose": _round(pose.keypoints, 1),
+            "seen": pose.seen.tolist(),
+            "score": round(pose.score, 3),
+            "colour": colour,
+            "shown": shown,
+        }
         for pose, colour, shown in rows
-    ]  # fmt: skip
+    ]
 
 
 def _votes(evidence: Evidence) -> list[dict[str, Any]]:
@@ -83,12 +94,20 @@ def _votes(evidence: Evidence) -> list[dict[str, Any]]:
     sizes = vote_sizes(votes / cell) * cell if len(votes) else np.zeros(0)
     sure = joint_confidences(np.log(evidence.scales), sizes, evidence.poses.skeleton.kappas)
     return [
-        {"cell": _round(evidence.cells[k], 1), "pose": _round(votes[k], 2), "scales": _round(evidence.scales[k], 3),
-         "sure": _round(sure[k], 3), "size": round(float(sizes[k]), 2), "presence": float(evidence.likelihoods[k]),
-         "strength": float(evidence.strengths[k]), "person": int(evidence.person[k]),
-         "follows": int(evidence.follows[k]), "leads": int(evidence.leads[k])}
+        {
+            "cell": _round(evidence.cells[k], 1),
+            "pose": _round(votes[k], 2),
+            "scales": _round(evidence.scales[k], 3),
+            "sure": _round(sure[k], 3),
+            "size": round(float(sizes[k]), 2),
+            "presence": float(evidence.likelihoods[k]),
+            "strength": float(evidence.strengths[k]),
+            "person": int(evidence.person[k]),
+            "follows": int(evidence.follows[k]),
+            "leads": int(evidence.leads[k]),
+        }
         for k in range(len(votes))
-    ]  # fmt: skip
+    ]
 
 
 def _picture(image: np.ndarray) -> str:

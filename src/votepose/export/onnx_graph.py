@@ -52,13 +52,20 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer's remarks on shapes that are constant on purpose
         torch.onnx.export(
-            Graph(estimator), (noise(256, 192), torch.tensor(0.0)), str(path), opset_version=OPSET, dynamo=False,
-            input_names=INPUT_NAMES, output_names=OUTPUT_NAMES,
-            dynamic_axes={"images": {0: "batch", 1: "height", 2: "width"},
-                          "presence": {0: "batch", 1: "rows", 2: "columns"},
-                          **{name: {0: "people"} for name in People._fields[:-1]},
-                          **{name: {0: "votes"} for name in Ballot._fields}},
-        )  # fmt: skip
+            Graph(estimator),
+            (noise(256, 192), torch.tensor(0.0)),
+            str(path),
+            opset_version=OPSET,
+            dynamo=False,
+            input_names=INPUT_NAMES,
+            output_names=OUTPUT_NAMES,
+            dynamic_axes={
+                "images": {0: "batch", 1: "height", 2: "width"},
+                "presence": {0: "batch", 1: "rows", 2: "columns"},
+                **{name: {0: "people"} for name in People._fields[:-1]},
+                **{name: {0: "votes"} for name in Ballot._fields},
+            },
+        )
     model = onnx.load(path)
     fold_pads(model)
     return model

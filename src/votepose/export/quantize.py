@@ -42,8 +42,9 @@ def pack(model: onnx.ModelProto, moments: Mapping[str, np.ndarray] | None = None
             large, but what compresses it, a wheel for one, finds less in it. By default all that int8 holds.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    more = {use.weight: extra for use in uses(model) for part, extra in _MORE_BITS.items()
-            if f"/{part}/" in use.node.name}  # fmt: skip
+    more = {
+        use.weight: extra for use in uses(model) for part, extra in _MORE_BITS.items() if f"/{part}/" in use.node.name
+    }
     nodes = []
     for name, axis in sorted({use.weight: use.axis for use in uses(model)}.items()):
         weight = numpy_helper.to_array(constants[name])

@@ -55,7 +55,9 @@ def _averaged(poses: Poses, others: Poses) -> Poses:
     weight, other = poses.confidences + np.float32(1e-6), others.confidences + np.float32(1e-6)
     share = (weight / (weight + other))[..., None]
     return replace(
-        poses, keypoints=share * poses.keypoints + (1 - share) * others.keypoints,
-        confidences=(poses.confidences + others.confidences) / 2, scores=(poses.scores + others.scores) / 2,
+        poses,
+        keypoints=share * poses.keypoints + (1 - share) * others.keypoints,
+        confidences=(poses.confidences + others.confidences) / 2,
+        scores=(poses.scores + others.scores) / 2,
         seen=np.where(weight >= other, poses.seen, others.seen),
-    )  # fmt: skip
+    )

@@ -24,13 +24,26 @@ _LEFT_OUT = "an installed package leaves it out: clone votepose's repository and
 _HINT = "a weights file is written by `votepose train` (weights.safetensors)"
 
 
-def save_weights(path: Path, network: PoseNet, preset: str, input_size: int, skeleton: Skeleton,
-                 calibration: Calibration = Calibration()) -> None:  # noqa: B008 - frozen  # fmt: skip
+def save_weights(
+    path: Path,
+    network: PoseNet,
+    preset: str,
+    input_size: int,
+    skeleton: Skeleton,
+    calibration: Calibration = Calibration(),
+) -> None:
     """Write fp16 weights with their configuration; the file appears whole or not at all."""
-    tensors = {k: v.detach().cpu().half().contiguous() if v.is_floating_point() else v.cpu()
-               for k, v in network.state_dict().items()}  # fmt: skip
-    about = {"preset": preset, "network": asdict(network.config), "input_size": input_size,
-             "skeleton": skeleton.to_coco_category(), "calibration": calibration.to_dict()}  # fmt: skip
+    tensors = {
+        k: v.detach().cpu().half().contiguous() if v.is_floating_point() else v.cpu()
+        for k, v in network.state_dict().items()
+    }
+    about = {
+        "preset": preset,
+        "network": asdict(network.config),
+        "input_size": input_size,
+        "skeleton": skeleton.to_coco_category(),
+        "calibration": calibration.to_dict(),
+    }
     temporary = path.with_suffix(".tmp")
     save_file(tensors, temporary, metadata={"format": _FORMAT, "votepose": json.dumps(about)})
     temporary.chmod(0o644)  # safetensors makes files that only their owner may read
@@ -117,8 +130,10 @@ def fill(network: PoseNet, path: Path, skeleton: Skeleton | None = None) -> None
         theirs_first, ours_first = next(
             pair for pair in zip(known.names, skeleton.names, strict=True) if pair[0] != pair[1]
         )
-        raise VoteposeError(f"{path}: weights of another skeleton (of a {known.category}): {theirs_first!r} where the "
-                            f"data have {ours_first!r}")  # fmt: skip
+        raise VoteposeError(
+            f"{path}: weights of another skeleton (of a {known.category}): {theirs_first!r} where the "
+            f"data have {ours_first!r}"
+        )
     with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     wanted = network.state_dict()

@@ -52,8 +52,14 @@ class PoseEstimator(nn.Module):
 
     kappas: Tensor
 
-    def __init__(self, network: PoseNet, kappas: Tensor, config: GroupingConfig, levels: int = 1,
-                 calibration: Calibration = Calibration()) -> None:  # noqa: B008 - frozen  # fmt: skip
+    def __init__(
+        self,
+        network: PoseNet,
+        kappas: Tensor,
+        config: GroupingConfig,
+        levels: int = 1,
+        calibration: Calibration = Calibration(),
+    ) -> None:
         super().__init__()
         self.network, self.config, self.levels, self.calibration = network, config, levels, calibration
         self.register_buffer("kappas", kappas, persistent=False)
@@ -66,10 +72,13 @@ class PoseEstimator(nn.Module):
         levels, groups = self.vote(images, presence_threshold)
         leader, image_index, poses, confidences, visible, scores = self._people([x.maps for x in levels], groups)
         people = People(
-            image_index, poses * self.network.config.stride, self.calibration.of_joints(confidences),
-            self.calibration.is_seen(visible), self.calibration.of_people(scores),
+            image_index,
+            poses * self.network.config.stride,
+            self.calibration.of_joints(confidences),
+            self.calibration.is_seen(visible),
+            self.calibration.of_people(scores),
             levels[0].maps.presence[-1].sigmoid(),
-        )  # fmt: skip
+        )
         return people, self._ballot(levels, groups, leader, presence_threshold)
 
     def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
@@ -88,9 +97,13 @@ class PoseEstimator(nn.Module):
         person = torch.full_like(groups.follow, -1).flatten().scatter(0, leader, order)
         stride = self.network.config.stride
         return Ballot(
-            image, centres[image, row] * stride, poses[image, row] * stride, log_scales[image, row].exp() * stride,
-            strength[image, row], person[_flat(groups, image, groups.follow[image, row])],
-        )  # fmt: skip
+            image,
+            centres[image, row] * stride,
+            poses[image, row] * stride,
+            log_scales[image, row].exp() * stride,
+            strength[image, row],
+            person[_flat(groups, image, groups.follow[image, row])],
+        )
 
     def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
         """What is seen and voted on the pixels of a level."""
@@ -101,9 +114,11 @@ class PoseEstimator(nn.Module):
         width = presence.shape[-1]
         centres = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
         return _Level(
-            maps, strength, centres * 2**level,
+            maps,
+            strength,
+            centres * 2**level,
             Votes(votes.poses.float() * 2**level, votes.log_scales.float() + level * math.log(2)),
-        )  # fmt: skip
+        )
 
     def _candidates(self, presence: Tensor, threshold: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """(B, Q) presence and flat index of the cells that are asked: the likeliest, or the likeliest peaks.
@@ -131,13 +146,22 @@ class PoseEstimator(nn.Module):
         _, image, poses, *_, scores = found
         return _rows(self._distinct(poses, scores, image), *found)
 
-    def _as_voted(self, leader: Tensor, image: Tensor, poses: Tensor, log_scales: Tensor, voted: Tensor,
-                  votes: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+    def _as_voted(
+        self, leader: Tensor, image: Tensor, poses: Tensor, log_scales: Tensor, voted: Tensor, votes: Tensor
+    ) -> tuple[Tensor, ...]:
         confidences = joint_confidences(log_scales, vote_sizes(poses), self.kappas)
         return leader, image, poses, confidences, _SURE * (2 * voted.float() - 1), votes
 
-    def _looked_at(self, maps: Sequence[Maps], leader: Tensor, image: Tensor, poses: Tensor, _: Tensor, voted: Tensor,
-                   votes: Tensor) -> tuple[Tensor, ...]:  # fmt: skip
+    def _looked_at(
+        self,
+        maps: Sequence[Maps],
+        leader: Tensor,
+        image: Tensor,
+        poses: Tensor,
+        _: Tensor,
+        voted: Tensor,
+        votes: Tensor,
+    ) -> tuple[Tensor, ...]:
         """The people as two looks correct them; those whom the first shows to be nobody, or the same, are left out."""
         look = self.network.look_again(maps, poses, image, self.kappas)
         first = look.quality.sigmoid()

@@ -109,8 +109,13 @@ class Votes:
 class PoseNet(nn.Module):
     """Images -> presence and votes. `NetworkConfig` sets the parts; `Maps`, `Votes` and `Look` are what comes out."""
 
-    def __init__(self, config: NetworkConfig, pretrained: bool = False, backbone_weights: Path | None = None,
-                 witness_weights: Path | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        config: NetworkConfig,
+        pretrained: bool = False,
+        backbone_weights: Path | None = None,
+        witness_weights: Path | None = None,
+    ) -> None:
         super().__init__()
         if config.prior and (config.backbone, config.keypoints, config.stride) != ("movenet", len(COCO_17), 4):
             raise VoteposeError(f"only the movenet backbone has a prior, of {len(COCO_17)} keypoints at stride 4")
@@ -136,11 +141,18 @@ class PoseNet(nn.Module):
             else presence_head(config.channels, rate)
         )
         self.transformer = (
-            GroupingTransformer(config.channels, config.width, config.heads, config.encoder_layers,
-                                config.decoder_layers, config.patch, config.relative)
+            GroupingTransformer(
+                config.channels,
+                config.width,
+                config.heads,
+                config.encoder_layers,
+                config.decoder_layers,
+                config.patch,
+                config.relative,
+            )
             if config.transformer
             else None
-        )  # fmt: skip
+        )
         self.pointer = Pointer(config.channels, config.width) if config.prior and config.transformer else None
         outputs = config.keypoints * (3 if config.scales else 2)
         self.vector = (
@@ -246,8 +258,9 @@ class PoseNet(nn.Module):
             return Votes(poses, torch.zeros_like(poses[..., 0]))
         return Votes(poses, (values[..., 2 * k :] + math.log(4.0)).clamp(-4, 5))
 
-    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor,
-                   margin: float = MARGIN) -> Look:  # fmt: skip
+    def look_again(
+        self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor, margin: float = MARGIN
+    ) -> Look:
         """Look again at P poses (P, K, 2), in the first level's cells, of the images `image_index` (P,).
 
         `pyramid`: the maps of each level, each half the size of the one before. `kappas`: (K,) of the skeleton.

@@ -20,8 +20,8 @@ class Preset:
 
     network: NetworkConfig
     input_size: int = 512
-    objective: ObjectiveConfig = ObjectiveConfig()  # noqa: RUF009 - frozen
-    grouping: GroupingConfig = GroupingConfig()  # noqa: RUF009 - frozen
+    objective: ObjectiveConfig = ObjectiveConfig()
+    grouping: GroupingConfig = GroupingConfig()
     levels: int = 1
     freeze: Part = "none"
 
@@ -33,21 +33,43 @@ _PRESETS = {
     "maxvit": Preset(NetworkConfig("maxvit", hourglass_width=160)),
     "lite": Preset(
         NetworkConfig(
-            "lite", stride=8, channels=128, stacks=2, depth=3, hourglass_width=96, width=192, heads=6,
-            encoder_layers=3, decoder_layers=3, patch=2, second_look=96,
+            "lite",
+            stride=8,
+            channels=128,
+            stacks=2,
+            depth=3,
+            hourglass_width=96,
+            width=192,
+            heads=6,
+            encoder_layers=3,
+            decoder_layers=3,
+            patch=2,
+            second_look=96,
         ),
         input_size=384,
     ),
     "movenet": Preset(
         NetworkConfig(
-            "movenet", stride=4, channels=128, stacks=1, depth=3, hourglass_width=96, width=192, heads=6,
-            encoder_layers=3, decoder_layers=3, patch=4, second_look=96, witness=True, prior=True,
+            "movenet",
+            stride=4,
+            channels=128,
+            stacks=1,
+            depth=3,
+            hourglass_width=96,
+            width=192,
+            heads=6,
+            encoder_layers=3,
+            decoder_layers=3,
+            patch=4,
+            second_look=96,
+            witness=True,
+            prior=True,
         ),
         input_size=384,
         levels=3,
         freeze="all",  # MoveNet's heads are the votes' prior: trained along, even a hundredth as fast, they fall apart
     ),
-}  # fmt: skip
+}
 NAMES = tuple(_PRESETS)
 
 
@@ -62,6 +84,7 @@ def preset(name: str, paper: bool = False) -> Preset:
     chosen = _PRESETS[name]
     if not paper:
         return chosen
-    network = replace(chosen.network, vectors="absolute", relative=False, scales=False, second_look=0, witness=False,
-                      prior=False)  # fmt: skip
+    network = replace(
+        chosen.network, vectors="absolute", relative=False, scales=False, second_look=0, witness=False, prior=False
+    )
     return replace(chosen, network=network, objective=objective.PAPER, grouping=grouping.PAPER)

@@ -73,8 +73,13 @@ def _add_poses(app: FastAPI, predictor: Predictor, limits: Limits, desk: Desk, m
     form = Query(None, alias="format", description=form_text)
     scores_query = Query(False, description="write each person's score in the drawing")
 
-    @app.post("/v1/poses", tags=["poses"], summary="Find everybody's pose", responses=responses(),
-              openapi_extra={"requestBody": BODY})  # fmt: skip
+    @app.post(
+        "/v1/poses",
+        tags=["poses"],
+        summary="Find everybody's pose",
+        responses=responses(),
+        openapi_extra={"requestBody": BODY},
+    )
     async def poses(
         request: Request,
         input_size: int = size,

@@ -22,9 +22,15 @@ def body_coordinates(body: Body) -> np.ndarray:
     """
     rest, weights = body.rest, body.weights.numpy()
     joints = _joints(body)
-    share = {name: weights[:, [k for k, bone in enumerate(body.bones) if bone.startswith(bones)]].sum(axis=1)
-             for name, bones in (("arm", ("upperarm", "lowerarm")), ("leg", ("upperleg", "lowerleg", "foot")),
-                                 ("foot", ("foot",)), ("head", ("head", "neck03")))}  # fmt: skip
+    share = {
+        name: weights[:, [k for k, bone in enumerate(body.bones) if bone.startswith(bones)]].sum(axis=1)
+        for name, bones in (
+            ("arm", ("upperarm", "lowerarm")),
+            ("leg", ("upperleg", "lowerleg", "foot")),
+            ("foot", ("foot",)),
+            ("head", ("head", "neck03")),
+        )
+    }
     arm = _along(rest, joints, ("shoulder", "elbow", "wrist"))
     leg = _along(rest, joints, ("hip", "knee", "ankle"))
     hips, neck = joints["left_hip"][2], joints["left_shoulder"][2] + 0.055

@@ -122,5 +122,11 @@ class Tailor:
     ) -> Attachment:
         distances = torch.cdist(torch.as_tensor(points, dtype=torch.float32), torch.as_tensor(self._rest[on]))
         anchors = on[distances.argmin(dim=1).numpy()]
-        return Attachment(anchors, (points - self._rest[anchors]).astype(np.float32), weights.astype(np.float32),
-                          faces, part, self._coordinates[anchors])  # fmt: skip
+        return Attachment(
+            anchors,
+            (points - self._rest[anchors]).astype(np.float32),
+            weights.astype(np.float32),
+            faces,
+            part,
+            self._coordinates[anchors],
+        )

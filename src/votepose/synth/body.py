@@ -63,8 +63,9 @@ class Body:
         for index, label in enumerate(labels):
             nearest.append(self.bones.index(label) if label in driven else nearest[parents[index]])
         self._indices = [labels.index(bone) for bone in self.bones]
-        self.parents = [nearest[parents[i]] if label != _ROOT else -1
-                        for i, label in zip(self._indices, self.bones, strict=True)]  # fmt: skip
+        self.parents = [
+            nearest[parents[i]] if label != _ROOT else -1 for i, label in zip(self._indices, self.bones, strict=True)
+        ]
         self.rest = self._rest(torch.full((1, len(self.phenotypes)), 0.5))[0][0].numpy()
         every = torch.zeros(len(self.rest), len(labels))
         every.scatter_add_(1, self._model.vertex_bone_indices, self._model.vertex_bone_weights.float())

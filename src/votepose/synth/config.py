@@ -74,8 +74,14 @@ class SynthConfig:
 
     def check(self) -> None:
         """Raises VoteposeError if an option is out of range."""
-        for name, low, high in (("count", 1, 10_000_000), ("seed", 0, 2**63 - 1), ("size", 64, 2048),
-                                ("reenact", 0, 1), ("props", 0, 1), ("sheet", 0, 400)):  # fmt: skip
+        for name, low, high in (
+            ("count", 1, 10_000_000),
+            ("seed", 0, 2**63 - 1),
+            ("size", 64, 2048),
+            ("reenact", 0, 1),
+            ("props", 0, 1),
+            ("sheet", 0, 400),
+        ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise VoteposeError(f"{name} should be {low} to {high}, but is {value}")

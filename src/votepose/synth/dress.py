@@ -12,12 +12,31 @@ from votepose.synth.shading import BLOTCHES, MATERIAL, PLAIN_CLOTH
 
 # sRGB triples from light to dark; mixtures of neighbours are drawn
 _SKINS = ((255, 224, 200), (241, 194, 160), (224, 172, 130), (198, 134, 96), (141, 85, 54), (92, 56, 38), (58, 36, 27))
-_HAIRS = ((20, 17, 16), (45, 32, 25), (80, 54, 36), (120, 85, 52), (180, 140, 90), (215, 190, 140), (150, 70, 40),
-          (160, 158, 155), (225, 222, 218))  # fmt: skip
+_HAIRS = (
+    (20, 17, 16),
+    (45, 32, 25),
+    (80, 54, 36),
+    (120, 85, 52),
+    (180, 140, 90),
+    (215, 190, 140),
+    (150, 70, 40),
+    (160, 158, 155),
+    (225, 222, 218),
+)
 _IRISES = ((60, 38, 24), (90, 62, 36), (70, 100, 130), (80, 110, 80))
 # what is worn much: denim, black, greys, white, beige, navy, olive
-_CLOTHS = ((40, 58, 92), (80, 105, 140), (24, 24, 27), (60, 60, 64), (128, 128, 130), (235, 235, 232), (200, 180, 150),
-           (28, 34, 60), (85, 88, 58), (120, 30, 34))  # fmt: skip
+_CLOTHS = (
+    (40, 58, 92),
+    (80, 105, 140),
+    (24, 24, 27),
+    (60, 60, 64),
+    (128, 128, 130),
+    (235, 235, 232),
+    (200, 180, 150),
+    (28, 34, 60),
+    (85, 88, 58),
+    (120, 30, 34),
+)
 
 
 @dataclass(frozen=True)
@@ -65,8 +84,16 @@ def random_look(rng: np.random.Generator, gender: float, age: float) -> Look:
     long_hair = rng.random() < (0.6 if woman else 0.06)
     headgear = str(rng.choice(["none", "cap", "helmet", "beanie", "brim"], p=[0.7, 0.11, 0.07, 0.06, 0.06]))
     hair, length = float(rng.uniform(0.004, 0.03)), float(rng.uniform(0.05, 0.35))
-    return Look(material, float(0.004 + loose[0]), float(0.003 + loose[1]), 0.0 if bald else hair,
-                length if long_hair and not bald else 0.0, headgear, skirt, rng.random() < 0.1)  # fmt: skip
+    return Look(
+        material,
+        float(0.004 + loose[0]),
+        float(0.003 + loose[1]),
+        0.0 if bald else hair,
+        length if long_hair and not bald else 0.0,
+        headgear,
+        skirt,
+        rng.random() < 0.1,
+    )
 
 
 def _cut(material: Any, rng: np.random.Generator, bare: float, skirt: float) -> None:

@@ -34,9 +34,14 @@ class Wardrobe:
         self._tailor = Tailor(body, self._coordinates)
 
     def figures(
-        self, shapes: Shapes, angles: np.ndarray, turns: np.ndarray, places: np.ndarray, looks: Sequence[Look],
+        self,
+        shapes: Shapes,
+        angles: np.ndarray,
+        turns: np.ndarray,
+        places: np.ndarray,
+        looks: Sequence[Look],
         scales: np.ndarray | None = None,
-    ) -> list[Figure]:  # fmt: skip
+    ) -> list[Figure]:
         """N dressed people.
 
         Args:
@@ -78,17 +83,33 @@ class Wardrobe:
 
     def _skin_stage(self, points: np.ndarray, look: Look) -> Stage:
         faces = self._body.faces
-        return Stage(points.astype(np.float32), vertex_normals(points, faces), self._coordinates, self._body.rest,
-                     faces, np.zeros(len(faces), np.int32), np.full(len(faces), BODY, np.int32),
-                     look.material[None])  # fmt: skip
+        return Stage(
+            points.astype(np.float32),
+            vertex_normals(points, faces),
+            self._coordinates,
+            self._body.rest,
+            faces,
+            np.zeros(len(faces), np.int32),
+            np.full(len(faces), BODY, np.int32),
+            look.material[None],
+        )
 
-    def _worn(self, worn: Attachment, rest: np.ndarray, size: float, maps: np.ndarray, turn: np.ndarray,
-              place: np.ndarray) -> Stage:  # fmt: skip
+    def _worn(
+        self, worn: Attachment, rest: np.ndarray, size: float, maps: np.ndarray, turn: np.ndarray, place: np.ndarray
+    ) -> Stage:
         own = rest[worn.anchors] + size * worn.offsets
         blended = np.einsum("ab,bxc->axc", worn.weights, maps)
         points = np.einsum("axc,ac->ax", blended[..., :3], own) + blended[..., 3]
         points = (points @ turn.T + place).astype(np.float32)
         rests = self._body.rest[worn.anchors] + worn.offsets
         count = len(worn.faces)
-        return Stage(points, vertex_normals(points, worn.faces), worn.place, rests.astype(np.float32), worn.faces,
-                     np.zeros(count, np.int32), np.full(count, worn.part, np.int32), np.zeros(0, MATERIAL))  # fmt: skip
+        return Stage(
+            points,
+            vertex_normals(points, worn.faces),
+            worn.place,
+            rests.astype(np.float32),
+            worn.faces,
+            np.zeros(count, np.int32),
+            np.full(count, worn.part, np.int32),
+            np.zeros(0, MATERIAL),
+        )

@@ -57,8 +57,9 @@ class FitLoss:
         self.base = product(torch.as_tensor(FACING)[..., None].expand(3, 3, len(yaws)), axis_rotation(2, yaws))
         self.low, self.high = torch.tensor(LIMITS)[..., None].unbind(1)
         self.mean, self.spread = torch.tensor(PRIOR)[..., None].unbind(1)
-        self.hips, self.knees = (torch.tensor([NAMES.index(f"{joint}_{side}.x") for side in ("left", "right")])
-                                 for joint in ("hip", "knee"))  # fmt: skip
+        self.hips, self.knees = (
+            torch.tensor([NAMES.index(f"{joint}_{side}.x") for side in ("left", "right")]) for joint in ("hip", "knee")
+        )
         self.points = target.points.permute(2, 1, 0).contiguous()
         self.labelled = (target.visibility > 0).float().T
         self.tolerance = torch.tensor(COCO_17.sigmas)[:, None] * target.size * math.sqrt(BODY_SHARE)  # (17, M) pixels

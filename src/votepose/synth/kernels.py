@@ -15,8 +15,12 @@ def stroke(length: float, angle: float) -> np.ndarray:
     points = along[:, None] * length * np.array([math.cos(angle), math.sin(angle)]) + half + 1
     low = np.floor(points).astype(int)
     right, down = (points - low).T
-    for dx, dy, share in ((0, 0, (1 - right) * (1 - down)), (1, 0, right * (1 - down)),
-                          (0, 1, (1 - right) * down), (1, 1, right * down)):  # fmt: skip
+    for dx, dy, share in (
+        (0, 0, (1 - right) * (1 - down)),
+        (1, 0, right * (1 - down)),
+        (0, 1, (1 - right) * down),
+        (1, 1, right * down),
+    ):
         np.add.at(kernel, (low[:, 1] + dy, low[:, 0] + dx), share)
     return kernel / kernel.sum()
 

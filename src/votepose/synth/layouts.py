@@ -108,8 +108,9 @@ def _check(path: Path, arrays: dict[str, np.ndarray]) -> None:
     sizes, offsets, boxes, keypoints = (arrays[name] for name in ("width_height", "offset", "box", "keypoints"))
     expected = (len(boxes), len(COCO_17), 3)
     if keypoints.shape != expected or boxes.shape[1:] != (4,):
-        raise VoteposeError(f"{path}: expected keypoints {expected} and boxes (M, 4), "
-                            f"found {keypoints.shape} and {boxes.shape}")  # fmt: skip
+        raise VoteposeError(
+            f"{path}: expected keypoints {expected} and boxes (M, 4), found {keypoints.shape} and {boxes.shape}"
+        )
     bounded = len(offsets) == len(sizes) + 1 and offsets[0] == 0 and offsets[-1] == len(boxes)
     if not bounded or np.any(np.diff(offsets.astype(np.int64)) < 0):
         raise VoteposeError(f"{path}: offset does not split the {len(boxes)} people among {len(sizes)} pictures")

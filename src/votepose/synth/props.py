@@ -54,6 +54,13 @@ def _solid(camera: Camera, box: tuple[float, float, float, float], depth: float,
     seen = turned[:, [0, 2, 1]] * (1, -1, 1) + middle
     rests = points * (0.5 / max(half))  # patterns are about as large as on clothes
     material = random_look(rng, 0.0, 0.7).material
-    return Stage(seen.astype(np.float32), vertex_normals(seen, faces), np.zeros((len(points), 4), np.float32),
-                 rests.astype(np.float32), faces, np.zeros(len(faces), np.int32),
-                 np.full(len(faces), PLAIN, np.int32), material[None])  # fmt: skip
+    return Stage(
+        seen.astype(np.float32),
+        vertex_normals(seen, faces),
+        np.zeros((len(points), 4), np.float32),
+        rests.astype(np.float32),
+        faces,
+        np.zeros(len(faces), np.int32),
+        np.full(len(faces), PLAIN, np.int32),
+        material[None],
+    )

@@ -17,12 +17,26 @@ _NEAR = wp.constant(0.55)  # metres within which things keep the light of the sk
 
 @wp.kernel
 def trace(
-    mesh: wp.uint64, corners: wp.array(dtype=wp.int32), owners: wp.array(dtype=wp.int32),
-    parts: wp.array(dtype=wp.int32), normals: wp.array(dtype=wp.vec3), coordinates: wp.array(dtype=wp.vec4),
-    rests: wp.array(dtype=wp.vec3), materials: wp.array(dtype=Material), light: Light, focal: float, cx: float,
-    cy: float, width: int, samples: int, seed: int, colours: wp.array(dtype=wp.vec3),
-    shades: wp.array(dtype=wp.float32), owner_of: wp.array(dtype=wp.int32), depths: wp.array(dtype=wp.float32),
-):  # fmt: skip
+    mesh: wp.uint64,
+    corners: wp.array(dtype=wp.int32),
+    owners: wp.array(dtype=wp.int32),
+    parts: wp.array(dtype=wp.int32),
+    normals: wp.array(dtype=wp.vec3),
+    coordinates: wp.array(dtype=wp.vec4),
+    rests: wp.array(dtype=wp.vec3),
+    materials: wp.array(dtype=Material),
+    light: Light,
+    focal: float,
+    cx: float,
+    cy: float,
+    width: int,
+    samples: int,
+    seed: int,
+    colours: wp.array(dtype=wp.vec3),
+    shades: wp.array(dtype=wp.float32),
+    owner_of: wp.array(dtype=wp.int32),
+    depths: wp.array(dtype=wp.float32),
+):
     """One ray: the nearest surface and its colour under the lights, or how much light the floor behind keeps."""
     i = wp.tid()
     random = wp.rand_init(seed, i)
@@ -83,9 +97,12 @@ def trace(
 
 @wp.kernel
 def first_hit(
-    mesh: wp.uint64, owners: wp.array(dtype=wp.int32), targets: wp.array(dtype=wp.vec3),
-    hit_owner: wp.array(dtype=wp.int32), hit_point: wp.array(dtype=wp.vec3),
-):  # fmt: skip
+    mesh: wp.uint64,
+    owners: wp.array(dtype=wp.int32),
+    targets: wp.array(dtype=wp.vec3),
+    hit_owner: wp.array(dtype=wp.int32),
+    hit_point: wp.array(dtype=wp.vec3),
+):
     """From the camera towards each target, and past it: the first surface."""
     i = wp.tid()
     ray = wp.normalize(targets[i])

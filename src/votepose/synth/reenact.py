@@ -26,12 +26,15 @@ def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Gene
         phenotypes.append(random_phenotypes(body.phenotypes, len(layout), rng))
     counts = [len(layout) for layout in layouts]
     found = fit(
-        body, body.shapes(np.concatenate(phenotypes)), np.concatenate([layout.keypoints for layout in layouts]),
-        np.concatenate([layout.boxes for layout in layouts]), np.repeat([c.focal for c in cameras], counts),
+        body,
+        body.shapes(np.concatenate(phenotypes)),
+        np.concatenate([layout.keypoints for layout in layouts]),
+        np.concatenate([layout.boxes for layout in layouts]),
+        np.repeat([c.focal for c in cameras], counts),
         np.repeat([c.centre for c in cameras], counts, axis=0),
         np.repeat([(c.width, c.height) for c in cameras], counts, axis=0),
         np.repeat([c.up for c in cameras], counts, axis=0),
-    )  # fmt: skip
+    )
     angles, turns, places = found.angles.numpy(), found.orientation.numpy(), found.translation.numpy()
     casts, first = [], 0
     for layout, camera, shape in zip(layouts, cameras, phenotypes, strict=True):

@@ -52,19 +52,42 @@ class Renderer:
         self._mesh = wp.Mesh(points=points, indices=corners)
         self._owners = self._array(stage.owners, wp.int32)
 
-    def picture(self, width: int, height: int, focal: float, centre: tuple[float, float], light: Any,
-                seed: int, samples: int = 2) -> Picture:  # fmt: skip
+    def picture(
+        self,
+        width: int,
+        height: int,
+        focal: float,
+        centre: tuple[float, float],
+        light: Any,
+        seed: int,
+        samples: int = 2,
+    ) -> Picture:
         """The stage through a pinhole camera of focal length and principal point in pixels."""
         stage, count = self._stage, width * height * samples**2
         colours = wp.zeros(count, dtype=wp.vec3, device=self._device)
         shades, depths = (wp.zeros(count, dtype=wp.float32, device=self._device) for _ in range(2))
         owner_of = wp.zeros(count, dtype=wp.int32, device=self._device)
         inputs = [
-            self._mesh.id, self._mesh.indices, self._owners, self._array(stage.parts, wp.int32),
-            self._array(stage.normals, wp.vec3), self._array(stage.coordinates, wp.vec4),
-            self._array(stage.rests, wp.vec3), wp.array(stage.materials, dtype=Material, device=self._device), light,
-            focal, centre[0], centre[1], width, samples, seed, colours, shades, owner_of, depths,
-        ]  # fmt: skip
+            self._mesh.id,
+            self._mesh.indices,
+            self._owners,
+            self._array(stage.parts, wp.int32),
+            self._array(stage.normals, wp.vec3),
+            self._array(stage.coordinates, wp.vec4),
+            self._array(stage.rests, wp.vec3),
+            wp.array(stage.materials, dtype=Material, device=self._device),
+            light,
+            focal,
+            centre[0],
+            centre[1],
+            width,
+            samples,
+            seed,
+            colours,
+            shades,
+            owner_of,
+            depths,
+        ]
         wp.launch(trace, dim=count, inputs=inputs, device=self._device)
         return _gather(colours.numpy(), shades.numpy(), owner_of.numpy(), depths.numpy(), (height, width, samples))
 
@@ -91,5 +114,6 @@ def _gather(
     colour = colours.reshape(*grid, 3).mean(axis=(1, 3)) / np.maximum(cover, 1e-6)[..., None]
     seen = shades.reshape(grid).mean(axis=(1, 3))
     middle = samples // 2
-    return Picture(colour, cover, seen, owners[:, middle, :, middle].astype(np.int16),
-                   depths.reshape(grid)[:, middle, :, middle])  # fmt: skip
+    return Picture(
+        colour, cover, seen, owners[:, middle, :, middle].astype(np.int16), depths.reshape(grid)[:, middle, :, middle]
+    )

@@ -52,19 +52,28 @@ def _both(name: str, bones: tuple[str, ...], hinges: tuple[Hinge, ...], before: 
 
 # Ranges of motion follow the usual tables of anatomy (e.g. AAOS), a little wider since the trunk's joints are few.
 JOINTS: tuple[Joint, ...] = (
-    Joint("spine", ("spine05", "spine04", "spine03", "spine02", "spine01"),
-          (Hinge(0, -30, 80, 6, 12), Hinge(1, -35, 35, 0, 8), Hinge(2, -45, 45, 0, 12))),
-    Joint("neck", ("neck01", "neck02", "neck03", "head"),
-          (Hinge(2, -75, 75, 0, 20), Hinge(0, -50, 50, 6, 15), Hinge(1, -40, 40, 0, 10))),
+    Joint(
+        "spine",
+        ("spine05", "spine04", "spine03", "spine02", "spine01"),
+        (Hinge(0, -30, 80, 6, 12), Hinge(1, -35, 35, 0, 8), Hinge(2, -45, 45, 0, 12)),
+    ),
+    Joint(
+        "neck",
+        ("neck01", "neck02", "neck03", "head"),
+        (Hinge(2, -75, 75, 0, 20), Hinge(0, -50, 50, 6, 15), Hinge(1, -40, 40, 0, 10)),
+    ),
     *_both("clavicle", ("clavicle",), (Hinge(1, -32, 8, -2, 8),)),
-    *_both("shoulder", ("upperarm01",),
-           (Hinge(1, -175, 35, -12, 30), Hinge(0, -170, 60, -8, 30), Hinge(2, -90, 80, -8, 30)), before=42.0),
+    *_both(
+        "shoulder",
+        ("upperarm01",),
+        (Hinge(1, -175, 35, -12, 30), Hinge(0, -170, 60, -8, 30), Hinge(2, -90, 80, -8, 30)),
+        before=42.0,
+    ),
     *_both("elbow", ("lowerarm01",), (Hinge(0, -44, 100, -15, 30),)),
-    *_both("hip", ("upperleg01",),
-           (Hinge(0, -130, 22, -6, 18), Hinge(1, -70, 25, -4, 10), Hinge(2, -45, 50, 0, 15))),
+    *_both("hip", ("upperleg01",), (Hinge(0, -130, 22, -6, 18), Hinge(1, -70, 25, -4, 10), Hinge(2, -45, 50, 0, 15))),
     *_both("knee", ("lowerleg01",), (Hinge(0, -4, 150, 10, 25),)),
     *_both("ankle", ("foot",), (Hinge(0, -35, 45, 0, 12),)),
-)  # fmt: skip
+)
 HINGES: tuple[tuple[Joint, Hinge], ...] = tuple((joint, hinge) for joint in JOINTS for hinge in joint.hinges)
 NAMES: tuple[str, ...] = tuple(f"{joint.name}.{'xyz'[hinge.axis]}" for joint, hinge in HINGES)  # "knee_left.x", ...
 # Camera axes: x right, y down, z forward. This turn makes an upright body face the camera.

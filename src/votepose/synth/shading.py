@@ -131,13 +131,27 @@ def surface_colour(material: Material, part: int, place: wp.vec4, rest: wp.vec3)
     elif part == HAT:
         colour = material.hat
     elif part == SKIRT:
-        colour = _cloth(material.bottom, material.bottom_second, material.bottom_pattern, material.pattern_scale,
-                        around, trunk, material.seed + 1)  # fmt: skip
+        colour = _cloth(
+            material.bottom,
+            material.bottom_second,
+            material.bottom_pattern,
+            material.pattern_scale,
+            around,
+            trunk,
+            material.seed + 1,
+        )
     elif part == BAG:
         colour = material.bag
     elif part == PLAIN:
-        colour = _cloth(material.top, material.top_second, material.top_pattern, material.pattern_scale,
-                        rest[0] * 2.0, rest[2] * 2.0, material.seed)  # fmt: skip
+        colour = _cloth(
+            material.top,
+            material.top_second,
+            material.top_pattern,
+            material.pattern_scale,
+            rest[0] * 2.0,
+            rest[2] * 2.0,
+            material.seed,
+        )
     elif hair > material.hairline:
         state = wp.rand_init(material.seed)
         strand = wp.noise(state, wp.vec3(rest[0] * 90.0, rest[1] * 60.0, rest[2] * 12.0))
@@ -147,11 +161,25 @@ def surface_colour(material: Material, part: int, place: wp.vec4, rest: wp.vec3)
     elif arm > material.glove:
         colour = material.shoes
     elif trunk > material.waist and trunk < material.neck and arm < material.sleeve:
-        colour = _cloth(material.top, material.top_second, material.top_pattern, material.pattern_scale, around, along,
-                        material.seed)  # fmt: skip
+        colour = _cloth(
+            material.top,
+            material.top_second,
+            material.top_pattern,
+            material.pattern_scale,
+            around,
+            along,
+            material.seed,
+        )
     elif trunk <= material.waist and leg < material.leg:
-        colour = _cloth(material.bottom, material.bottom_second, material.bottom_pattern, material.pattern_scale,
-                        around, along, material.seed + 1)  # fmt: skip
+        colour = _cloth(
+            material.bottom,
+            material.bottom_second,
+            material.bottom_pattern,
+            material.pattern_scale,
+            around,
+            along,
+            material.seed + 1,
+        )
     elif trunk > 1.0:
         colour = _face(material, rest)
     return colour

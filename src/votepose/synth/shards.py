@@ -70,8 +70,16 @@ class ShardFolder:
             for scene in scenes:
                 file = f"{scene.index:08d}.jpg"
                 archive.writestr(zipfile.ZipInfo(file, _EPOCH), scene.jpeg)
-                images.append({"id": scene.index, "file_name": file, "width": scene.width, "height": scene.height,
-                               "shard": name, "persons_complete": True})  # fmt: skip
+                images.append(
+                    {
+                        "id": scene.index,
+                        "file_name": file,
+                        "width": scene.width,
+                        "height": scene.height,
+                        "shard": name,
+                        "persons_complete": True,
+                    }
+                )
                 people += [annotation | {"image_id": scene.index} for annotation in scene.annotations]
         partial.replace(self._folder / name)
         save_text(json.dumps({"images": images, "annotations": people}), self._part(first))
@@ -85,8 +93,12 @@ class ShardFolder:
             images += [image for image in part["images"] if image["id"] < self._count]
             people += [person for person in part["annotations"] if person["image_id"] < self._count]
         people = [{"id": number} | annotation for number, annotation in enumerate(people, start=1)]
-        whole = {"info": {"description": "votepose synth", "options": self._content}, "images": images,
-                 "annotations": people, "categories": [COCO_17.to_coco_category()]}  # fmt: skip
+        whole = {
+            "info": {"description": "votepose synth", "options": self._content},
+            "images": images,
+            "annotations": people,
+            "categories": [COCO_17.to_coco_category()],
+        }
         save_text(json.dumps(whole), self._folder / "annotations.json")
         return sum(annotation["num_keypoints"] > 0 for annotation in people)
 

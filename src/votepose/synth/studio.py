@@ -39,8 +39,14 @@ class Studio:
         device: of Warp, "cpu" or "cuda:0".
     """
 
-    def __init__(self, body: Body, backgrounds: Backgrounds | None = None, props: float = 0.25,
-                 effects: CameraEffects | None = None, device: str = "cpu") -> None:  # fmt: skip
+    def __init__(
+        self,
+        body: Body,
+        backgrounds: Backgrounds | None = None,
+        props: float = 0.25,
+        effects: CameraEffects | None = None,
+        device: str = "cpu",
+    ) -> None:
         self._body, self._wardrobe = body, Wardrobe(body)
         self._backgrounds, self._props, self._device = backgrounds, props, device
         self._effects = effects or CameraEffects()
@@ -76,8 +82,11 @@ class Studio:
         if rng.random() >= self._props:
             return []
         chosen = rng.choice(len(people), size=min(len(people), int(rng.integers(1, 3))), replace=False)
-        return [random_prop(cast.camera, people[k], float(rng.uniform(0.1, 0.6)), rng) for k in chosen
-                if people[k][:, 2].min() > 0.3]  # fmt: skip
+        return [
+            random_prop(cast.camera, people[k], float(rng.uniform(0.1, 0.6)), rng)
+            for k in chosen
+            if people[k][:, 2].min() > 0.3
+        ]
 
     def _background(self, cast: Cast, rng: np.random.Generator) -> np.ndarray:
         size = cast.camera.width, cast.camera.height

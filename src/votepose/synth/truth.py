@@ -39,15 +39,23 @@ def annotate(
         told = len(xs) >= _LEAST_AREA and 1 - hidden >= _LEAST_SHARE and visibility.any()
         visibility = visibility if told else np.zeros_like(visibility)
         points = camera.project(figures[k].keypoints)
-        rows = [[round(float(x), 2), round(float(y), 2), int(v)] if v else [0, 0, 0]
-                for (x, y), v in zip(points, visibility, strict=True)]  # fmt: skip
+        rows = [
+            [round(float(x), 2), round(float(y), 2), int(v)] if v else [0, 0, 0]
+            for (x, y), v in zip(points, visibility, strict=True)
+        ]
         left, top = int(xs.min()), int(ys.min())
-        found.append({
-            "category_id": 1, "iscrowd": 0, "keypoints": [value for row in rows for value in row],
-            "num_keypoints": int((visibility > 0).sum()), "area": len(xs),
-            "bbox": [left, top, int(xs.max()) + 1 - left, int(ys.max()) + 1 - top],
-            "depth": round(float(figures[k].keypoints[:, 2].mean()), 3), "hidden": round(hidden, 3),
-        })  # fmt: skip
+        found.append(
+            {
+                "category_id": 1,
+                "iscrowd": 0,
+                "keypoints": [value for row in rows for value in row],
+                "num_keypoints": int((visibility > 0).sum()),
+                "area": len(xs),
+                "bbox": [left, top, int(xs.max()) + 1 - left, int(ys.max()) + 1 - top],
+                "depth": round(float(figures[k].keypoints[:, 2].mean()), 3),
+                "hidden": round(hidden, 3),
+            }
+        )
     return found
 
 

@@ -87,7 +87,7 @@ class TrainConfig:
     workers: int = 1
     evaluate_every: int = 4
     evaluate_pictures: int | None = None
-    augment: AugmentConfig = AugmentConfig()  # noqa: RUF009 - frozen
+    augment: AugmentConfig = AugmentConfig()
     seed: int = 0
     resume: bool = False
 
@@ -106,8 +106,12 @@ def parse_source(text: str) -> tuple[Path, float, bool]:
 
 def frozen_part(config: TrainConfig, chosen: Preset) -> Part:
     by_lesson: dict[str, Part] = {
-        "votes": chosen.freeze, "features": "none", "prior": "stem", "looks": "all", "all": "stem"
-    }  # fmt: skip
+        "votes": chosen.freeze,
+        "features": "none",
+        "prior": "stem",
+        "looks": "all",
+        "all": "stem",
+    }
     return config.freeze or by_lesson[config.teach]
 
 

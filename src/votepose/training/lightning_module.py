@@ -46,8 +46,9 @@ class PoseModule(pl.LightningModule):
         timer: ends the training when its minutes are over; a callback for the trainer.
     """
 
-    def __init__(self, config: TrainConfig, chosen: Preset, skeleton: Skeleton, sources: list[Source],
-                 val: CocoDataset | None) -> None:  # fmt: skip
+    def __init__(
+        self, config: TrainConfig, chosen: Preset, skeleton: Skeleton, sources: list[Source], val: CocoDataset | None
+    ) -> None:
         super().__init__()
         self.config, self.chosen, self.skeleton, self.sources, self.val = config, chosen, skeleton, sources, val
         self.timer = Timer(timedelta(minutes=config.minutes) if config.minutes else None)
@@ -92,11 +93,18 @@ class PoseModule(pl.LightningModule):
         end = min(trainer.global_step + config.steps_per_epoch, config.steps)
         if config.crops:
             store = CropStore(config.crops, self.network.detailed, len(self.skeleton))
-            return crop_loader(store, config.batch_size, config.seed, trainer.global_step, end, trainer.global_rank,
-                               trainer.world_size)  # fmt: skip
+            return crop_loader(
+                store, config.batch_size, config.seed, trainer.global_step, end, trainer.global_rank, trainer.world_size
+            )
         data = TrainingSet(self.sources, self.chosen.input_size, config.augment, config.seed, length=pictures * end)
-        return training_loader(data, config.batch_size, config.workers, start=pictures * trainer.global_step,
-                               rank=trainer.global_rank, world=trainer.world_size)  # fmt: skip
+        return training_loader(
+            data,
+            config.batch_size,
+            config.workers,
+            start=pictures * trainer.global_step,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
@@ -109,8 +117,9 @@ class PoseModule(pl.LightningModule):
         self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, prog_bar=True, batch_size=len(batch))
         return parts["total"]
 
-    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None,
-                                    gradient_clip_algorithm: str | None = None) -> None:  # fmt: skip
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
         """Where all is taught, each part by itself: beside MoveNet's gradients, which are as large as its activations,
         nothing would be left of the others."""
         for part in self.network.children() if self.config.teach == "all" else [self]:
@@ -137,8 +146,15 @@ class PoseModule(pl.LightningModule):
             optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
             # Asked at the last step of an epoch and not after it, when the checkpoint is already written.
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "loss/total",
-                    "interval": "step", "frequency": config.steps_per_epoch}}  # fmt: skip
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {
+                    "scheduler": plateau,
+                    "monitor": "loss/total",
+                    "interval": "step",
+                    "frequency": config.steps_per_epoch,
+                },
+            }
         betas = (0.9, 0.99) if config.teach in ("prior", "all") else (0.9, 0.999)
         return self._scheduled(torch.optim.AdamW(groups, betas=betas, weight_decay=config.weight_decay))
 

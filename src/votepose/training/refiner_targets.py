@@ -93,8 +93,9 @@ class Lesson:
         return Lesson([crop.to(device) for crop in self.crops], self.poses.to(device), truth)
 
 
-def prepare(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, people: Labelled,
-            kappas: Tensor) -> Lesson:  # fmt: skip
+def prepare(
+    network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, people: Labelled, kappas: Tensor
+) -> Lesson:
     """The lesson that poses (P, K, 2), in cells, of the images `image_index` (P,) give: half of them as they are, half
     as a first look corrects them, from nearer."""
     again = torch.rand(len(poses), device=poses.device) < _AGAIN
@@ -102,9 +103,11 @@ def prepare(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_inde
     person, somebody = people.match(poses, image_index, kappas)
     frame = Frame.around(poses, image_index, torch.where(again, CLOSER, MARGIN))
     truth = LookTruth(
-        torch.zeros(*poses.shape[:2], 3, device=poses.device), torch.ones_like(frame.spacings), somebody,
+        torch.zeros(*poses.shape[:2], 3, device=poses.device),
+        torch.ones_like(frame.spacings),
+        somebody,
         (somebody | people.certain_at(poses, image_index)).float(),
-    )  # fmt: skip
+    )
     if somebody.any():
         keypoints = people.keypoints[person]
         inside = torch.cat([frame.into(keypoints[..., :2]), keypoints[..., 2:]], dim=-1) * somebody[:, None, None]
@@ -114,8 +117,7 @@ def prepare(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_inde
 
 
 @torch.no_grad()
-def _corrected(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor,
-               kappas: Tensor) -> Tensor:  # fmt: skip
+def _corrected(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor) -> Tensor:
     """The poses after a look at them, as inference takes it."""
     assert network.second_look is not None
     training = network.second_look.training

@@ -82,8 +82,9 @@ class _Shuffled(Dataset[Lesson]):
         return self.store.lesson(np.sort(order[number % in_a_pass * self.size :][: self.size]).tolist())
 
 
-def crop_loader(store: CropStore, size: int, seed: int, start: int, stop: int, rank: int,
-                world: int) -> DataLoader[Lesson]:  # fmt: skip
+def crop_loader(
+    store: CropStore, size: int, seed: int, start: int, stop: int, rank: int, world: int
+) -> DataLoader[Lesson]:
     """Lessons of `size` people for steps start, start + 1, … of process `rank` of `world`."""
     numbers = range(start * world + rank, stop * world, world)
     return DataLoader(_Shuffled(store, size, seed), batch_size=None, sampler=numbers)
@@ -156,10 +157,15 @@ def varied(lesson: Lesson) -> Lesson:
     crops = [_dimmed(_resampled(crop, theta)) for crop in lesson.crops]
     truth = lesson.truth
     keypoints = torch.cat([moved(truth.keypoints[..., :2]), truth.keypoints[..., 2:]], dim=-1)
-    return Lesson(crops, moved(lesson.poses), replace(
-        truth, keypoints=keypoints * truth.somebody[:, None, None],
-        sizes=torch.where(truth.somebody, truth.sizes / scale, truth.sizes),
-    ))  # fmt: skip
+    return Lesson(
+        crops,
+        moved(lesson.poses),
+        replace(
+            truth,
+            keypoints=keypoints * truth.somebody[:, None, None],
+            sizes=torch.where(truth.somebody, truth.sizes / scale, truth.sizes),
+        ),
+    )
 
 
 def _resampled(crop: Tensor, theta: Tensor) -> Tensor:
@@ -192,8 +198,16 @@ def _joined(lessons: Sequence[Lesson]) -> Lesson:
 def _row(details: Sequence[Detail], keypoints: int) -> np.dtype:
     """What is kept of a person."""
     crops = [(f"crop{i}", "i1", detail.shape) for i, detail in enumerate((*details, coarser(details)))]
-    return np.dtype([*crops, ("poses", "f4", (keypoints, 2)), ("keypoints", "f4", (keypoints, 3)), ("size", "f4"),
-                     ("somebody", "?"), ("weight", "f4")])  # fmt: skip
+    return np.dtype(
+        [
+            *crops,
+            ("poses", "f4", (keypoints, 2)),
+            ("keypoints", "f4", (keypoints, 3)),
+            ("size", "f4"),
+            ("somebody", "?"),
+            ("weight", "f4"),
+        ]
+    )
 
 
 def _packed(lesson: Lesson, ranges: Sequence[Range], details: Sequence[Detail]) -> np.ndarray:
@@ -201,8 +215,13 @@ def _packed(lesson: Lesson, ranges: Sequence[Range], details: Sequence[Detail]) 
     for i, (crop, (mean, spread)) in enumerate(zip(lesson.crops, ranges, strict=True)):
         rows[f"crop{i}"] = ((crop.float() - mean) / spread * _STEPS).round().clamp(-127, 127).cpu().numpy()
     truth = lesson.truth
-    values = {"poses": lesson.poses, "keypoints": truth.keypoints, "size": truth.sizes, "somebody": truth.somebody,
-              "weight": truth.weight}  # fmt: skip
+    values = {
+        "poses": lesson.poses,
+        "keypoints": truth.keypoints,
+        "size": truth.sizes,
+        "somebody": truth.somebody,
+        "weight": truth.weight,
+    }
     for name, value in values.items():
         rows[name] = value.cpu().numpy()
     return rows

@@ -34,8 +34,14 @@ class Targets:
     owner: Tensor
 
 
-def paint(keypoints: Tensor, sizes: Tensor, image_index: Tensor, shape: tuple[int, int, int], kappas: Tensor,
-          config: TargetConfig) -> Targets:  # fmt: skip
+def paint(
+    keypoints: Tensor,
+    sizes: Tensor,
+    image_index: Tensor,
+    shape: tuple[int, int, int],
+    kappas: Tensor,
+    config: TargetConfig,
+) -> Targets:
     """Mark the cells on labelled keypoints with their person; where two meet, the nearer keypoint has the cell.
 
     Args:

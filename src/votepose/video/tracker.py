@@ -84,8 +84,12 @@ class Tracker:
         forecasts = np.stack([track.forecast(time) for track in self._tracks])
         widths = np.array([self.options.slack + self.options.growth * (time - track.time) for track in self._tracks])
         weights = np.stack([track.confidences for track in self._tracks])
-        similar = oks(poses.keypoints, forecasts, poses.skeleton.kappas[None] * widths[:, None],
-                      poses.confidences[:, None] * weights[None])  # fmt: skip
+        similar = oks(
+            poses.keypoints,
+            forecasts,
+            poses.skeleton.kappas[None] * widths[:, None],
+            poses.confidences[:, None] * weights[None],
+        )
         return np.where(similar >= self.options.min_oks, similar, 0.0)
 
 

@@ -25,9 +25,15 @@ def distorted(people: int = 3000, joints: int = 5, seed: int = 0) -> Evidence:
     logits = rng.normal(np.where(visible, 3.0, 1.0), 0.5)
     found = np.repeat((oks > 0)[:, None], joints, axis=1)
     return Evidence(
-        (p ** (1 / 3)).astype(np.float32), logits.astype(np.float32), np.sqrt(q).astype(np.float32),
-        kept.astype(np.float32), found, visible & found, oks.astype(np.float32), rng.integers(0, 50, people),
-    )  # fmt: skip
+        (p ** (1 / 3)).astype(np.float32),
+        logits.astype(np.float32),
+        np.sqrt(q).astype(np.float32),
+        kept.astype(np.float32),
+        found,
+        visible & found,
+        oks.astype(np.float32),
+        rng.integers(0, 50, people),
+    )
 
 
 def test_a_known_distortion_is_undone() -> None:

@@ -83,10 +83,12 @@ def test_a_picture_of_nobody_has_no_slices(key: str) -> None:
 def test_the_whole_is_what_evaluate_measures(dataset: CocoDataset) -> None:
     rng = np.random.default_rng(0)
     noisy = [
-        Picture.of(p.sample, moved(p.poses, p.poses.keypoints + rng.normal(0, 4, p.poses.keypoints.shape),
-                                   rng.random(len(p.poses))))
+        Picture.of(
+            p.sample,
+            moved(p.poses, p.poses.keypoints + rng.normal(0, 4, p.poses.keypoints.shape), rng.random(len(p.poses))),
+        )
         for p in perfect(dataset)
-    ]  # fmt: skip
+    ]
     results = [entry for p in noisy for entry in picture_results(p.poses, p.sample, dataset.category_id)]
     assert dataset.annotations is not None
     measured = coco_keypoint_metrics(dataset.annotations, results, [s.image_id for s in dataset.samples])

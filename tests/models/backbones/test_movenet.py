@@ -34,8 +34,15 @@ def same_convolution(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarr
     outputs = [-(-n // stride) for n in x.shape]
     totals = [max((m - 1) * stride + 3 - n, 0) for m, n in zip(outputs, x.shape, strict=True)]
     padded = np.pad(x, [(t // 2, t - t // 2) for t in totals])
-    return np.array([[(padded[i * stride : i * stride + 3, j * stride : j * stride + 3] * kernel).sum()
-                      for j in range(outputs[1])] for i in range(outputs[0])])  # fmt: skip
+    return np.array(
+        [
+            [
+                (padded[i * stride : i * stride + 3, j * stride : j * stride + 3] * kernel).sum()
+                for j in range(outputs[1])
+            ]
+            for i in range(outputs[0])
+        ]
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -101,7 +108,8 @@ def test_thunder_says_what_is_in_its_maps_and_moves_with_the_picture() -> None:
     torch.manual_seed(0)
     thunder, image = Thunder().eval(), torch.rand(1, 3, 128, 160) * 2 - 1
     maps = thunder(image)
-    assert [tuple(x.shape[1:]) for x in maps] == [(d.channels, 128 // d.stride, 160 // d.stride)
-                                                  for d in thunder.detailed]  # fmt: skip
+    assert [tuple(x.shape[1:]) for x in maps] == [
+        (d.channels, 128 // d.stride, 160 // d.stride) for d in thunder.detailed
+    ]
     flat = thunder(torch.zeros(1, 3, 128, 160))[0][0, :, 16, 20]  # far from the borders
     torch.testing.assert_close(flat, thunder(torch.zeros(1, 3, 256, 256))[0][0, :, 32, 32], atol=1e-4, rtol=1e-3)

@@ -54,8 +54,12 @@ def test_a_strict_joint_takes_the_sharp_spot_and_a_lenient_one_the_wide() -> Non
 
 def test_the_place_is_a_maximum_of_the_expected_oks() -> None:
     generator = torch.Generator().manual_seed(0)
-    heat = torch.stack([torch.logsumexp(torch.stack([spot(*p) for p in torch.rand(4, 2, generator=generator) * 20 + 2]),
-                                        dim=0) for _ in range(6)])[None]  # fmt: skip
+    heat = torch.stack(
+        [
+            torch.logsumexp(torch.stack([spot(*p) for p in torch.rand(4, 2, generator=generator) * 20 + 2]), dim=0)
+            for _ in range(6)
+        ]
+    )[None]
     radii = torch.full((1, 6), 1.2)
     places, best = best_places(heat, radii)
     chance = heat.flatten(2).softmax(dim=-1).reshape(heat.shape)

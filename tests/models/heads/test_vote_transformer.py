@@ -19,8 +19,9 @@ CPU = torch.device("cpu")
 
 def transformer(relative: bool, patch: int = 4) -> GroupingTransformer:
     torch.manual_seed(0)
-    return GroupingTransformer(7, width=32, heads=2, encoder_layers=2, decoder_layers=2, patch=patch,
-                               relative=relative).eval()  # fmt: skip
+    return GroupingTransformer(
+        7, width=32, heads=2, encoder_layers=2, decoder_layers=2, patch=patch, relative=relative
+    ).eval()
 
 
 def features(height: int = 8, width: int = 12, batch: int = 1) -> Tensor:

@@ -32,10 +32,14 @@ def batch_of(keypoints: Tensor) -> Batch:
     boxes = torch.cat([low, high - low], dim=-1) * STRIDE
     side = SIDE * STRIDE
     return Batch(
-        torch.zeros(1, 3, side, side, dtype=torch.uint8), keypoints * torch.tensor([STRIDE, STRIDE, 1]), boxes,
-        boxes[:, 2:].prod(-1), torch.zeros(len(keypoints), dtype=torch.long), torch.zeros(1, SIDE, SIDE) > 0,
+        torch.zeros(1, 3, side, side, dtype=torch.uint8),
+        keypoints * torch.tensor([STRIDE, STRIDE, 1]),
+        boxes,
+        boxes[:, 2:].prod(-1),
+        torch.zeros(len(keypoints), dtype=torch.long),
+        torch.zeros(1, SIDE, SIDE) > 0,
         torch.ones(1) > 0,
-    )  # fmt: skip
+    )
 
 
 def answers(batch: Batch) -> dict[str, Tensor]:
@@ -66,8 +70,13 @@ def network() -> PoseNet:
     return PoseNet(tiny.NETWORK)
 
 
-def judge(network: PoseNet, batch: Batch, outputs: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch,
-          objective: PriorObjective | None = None) -> dict[str, Tensor]:  # fmt: skip
+def judge(
+    network: PoseNet,
+    batch: Batch,
+    outputs: dict[str, Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+    objective: PriorObjective | None = None,
+) -> dict[str, Tensor]:
     monkeypatch.setattr(MoveNet, "head_outputs", lambda self, pyramid: ({}, outputs))
     return (objective or PriorObjective(torch.from_numpy(KAPPAS)))(network, batch)
 

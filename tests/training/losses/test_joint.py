@@ -102,9 +102,14 @@ def batch_of(keypoints: Tensor) -> Batch:
     low, high = keypoints[..., :2].amin(dim=1), keypoints[..., :2].amax(dim=1)
     boxes = torch.cat([low, high - low], dim=-1)
     return Batch(
-        torch.zeros(1, 3, 512, 512, dtype=torch.uint8), keypoints, boxes, boxes[:, 2:].prod(-1),
-        torch.zeros(len(keypoints), dtype=torch.long), torch.zeros(1, 128, 128) > 0, torch.ones(1) > 0,
-    )  # fmt: skip
+        torch.zeros(1, 3, 512, 512, dtype=torch.uint8),
+        keypoints,
+        boxes,
+        boxes[:, 2:].prod(-1),
+        torch.zeros(len(keypoints), dtype=torch.long),
+        torch.zeros(1, 128, 128) > 0,
+        torch.ones(1) > 0,
+    )
 
 
 def loss_of(batch: Batch, level: int, told: bool) -> float:

@@ -56,11 +56,14 @@ def batch_of(keypoints: Tensor, images: int = 2, **changes: Any) -> Batch:
     pixels = keypoints * torch.tensor([STRIDE, STRIDE, 1])
     side = SIDE * STRIDE
     batch = Batch(
-        torch.zeros(images, 3, side, side, dtype=torch.uint8), pixels, torch.zeros(len(pixels), 4),
+        torch.zeros(images, 3, side, side, dtype=torch.uint8),
+        pixels,
+        torch.zeros(len(pixels), 4),
         torch.full((len(pixels),), 28.0**2),
-        torch.arange(len(pixels)), torch.zeros(images, side // 4, side // 4, dtype=torch.bool),
+        torch.arange(len(pixels)),
+        torch.zeros(images, side // 4, side // 4, dtype=torch.bool),
         torch.ones(images, dtype=torch.bool),
-    )  # fmt: skip
+    )
     return replace(batch, **changes)
 
 
@@ -181,8 +184,16 @@ def test_pictures_without_people_are_bearable(form: str) -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
 
 
-@pytest.mark.parametrize("changes", [{"stride": 8, "patch": 2, "prior": False}, {"scales": False}, {"hourglass": False},
-                                     {"transformer": False}, {"prior": False, "vectors": "absolute"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stride": 8, "patch": 2, "prior": False},
+        {"scales": False},
+        {"hourglass": False},
+        {"transformer": False},
+        {"prior": False, "vectors": "absolute"},
+    ],
+)
 def test_every_switch_can_be_trained(changes: dict[str, Any]) -> None:
     net = network(**changes)
     parts = all_losses(ObjectiveConfig(), net, drawn(2))

@@ -48,9 +48,10 @@ def reliability(said: np.ndarray, true: np.ndarray, bins: int = _BINS) -> Reliab
     places = np.searchsorted(starts, said, side="right") - 1
     parts = [np.flatnonzero(places == place) for place in range(len(starts))]
     return Reliability(
-        np.array([said[part].mean() for part in parts]), np.array([true[part].mean() for part in parts]),
+        np.array([said[part].mean() for part in parts]),
+        np.array([true[part].mean() for part in parts]),
         np.array([len(part) for part in parts]),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

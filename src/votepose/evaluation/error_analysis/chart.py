@@ -15,9 +15,12 @@ _ROW, _BAR, _NAMES, _WIDTH, _MARGIN, _HEAD = 24, 16, 120, 340, 40, 74  # pixels
 _GROUND, _INK, _SOFT, _GRID = (250, 249, 246), (29, 32, 37), (107, 112, 120), (225, 222, 214)
 _GAINS = {"repairs": (190, 90, 40), "oracles": (11, 110, 95)}
 _KINDS = {
-    Kind.GOOD: (11, 110, 95), Kind.JITTER: (128, 178, 160), Kind.INVERSION: (222, 168, 60), Kind.SWAP: (190, 90, 40),
+    Kind.GOOD: (11, 110, 95),
+    Kind.JITTER: (128, 178, 160),
+    Kind.INVERSION: (222, 168, 60),
+    Kind.SWAP: (190, 90, 40),
     Kind.MISS: (90, 60, 90),
-}  # fmt: skip
+}
 
 
 def draw_chart(tables: Mapping[str, Table]) -> Image.Image:
@@ -39,8 +42,9 @@ class _Pen:
     def __init__(self, draw: ImageDraw.ImageDraw) -> None:
         self.draw = draw
 
-    def text(self, x: float, y: float, text: str, size: int = 13, fill: tuple[int, int, int] = _INK,
-             anchor: str = "lm") -> None:  # fmt: skip
+    def text(
+        self, x: float, y: float, text: str, size: int = 13, fill: tuple[int, int, int] = _INK, anchor: str = "lm"
+    ) -> None:
         font = ImageFont.load_default(size * _SMOOTH)
         self.draw.text((x * _SMOOTH, y * _SMOOTH), text, font=font, fill=fill, anchor=anchor)
 

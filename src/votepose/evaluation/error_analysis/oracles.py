@@ -48,8 +48,9 @@ class Remembered(nn.Module):
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         return self.network.ask(maps, cells)
 
-    def look_again(self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor,
-                   margin: float = MARGIN) -> Look:  # fmt: skip
+    def look_again(
+        self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor, margin: float = MARGIN
+    ) -> Look:
         return self.network.look_again(pyramid, poses, image_index, kappas, margin)
 
 
@@ -65,8 +66,9 @@ class Perfected(PoseEstimator):
     """
 
     def __init__(self, estimator: PoseEstimator, network: Remembered, truth: Truth, perfect: Sequence[str]) -> None:
-        super().__init__(cast(PoseNet, network), estimator.kappas, estimator.config, estimator.levels,
-                         estimator.calibration)  # fmt: skip
+        super().__init__(
+            cast(PoseNet, network), estimator.kappas, estimator.config, estimator.levels, estimator.calibration
+        )
         self.truth, self.perfect = truth, frozenset(perfect)
         self._of: list[_Level] = []  # of this forward pass
         self._threshold = torch.tensor(0.0)
@@ -152,8 +154,9 @@ class Perfected(PoseEstimator):
         return torch.where(known[..., None], nearest, poses)
 
 
-def find_variants(estimator: PoseEstimator, sample: Sample, input_size: int, skeleton: Skeleton,
-                  variants: Sequence[Sequence[str]]) -> list[Poses]:  # fmt: skip
+def find_variants(
+    estimator: PoseEstimator, sample: Sample, input_size: int, skeleton: Skeleton, variants: Sequence[Sequence[str]]
+) -> list[Poses]:
     """Who is found in a picture with each of these sets of parts perfect; the empty set is the estimator as it is."""
     truth = Truth.of(sample, input_size, estimator.network.config.stride, estimator.kappas)
     network = Remembered(estimator.network)

@@ -102,26 +102,36 @@ def questions(input_size: int) -> list[Question]:
 
     return [
         Question(
-            "size", "size: root of the person's area, in pixels of the network's input", (24, 48, 96, 192),
+            "size",
+            "size: root of the person's area, in pixels of the network's input",
+            (24, 48, 96, 192),
             ("under 24", "24 to 48", "48 to 96", "96 to 192", "192 and more"),
             lambda p: np.sqrt(p.sample.areas) * scale(p),
             lambda p: np.sqrt(BODY_SHARE * np.ptp(p.poses.keypoints, axis=1).prod(axis=-1)) * scale(p),
         ),
         Question(
-            "crowd", "number of labelled people in the picture", (2, 3, 6, 11),
+            "crowd",
+            "number of labelled people in the picture",
+            (2, 3, 6, 11),
             ("1", "2", "3 to 5", "6 to 10", "11 and more"),
             lambda p: np.full(len(p.sample.keypoints), len(p.sample.keypoints)),
             lambda p: np.full(len(p.poses), max(1, len(p.sample.keypoints))),
         ),
         Question(
-            "hidden", "share of the person's labelled joints that are hidden (v = 1)", (1e-6, 0.25, 0.5),
-            ("none", "under a quarter", "a quarter to a half", "a half and more"), _hidden,
+            "hidden",
+            "share of the person's labelled joints that are hidden (v = 1)",
+            (1e-6, 0.25, 0.5),
+            ("none", "under a quarter", "a quarter to a half", "a half and more"),
+            _hidden,
         ),
         Question(
-            "covered", "share of the person's box that another labelled person's box covers", (1e-6, 0.25, 0.5),
-            ("none", "under a quarter", "a quarter to a half", "a half and more"), _covered,
+            "covered",
+            "share of the person's box that another labelled person's box covers",
+            (1e-6, 0.25, 0.5),
+            ("none", "under a quarter", "a quarter to a half", "a half and more"),
+            _covered,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _hidden(picture: Picture) -> np.ndarray:

@@ -59,8 +59,9 @@ def joint_table(pictures: Sequence[Picture], kinds: Sequence[np.ndarray], skelet
     return Table("joints", "Joints", columns, [*rows, row("all joints", kept, of)], note)
 
 
-def repair_table(pictures: Sequence[Picture], kinds: Sequence[np.ndarray], scorer: Scorer,
-                 base: KeypointMetrics) -> Table:  # fmt: skip
+def repair_table(
+    pictures: Sequence[Picture], kinds: Sequence[np.ndarray], scorer: Scorer, base: KeypointMetrics
+) -> Table:
     """What AP would be without one kind of error."""
     of = {id(picture): kind for picture, kind in zip(pictures, kinds, strict=True)}
 
@@ -91,12 +92,18 @@ def error_table(pictures: Sequence[Picture]) -> Table:
         "missed": "missed: people whom no skeleton is like",
     }
     columns = ("people", f"of the {COUNTED} best of a picture", f"of scores of {SCORE_THRESHOLD} or more")
-    return Table("people_errors", "Whole people", columns, [(name, every[k], shown[k]) for k, name in names.items()],
-                 "AP counts faint skeletons, too; `votepose predict` shows those of the last column.")  # fmt: skip
+    return Table(
+        "people_errors",
+        "Whole people",
+        columns,
+        [(name, every[k], shown[k]) for k, name in names.items()],
+        "AP counts faint skeletons, too; `votepose predict` shows those of the last column.",
+    )
 
 
-def oracle_table(pictures: Sequence[Picture], found: Mapping[str, Sequence[Poses]], scorer: Scorer,
-                 base: KeypointMetrics) -> Table:  # fmt: skip
+def oracle_table(
+    pictures: Sequence[Picture], found: Mapping[str, Sequence[Poses]], scorer: Scorer, base: KeypointMetrics
+) -> Table:
     """What AP would be if a part of the estimator were perfect."""
     samples = [picture.sample for picture in pictures]
     rows = {name: scorer.all(zip(samples, poses, strict=True)) for name, poses in found.items()}
@@ -104,8 +111,9 @@ def oracle_table(pictures: Sequence[Picture], found: Mapping[str, Sequence[Poses
     return _gains("oracles", "What would be won if one part were perfect", "perfect", rows, base, note)
 
 
-def _gains(key: str, title: str, name: str, rows: Mapping[str, KeypointMetrics], base: KeypointMetrics,
-           note: str) -> Table:  # fmt: skip
+def _gains(
+    key: str, title: str, name: str, rows: Mapping[str, KeypointMetrics], base: KeypointMetrics, note: str
+) -> Table:
     measured = {"(as it is)": base, **rows}
     columns = (name, "AP", "gain", "AP50", "AP75", "AR")
     cells = [(row, m.ap, m.ap - base.ap, m.ap50, m.ap75, m.ar) for row, m in measured.items()]

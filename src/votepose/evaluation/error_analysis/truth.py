@@ -41,9 +41,11 @@ class Truth:
         sizes = np.sqrt(np.maximum(sample.areas, 1) * across * down)
         labelled, device = sample.keypoints[..., 2] > 0, kappas.device
         return cls(
-            torch.as_tensor(joints, dtype=torch.float32, device=device), torch.as_tensor(labelled, device=device),
-            torch.as_tensor(sizes, dtype=torch.float32, device=device), kappas,
-        )  # fmt: skip
+            torch.as_tensor(joints, dtype=torch.float32, device=device),
+            torch.as_tensor(labelled, device=device),
+            torch.as_tensor(sizes, dtype=torch.float32, device=device),
+            kappas,
+        )
 
     def presence(self, height: int, width: int, level: int) -> Tensor:
         """(height, width) 1 on the cells of labelled joints inside the map, otherwise 0; cells of this level."""

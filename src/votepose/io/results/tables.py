@@ -31,9 +31,20 @@ from votepose.io.appendable import GrowingFile
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 
-_FIXED = {"image": "string", "frame": "int64", "time": "float64", "width": "int32", "height": "int32",
-          "person": "int32", "id": "int64", "score": "float32", "x1": "float32", "y1": "float32", "x2": "float32",
-          "y2": "float32"}  # fmt: skip
+_FIXED = {
+    "image": "string",
+    "frame": "int64",
+    "time": "float64",
+    "width": "int32",
+    "height": "int32",
+    "person": "int32",
+    "id": "int64",
+    "score": "float32",
+    "x1": "float32",
+    "y1": "float32",
+    "x2": "float32",
+    "y2": "float32",
+}
 _OF_KEYPOINT = {"x": "float32", "y": "float32", "confidence": "float32", "seen": "bool"}
 _ROWS = 4096  # of a Parquet row group
 

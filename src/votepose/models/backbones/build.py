@@ -69,8 +69,15 @@ class Backbone(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: nn.Module, channels: Sequence[int], strides: Sequence[int], spec: _Spec,
-                 mean: Sequence[float], std: Sequence[float]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        trunk: nn.Module,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        spec: _Spec,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
         super().__init__()
         self.trunk, self.stem, self.head = trunk, spec.stem, spec.head
         self.channels, self.strides = tuple(channels), tuple(strides)
@@ -151,8 +158,12 @@ def freeze(backbone: Backbone, part: Part) -> None:
     nothing (`all` is)."""
     stem, head = (tuple(f"{name}." for name in names) for names in (backbone.stem, backbone.head))
     for name, parameter in backbone.trunk.named_parameters():
-        parameter.requires_grad = {"none": True, "stem": not name.startswith(stem), "trunk": name.startswith(head),
-                                   "all": False}[part]  # fmt: skip
+        parameter.requires_grad = {
+            "none": True,
+            "stem": not name.startswith(stem),
+            "trunk": name.startswith(head),
+            "all": False,
+        }[part]
     backbone.frozen = part
     backbone.train(backbone.training)
 

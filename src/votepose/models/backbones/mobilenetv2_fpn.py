@@ -19,8 +19,16 @@ _TOP = 1280
 class Conv(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding (which pads bottom and right first) and a fused activation."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, depthwise: bool = False,
-                 activation: str = "relu6", bias: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        depthwise: bool = False,
+        activation: str = "relu6",
+        bias: bool = True,
+    ) -> None:
         padding = (kernel - 1) // 2 if stride == 1 else 0
         super().__init__(inputs, outputs, kernel, stride, padding, groups=inputs if depthwise else 1, bias=bias)
         self.activation = activation

@@ -39,9 +39,12 @@ class MoveNet(MobilePyramid):
     channels = (PYRAMID + 3 * HEAD_WIDTH + sum(HEADS.values()), 144, 480)  # of the maps that F is made of
     strides = (4, 16, 32)
     detailed = (
-        Detail(24, 2, 0.5), Detail(PYRAMID + sum(HEADS[name] for name in _TELLING) + 40, 4, 1),
-        Detail(48, 8, 2), Detail(144, 16, 2), Detail(480, 32, 4),
-    )  # fmt: skip
+        Detail(24, 2, 0.5),
+        Detail(PYRAMID + sum(HEADS[name] for name in _TELLING) + 40, 4, 1),
+        Detail(48, 8, 2),
+        Detail(144, 16, 2),
+        Detail(480, 32, 4),
+    )
 
     def __init__(self) -> None:
         super().__init__(_WIDTHS)

@@ -171,8 +171,9 @@ class SecondLook(nn.Module):
         inside = (logits.abs() > _SILENCE).any(dim=1, keepdim=True)
         return (logits * LOGITS).sigmoid() * inside
 
-    def _tokens(self, features: Tensor, heat: Tensor, person: Tensor, found: Tensor, expected: Tensor,
-                poses: Tensor) -> Tensor:  # fmt: skip
+    def _tokens(
+        self, features: Tensor, heat: Tensor, person: Tensor, found: Tensor, expected: Tensor, poses: Tensor
+    ) -> Tensor:
         """A token a joint (P, K, D): what is to be seen where the joint may be, and how far it went."""
         places = F.avg_pool2d(_distribution(heat.detach()), FINER) * FINER**2
         seen = places.flatten(2) @ features.flatten(2).transpose(1, 2)

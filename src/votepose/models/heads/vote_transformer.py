@@ -129,8 +129,16 @@ class GroupingTransformer(nn.Module):
     answers (B, Q, D).
     """
 
-    def __init__(self, channels: int, width: int, heads: int, encoder_layers: int, decoder_layers: int, patch: int,
-                 relative: bool) -> None:  # fmt: skip
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        heads: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        patch: int,
+        relative: bool,
+    ) -> None:
         super().__init__()
         self.width, self.heads, self.patch, self.relative = width, heads, patch, relative
         self.embed_patches = nn.Conv2d(channels + 1, width, patch, stride=patch)

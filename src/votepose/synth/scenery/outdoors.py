@@ -44,8 +44,11 @@ def hills(image: np.ndarray, rng: np.random.Generator) -> None:
         start = max(0, int(top.min()))
         if start >= height:
             continue
-        surface = foliage(height - start, width, rng) if wooded else np.broadcast_to(
-            pick(tx.GRASSES if rng.random() < 0.6 else tx.STONES, rng), (height - start, width, 3))  # fmt: skip
+        surface = (
+            foliage(height - start, width, rng)
+            if wooded
+            else np.broadcast_to(pick(tx.GRASSES if rng.random() < 0.6 else tx.STONES, rng), (height - start, width, 3))
+        )
         image[start:] = mix(image[start:], surface * near + haze * (1 - near), cover[start:])
 
 

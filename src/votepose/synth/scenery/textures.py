@@ -18,8 +18,27 @@ def palette(*names: str) -> np.ndarray:
     return srgb_to_linear(np.array([list(bytes.fromhex(name)) for name in names], np.uint8))
 
 
-WALLS = palette("f2efe8", "e8dcc4", "d9d4c7", "c9d3d6", "b7c4b1", "d8b9a0", "e9c9a9", "a9b7c6", "7f8c8d", "5f6f65",
-                "f7e7b0", "c98f6b", "8f5b4a", "4a5568", "ffffff", "cfcfcf", "9aa5a0", "6b4a3a", "2f3640")  # fmt: skip
+WALLS = palette(
+    "f2efe8",
+    "e8dcc4",
+    "d9d4c7",
+    "c9d3d6",
+    "b7c4b1",
+    "d8b9a0",
+    "e9c9a9",
+    "a9b7c6",
+    "7f8c8d",
+    "5f6f65",
+    "f7e7b0",
+    "c98f6b",
+    "8f5b4a",
+    "4a5568",
+    "ffffff",
+    "cfcfcf",
+    "9aa5a0",
+    "6b4a3a",
+    "2f3640",
+)
 BRICKS = palette("9b4b3a", "7d3f32", "b5654a", "a87560", "c9a98c", "6d5a50", "d8cfc4", "8a8680")
 WOODS = palette("a9754a", "8a5a33", "c79a68", "6b4226", "d9b382", "b58a5f", "4f3524", "e0c9a6")
 GRASSES = palette("5c7a2e", "6f8f3a", "4a6627", "83973f", "94a04e", "3f5a26", "a3a05a", "587a3f")
@@ -28,8 +47,27 @@ STONES = palette("7a7a78", "5b5c5e", "8f8d88", "a8a59e", "6a6863", "45474a", "b9
 LEAVES = palette("33502a", "4c6b2f", "6d8a3c", "2b4526", "8a9a45", "a08a3a", "5a7d4a", "3d5f45", "9c6a2f")
 SKIES = palette("3f7fc4", "6aa2d8", "8fb8dc", "a9c4da", "5b7fa6", "2f66ad", "c4ccd2", "9aa4ae", "445a78")
 HAZES = palette("d7e6f2", "eef2f4", "f6e3c8", "e8d9d4", "c9d6e0", "f3c9a0", "dfe3e4", "b9c0c6")
-VIVID = palette("c0392b", "e67e22", "f1c40f", "27ae60", "2980b9", "8e44ad", "ecf0f1", "2c3e50", "16a085", "d35470",
-                "f39c9c", "7fb3d5", "1b1b1b", "fafafa", "b03a2e", "1f618d", "7d6608", "a04000", "5d6d7e")  # fmt: skip
+VIVID = palette(
+    "c0392b",
+    "e67e22",
+    "f1c40f",
+    "27ae60",
+    "2980b9",
+    "8e44ad",
+    "ecf0f1",
+    "2c3e50",
+    "16a085",
+    "d35470",
+    "f39c9c",
+    "7fb3d5",
+    "1b1b1b",
+    "fafafa",
+    "b03a2e",
+    "1f618d",
+    "7d6608",
+    "a04000",
+    "5d6d7e",
+)
 SNOWS = palette("eef3f7", "dde6ee", "f7f7f5", "cfd9e4")
 COURTS = palette("b5533c", "3f7d5a", "2f6f9f", "c97b4a", "4b8f6a", "2a4d7c", "a9764f", "73508c")
 
@@ -40,8 +78,15 @@ def pick(colours: np.ndarray, rng: np.random.Generator, spread: float = 0.15) ->
     return (chosen * np.exp(rng.normal(0, spread) + rng.normal(0, spread / 4, 3))).astype(np.float32)
 
 
-def noise(height: int, width: int, rng: np.random.Generator, cells: float = 4.0, octaves: int = 5,
-          roughness: float = 0.6, stretch: float = 1.0) -> np.ndarray:  # fmt: skip
+def noise(
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    cells: float = 4.0,
+    octaves: int = 5,
+    roughness: float = 0.6,
+    stretch: float = 1.0,
+) -> np.ndarray:
     """Fractal noise (height, width) float32, mean about 0, standard deviation about 1.
 
     Args:
@@ -88,9 +133,15 @@ def mix(below: np.ndarray, above: np.ndarray, share: np.ndarray) -> np.ndarray:
     return below + (above - below) * cv2.merge([share] * 3)
 
 
-def cells(u: np.ndarray, v: np.ndarray, size: tuple[float, float], gap: float, rng: np.random.Generator,
-          stagger: float = 0.0,
-          footprint: np.ndarray | np.float32 = _FINE) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def cells(
+    u: np.ndarray,
+    v: np.ndarray,
+    size: tuple[float, float],
+    gap: float,
+    rng: np.random.Generator,
+    stagger: float = 0.0,
+    footprint: np.ndarray | np.float32 = _FINE,
+) -> tuple[np.ndarray, np.ndarray]:
     """A tone for each rectangle of a grid, about -1 to 1, and the share of joint (0 to 1) of each pixel, both (h, w).
 
     Args:
@@ -116,8 +167,16 @@ def cells(u: np.ndarray, v: np.ndarray, size: tuple[float, float], gap: float, r
     return np.ascontiguousarray(tone, np.float32), np.ascontiguousarray(joint, np.float32)
 
 
-def laid(u: np.ndarray, v: np.ndarray, size: tuple[float, float], gap: float, stagger: float, colours: np.ndarray,
-          footprint: np.ndarray | np.float32, rng: np.random.Generator) -> np.ndarray:  # fmt: skip
+def laid(
+    u: np.ndarray,
+    v: np.ndarray,
+    size: tuple[float, float],
+    gap: float,
+    stagger: float,
+    colours: np.ndarray,
+    footprint: np.ndarray | np.float32,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Bricks, tiles or boards of one colour, each of its own tone, with joints."""
     tone, joint = cells(u, v, size, gap, rng, stagger, footprint)
     base, vary = pick(colours, rng), np.float32(rng.uniform(0.05, 0.5))

@@ -60,8 +60,9 @@ class PriorObjective(nn.Module):
         weights = {"center": 1.0, "heatmap": 1.0, "regress": 1.0, "offset": 0.5, "box": 0.1}
         return {**parts, "total": sum((weights[name] * parts[name] for name in parts), torch.zeros(()))}
 
-    def _regress(self, maps: Tensor, centres: Tensor, images: Tensor, keypoints: Tensor, labelled: Tensor,
-                 sizes: Tensor) -> Tensor:  # fmt: skip
+    def _regress(
+        self, maps: Tensor, centres: Tensor, images: Tensor, keypoints: Tensor, labelled: Tensor, sizes: Tensor
+    ) -> Tensor:
         """The whole pose, as answered at a person's centre and beside it: L1 in body sizes, and OKS' heavy tail."""
         person, cells, inside = _cells_at(centres, maps.shape)
         if not inside.any():
@@ -90,8 +91,9 @@ def _spreads(boxes: Tensor) -> Tensor:
     return (_SPREAD * boxes[:, 2:].prod(dim=-1).clamp(min=1).sqrt()).clamp(0.5, _REACH / 3)
 
 
-def _heatmap_loss(logits: Tensor, points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, batch: Batch,
-                  incomplete: float) -> Tensor:  # fmt: skip
+def _heatmap_loss(
+    logits: Tensor, points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, batch: Batch, incomplete: float
+) -> Tensor:
     """The focal loss of heatmaps (B, C, h, w) with Gaussians at `points` (n, 2) of `channels` (n,), normalised by their
     number."""
     target = paint_gaussians(points, images, channels, spread, logits.shape)

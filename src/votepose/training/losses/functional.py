@@ -7,8 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def asymmetric_loss(logits: Tensor, targets: Tensor, gamma_positive: float = 0.0, gamma_negative: float = 4.0,
-                    weights: Tensor | None = None) -> Tensor:  # fmt: skip
+def asymmetric_loss(
+    logits: Tensor,
+    targets: Tensor,
+    gamma_positive: float = 0.0,
+    gamma_negative: float = 4.0,
+    weights: Tensor | None = None,
+) -> Tensor:
     """Eq. 2 in its published form (Ridnik et al., ICCV 2021), summed and divided by the number of positives.
 
     The paper prints (1 - sigmoid) as the factor of both sides; on the negative side that would mute the *hard*
@@ -80,8 +85,14 @@ class BalancedSum(nn.Module):
         return (first * heatmap + second * group) / (first + second)
 
 
-def laplace_loss(predicted: Tensor, log_scales: Tensor, target: Tensor, sizes: Tensor, labelled: Tensor,
-                 weights: Tensor | None = None) -> Tensor:  # fmt: skip
+def laplace_loss(
+    predicted: Tensor,
+    log_scales: Tensor,
+    target: Tensor,
+    sizes: Tensor,
+    labelled: Tensor,
+    weights: Tensor | None = None,
+) -> Tensor:
     """Negative log likelihood of joints under a Laplace of the predicted scale, in units of the person's size.
 
     Args:
@@ -94,8 +105,9 @@ def laplace_loss(predicted: Tensor, log_scales: Tensor, target: Tensor, sizes: T
     return _masked_mean(nll, labelled, weights)
 
 
-def oks_loss(predicted: Tensor, target: Tensor, sizes: Tensor, kappas: Tensor, labelled: Tensor,
-             weights: Tensor | None = None) -> Tensor:  # fmt: skip
+def oks_loss(
+    predicted: Tensor, target: Tensor, sizes: Tensor, kappas: Tensor, labelled: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """log(1 + d^2 / (2 kappa^2 s^2)), which is 1 - OKS for small d; OKS' own gradient dies far away."""
     squared = ((predicted - target) ** 2).sum(dim=-1)
     ratio = squared / (2 * (kappas * sizes[..., None]) ** 2)

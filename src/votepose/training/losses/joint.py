@@ -85,6 +85,10 @@ def _only(batch: Batch, kept: Tensor) -> Batch:
     nobody = torch.zeros(batch.ignore.shape, device=kept.device)
     others, own = (nobody.index_add(0, batch.image_index[x], inside[x].float()) > 0 for x in (~kept, kept))
     return replace(
-        batch, keypoints=batch.keypoints[kept], boxes=batch.boxes[kept], areas=batch.areas[kept],
-        image_index=batch.image_index[kept], ignore=batch.ignore | (others & ~own),
-    )  # fmt: skip
+        batch,
+        keypoints=batch.keypoints[kept],
+        boxes=batch.boxes[kept],
+        areas=batch.areas[kept],
+        image_index=batch.image_index[kept],
+        ignore=batch.ignore | (others & ~own),
+    )

@@ -41,7 +41,7 @@ class ObjectiveConfig:
     vectors: float = 1.0
     looks: float = 1.0
     incomplete: float = 0.3
-    targets: TargetConfig = TargetConfig()  # noqa: RUF009 - frozen
+    targets: TargetConfig = TargetConfig()
 
 
 PAPER = ObjectiveConfig("paper", chamfer=0.05, gamma_positive=1.0, gamma_negative=4.0, targets=TargetConfig(disc=0.0))
@@ -98,8 +98,14 @@ class Objective(nn.Module):
     def _truth(self, batch: Batch, stride: int, shape: tuple[int, ...]) -> _Truth:
         ignore = batch.ignored(shape[1:])
         people = Labelled.of(batch, stride, ~ignore)
-        targets = paint(people.keypoints, people.sizes, people.image_index, (shape[0], shape[1], shape[2]), self.kappas,
-                        self.config.targets)  # fmt: skip
+        targets = paint(
+            people.keypoints,
+            people.sizes,
+            people.image_index,
+            (shape[0], shape[1], shape[2]),
+            self.kappas,
+            self.config.targets,
+        )
         owned = targets.owner >= 0
         known = ~ignore | owned
         empty = torch.where(batch.complete, 1.0, self.config.incomplete)[:, None, None]
