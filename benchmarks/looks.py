@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from votepose.commands import train
-from votepose.commands.evaluate import estimate, picture_results
 from votepose.data.coco import CocoDataset
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.evaluation.runner import estimate, picture_results
 from votepose.grouping import Groups
 from votepose.models.checkpoint import BUNDLED_WEIGHTS, load_network, save_weights
 from votepose.models.estimator import PoseEstimator

@@ -19,10 +19,10 @@ import numpy as np
 import onnx
 from bench import PICTURES
 
-from votepose.commands.evaluate import find_all, picture_results
 from votepose.commands.export import ExportConfig, run
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.evaluation.runner import find_all, picture_results
 from votepose.export.onnx_graph import INPUT_NAMES, save
 from votepose.inference.flip_tta import Finder
 from votepose.io.images import read_image
@@ -90,8 +90,8 @@ def measure(find: Finder, data: CocoDataset) -> KeypointMetrics:
 
 
 def _trace(weights: Path, path: Path) -> None:
-    from votepose.commands.export import load_estimator
     from votepose.export.onnx_graph import trace
+    from votepose.models.loading import load_estimator
 
     trace(load_estimator(weights)[0], path)
 

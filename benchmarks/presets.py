@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from precision import measure, time_in_turns
 
-from votepose.commands.evaluate import Model, load_model
 from votepose.data.coco import load_coco
+from votepose.evaluation.runner import Model, load_model
 from votepose.models.checkpoint import BUNDLED_WEIGHTS
 
 _METRICS = ("ap", "ap50", "ap75", "ap_m", "ap_l", "ar")

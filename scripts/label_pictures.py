@@ -19,9 +19,9 @@ import numpy as np
 import torch
 import tyro
 
-from votepose.commands.evaluate import load_model
 from votepose.data.coco import load_coco, relabel
 from votepose.errors import VoteposeError
+from votepose.evaluation.runner import load_model
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.provenance import weights_digest
 from votepose.io.appendable import GrowingFile

@@ -13,17 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from helpers.bodies import KAPPAS, matched, people_apart
-from votepose.grouping import (
-    PAPER,
-    GroupingConfig,
-    Groups,
-    group,
-    joint_confidences,
-    oks,
-    suppress,
-    vote_distances,
-    vote_sizes,
-)
+from votepose.grouping import PAPER, GroupingConfig, Groups, group, joint_confidences, vote_distances
+from votepose.oks import body_sizes, oks, oks_nms
 
 CONFIGS = [GroupingConfig(), replace(PAPER, threshold=8.0)]
 seeds = st.integers(0, 2**31)
@@ -191,7 +182,7 @@ def test_scaled_distances_by_definition() -> None:
     weights = np.exp(-log_scales)
     both = weights[:, None] * weights[None]
     squared = ((poses[:, None] - poses[None]) ** 2).sum(-1)
-    sizes = vote_sizes(poses)
+    sizes = body_sizes(poses)
     expected = np.sqrt((both * squared).sum(-1) / both.sum(-1) / (sizes[:, None] * sizes[None]))
     np.testing.assert_allclose(vote_distances(poses, log_scales, GroupingConfig()), expected, atol=2e-3)
 
@@ -229,7 +220,7 @@ def test_joints_are_seen_where_a_member_was_cast_and_otherwise_inferred() -> Non
     for person, cast_at in enumerate(([0, 5], [5, 9])):
         seen = groups.seen[groups.follow[2 * person]]
         distances = np.linalg.norm(people[person][:, None] - cells[owner == person], axis=-1).min(axis=1)
-        tolerance = np.maximum(0.5 * KAPPAS * vote_sizes(people[person]), 1.0)
+        tolerance = np.maximum(0.5 * KAPPAS * body_sizes(people[person]), 1.0)
         assert seen[cast_at].all()
         np.testing.assert_array_equal(seen, distances < tolerance)
 
@@ -240,7 +231,7 @@ def test_scores_and_confidences_are_shares(seed: int, noise: float) -> None:
     rng = np.random.default_rng(seed)
     poses, log_scales, cells, presence = cast(people_apart(4, rng), 4, rng, noise)
     groups = group(poses, log_scales * 10, cells, presence, KAPPAS, GroupingConfig())
-    confidences = joint_confidences(groups.log_scales, vote_sizes(groups.poses), KAPPAS)
+    confidences = joint_confidences(groups.log_scales, body_sizes(groups.poses), KAPPAS)
     for values in (groups.scores, confidences):
         assert np.isfinite(values).all()
         assert (values >= 0).all()
@@ -276,5 +267,5 @@ def test_of_people_found_twice_the_best_stays(kind: str) -> None:
     arrays: list[Any] = [poses, scores, images, KAPPAS]
     if kind == "torch":
         arrays = [torch.from_numpy(x) for x in arrays]
-    assert suppress(*arrays, 0.7).tolist() == [True, False, True, False, True, True]
-    assert suppress(*(x[:0] for x in arrays[:3]), arrays[3], 0.7).tolist() == []
+    assert oks_nms(*arrays, 0.7).tolist() == [True, False, True, False, True, True]
+    assert oks_nms(*(x[:0] for x in arrays[:3]), arrays[3], 0.7).tolist() == []

@@ -11,9 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from votepose.utils.arrays import Array, joints_first, namespace, take, transposed
-
-_MIN_SIZE = 2.0  # cells
+from votepose.oks import body_sizes
+from votepose.utils.arrays import Array, namespace, take, transposed
 
 
 @dataclass(frozen=True)
@@ -64,15 +63,6 @@ class Groups:
     scores: Array
 
 
-def vote_sizes(poses: Array) -> Array:
-    """(..., K, 2) -> (...) the size of the body that a vote draws: root of its box's area, in cells."""
-    xp = namespace(poses)
-    joints = joints_first(poses)
-    sides = (xp.amax(joints, 0) - xp.amin(joints, 0)).clip(1.0)
-    x, y = sides[..., 0], sides[..., 1]
-    return xp.maximum(xp.sqrt(x * y), 0.5 * xp.maximum(x, y)).clip(_MIN_SIZE)
-
-
 def vote_distances(poses: Array, log_scales: Array, config: GroupingConfig) -> Array:
     """Pairwise distances (..., Q, Q) of votes (..., Q, K, 2), in the unit of `config.threshold`: one matrix product."""
     xp = namespace(poses)
@@ -80,7 +70,7 @@ def vote_distances(poses: Array, log_scales: Array, config: GroupingConfig) -> A
     squared = (left @ transposed(right)).clip(0.0)
     if config.rule == "euclidean":
         return xp.sqrt(squared)
-    sizes = vote_sizes(poses)
+    sizes = body_sizes(poses)
     mean = squared / (weights @ transposed(weights))
     return xp.sqrt(mean / (sizes[..., :, None] * sizes[..., None, :]))
 
@@ -134,7 +124,7 @@ def group(
     index = xp.arange(count) if xp.__name__ == "numpy" else xp.arange(count, device=poses.device)
     if not count:  # no strongest vote to follow
         return Groups(xp.zeros_like(valid) + index, valid, poses, log_scales, log_scales > 0, presence, presence)
-    sizes = vote_sizes(poses)
+    sizes = body_sizes(poses)
     certainty = joint_confidences(log_scales, sizes, kappas)
     strength = vote_strengths(valid * presence, certainty)
     follow = (_agree(poses, log_scales, sizes, config) * strength[..., None, :]).argmax(-1)
@@ -145,7 +135,7 @@ def group(
     pooled = _pool(members, poses, log_scales, cells, presence, sizes, kappas, config)
     leader = (follow == index) & valid
     support = pooled["support"]
-    confidence = joint_confidences(pooled["log_scales"], vote_sizes(pooled["poses"]), kappas)
+    confidence = joint_confidences(pooled["log_scales"], body_sizes(pooled["poses"]), kappas)
     scores = (1 - xp.exp(-support / 3)) * confidence.mean(-1)
     return Groups(follow, leader, pooled["poses"], pooled["log_scales"], pooled["seen"], support, scores)
 
@@ -187,25 +177,3 @@ def joint_confidences(log_scales: Array, sizes: Array, kappas: Array) -> Array:
     """
     xp = namespace(log_scales)
     return 1 / (1 + (xp.exp(log_scales) / (kappas * sizes[..., None])) ** 2)
-
-
-def oks(poses: Array, others: Array, sizes: Array, kappas: Array, weights: Array | None = None) -> Array:
-    """Object keypoint similarity of (..., K, 2) and (..., K, 2): the mean over joints (weighted where given).
-
-    `sizes` (...): root of the person's area, in the poses' unit (COCO keypoint evaluation).
-    """
-    xp = namespace(poses)
-    squared = ((poses - others) ** 2).sum(-1)
-    similarity = xp.exp(-squared / (2 * (kappas * sizes[..., None]) ** 2))
-    if weights is None:
-        return similarity.mean(-1)
-    return (similarity * weights).sum(-1) / weights.sum(-1).clip(1e-6)
-
-
-def suppress(poses: Array, scores: Array, image_index: Array, kappas: Array, threshold: float) -> Array:
-    """(P,) bool: people with no better one in the same image whose OKS with them is over `threshold`."""
-    xp = namespace(poses)
-    sizes = vote_sizes(poses)
-    likeness = oks(poses[:, None], poses[None], xp.minimum(sizes[:, None], sizes[None]), kappas)
-    better = (scores[None] > scores[:, None]) & (image_index[None] == image_index[:, None])
-    return ~(better & (likeness > threshold)).any(-1)

@@ -14,9 +14,10 @@ from torch import Tensor
 from helpers import tiny
 from votepose.commands import calibrate, export
 from votepose.commands.calibrate import CalibrateConfig, run
-from votepose.commands.export import ExportConfig, load_estimator
+from votepose.commands.export import ExportConfig
 from votepose.data.coco import CocoDataset, Sample, load_coco
-from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.calibration.fit import fit
 from votepose.evaluation.calibration.samples import gather, match
@@ -26,6 +27,7 @@ from votepose.grouping import GroupingConfig
 from votepose.models.calibration import Calibration, Curve
 from votepose.models.checkpoint import load_network, read_about, save_weights
 from votepose.models.estimator import PoseEstimator
+from votepose.models.loading import load_estimator
 from votepose.models.outputs import People
 from votepose.models.posenet import PoseNet
 from votepose.predictor import load

@@ -15,11 +15,13 @@ from PIL import Image
 from helpers import tiny
 from helpers.fake_model import save_fake_model
 from votepose.commands import evaluate
-from votepose.commands.evaluate import EvaluateConfig, Model, load_model, run
+from votepose.commands.evaluate import EvaluateConfig, run
 from votepose.commands.main import main
 from votepose.data.coco import CocoDataset, Sample, load_coco
-from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
+from votepose.evaluation.runner import Model, load_model
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.models.checkpoint import BUNDLED_WEIGHTS, load_network
 from votepose.poses import Poses

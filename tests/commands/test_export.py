@@ -19,13 +19,14 @@ from torch import nn
 from helpers import tiny
 from helpers.bodies import KAPPAS, people_apart
 from test_grouping import cast
-from votepose.commands.export import ExportConfig, load_estimator, run
+from votepose.commands.export import ExportConfig, run
 from votepose.errors import VoteposeError
 from votepose.export.backends import Answer, check_same, run_onnx, run_torch, write_torch
 from votepose.export.onnx_graph import OUTPUT_NAMES, noise, trace
 from votepose.grouping import PAPER, GroupingConfig, Groups, group
 from votepose.models.backbones.movenet import MoveNet
 from votepose.models.estimator import PoseEstimator
+from votepose.models.loading import load_estimator
 from votepose.models.posenet import PoseNet
 from votepose.predictor import load
 

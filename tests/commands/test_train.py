@@ -20,12 +20,14 @@ from safetensors.torch import save_file
 
 from helpers import tiny
 from votepose.commands.main import main
-from votepose.commands.train import Checkpoints, TrainConfig, parse_source, run
-from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.commands.train import TrainConfig, parse_source, run
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.models import presets
 from votepose.models.backbones.thunder import Thunder
 from votepose.models.checkpoint import load_network
+from votepose.training.fit import Checkpoints
 
 SCRIPT = Path(tiny.__file__)
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from votepose.data.coco import Sample, load_coco
-from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 
 Edit = Callable[[dict[str, Any]], None]

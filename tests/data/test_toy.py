@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from votepose.data.coco import load_coco
-from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 from votepose.skeleton import COCO_17
 
 

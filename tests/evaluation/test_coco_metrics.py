@@ -15,7 +15,8 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from votepose.data.toy import synthetic_dataset, to_coco_json
+from votepose.data.coco_writer import to_coco_json
+from votepose.data.toy import synthetic_dataset
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.skeleton import COCO_17
 

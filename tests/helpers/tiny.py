@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 from votepose.models.checkpoint import save_weights
 from votepose.models.posenet import NetworkConfig, PoseNet
 from votepose.models.presets import Preset

@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from helpers import fake_model, tiny
-from votepose.commands.export import load_estimator
 from votepose.errors import VoteposeError
 from votepose.models import checkpoint as weights_file
 from votepose.models.calibration import Calibration, Curve
 from votepose.models.checkpoint import _FORMAT, fill, load_network, read_about, save_weights
+from votepose.models.loading import load_estimator
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import COCO_17, Skeleton
 

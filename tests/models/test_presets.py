@@ -9,7 +9,8 @@ import pytest
 
 from votepose import grouping
 from votepose.commands.train import TrainConfig, run
-from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.models.checkpoint import load_network
 from votepose.models.posenet import PoseNet

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from votepose.grouping import oks
+from votepose.oks import oks
 from votepose.skeleton import COCO_17
 from votepose.synth.body import Body, Shapes
 from votepose.synth.fit import Fit, FitConfig, fit

@@ -16,17 +16,19 @@ from typing import Literal
 import torch
 
 from votepose.commands import train
-from votepose.commands.evaluate import coco_results
 from votepose.data.coco import CocoDataset, load_coco
-from votepose.data.toy import synthetic_dataset, write_coco
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.ablation_tables import Cell, Measured, document, own_options, table_2
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.evaluation.runner import coco_results
 from votepose.io.files import prepare_folder, save_text
 from votepose.letterbox import require_input_size
 from votepose.models.backbones.build import Part
 from votepose.models.checkpoint import load_network
 from votepose.models.estimator import PoseEstimator
+from votepose.training.config import parse_source
 
 _DRAWN = {"train": 400, "val": 100}  # pictures, where no data is given
 
@@ -117,7 +119,7 @@ def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
                 os.replace(partial, folders[part])
     data = config.data or (str(folders["train"]),)
     val = load_coco(config.val or folders["val"], config.limit)
-    if {load_coco(train.parse_source(source)[0], limit=1).skeleton for source in data} != {val.skeleton}:
+    if {load_coco(parse_source(source)[0], limit=1).skeleton for source in data} != {val.skeleton}:
         raise VoteposeError(f"--val {config.val}: labels another skeleton than --data")
     return data, val
 
@@ -140,7 +142,7 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
 
 
 def _pictures(source: str) -> str:
-    folder = train.parse_source(source)[0]
+    folder = parse_source(source)[0]
     count = len(json.loads((folder / "annotations.json").read_text())["images"])
     return f"{source} ({count} pictures)"
 

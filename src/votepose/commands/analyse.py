@@ -11,8 +11,7 @@ from typing import Annotated
 import torch
 import tyro
 
-from votepose.commands.evaluate import EvaluateConfig, check, check_match, tell_left_out
-from votepose.commands.export import load_estimator
+from votepose.commands.evaluate import EvaluateConfig, check
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.errors import VoteposeError
 from votepose.evaluation.error_analysis.chart import draw_chart
@@ -28,9 +27,11 @@ from votepose.evaluation.error_analysis.tables import (
     people_tables,
     repair_table,
 )
+from votepose.evaluation.runner import check_match, tell_left_out
 from votepose.io.files import prepare_folder, save_picture, save_text
 from votepose.models.checkpoint import named
 from votepose.models.estimator import PoseEstimator
+from votepose.models.loading import load_estimator
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.utils.progress import track

@@ -9,15 +9,15 @@ from typing import Annotated
 
 import tyro
 
-from votepose.commands.evaluate import check_match, tell_left_out
-from votepose.commands.export import load_estimator
 from votepose.data.coco import load_coco
 from votepose.errors import VoteposeError
 from votepose.evaluation.calibration.fit import Answers, answers, answers_apart, fit
 from votepose.evaluation.calibration.reliability import Reliability, plot, reliability, sight
 from votepose.evaluation.calibration.samples import MATCHED, Evidence, gather
+from votepose.evaluation.runner import check_match, tell_left_out
 from votepose.io.files import prepare_folder, save_picture, save_text
 from votepose.models.checkpoint import named, save_weights
+from votepose.models.loading import load_estimator
 from votepose.skeleton import Skeleton
 
 

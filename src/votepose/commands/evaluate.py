@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-import torch
 import tyro
 
-from votepose.commands.export import load_estimator
-from votepose.data.coco import CocoDataset, Sample, load_coco
+from votepose.data.coco import load_coco
 from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
-from votepose.inference.flip_tta import Finder, find_in_both_views
+from votepose.evaluation.runner import check_match, find_all, load_model, picture_results, tell_left_out
+from votepose.inference.flip_tta import find_in_both_views
 from votepose.io.files import prepare_folder, save_text
-from votepose.letterbox import Letterbox, require_input_size
-from votepose.models.estimator import PoseEstimator
-from votepose.poses import Poses
-from votepose.predictor import BUNDLED, load
-from votepose.skeleton import Skeleton
-from votepose.utils.progress import track
+from votepose.letterbox import require_input_size
+from votepose.predictor import BUNDLED
 from votepose.visualization.gallery import write_gallery
 
 
@@ -53,25 +45,6 @@ class EvaluateConfig:
     """Folder for drawings of the worst and the best pictures, the truth beside what was found."""
     examples: int = 20
     """How many of the worst, and of the best, go into the gallery."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """Something that finds people.
-
-    Attributes:
-        find: picture -> `Poses`, of any score.
-        skeleton: of the poses.
-        preset: its name.
-        input_size: longest side of the network input, in pixels.
-        parameters: their number.
-    """
-
-    find: Finder
-    skeleton: Skeleton
-    preset: str
-    input_size: int
-    parameters: int
 
 
 def run(config: EvaluateConfig) -> None:
@@ -107,90 +80,6 @@ def run(config: EvaluateConfig) -> None:
     print(metrics)
 
 
-def tell_left_out(dataset: CocoDataset, folder: Path) -> None:
-    """Print what of the data could not be used."""
-    for line in dataset.left_out[:5]:
-        print(f"{folder}: {line}")
-    if len(dataset.left_out) > 5:
-        print(f"{folder}: and {len(dataset.left_out) - 5} more remarks like these")
-
-
-def load_model(
-    weights: Path, input_size: int | None = None, presence_threshold: float | None = None, levels: int | None = None
-) -> Model:
-    """The PyTorch path for safetensors, the runtime for ONNX files; the weights' own settings where None is given.
-
-    Raises:
-        VoteposeError: if the weights cannot be read or an option is out of range.
-    """
-    if weights.suffix == ".onnx":
-        if levels is not None:
-            raise VoteposeError("--levels: an exported file keeps those that it was written with; give --weights")
-        predictor = load(weights, input_size=input_size, presence_threshold=presence_threshold, score_threshold=0.0)
-        preset = str(predictor.metadata.get("preset", "?"))
-        return Model(predictor, predictor.skeleton, preset, predictor.input_size, _onnx_parameters(weights))
-    estimator, skeleton, about = load_estimator(weights)
-    estimator.levels = estimator.levels if levels is None else levels
-    estimator.to("cuda" if torch.cuda.is_available() else "cpu")
-    size = int(about["input_size"] if input_size is None else input_size)
-    require_input_size(size)
-    threshold = estimator.config.presence_threshold if presence_threshold is None else presence_threshold
-    find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=skeleton)
-    return Model(find, skeleton, about["preset"], size, sum(p.numel() for p in estimator.parameters()))
-
-
-def _onnx_parameters(weights: Path) -> int:
-    """Numbers in the graph's constants: its parameters, but for the tiniest; without the scales of weights in 8 bits,
-    which are vectors of several dimensions."""
-    import onnx
-
-    constants = (t for t in onnx.load(weights).graph.initializer if t.data_type != onnx.TensorProto.INT64)
-    shapes = [tuple(tensor.dims) for tensor in constants]
-    return sum(math.prod(shape) for shape in shapes if len(shape) == 1 or math.prod(shape) > max(shape, default=1))
-
-
-def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: float, skeleton: Skeleton) -> Poses:
-    """The people of one picture (height, width, 3) uint8, in its own pixels, best first."""
-    height, width = image.shape[:2]
-    box = Letterbox.fit(width, height, size)
-    device = estimator.kappas.device
-    pixels = torch.from_numpy(box.apply(image))[None].to(device)
-    with torch.inference_mode():
-        people = estimator(pixels, torch.tensor(threshold, device=device))
-    keypoints = box.to_image(people.keypoints.float().cpu().numpy(), 1)
-    poses = Poses(
-        keypoints,
-        people.confidences.float().cpu().numpy(),
-        people.seen.cpu().numpy(),
-        people.scores.float().cpu().numpy(),
-        skeleton,
-        (width, height),
-    )
-    return poses[np.argsort(-poses.scores, kind="stable")]
-
-
-def find_all(find: Finder, samples: Sequence[Sample], progress: bool = True) -> Iterator[tuple[Sample, Poses]]:
-    """Each sample with the people found in it; progress goes to stderr."""
-    for sample in track(samples, "evaluating", shown=progress):
-        yield sample, find(sample.image)
-
-
-def coco_results(
-    estimator: PoseEstimator, dataset: CocoDataset, size: int, limit: int | None = None, progress: bool = True
-) -> list[dict[str, Any]]:
-    """COCO results of a dataset's first `limit` pictures."""
-    threshold = float(estimator.config.presence_threshold)
-    find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=dataset.skeleton)
-    found = find_all(find, dataset.samples[:limit], progress)
-    return [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
-
-
-def picture_results(poses: Poses, sample: Sample, category_id: int) -> list[dict[str, Any]]:
-    """COCO results, in the pixels that the json counts in."""
-    keypoints = poses.keypoints / np.array(sample.scale, np.float32)
-    return replace(poses, keypoints=keypoints).to_coco(sample.image_id, category_id)
-
-
 def check(config: EvaluateConfig) -> None:
     """Before anything slow: raises VoteposeError unless options are in range and output paths writable."""
     for name, value in (("limit", config.limit), ("examples", config.examples), ("levels", config.levels)):
@@ -209,19 +98,3 @@ def check(config: EvaluateConfig) -> None:
             prepare_folder(config.gallery)
         except VoteposeError as error:
             raise VoteposeError(str(error).replace("--out", "--gallery")) from None
-
-
-def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
-    """Raises VoteposeError unless the data label people's keypoints, the weights' own."""
-    if not any(len(sample.keypoints) for sample in dataset.samples):
-        raise VoteposeError(
-            f"{dataset.annotations}: labels no person's keypoints, so there is nothing to measure against"
-        )
-    theirs, ours = dataset.skeleton, skeleton
-    if theirs.names != ours.names:
-        differing = sorted(set(theirs.names) ^ set(ours.names))
-        detail = f"such as {differing[0]!r}" if differing else "in another order"
-        raise VoteposeError(
-            f"{weights}: knows another skeleton ({len(ours)} keypoints) than {dataset.annotations} "
-            f"({len(theirs)}; they differ, {detail}): train on such data"
-        )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 import tyro
 
 from votepose import __version__
@@ -22,11 +21,9 @@ from votepose.export.rounding import second_moments
 from votepose.io.images import read_image
 from votepose.io.inputs import find_images
 from votepose.letterbox import Letterbox
-from votepose.models.calibration import Calibration
-from votepose.models.checkpoint import load_network, named
+from votepose.models.checkpoint import named
 from votepose.models.estimator import PoseEstimator
-from votepose.models.presets import preset
-from votepose.skeleton import Skeleton
+from votepose.models.loading import load_estimator
 from votepose.utils.progress import track
 
 Precision = Literal["float32", "float16", "int8"]
@@ -56,17 +53,6 @@ class ExportConfig:
     Fewer are smaller."""
     presence_threshold: float | None = None
     """Default of the file, in [0, 1]; by default the preset's."""
-
-
-def load_estimator(weights: Path) -> tuple[PoseEstimator, Skeleton, dict[str, Any]]:
-    """The estimator that a weights file describes, in eval mode, its skeleton, and the file's configuration."""
-    network, about = load_network(weights)
-    skeleton = Skeleton.from_coco_category(about["skeleton"])
-    chosen = preset(about["preset"], paper=network.config.vectors == "absolute")
-    calibration = Calibration.from_dict(about.get("calibration"), len(skeleton))
-    kappas = torch.from_numpy(skeleton.kappas)
-    estimator = PoseEstimator(network, kappas, chosen.grouping, chosen.levels, calibration)
-    return estimator.eval(), skeleton, about
 
 
 def run(config: ExportConfig) -> None:

@@ -121,12 +121,12 @@ def training_loader(
     """Batches of samples start, start + 1, …; process `rank` of `world` takes every world-th."""
     indices = range(start + rank, len(data), world)
     return DataLoader(
-        data,
+        data,  # type: ignore[arg-type]
         batch_size,
         sampler=indices,
         num_workers=workers,
         collate_fn=collate,
-        drop_last=True,  # type: ignore[arg-type]
+        drop_last=True,
         worker_init_fn=_quiet_worker,
         prefetch_factor=4 if workers else None,
     )

@@ -10,17 +10,10 @@ import numpy as np
 
 from votepose.errors import VoteposeError
 from votepose.explain.evidence import Evidence, Group
-from votepose.grouping import (
-    GroupingConfig,
-    group,
-    joint_confidences,
-    oks,
-    vote_distances,
-    vote_sizes,
-    vote_strengths,
-)
+from votepose.grouping import GroupingConfig, group, joint_confidences, vote_distances, vote_strengths
 from votepose.io.images import ImageSource, read_image, source_name
 from votepose.letterbox import Letterbox
+from votepose.oks import body_sizes, oks
 from votepose.poses import Poses
 from votepose.predictor import OUTPUTS, Predictor
 
@@ -42,7 +35,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Evidence:
 
     stride, kappas = float(predictor.metadata["stride"]), predictor.skeleton.kappas
     votes, log_scales, cells, presence, person = _votes(raw, stride, config.presence_threshold)
-    strengths = vote_strengths(presence, joint_confidences(log_scales, vote_sizes(votes), kappas))
+    strengths = vote_strengths(presence, joint_confidences(log_scales, body_sizes(votes), kappas))
     order = np.argsort(-strengths, kind="stable")
     votes, log_scales, cells, presence, person, strengths = (
         x[order] for x in (votes, log_scales, cells, presence, person, strengths)
@@ -150,7 +143,7 @@ def _fate(person: int, pooled: np.ndarray, poses: Poses, least: float) -> str:
             return f"person {person + 1}, score {score:.2f}"
         return f"left out: its score, {score:.2f}, is under the threshold of {least:g}"
     if len(poses):
-        likeness = oks(poses.keypoints, pooled[None], vote_sizes(poses.keypoints), poses.skeleton.kappas)
+        likeness = oks(poses.keypoints, pooled[None], body_sizes(poses.keypoints), poses.skeleton.kappas)
         if likeness.max() >= _COPY:
             return f"left out: it repeats person {int(likeness.argmax()) + 1} (OKS {likeness.max():.2f}), a better one"
     return "left out: after the second look too little spoke for a person"

@@ -14,7 +14,8 @@ from PIL import Image
 
 from votepose import __version__
 from votepose.explain.evidence import Evidence
-from votepose.grouping import joint_confidences, vote_sizes
+from votepose.grouping import joint_confidences
+from votepose.oks import body_sizes
 from votepose.visualization.colormap import heat_colours
 from votepose.visualization.draw import PALETTE, person_colours
 
@@ -91,7 +92,7 @@ def _people(evidence: Evidence) -> list[dict[str, Any]]:
 
 def _votes(evidence: Evidence) -> list[dict[str, Any]]:
     votes, cell = evidence.votes, float(np.mean(evidence.cell))
-    sizes = vote_sizes(votes / cell) * cell if len(votes) else np.zeros(0)
+    sizes = body_sizes(votes / cell) * cell if len(votes) else np.zeros(0)
     sure = joint_confidences(np.log(evidence.scales), sizes, evidence.poses.skeleton.kappas)
     return [
         {

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from votepose.grouping import oks, suppress, vote_sizes
+from votepose.oks import body_sizes, oks, oks_nms
 from votepose.poses import Poses
 
 Finder = Callable[[np.ndarray], Poses]  # a picture (height, width, 3) uint8 -> its people, in its own pixels
@@ -26,7 +26,7 @@ def find_in_both_views(find: Finder, image: np.ndarray) -> Poses:
         seen = poses if len(poses) else mirrored
         return replace(seen, scores=seen.scores / 2)
     kappas = poses.skeleton.kappas
-    likeness = oks(poses.keypoints[:, None], mirrored.keypoints[None], vote_sizes(poses.keypoints)[:, None], kappas)
+    likeness = oks(poses.keypoints[:, None], mirrored.keypoints[None], body_sizes(poses.keypoints)[:, None], kappas)
     partner = likeness.argmax(axis=1)
     mutual = (likeness.argmax(axis=0)[partner] == np.arange(len(poses))) & (likeness.max(axis=1) > _SAME)
     both = _averaged(poses[mutual], mirrored[partner[mutual]])
@@ -34,7 +34,7 @@ def find_in_both_views(find: Finder, image: np.ndarray) -> Poses:
     joined = _joined([both, *(replace(view, scores=view.scores / 2) for view in alone)])
     joined = joined[np.argsort(-joined.scores, kind="stable")]
     same_image = np.zeros(len(joined), int)
-    return joined[suppress(joined.keypoints, joined.scores, same_image, kappas, _DUPLICATE)]
+    return joined[oks_nms(joined.keypoints, joined.scores, same_image, kappas, _DUPLICATE)]
 
 
 def _mirrored(poses: Poses) -> Poses:

@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from votepose.grouping import GroupingConfig, Groups, group, joint_confidences, suppress, vote_sizes
+from votepose.grouping import GroupingConfig, Groups, group, joint_confidences
 from votepose.letterbox import FILL, MULTIPLE
 from votepose.models.calibration import Calibration
 from votepose.models.heads.roi_align import CLOSER
 from votepose.models.outputs import Ballot, People
 from votepose.models.posenet import Maps, PoseNet, Votes
+from votepose.oks import body_sizes, oks_nms
 
 _DUPLICATE = 0.7  # two people this alike (OKS) are one person found twice
 _FAINT = 0.02  # people below this score, uncalibrated, are not worth a row
@@ -149,7 +150,7 @@ class PoseEstimator(nn.Module):
     def _as_voted(
         self, leader: Tensor, image: Tensor, poses: Tensor, log_scales: Tensor, voted: Tensor, votes: Tensor
     ) -> tuple[Tensor, ...]:
-        confidences = joint_confidences(log_scales, vote_sizes(poses), self.kappas)
+        confidences = joint_confidences(log_scales, body_sizes(poses), self.kappas)
         return leader, image, poses, confidences, _SURE * (2 * voted.float() - 1), votes
 
     def _looked_at(
@@ -177,7 +178,7 @@ class PoseEstimator(nn.Module):
 
     def _distinct(self, poses: Tensor, scores: Tensor, image: Tensor) -> Tensor:
         """(P,) bool: neither faint nor somebody who was found twice."""
-        return suppress(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
+        return oks_nms(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
 
     def pooled(self, groups: Groups) -> tuple[Tensor, ...]:
         """People as their votes pool them, but for those found twice, who would be looked at only to be dropped: flat
@@ -185,7 +186,7 @@ class PoseEstimator(nn.Module):
         image, row = groups.leader.nonzero(as_tuple=True)
         columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
         people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
-        return _rows(suppress(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
+        return _rows(oks_nms(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
 
 
 def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:

@@ -18,10 +18,10 @@ from pytorch_lightning.callbacks import Timer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from votepose.commands.evaluate import coco_results
 from votepose.data.coco import CocoDataset
 from votepose.data.loader import Batch, Source, TrainingSet, training_loader
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
+from votepose.evaluation.runner import coco_results
 from votepose.models.backbones.build import freeze
 from votepose.models.checkpoint import fill, named
 from votepose.models.estimator import PoseEstimator

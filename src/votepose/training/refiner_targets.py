@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from votepose.data.loader import Batch
-from votepose.grouping import GroupingConfig, oks
+from votepose.grouping import GroupingConfig
 from votepose.models.estimator import PoseEstimator
 from votepose.models.heads.refiner import SecondLook
 from votepose.models.heads.roi_align import CLOSER, MARGIN, Frame
 from votepose.models.posenet import Maps, PoseNet
+from votepose.oks import oks
 from votepose.skeleton import Skeleton
 from votepose.training.losses.refiner import LookTruth, drawn_in_part, look_losses, spoilt
 

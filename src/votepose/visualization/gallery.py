@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from votepose.data.coco import Sample
-from votepose.grouping import oks
 from votepose.io.files import save_picture
+from votepose.oks import oks
 from votepose.poses import Poses
 from votepose.predictor import SCORE_THRESHOLD
 from votepose.visualization.draw import Style, draw

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.analysed import joints, nobody, picture_of, true_poses, two_people
 from votepose.data.coco import CocoDataset, load_coco
-from votepose.data.toy import write_coco
+from votepose.data.coco_writer import write_coco
 from votepose.evaluation.error_analysis.joints import Kind, joint_kinds, repaired
 from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.evaluation.error_analysis.scoring import Scorer

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from helpers import tiny
 from helpers.analysed import nobody, two_people, write_data
-from votepose.commands.evaluate import estimate
 from votepose.data.coco import CocoDataset, load_coco
-from votepose.data.toy import write_coco
+from votepose.data.coco_writer import write_coco
 from votepose.evaluation.error_analysis.oracles import PARTS, find_variants
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.truth import Truth
+from votepose.evaluation.runner import estimate
 from votepose.grouping import GroupingConfig
 from votepose.models.estimator import PoseEstimator
 from votepose.models.posenet import Maps, PoseNet, Votes

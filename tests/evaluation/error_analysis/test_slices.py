@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from helpers.analysed import moved, nobody, picture_of, true_poses, two_people, write_data
-from votepose.commands.evaluate import picture_results
 from votepose.data.coco import CocoDataset, load_coco
-from votepose.data.toy import write_coco
+from votepose.data.coco_writer import write_coco
 from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.slices import Question, ask, coco_sizes, questions
+from votepose.evaluation.runner import picture_results
 from votepose.skeleton import COCO_17
 
 

@@ -13,9 +13,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from votepose.commands.evaluate import estimate
 from votepose.data.coco import Sample
 from votepose.evaluation.error_analysis.truth import Truth
+from votepose.evaluation.runner import estimate
 from votepose.grouping import Groups, group
 from votepose.models.estimator import PoseEstimator, _Level, joined_votes
 from votepose.models.heads.refiner import Look

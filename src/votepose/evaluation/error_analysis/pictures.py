@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from votepose.data.coco import Sample
-from votepose.grouping import oks
+from votepose.oks import oks
 from votepose.poses import Poses
 
 LIKE = 0.1  # OKS from which a pose is a labelled person's, however badly drawn

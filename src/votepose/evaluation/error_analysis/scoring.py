@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from votepose.commands.evaluate import picture_results
 from votepose.data.coco import CocoDataset, Sample
 from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.runner import picture_results
 from votepose.poses import Poses
 
 

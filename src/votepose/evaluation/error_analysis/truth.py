@@ -10,8 +10,8 @@ from torch import Tensor
 
 from votepose.data.coco import Sample
 from votepose.evaluation.error_analysis.pictures import LIKE
-from votepose.grouping import oks
 from votepose.letterbox import Letterbox
+from votepose.oks import oks
 
 _REACH = 1.5  # cells: a cell this near to a joint is that joint's, however small the person
 

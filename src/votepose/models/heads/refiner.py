@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from votepose.grouping import vote_sizes
 from votepose.models.heads.roi_align import COLUMNS, LOGITS, ROWS, Detail, coarser, grid_middle
 from votepose.models.heads.vote_transformer import EncoderLayer
+from votepose.oks import body_sizes
 
 FINER = 2  # the distributions' grid is so much finer than the crop's
 _SHIFTS = 3  # steps of mean shift
@@ -153,7 +153,7 @@ class SecondLook(nn.Module):
         with torch.autocast(near.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
             features, person = y0.float(), x2.float().mean(dim=(2, 3))
             heat = self.heat(features) + sharper + self.trust * _finer(drawn)
-            found, expected = best_places(heat.detach(), kappas * (_BODY * vote_sizes(poses))[:, None])
+            found, expected = best_places(heat.detach(), kappas * (_BODY * body_sizes(poses))[:, None])
             if self.testimony is not None:
                 found = persuaded(found, self._likelihoods(raw))
             tokens = self._tokens(features, heat, person, found, expected, poses)
