@@ -26,6 +26,7 @@ import numpy as np
 import pipeline
 
 from votepose import __version__
+from votepose.io.files import save_text
 from votepose.predictor import load
 
 HERE = Path(__file__).parent
@@ -45,9 +46,7 @@ def main() -> None:
         lite = _export_lite(Path(folder))
         weights = options.weights or _export_bundled(Path(folder))
         result = _measure(options, weights, lite)
-    partial = options.out.with_name(options.out.name + ".partial")
-    partial.write_text(json.dumps(result, indent=1) + "\n")
-    partial.replace(options.out)
+    save_text(json.dumps(result, indent=1) + "\n", options.out)
     _print(result)
 
 

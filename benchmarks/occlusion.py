@@ -22,8 +22,9 @@ import votepose
 from votepose.commands.synth import run
 from votepose.data.coco import Sample, load_coco
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
+from votepose.inference.weights import BUNDLED_ONNX
 from votepose.poses import Poses
-from votepose.predictor import BUNDLED, load
+from votepose.predictor import load
 from votepose.skeleton import COCO_17
 from votepose.synth.config import SynthConfig
 
@@ -66,7 +67,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, default=BUNDLED, help="an ONNX file of `votepose export`")
+    parser.add_argument("--weights", type=Path, default=BUNDLED_ONNX, help="an ONNX file of `votepose export`")
     parser.add_argument(
         "--pictures", type=int, default=40, help="of one person a set; sets of larger crowds have fewer"
     )

@@ -30,6 +30,8 @@ import tyro
 from serve_requests import capacity, cases, load
 from serve_summary import Busy, summary
 
+from votepose.io.files import save_text
+
 ROOT = Path(__file__).parents[1]
 SERVE = "import sys; from votepose.commands.serve import ServeConfig, run; sys.exit(run(ServeConfig({})))"
 
@@ -102,9 +104,7 @@ def main(config: LoadConfig) -> int:
     for name, value in results.items():
         if name != "memory_over_time":
             print(f"{name}: {value}")
-    partial = config.out.with_suffix(".partial")
-    partial.write_text(json.dumps(results, indent=1) + "\n")
-    partial.replace(config.out)
+    save_text(json.dumps(results, indent=1) + "\n", config.out)
     return 0 if results["ok"] else 1
 
 

@@ -25,6 +25,7 @@ from votepose.evaluation.runner import load_model
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.provenance import weights_digest
 from votepose.io.appendable import GrowingFile
+from votepose.io.settings import require_same_settings
 from votepose.models.checkpoint import BUNDLED_WEIGHTS
 from votepose.poses import Pose
 from votepose.skeleton import BODY_SHARE
@@ -122,8 +123,8 @@ def labels_so_far(path: Path, config: Config) -> tuple[GrowingFile, dict[int, li
     def keep(entry: dict[str, Any]) -> bool:
         if "image_id" in entry:
             known[entry["image_id"]] = entry["people"]
-        elif entry != made:
-            raise VoteposeError(f"{path}: was made by other weights or settings; name another folder, or remove it")
+        else:
+            require_same_settings(entry, made, f"{path}: was", "name another folder, or remove it")
         return True
 
     file.resume(keep)

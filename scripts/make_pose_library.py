@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from votepose.io.files import replacing
 from votepose.synth.body import Body
 from votepose.synth.fit import Fit, fit
 from votepose.synth.fit_loss import FACING
@@ -45,14 +46,13 @@ def main() -> None:
     chosen = np.flatnonzero(good)[choose(joints.numpy()[good], rng)]
     kind = kinds(found.angles.numpy()[chosen], turns[chosen], joints.numpy()[chosen])
     print({name: int((kind == k).sum()) for k, name in enumerate(KINDS)})
-    temporary = arguments.out.with_suffix(".tmp.npz")
-    np.savez_compressed(
-        temporary,
-        angles=found.angles.numpy()[chosen].astype(np.float16),
-        orientation=turns[chosen].astype(np.float16),
-        kind=kind,
-    )
-    temporary.rename(arguments.out)
+    with replacing(arguments.out) as temporary:
+        np.savez_compressed(
+            temporary,
+            angles=found.angles.numpy()[chosen].astype(np.float16),
+            orientation=turns[chosen].astype(np.float16),
+            kind=kind,
+        )
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1000:.0f} kB")
 
 

@@ -31,7 +31,7 @@ from helpers.scripts_of import script
 from votepose import predictor
 from votepose.commands import main as cli
 from votepose.commands.explain import ExplainConfig
-from votepose.predictor import BUNDLED
+from votepose.inference.weights import BUNDLED_ONNX
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,7 +64,7 @@ def bundled_votes() -> bool:
     """Whether the bundled model gives its votes: `explain` needs them."""
     import onnxruntime
 
-    outputs = onnxruntime.InferenceSession(BUNDLED, providers=["CPUExecutionProvider"]).get_outputs()
+    outputs = onnxruntime.InferenceSession(BUNDLED_ONNX, providers=["CPUExecutionProvider"]).get_outputs()
     return "vote_poses" in {output.name for output in outputs}
 
 

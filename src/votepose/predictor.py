@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from votepose.errors import VoteposeError
+from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.inference.flip_tta import find_in_both_views
+from votepose.inference.weights import resolve_weights
 from votepose.io.images import ImageSource, read_image, source_name
 from votepose.letterbox import Letterbox, require_input_size
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.utils.parallel import ordered_map
 
-BUNDLED = Path(__file__).parent / "weights" / "votepose.onnx"
 INPUTS = ("images", "presence_threshold")
 OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
-SCORE_THRESHOLD = 0.35
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def load(
     """A `Predictor` from an ONNX file of `votepose export`, or from the bundled one.
 
     Args:
-        weights: the file; None for the model in the package.
+        weights: the file; None or "bundled" for the model in the package.
         input_size: longest side of the network input in pixels, a multiple of 32; None for the model's own.
         presence_threshold: in [0, 1], see `Predictor`; None for the model's own.
         score_threshold: in [0, 1], see `Predictor`.
@@ -140,7 +140,7 @@ def load(
     Raises:
         VoteposeError: if the file is missing or not votepose's, an option is out of range, or the device is not there.
     """
-    path = BUNDLED if weights is None else Path(weights)
+    path = resolve_weights(weights, ".onnx")
     session = _open_session(path, device, threads)
     metadata, skeleton = _read_metadata(session, path)
     size = int(metadata["input_size"] if input_size is None else input_size)
@@ -153,8 +153,6 @@ def load(
 
 
 def _open_session(path: Path, device: str, threads: int | None) -> Any:
-    if not path.is_file():
-        raise VoteposeError(f"{path}: no such weights; name an ONNX file that `votepose export` made")
     if threads is not None and threads < 1:
         raise VoteposeError(f"threads should be at least 1, but is {threads}")
     import onnxruntime  # slow to import: `import votepose` does not wait for it

@@ -107,7 +107,7 @@ def test_runs_go_on_with_what_is_left(predict: Predict) -> None:
     assert [record["image"] for record in records()] == [f"in/{k}.jpg" for k in range(14)]
     status, _, err = predict(*run, "--input-size", "64")
     assert status == 2
-    assert err.endswith("were made with input size 96, not 64, so they are not gone on with; choose another --out\n")
+    assert err.endswith("were made with input size 96, not 64; choose another --out\n")
 
 
 @pytest.mark.usefixtures("cluster")

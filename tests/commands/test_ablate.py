@@ -231,7 +231,7 @@ def test_an_out_of_other_settings_is_not_continued(
     with pytest.raises(VoteposeError, match="not found"):
         run(tiny_config(data, tmp_path, val=tmp_path / "nowhere"))
     run(tiny_config(data, tmp_path))  # what never began does not count
-    with pytest.raises(VoteposeError, match="other settings"):
+    with pytest.raises(VoteposeError, match="made with steps 2, not 3"):
         run(tiny_config(data, tmp_path, steps=3))
     assert main(["ablate", "--data", str(data), "--val", str(data), "--out", str(tmp_path)]) == 2
-    assert "choose --out" in capsys.readouterr().err
+    assert "choose another --out" in capsys.readouterr().err

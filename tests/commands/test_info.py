@@ -10,6 +10,7 @@ import pytest
 from helpers import tiny
 from votepose.commands import info
 from votepose.commands.main import main
+from votepose.inference import weights
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import NAMES, preset
 
@@ -46,12 +47,12 @@ def test_an_onnx_file_is_described(fake_model: Path, capsys: pytest.CaptureFixtu
     assert "preset fake, input 96, 17 keypoints" in lines(capsys, "--weights", str(fake_model))[-1]
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_the_bundled_file_is_described_where_there_is_one(
-    fake_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, there: bool
+@pytest.mark.parametrize("named", [(), ("--weights", "bundled")])
+def test_the_bundled_file_is_described_by_default(
+    fake_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(info, "BUNDLED", fake_model if there else tmp_path / "none.onnx")
-    assert ("preset fake" if there else "none in the package") in lines(capsys)[-1]
+    monkeypatch.setattr(weights, "BUNDLED_ONNX", fake_model)
+    assert "preset fake" in lines(capsys, *named)[-1]
 
 
 def test_a_file_that_is_no_weights_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

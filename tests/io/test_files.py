@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.written import images
 from votepose.errors import VoteposeError
-from votepose.io.files import picture_paths, prepare_folder, save_picture, save_text
+from votepose.io.files import picture_paths, prepare_folder, replacing, save_picture, save_text
 from votepose.io.inputs import Input
 
 FILES = st.sampled_from(["a.jpg", "A.jpg", "a-2.jpg", "a.png", "a.tif", "a.tif.png", "b/a.jpg", "a", "c/a.bmp"])
@@ -93,3 +93,21 @@ def test_text_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
         save_text("\ud800", path)
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["note.json"]
+
+
+def test_files_and_folders_are_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    file, folder = tmp_path / "a.npz", tmp_path / "made"
+    file.write_text("before")
+    for path in (file, folder):
+        with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:  # noqa: PT012
+            assert (temporary.parent, temporary.suffix) == (tmp_path, path.suffix or ".partial")
+            assert temporary.name.startswith(".")
+            temporary.mkdir() if path == folder else temporary.write_text("half")
+            raise KeyboardInterrupt
+    assert file.read_text() == "before"
+    with replacing(file) as temporary, replacing(folder) as other:
+        temporary.write_text("after")
+        other.mkdir()
+        (other / "b").touch()
+    assert file.read_text() == "after"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.npz", "b", "made"]

@@ -74,10 +74,10 @@ def test_a_stopped_run_goes_on_from_whole_lines_and_not_with_other_settings(tmp_
     file, known = labelling.labels_so_far(kept, config)
     assert known == {7: []}
     file.append('{"image_id": 8, "people": []}')
-    with pytest.raises(VoteposeError, match="other weights or settings"):
+    with pytest.raises(VoteposeError, match="made with input_size None, not 896"):
         labelling.labels_so_far(kept, replace(config, input_size=896))
     file.close()
     assert labelling.labels_so_far(kept, config)[1] == {7: [], 8: []}
-    with pytest.raises(VoteposeError, match="other weights or settings"):
+    with pytest.raises(VoteposeError, match="made with input_size None, not 896"):
         labelling.labels_so_far(kept, replace(config, input_size=896))
     assert len(kept.read_text().splitlines()) == 3

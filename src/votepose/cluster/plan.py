@@ -10,8 +10,10 @@ from typing import Any
 
 from votepose.cluster import files
 from votepose.errors import VoteposeError
+from votepose.io.settings import read_note, require_same_settings
 
 MOST = 256  # images of a chunk: the work that a worker that dies takes with it
+_ELSE = "choose another --out"
 SHARES = 64  # chunks that there should be, at least, so that many workers have something to do
 
 
@@ -65,18 +67,11 @@ def left_of(out: str, chunks: Sequence[Chunk]) -> list[Chunk]:
 def check_settings(out: str, settings: Mapping[str, Any]) -> None:
     """Note on what the results depend. Raises VoteposeError if those that are there were made otherwise."""
     note = f"{out}/plan/run.json"
-    wanted = json.loads(json.dumps(dict(settings)))
     if not files.exists(note):
-        files.write(note, json.dumps({"settings": wanted}).encode() + b"\n")
+        files.write(note, json.dumps({"settings": dict(settings)}).encode() + b"\n")
         return
-    try:
-        before = dict(json.loads(files.read(note))["settings"])
-    except (ValueError, KeyError, TypeError):
-        raise VoteposeError(f"{note}: is not a note of `votepose predict`; choose another --out") from None
-    for key in sorted(set(before) | set(wanted)):
-        if before.get(key) != wanted.get(key):
-            made = f"were made with {key} {before.get(key)}, not {wanted.get(key)}"
-            raise VoteposeError(f"{out}: its records {made}, so they are not gone on with; choose another --out")
+    before = read_note(files.read(note), note, _ELSE).get("settings")
+    require_same_settings(before, settings, f"{out}: its records were", _ELSE)
 
 
 def _read(out: str) -> list[Chunk]:

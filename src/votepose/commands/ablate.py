@@ -7,7 +7,6 @@ on where it was stopped, and `table.md` holds what is known so far.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
@@ -23,13 +22,15 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.ablation_tables import Cell, Measured, document, own_options, table_2
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.runner import coco_results
-from votepose.io.files import prepare_folder, save_text
+from votepose.io.files import prepare_folder, replacing, save_text
+from votepose.io.settings import read_note, require_same_settings
 from votepose.letterbox import require_input_size
 from votepose.models.backbones.build import Part
 from votepose.models.checkpoint import load_network
 from votepose.models.estimator import PoseEstimator
 from votepose.training.config import parse_source
 
+_ELSE = "choose another --out"
 _DRAWN = {"train": 400, "val": 100}  # pictures, where no data is given
 
 
@@ -101,11 +102,11 @@ def _check(config: AblateConfig) -> None:
     prepare_folder(config.out)
     # What a cell measures must not depend on when it was run.
     settings = {k: v for k, v in asdict(config).items() if k not in ("presets", "ours", "paper", "out", "workers")}
-    text, file = json.dumps(settings, default=str, indent=1), config.out / "settings.json"
-    begun = any(config.out.glob("*/weights.safetensors"))
-    if begun and file.is_file() and file.read_text() != text:
-        raise VoteposeError(f"{config.out}: holds an ablation with other settings (see settings.json): choose --out")
-    save_text(text, file)
+    file = config.out / "settings.json"
+    if any(config.out.glob("*/weights.safetensors")) and file.is_file():
+        before = read_note(file.read_bytes(), file, _ELSE)
+        require_same_settings(before, settings, f"{config.out}: holds an ablation", _ELSE)
+    save_text(json.dumps(settings, default=str, indent=1), file)
 
 
 def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
@@ -114,9 +115,8 @@ def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
     if not config.data:
         for seed, (part, count) in enumerate(_DRAWN.items()):
             if not folders[part].is_dir():
-                partial = folders[part].with_suffix(".partial")
-                write_coco(synthetic_dataset(count, config.input_size, seed=seed), partial)
-                os.replace(partial, folders[part])
+                with replacing(folders[part]) as temporary:
+                    write_coco(synthetic_dataset(count, config.input_size, seed=seed), temporary)
     data = config.data or (str(folders["train"]),)
     val = load_coco(config.val or folders["val"], config.limit)
     if {load_coco(parse_source(source)[0], limit=1).skeleton for source in data} != {val.skeleton}:

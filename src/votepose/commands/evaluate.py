@@ -15,9 +15,9 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.runner import check_match, find_all, load_model, picture_results, tell_left_out
 from votepose.inference.flip_tta import find_in_both_views
+from votepose.inference.weights import resolve_weights
 from votepose.io.files import prepare_folder, save_text
 from votepose.letterbox import require_input_size
-from votepose.predictor import BUNDLED
 from votepose.visualization.gallery import write_gallery
 
 
@@ -54,7 +54,7 @@ def run(config: EvaluateConfig) -> None:
         VoteposeError: if the data, the weights, an option or an output path will not do.
     """
     check(config)
-    weights = config.weights or BUNDLED
+    weights = resolve_weights(config.weights, ".onnx")
     model = load_model(weights, config.input_size, config.presence_threshold, config.levels)
     dataset = load_coco(config.data, config.limit)
     assert dataset.annotations is not None

@@ -12,8 +12,9 @@ from votepose.explain.collect import gather
 from votepose.explain.evidence import Evidence, Group
 from votepose.explain.page import to_page
 from votepose.explain.sheet import draw_sheet
+from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.io.files import prepare_folder, save_picture, save_text
-from votepose.predictor import SCORE_THRESHOLD, load
+from votepose.predictor import load
 
 __all__ = ["Evidence", "ExplainConfig", "Group", "draw_sheet", "gather", "run", "to_page"]
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from votepose.inference.weights import resolve_weights
 from votepose.models.checkpoint import read_about
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import NAMES, preset
-from votepose.predictor import BUNDLED, load
+from votepose.predictor import load
 
 _PARTS = {
     "backbone": ("backbone",),
@@ -43,10 +44,7 @@ def run(config: InfoConfig) -> None:
         cells = (f"{count / 1e6:11.2f}" if count else f"{'-':>11}" for count in counts.values())
         total = sum(counts.values()) / 1e6
         print(f"{name:<8}{chosen.input_size:>6}{chosen.network.stride:>8}{total:8.2f} M  ", *cells)
-    if config.weights or BUNDLED.is_file():
-        print(describe(config.weights or BUNDLED))
-    else:
-        print("weights: none in the package; `votepose train` and `votepose export` make them")
+    print(describe(resolve_weights(config.weights, ".onnx")))
 
 
 def parameters(network: PoseNet) -> dict[str, int]:

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 import tyro
 
 from votepose.errors import VoteposeError
+from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.io.inputs import Input
 from votepose.io.results.writer import Format
 from votepose.io.urls import is_address, url_of
-from votepose.predictor import SCORE_THRESHOLD
 from votepose.video.streams import import_av
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 import tyro
 
 from votepose.errors import VoteposeError
-from votepose.predictor import SCORE_THRESHOLD, load
+from votepose.inference.defaults import SCORE_THRESHOLD
+from votepose.predictor import load
 from votepose.server.limits import MIB, Limits
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import votepose
-from votepose.predictor import BUNDLED, Predictor
+from votepose.inference.weights import resolve_weights
+from votepose.predictor import Predictor
 
 
 def provenance(predictor: Predictor, weights: Path | None) -> dict[str, Any]:
     """What the poses in an image depend on, JSON-able; `weights` is the predictor's file, None for the bundled one."""
     return {
         "votepose": votepose.__version__,
-        "weights": weights_digest(weights or BUNDLED),
+        "weights": weights_digest(resolve_weights(weights, ".onnx")),
         "input size": predictor.input_size,
         "presence threshold": predictor.presence_threshold,
         "score threshold": predictor.score_threshold,

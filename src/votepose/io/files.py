@@ -1,9 +1,12 @@
-"""The folder of results, and the drawn pictures in it."""
+"""The folder of results, the drawn pictures in it, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -17,7 +20,7 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm")
 
 def prepare_folder(folder: Path) -> None:
     """Make `folder` and try to write in it, before any work starts. Raises VoteposeError if that cannot be."""
-    probe = folder / f".votepose-{os.getpid()}.partial"
+    probe = temporary_beside(folder / "probe")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -56,22 +59,41 @@ def _keys(target: Path) -> set[str]:
     return {os.path.abspath(target.with_suffix(suffix)).casefold() for suffix in suffixes}
 
 
+def temporary_beside(path: Path) -> Path:
+    """A new path in the same folder and with the same suffix, hidden, so that no search for inputs finds it."""
+    return path.with_name(f".votepose-{uuid.uuid4().hex[:12]}.partial{path.suffix}")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file or folder whole or not at all.
+
+    Yields:
+        A path beside `path` to write to. When the block ends it is renamed to `path` (a file replaces one that is
+        there, a folder only an empty one); when the block raises it is removed, and `path` stays as it was.
+
+    Raises:
+        OSError: if it cannot be renamed.
+    """
+    temporary = temporary_beside(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
 def save_text(text: str, path: Path) -> None:
     """Save as UTF-8, whole or not at all. Raises OSError if it cannot be written."""
-    partial = path.with_name(f".votepose-{os.getpid()}-{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Save as `path`'s suffix says, whole or not at all; makes the folder. Raises OSError if it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".votepose-{os.getpid()}.partial{path.suffix}")
-    try:
-        picture.save(partial, quality=92)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        picture.save(temporary, quality=92)

@@ -12,9 +12,11 @@ from typing import Any
 
 import votepose
 from votepose.errors import VoteposeError
-from votepose.io.files import save_text
+from votepose.io.files import replacing, save_text
+from votepose.io.settings import as_json, read_note, require_same_settings
 from votepose.skeleton import COCO_17
 
+_ELSE = "name a new folder"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # every member's date, so that equal pictures make equal zips
 
 
@@ -41,7 +43,7 @@ class ShardFolder:
 
     def __init__(self, folder: Path, content: dict[str, Any], count: int, shard: int) -> None:
         self._folder, self._count, self._shard = folder, count, shard
-        self._content = {"votepose": votepose.__version__} | json.loads(json.dumps(content))
+        self._content = {"votepose": votepose.__version__} | as_json(content)
         self._parts = folder / "shards"
         _check_folder(folder, self._content)
 
@@ -53,7 +55,7 @@ class ShardFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for partial in [*self._folder.glob("*.partial"), *self._parts.glob("*.partial")]:
+        for partial in [*self._folder.glob("*.partial*"), *self._parts.glob("*.partial*")]:
             partial.unlink(missing_ok=True)
 
     def missing(self) -> list[tuple[int, int]]:
@@ -64,9 +66,8 @@ class ShardFolder:
     def write(self, first: int, scenes: Iterable[Scene]) -> None:
         """Write the shard that starts with picture `first`."""
         name = f"images-{first // self._shard:05d}.zip"
-        partial = self._folder / f"{name}.partial"
         images, people = [], []
-        with zipfile.ZipFile(partial, "w") as archive:
+        with replacing(self._folder / name) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for scene in scenes:
                 file = f"{scene.index:08d}.jpg"
                 archive.writestr(zipfile.ZipInfo(file, _EPOCH), scene.jpeg)
@@ -81,7 +82,6 @@ class ShardFolder:
                     }
                 )
                 people += [annotation | {"image_id": scene.index} for annotation in scene.annotations]
-        partial.replace(self._folder / name)
         save_text(json.dumps({"images": images, "annotations": people}), self._part(first))
 
     def merge(self) -> int:
@@ -122,13 +122,5 @@ def _check_folder(folder: Path, content: dict[str, Any]) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             raise VoteposeError(f"{folder}: holds other things; name a new or empty folder")
         return
-    try:
-        before = json.loads(record.read_text())
-    except ValueError:
-        raise VoteposeError(f"{record}: is not readable; name a new folder") from None
-    changed = [key for key in {**before, **content} if before.get(key) != content.get(key)]
-    if changed:
-        key = changed[0]
-        raise VoteposeError(
-            f"{folder}: holds pictures made with {key} = {before.get(key)}, not {content.get(key)}; name a new folder"
-        )
+    before = read_note(record.read_bytes(), record, _ELSE)
+    require_same_settings(before, content, f"{folder}: holds pictures", _ELSE)

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from votepose.errors import VoteposeError
+from votepose.io.files import temporary_beside
 from votepose.video.streams import import_av
 
 # In order of choice. x264 and x265, the usual ones, are GPL: they are used only where they are asked for by name.
@@ -56,7 +57,7 @@ class VideoWriter:
         webm = source_suffix.lower() == ".webm" and self._codec.startswith(("libvpx", "libsvtav1", "libaom"))
         suffix = ".webm" if webm else ".mp4" if fits else ".mkv"
         self.path = stem.with_name(stem.name + suffix)
-        self._partial = stem.with_name(f".votepose-{os.getpid()}-{stem.name}.partial{suffix}")
+        self._partial = temporary_beside(self.path)
         self._container: Any = None
         self._last = -1
         self._waiting: list[Any] = []

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from votepose.data.coco import Sample
+from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.io.files import save_picture
 from votepose.oks import oks
 from votepose.poses import Poses
-from votepose.predictor import SCORE_THRESHOLD
 from votepose.visualization.draw import Style, draw
 
 _GAP = 8  # pixels between the two drawings

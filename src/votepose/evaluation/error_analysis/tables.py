@@ -13,8 +13,8 @@ from votepose.evaluation.error_analysis.pictures import COUNTED, LIKE, Picture, 
 from votepose.evaluation.error_analysis.report import Table
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.slices import FOUND, Slice, ask, coco_sizes, questions
+from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.poses import Poses
-from votepose.predictor import SCORE_THRESHOLD
 from votepose.skeleton import Skeleton
 
 _KAPPA = float(np.exp(-0.5))  # share of OKS that a joint keeps whose distance is kappa times the person's size

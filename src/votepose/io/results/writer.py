@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from votepose.errors import VoteposeError
+from votepose.io.files import save_text
 from votepose.io.results.coco import CocoWriter
 from votepose.io.results.jsonl import RecordsWriter
 from votepose.io.results.tables import CsvWriter, ParquetWriter
+from votepose.io.settings import read_note, require_same_settings
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 
@@ -99,16 +101,9 @@ class Results:
             if self.path.exists():
                 raise VoteposeError(f"{self.path}: nothing says how it was made, so it cannot be gone on with; {_ELSE}")
             return None
-        try:
-            note = json.loads(found[0].read_text())
-            before, unfinished = dict(note["settings"]), note["unfinished"]
-        except (ValueError, KeyError, TypeError):
-            raise VoteposeError(f"{found[0]}: is not a note of `votepose predict`; {_ELSE}") from None
-        for key in sorted(set(before) | set(self._settings)):
-            old, new = before.get(key), json.loads(json.dumps(self._settings.get(key)))
-            if old != new:
-                raise VoteposeError(f"{self.path}: was made with {key} {old}, not {new}, so it is not resumed; {_ELSE}")
-        return str(unfinished or "")
+        note = read_note(found[0].read_bytes(), found[0], _ELSE)
+        require_same_settings(note.get("settings"), self._settings, f"{self.path}: was", _ELSE)
+        return str(note.get("unfinished") or "")
 
     def _finished(self) -> None:
         self._unfinished = None
@@ -116,12 +111,7 @@ class Results:
 
     def _write_note(self) -> None:
         note = {"settings": self._settings, "unfinished": self._unfinished}
-        writing = self._new_note.with_name(self._new_note.name + ".new")
-        try:
-            writing.write_text(json.dumps(note) + "\n")
-            os.replace(writing, self._new_note)
-        finally:
-            writing.unlink(missing_ok=True)
+        save_text(json.dumps(note) + "\n", self._new_note)
 
 
 _ELSE = "leave out --resume to replace it, or choose another --out"
