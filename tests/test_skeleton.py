@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from votepose.skeleton import COCO_17, Skeleton
 
 PARTS = st.sets(st.sampled_from(["eye", "ear", "paw", "wrist_upper", "tail"]), min_size=1).map(sorted)
-STYLES = st.sampled_from(["left_{}|right_{}", "l_{}|r_{}", "L_{}|R_{}", "{}_left|{}_right", "Left{}|Right{}"])
+STYLES = st.sampled_from(
+    [
+        "left_{}|right_{}",
+        "l_{}|r_{}",
+        "L_{}|R_{}",
+        "{}_left|{}_right",
+        "{}_l|{}_r",
+        "{} (left)|{} (right)",
+        "Left{}|Right{}",
+    ]
+)
 
 
 def test_coco_17_is_coco() -> None:
@@ -31,6 +41,17 @@ def test_flip_twice_is_the_identity_and_swaps_left_and_right(parts: list[str], s
     for k in range(len(parts)):
         assert skeleton.flip[2 * k] == 2 * k + 1
     assert not centre or skeleton.flip[-1] == len(names) - 1
+
+
+@given(PARTS, STYLES)
+def test_sides_follow_the_names(parts: list[str], style: str) -> None:
+    names = [side.format(part) for part in parts for side in style.split("|")] + ["nose"]
+    assert Skeleton(tuple(names), (), (0.1,) * len(names)).sides.tolist() == [-1, 1] * len(parts) + [0]
+
+
+def test_sides_of_coco_17_and_of_a_keypoint_without_its_mirror_image() -> None:
+    assert COCO_17.sides.tolist() == [0] + [-1, 1] * 8
+    assert Skeleton(("left_eye", "nose"), (), (0.1, 0.1)).sides.tolist() == [0, 0]
 
 
 def test_a_side_without_its_mirror_image_stays() -> None:

@@ -1,14 +1,14 @@
-"""Poses: the people found in one image. What the user gets. How others' formats become Poses and back: conversions."""
+"""The people found in one image, and their conversion to and from COCO, records, pandas and supervision."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from votepose import conversions
+from votepose.errors import VoteposeError
 from votepose.skeleton import COCO_17, Skeleton
 
 
@@ -22,7 +22,7 @@ class Pose:
         seen: (K,) bool, see `Poses`.
         score: of the person, in [0, 1].
         skeleton: what the K keypoints are.
-        id: who it is, over the frames of a video, from 1; None if that was not tracked.
+        id: of the person over the frames of a video, from 1; None if people were not tracked.
     """
 
     keypoints: np.ndarray
@@ -63,18 +63,18 @@ class Poses:
     """P people with K keypoints each, in one image, best first. Iterate, index, slice or mask it.
 
     Attributes:
-        keypoints: (P, K, 2) float32, x and y in image pixels (pixel i covers [i, i + 1)). A joint is given even where
-            nothing of it can be seen, and may then lie outside the image.
-        confidences: (P, K) float32 in [0, 1]: the share of OKS that the keypoint is expected to keep.
-        seen: (P, K) bool: the keypoint is visible; else it was inferred from the rest of the body.
+        keypoints: (P, K, 2) float32, x and y in image pixels (pixel i covers [i, i + 1)). A hidden joint has a position
+            too, which may lie outside the image.
+        confidences: (P, K) float32 in [0, 1]: the OKS that the keypoint is expected to reach.
+        seen: (P, K) bool: True if the keypoint is visible, False if it was inferred from the rest of the body.
         scores: (P,) float32 in [0, 1].
         skeleton: what the K keypoints are.
         image_size: (width, height) of the image, in pixels.
         source: the image's path or name, where it has one.
-        ids: (P,) int, who each is over the frames of a video, see `tracking`; None where nobody was tracked.
+        ids: (P,) int, each person's id over the frames of a video, see `video.tracker`; None if not tracked.
 
     Raises:
-        ValueError: if shapes do not fit, the message says which was expected; or if a keypoint is not finite.
+        ValueError: if a shape is wrong (the message names the expected one) or a keypoint is not finite.
     """
 
     keypoints: np.ndarray
@@ -100,14 +100,14 @@ class Poses:
                 message = f"{people} scores and {joints} names in the skeleton"
                 raise ValueError(f"{name} should be {shape}, for {message}, but is {array.shape}")
             object.__setattr__(self, name, array)
-        if not np.isfinite(self.keypoints).all():  # JSON has no NaN, and a drawing no place for one
-            raise ValueError("keypoints should be finite; give an unknown one any place and confidence 0")
+        if not np.isfinite(self.keypoints).all():  # JSON has no NaN, and NaN cannot be drawn
+            raise ValueError("keypoints should be finite; give an unknown one any position and confidence 0")
 
     @classmethod
     def empty(
         cls, skeleton: Skeleton = COCO_17, image_size: tuple[int, int] = (0, 0), source: str | None = None
     ) -> Poses:
-        """Nobody, in an image of (width, height) `image_size`."""
+        """No people, in an image of (width, height) `image_size`."""
         joints = len(skeleton)
         none = np.zeros((0, joints))
         return cls(np.zeros((0, joints, 2)), none, none, np.zeros(0), skeleton, image_size, source)
@@ -138,9 +138,48 @@ class Poses:
         """(P, 4) float32: x1, y1, x2, y2 of each person's keypoints' hull, in image pixels."""
         return np.concatenate([self.keypoints.min(axis=1), self.keypoints.max(axis=1)], axis=1)
 
+    def to_record(self, name: str | None = None) -> dict[str, Any]:
+        """JSON-able: image (`name`, or the source), width, height, and people as in `Pose.to_record`."""
+        width, height = self.image_size
+        image = self.source if name is None else name
+        return {"image": image, "width": width, "height": height, "people": [pose.to_record() for pose in self]}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], skeleton: Skeleton = COCO_17) -> Poses:
+        """The inverse of `to_record`, up to its rounding: reads a line of `poses.jsonl`.
+
+        Raises:
+            VoteposeError: if it is not such a record, or is of another skeleton.
+        """
+        try:
+            people = record["people"]
+            points = [[person["keypoints"][name] for name in skeleton.names] for person in people]
+            columns = {key: [[p[key] for p in row] for row in points] for key in ("x", "y", "confidence", "seen")}
+            scores = [person["score"] for person in people]
+            size = int(record["width"]), int(record["height"])
+        except (KeyError, TypeError) as error:
+            raise VoteposeError(f"not a record of a {skeleton.category}'s poses: it lacks {error}") from None
+        x, y, confidences, seen = (np.array(column).reshape(len(people), len(skeleton)) for column in columns.values())
+        ids = _ids(people, "id")
+        return cls(
+            np.stack([x, y], axis=2), confidences, seen, np.array(scores), skeleton, size, record.get("image"), ids
+        )
+
     def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
-        """COCO results, see `conversions.to_coco`."""
-        return conversions.to_coco(self, image_id, category_id)
+        """COCO results, one dict per person.
+
+        `keypoints` is flat: x, y and confidence of each of the K; `track_id` is there if people were tracked. The
+        format has no place for `seen`, nor for the image's size and name.
+        """
+        triples = np.concatenate([self.keypoints, self.confidences[..., None]], axis=2)
+        flat = triples.reshape(len(self), 3 * len(self.skeleton))
+        results: list[dict[str, Any]] = [
+            {"image_id": image_id, "category_id": category_id, "keypoints": [round(v, 3) for v in row], "score": score}
+            for row, score in zip(flat.tolist(), self.scores.tolist(), strict=True)
+        ]
+        for result, number in zip(results, [] if self.ids is None else self.ids.tolist(), strict=False):
+            result["track_id"] = number
+        return results
 
     @classmethod
     def from_coco(
@@ -150,36 +189,118 @@ class Poses:
         image_size: tuple[int, int] = (0, 0),
         source: str | None = None,
     ) -> Poses:
-        """The people of COCO results or annotations of one image, see `conversions.from_coco`."""
-        return conversions.from_coco(people, skeleton, image_size, source)
+        """The people of one image, from COCO results or from annotations.
 
-    def to_record(self, name: str | None = None) -> dict[str, Any]:
-        """JSON-able: image (`name`, or the source), width, height, and people as in `Pose.to_record`."""
-        width, height = self.image_size
-        image = self.source if name is None else name
-        return {"image": image, "width": width, "height": height, "people": [pose.to_record() for pose in self]}
+        The third number of a keypoint is the confidence in a result, and the visibility v in an annotation (which has
+        no `score`): there `seen` means v = 2, and the confidence is 0 where v = 0, not labelled. All keypoints of a
+        result count as seen.
 
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any], skeleton: Skeleton = COCO_17) -> Poses:
-        """The inverse of `to_record`, to the digits that it keeps: a line of `poses.jsonl`."""
-        return conversions.from_record(record, skeleton)
+        Raises:
+            VoteposeError: if a person's keypoints are not 3 K numbers.
+        """
+        joints = len(skeleton)
+        for person in people:
+            if (count := len(person.get("keypoints") or ())) != 3 * joints:
+                expected = f"{joints} keypoints should be {3 * joints} numbers"
+                raise VoteposeError(f"COCO person: {expected}, but there are {count}")
+        triples = np.array([person["keypoints"] for person in people], np.float64).reshape(len(people), joints, 3)
+        labelled = np.array(["score" not in person for person in people], bool)[:, None]
+        confidences = np.where(labelled, triples[..., 2] > 0, triples[..., 2])
+        seen = np.where(labelled, triples[..., 2] == 2, True)
+        scores = np.array([person.get("score", 1.0) for person in people])
+        ids = _ids(people, "track_id")
+        return cls(triples[..., :2], confidences, seen, scores, skeleton, image_size, source, ids)
 
     def to_dataframe(self) -> Any:
-        """A pandas DataFrame, a row a keypoint, see `conversions.to_dataframe`."""
-        return conversions.to_dataframe(self)
+        """A pandas DataFrame, one row per keypoint: image, person, [id,] score, keypoint, x, y, confidence, seen.
+
+        Without people it has no rows; it has no column for the image's size.
+        """
+        import pandas as pd
+
+        people, joints = self.confidences.shape
+        columns = {
+            "image": np.array([self.source] * (people * joints), dtype=object),
+            "person": np.repeat(np.arange(people), joints),
+            "id": None if self.ids is None else np.repeat(self.ids, joints),
+            "score": np.repeat(self.scores, joints),
+            "keypoint": self.skeleton.names * people,
+            "x": self.keypoints[..., 0].ravel(),
+            "y": self.keypoints[..., 1].ravel(),
+            "confidence": self.confidences.ravel(),
+            "seen": self.seen.ravel(),
+        }
+        return pd.DataFrame({name: column for name, column in columns.items() if column is not None})
 
     @classmethod
     def from_dataframe(cls, frame: Any, skeleton: Skeleton = COCO_17, image_size: tuple[int, int] = (0, 0)) -> Poses:
-        """The inverse of `to_dataframe`, see `conversions.from_dataframe`."""
-        return conversions.from_dataframe(frame, skeleton, image_size)
+        """The inverse of `to_dataframe`, for one image; rows may be in any order.
+
+        Raises:
+            VoteposeError: if a column or a person's keypoint is missing, or the rows are of several images.
+        """
+        lacking = {"person", "score", "keypoint", "x", "y", "confidence", "seen"} - set(frame.columns)
+        if lacking:
+            raise VoteposeError(f"the table lacks {', '.join(sorted(lacking))}: make it with Poses.to_dataframe")
+        names = list(frame["image"].dropna().unique()) if "image" in frame else []
+        if len(names) > 1:
+            raise VoteposeError(f"the table holds {len(names)} images: pass one image's rows, as by groupby('image')")
+        joint = {name: k for k, name in enumerate(skeleton.names)}
+        ordered = frame.assign(_joint=frame["keypoint"].map(joint)).sort_values(["person", "_joint"])
+        shape = ordered["person"].nunique(), len(skeleton)
+        if ordered["_joint"].tolist() != list(range(shape[1])) * shape[0]:
+            raise VoteposeError(f"each person of the table should have the {shape[1]} keypoints once, and no other")
+        points = ordered[["x", "y"]].to_numpy(float).reshape(*shape, 2)
+        confidences, seen = (ordered[name].to_numpy().reshape(shape) for name in ("confidence", "seen"))
+        first = ordered.iloc[:: shape[1]]
+        ids = first["id"].to_numpy() if "id" in first else None
+        source = names[0] if names else None
+        return cls(points, confidences, seen, first["score"].to_numpy(), skeleton, image_size, source, ids)
 
     def to_supervision(self) -> Any:
-        """A `supervision.KeyPoints` of the same people, see `conversions.to_supervision`."""
-        return conversions.to_supervision(self)
+        """A `supervision.KeyPoints`, for its annotators and trackers.
+
+        Its `data` holds `seen` and, if people were tracked, `tracker_id`. It has no place for the skeleton and the
+        image's size and name; before version 0.29, none for scores either.
+        """
+        import supervision as sv
+
+        named = {field.name for field in fields(sv.KeyPoints)}
+        if "keypoint_confidence" in named:
+            arrays: dict[str, Any] = {"keypoint_confidence": self.confidences, "detection_confidence": self.scores}
+        else:
+            arrays = {"confidence": self.confidences}
+        data: dict[str, Any] = {"seen": self.seen} | ({} if self.ids is None else {"tracker_id": self.ids})
+        return sv.KeyPoints(xy=self.keypoints, class_id=np.zeros(len(self), dtype=int), data=data, **arrays)
 
     @classmethod
     def from_supervision(
         cls, points: Any, skeleton: Skeleton = COCO_17, image_size: tuple[int, int] = (0, 0), source: str | None = None
     ) -> Poses:
-        """The inverse of `to_supervision`, see `conversions.from_supervision`."""
-        return conversions.from_supervision(points, skeleton, image_size, source)
+        """The people of a `supervision.KeyPoints`, from `to_supervision` or from another model.
+
+        Missing confidences are 1; a missing score is the mean of the person's confidences; where `data` has no `seen`,
+        `visible` takes its place, and if that is missing too, all keypoints count as seen.
+
+        Raises:
+            VoteposeError: if the number of keypoints is not the skeleton's.
+        """
+        xy = np.asarray(points.xy, np.float64)
+        shape = people, joints = len(xy), len(skeleton)
+        if people and xy.shape[1:] != (joints, 2):
+            raise VoteposeError(f"the skeleton has {joints} keypoints, but xy is {xy.shape}: pass its skeleton")
+        given = getattr(points, "keypoint_confidence" if hasattr(points, "keypoint_confidence") else "confidence", None)
+        confidences = np.ones(shape) if given is None else np.asarray(given).reshape(shape)
+        scores = getattr(points, "detection_confidence", None)
+        scores = confidences.mean(axis=1) if scores is None else np.asarray(scores).reshape(people)
+        data = getattr(points, "data", None) or {}
+        visible = getattr(points, "visible", None)
+        seen = np.asarray(data.get("seen", np.ones(shape, bool) if visible is None else visible)).reshape(shape)
+        ids = data.get("tracker_id")
+        return cls(xy.reshape(*shape, 2), confidences, seen, scores, skeleton, image_size, source, ids)
+
+
+def _ids(people: Sequence[Mapping[str, Any]], key: str) -> np.ndarray | None:
+    """(P,) int, if there are people and all of them have one; else None."""
+    tracked = bool(people) and all(key in person for person in people)
+    return np.array([person[key] for person in people]) if tracked else None

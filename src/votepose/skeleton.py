@@ -1,4 +1,4 @@
-"""What a body is: keypoint names, left-right pairs, links and tolerances. The only place that knows them."""
+"""A body's keypoints: their names, sides, left-right pairs, links and OKS tolerances. Nothing else knows them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from votepose.errors import VoteposeError
 
-BODY_SHARE = 0.53  # of its box that a body fills, on average: COCO's OKS asks for the body's area
-_DEFAULT_SIGMA = 0.08  # of a keypoint about which a COCO json says nothing: between COCO's shoulder and elbow
+BODY_SHARE = 0.53  # the average fraction of its box that a body fills: COCO's OKS uses the body's area
+_DEFAULT_SIGMA = 0.08  # where a COCO json gives none: between COCO's shoulder and elbow
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Skeleton:
     Attributes:
         names: K keypoint names, in the order of every array of keypoints.
         links: pairs of keypoint indices that a drawing joins.
-        sigmas: K per-keypoint tolerances of COCO's OKS, relative to the root of the person's area.
-        category: name of the thing that has these keypoints.
+        sigmas: K per-keypoint tolerances of COCO's OKS, relative to the square root of the person's area.
+        category: of the body, as in COCO: "person".
 
     Raises:
-        VoteposeError: if names repeat, a link leaves the range, or the numbers of names and sigmas differ.
+        VoteposeError: if names repeat, a link is out of range, or the numbers of names and sigmas differ.
     """
 
     names: tuple[str, ...]
@@ -49,13 +49,19 @@ class Skeleton:
 
     @cached_property
     def flip(self) -> np.ndarray:
-        """(K,) int: where each keypoint finds its mirror image. Found by name (left/right, l_/r_), so never wrong."""
+        """(K,) int: the index of each keypoint's mirror image, itself where it has none; by name (`_SIDE`)."""
         index = {name: i for i, name in enumerate(self.names)}
         return np.array([index.get(_mirrored(name), i) for i, name in enumerate(self.names)])
 
     @cached_property
+    def sides(self) -> np.ndarray:
+        """(K,) int: -1 on the body's left, 1 on its right, 0 where `flip` finds no mirror image; by name (`_SIDE`)."""
+        paired = self.flip != np.arange(len(self))
+        return np.array([_side(name) if pair else 0 for name, pair in zip(self.names, paired, strict=True)])
+
+    @cached_property
     def kappas(self) -> np.ndarray:
-        """(K,) float32: OKS' fall-off constants, 2 sigma (COCO keypoint evaluation)."""
+        """(K,) float32: OKS's fall-off constants, 2 sigma (COCO keypoint evaluation)."""
         return 2 * np.asarray(self.sigmas, dtype=np.float32)
 
     @classmethod
@@ -63,7 +69,7 @@ class Skeleton:
         """Read a COCO json's category: `keypoints`, `skeleton` (1-based pairs) and, where given, `sigmas`.
 
         Raises:
-            VoteposeError: if the category lists no keypoints, or lists them inconsistently.
+            VoteposeError: if the category lists no keypoints, or is inconsistent.
         """
         names: Sequence[str] = category.get("keypoints") or ()
         if not names:
@@ -86,13 +92,19 @@ class Skeleton:
         }
 
 
-# A side opens the name (left_eye, LeftEye), is a word of it (eye_l, "eye (left)") or has a capital (eyeLeft).
+# The side is at the start of the name (left_eye, LeftEye), a word of it (eye_l, "eye (left)") or capitalised (eyeLeft).
 _SIDE = re.compile(r"^(?i:left|right)|(?<![A-Za-z])(?i:left|right|l|r)(?![A-Za-z])|Left|Right")
 _OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
+def _side(name: str) -> int:
+    """-1 for a name of the left side, 1 of the right, 0 of neither."""
+    match = _SIDE.search(name)
+    return 0 if match is None else -1 if match[0].lower() in ("left", "l") else 1
+
+
 def _mirrored(name: str) -> str:
-    """The name with its side turned to the other."""
+    """The name with left and right exchanged."""
 
     def turn(match: re.Match[str]) -> str:
         side = match[0]

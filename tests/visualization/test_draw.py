@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from helpers.fake_model import some_poses
 from votepose.poses import Poses
-from votepose.skeleton import COCO_17, Skeleton
-from votepose.visualization.draw import PALETTE, Style, draw, limb_radius, person_colours, sides
+from votepose.skeleton import Skeleton
+from votepose.visualization.draw import PALETTE, Style, draw, limb_radius, person_colours
 
 STICK = Skeleton(("left_end", "right_end"), ((0, 1),), (0.1, 0.1), "stick")
 
@@ -121,6 +121,11 @@ def test_neighbours_in_a_row_differ_in_colour() -> None:
     assert (colours[2:] != colours[:-2]).all()
 
 
-def test_sides_follow_the_names() -> None:
-    assert sides(COCO_17) == [0] + [-1, 1] * 8
-    assert sides(Skeleton(("l_paw", "tail", "r_paw"), (), (0.1,) * 3)) == [-1, 0, 1]
+@pytest.mark.parametrize("style", ["left_{}|right_{}", "{}_l|{}_r", "Left{}|Right{}", "{} (left)|{} (right)"])
+def test_the_left_side_is_drawn_lighter_however_it_is_named(style: str) -> None:
+    names = tuple(side.format("eye") for side in style.split("|"))
+    poses = replace(stick((50, 50), (150, 50)), skeleton=Skeleton(names, (), (0.1, 0.1)))
+    picture = np.asarray(draw(np.zeros((100, 200, 3), np.uint8), poses)).astype(int)
+    left, right = picture[50, 50], picture[50, 150]
+    assert (left >= right).all()
+    assert (left > right).any()

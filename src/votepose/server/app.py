@@ -25,7 +25,7 @@ from votepose.server.metrics import CONTENT_TYPE, Metrics
 from votepose.server.pages import add_pages
 from votepose.server.schema import BODY, responses
 from votepose.server.upload import drain, receive
-from votepose.visualization.draw import PALETTE, sides
+from votepose.visualization.draw import PALETTE
 
 
 def create_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:
@@ -139,7 +139,7 @@ def _add_about(app: FastAPI, predictor: Predictor, limits: Limits, metrics: Metr
         "max_pixels": limits.max_pixels,
         "keypoints": list(skeleton.names),
         "links": [list(link) for link in skeleton.links],
-        "sides": sides(skeleton),
+        "sides": skeleton.sides.tolist(),
         "palette": PALETTE.astype(int).tolist(),
     }
 

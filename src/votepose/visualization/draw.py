@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from votepose.io.images import ImageSource, read_image
 from votepose.poses import Pose, Poses
-from votepose.skeleton import Skeleton
 
 # Okabe and Ito's colour-blind-safe palette without its black, ordered so that neighbours in the list differ most
 PALETTE = np.array(
@@ -94,7 +93,7 @@ def limb_radius(pose: Pose, width: int, height: int, style: Style) -> float:
 def _draw_person(canvas: np.ndarray, pose: Pose, colour: np.ndarray, style: Style) -> None:
     radius = limb_radius(pose, canvas.shape[1], canvas.shape[0], style)
     alpha = np.clip(pose.confidences / max(style.min_confidence, 1e-6), 0, 1)
-    shades = [_shade(colour, side) for side in sides(pose.skeleton)]
+    shades = [_shade(colour, side) for side in pose.skeleton.sides]
     halo = max(0.5, 0.4 * radius)
     radii = _joint_radii(pose, radius, style)
     for a, b in pose.skeleton.links:
@@ -169,13 +168,6 @@ def _paint(
     patch = canvas[lower[1] : upper[1], lower[0] : upper[0]]
     weight = (coverage * np.float32(opacity))[..., None]
     patch[...] = np.rint(patch + (colour - patch) * weight)
-
-
-def sides(skeleton: Skeleton) -> list[int]:
-    """Of each keypoint: -1 left, 1 right, 0 on the middle line; by its name, where it has a mirror image."""
-    paired = skeleton.flip != np.arange(len(skeleton))
-    lefts = ["left" in name.lower() or name.lower().startswith("l_") for name in skeleton.names]
-    return [0 if not pair else -1 if left else 1 for pair, left in zip(paired, lefts, strict=True)]
 
 
 def _shade(colour: np.ndarray, side: int) -> np.ndarray:
