@@ -33,7 +33,7 @@ from serve_summary import Busy, summary
 from votepose.io.files import save_text
 
 ROOT = Path(__file__).parents[1]
-SERVE = "import sys; from votepose.commands.serve import ServeConfig, run; sys.exit(run(ServeConfig({})))"
+SERVE = "import sys; from votepose.commands.serve import ModelOptions, ServeConfig, run; sys.exit(run(ServeConfig({})))"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class LoadConfig:
 def server(config: LoadConfig) -> Iterator[tuple[str, psutil.Process]]:
     """A server in a process of its own: its URL and the process. Raises AssertionError unless it then stops cleanly."""
     options = (
-        f"port=0, workers={config.workers}, threads={config.threads}, queue={config.queue}, timeout={config.timeout}"
+        f"port=0, workers={config.workers}, queue={config.queue}, timeout={config.timeout}, "
+        f"model=ModelOptions(threads={config.threads})"
     )
     command = [sys.executable, "-c", SERVE.format(options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:

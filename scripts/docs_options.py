@@ -22,17 +22,25 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def options_table(path: str) -> str:
-    """Markdown table of the fields of the dataclass at `path`; one described nowhere has name and default."""
+    """Markdown table of the fields of the dataclass at `path`; an undescribed field has its name and default only."""
+    return "\n".join(["| option | default | |", "|---|---|---|", *_rows(path)])
+
+
+def _rows(path: str) -> list[str]:
+    """One row per field; a field that is a dataclass of options itself (by its `default_factory`) gives its rows."""
     module, _, name = path.rpartition(".")
     config = griffe.load(module, search_paths=[_SOURCE])[name]
     fields = {k: v for k, v in config.attributes.items() if "instance-attribute" in v.labels and v.annotation}
     told = _told(config, list(fields))
-    rows = ["| option | default | |", "|---|---|---|"]
+    rows = []
     for key, field in fields.items():
+        if nested := re.fullmatch(r"field\(default_factory=(\w+)\)", str(field.value)):
+            rows += _rows(config.resolve(nested[1]))
+            continue
         text = field.docstring.value if field.docstring else told.get(key, "")
         text = " ".join(text.split()).replace("|", "&#124;")
         rows.append(f"| `{_flag(key, field)}` | {_default(config, field)} | {text} |")
-    return "\n".join(rows)
+    return rows
 
 
 def _told(config: Any, names: list[str]) -> dict[str, str]:

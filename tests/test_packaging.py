@@ -23,7 +23,7 @@ RUNTIME = (
     "commands.main",
     "commands.predict",
     "commands.predict_config",
-    "commands.run_summary",
+    "utils.run_summary",
     "explain.collect",
     "explain.page",
     "explain.sheet",

@@ -40,8 +40,8 @@ def test_workers_that_no_machine_can_hold_are_told_of(
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (["in", "--format", "csv"], "--engine ray writes records, and no csv: leave out --format"),
-        (["in", "--fail-fast"], "--engine ray goes on after an image that cannot be read: leave out --fail-fast"),
+        (["in", "--format", "csv"], "--engine ray writes records, not csv: leave out --format"),
+        (["in", "--fail-fast"], "--engine ray continues after an image that cannot be read: leave out --fail-fast"),
         (["in", "--chunk", "0"], "--chunk should be at least 1, but is 0"),
         (["clip.mp4"], "clip.mp4: --engine ray takes images; leave it out for videos"),
         (["https://me:secret@host/a.jpg"], "https://host/a.jpg: --engine ray takes no address with a password in it"),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from votepose.cluster import files, worker
+from votepose.cluster.config import ClusterConfig
 from votepose.cluster.listing import expand, find_names
-from votepose.commands.predict_config import PredictConfig
 from votepose.errors import VoteposeError
 from votepose.io.urls import url_of
 
@@ -42,7 +42,7 @@ def test_urls_of_fsspec_are_read_listed_and_written() -> None:
 def test_a_list_at_a_url_is_read_as_one_on_this_machine() -> None:
     def names(content: str) -> list[str]:
         files.write("memory://lists/names", content.encode("utf-8-sig"))  # no suffix tells that it is a list
-        return find_names(PredictConfig((), list="memory://lists/names"), "out")
+        return find_names(ClusterConfig((), "memory://lists/names", False, Path("out"), Path("a.onnx")), "out")
 
     assert names("memory://a/2.jpg\r\n\nb\u2028c.jpg\nmemory://a/2.jpg") == ["memory://a/2.jpg", "b\u2028c.jpg"]
     assert names("a\nb.jpg\0https://host/c.jpg") == ["a\nb.jpg", "https://host/c.jpg"]
@@ -56,4 +56,4 @@ def test_a_list_at_a_url_is_read_as_one_on_this_machine() -> None:
             names(content)
         assert str(caught.value) == told
     with pytest.raises(VoteposeError, match=r"^memory://none: cannot be read as a list \("):
-        find_names(PredictConfig((), list="memory://none"), "out")
+        find_names(ClusterConfig((), "memory://none", False, Path("out"), Path("a.onnx")), "out")

@@ -19,6 +19,7 @@ from PIL import Image
 from helpers.fake_model import some_poses
 from votepose.commands import main as cli
 from votepose.commands.explain import ExplainConfig, run
+from votepose.commands.model_options import ModelOptions
 from votepose.errors import VoteposeError
 from votepose.explain.collect import VOTE_OUTPUTS, gather
 from votepose.explain.evidence import Evidence
@@ -154,7 +155,7 @@ def test_the_rule_is_the_files(evidence: Evidence) -> None:
 def test_a_file_without_votes_should_be_exported_anew(fake_model: Path, tmp_path: Path, capsys: Any) -> None:
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
     with pytest.raises(VoteposeError, match="export it anew"):
-        run(ExplainConfig(tmp_path / "a.png", tmp_path / "out", weights=fake_model))
+        run(ExplainConfig(tmp_path / "a.png", tmp_path / "out", ModelOptions(weights=fake_model)))
     assert not (tmp_path / "out").exists()
 
 
@@ -202,7 +203,7 @@ def test_heat_is_brighter_and_less_transparent_where_likelier() -> None:
 
 
 def test_command_writes_both_and_says_where(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
-    monkeypatch.setattr("votepose.explain.load", lambda *_, **__: fake_predictor(fake_arrays()))
+    monkeypatch.setattr("votepose.commands.model_options.load", lambda *_, **__: fake_predictor(fake_arrays()))
     Image.fromarray(IMAGE).save(tmp_path / "people.png")
     assert run(ExplainConfig(tmp_path / "people.png", tmp_path / "out")) == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["people.explain.html", "people.explain.jpg"]

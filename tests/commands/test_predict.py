@@ -20,6 +20,7 @@ import votepose.commands.predict
 import votepose.video.predict
 from helpers.clips import RATE, audio_packets, dot_centres, dot_frames, save_clip
 from helpers.fake_model import Predict, red_dot, save_jpeg
+from votepose.commands import model_options
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.video.reader import VideoReader
@@ -52,7 +53,7 @@ class Tall:
 @pytest.fixture
 def tall(monkeypatch: pytest.MonkeyPatch) -> None:
     """`Tall` in place of the fake model."""
-    monkeypatch.setattr(votepose.commands.predict, "load", lambda *_, **__: Tall())
+    monkeypatch.setattr(model_options, "load", lambda *_, **__: Tall())
 
 
 def records(out: str = "out") -> list[dict]:
@@ -166,7 +167,7 @@ def test_resume_leaves_out_what_is_done(predict: Predict, monkeypatch: pytest.Mo
     status, out, err = predict("*.jpg", "--no-draw", "--resume", "--input-size", "64")
     assert status == 2
     assert err == (
-        "votepose: error: out/poses.jsonl: was made with input size 96, not 64, so it is not resumed; "
+        "votepose: error: out/poses.jsonl: was made with input size 96, not 64; "
         "leave out --resume to replace it, or choose another --out\n"
     )
     assert out == ""
@@ -265,7 +266,7 @@ def test_mistakes_are_one_line_and_leave_no_folder(predict: Predict, monkeypatch
     for argv, said in [
         (("clip.mp4", "--smooth", "--no-track"), "leave out --no-track"),
         (("clip.mp4", "--max-frames", "0"), "at least 1"),
-        (("webcam:0", "--resume"), "webcam:0: a live stream cannot be gone on with"),
+        (("webcam:0", "--resume"), "webcam:0: a live stream cannot be resumed"),
         (("empty.txt",), "empty.txt: the list is empty"),
         (("--list", "none.txt"), "none.txt: cannot be read as a list"),
         ((), "no images given"),

@@ -7,11 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 
+from helpers.fake_model import red_dot
+from helpers.live import encode
+from votepose.commands.model_options import ModelOptions
 from votepose.commands.serve import ServeConfig, run
 from votepose.errors import VoteposeError
 
@@ -19,8 +23,8 @@ CODE = "import sys; from pathlib import Path; from votepose.commands.serve impor
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_starts_and_stops(fake_model: Path, picture: bytes, number: int) -> None:
-    code = CODE.format(f"port=0, weights=Path({str(fake_model)!r})")
+def test_starts_and_stops(fake_model: Path, number: int) -> None:
+    code = CODE.format(f"port=0, model=ModelOptions(weights=Path({str(fake_model)!r}))")
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -28,7 +32,10 @@ def test_starts_and_stops(fake_model: Path, picture: bytes, number: int) -> None
         line = process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
         assert found, line
-        assert httpx.post(f"{found[0]}/v1/poses", content=picture, timeout=20).status_code == 200
+        assert (
+            httpx.post(f"{found[0]}/v1/poses", content=encode(red_dot(192, 96, 80, 40, 16)), timeout=20).status_code
+            == 200
+        )
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "stopped\n", "")
@@ -40,7 +47,7 @@ def test_port_in_use(fake_model: Path) -> None:
         with pytest.raises(
             VoteposeError, match=rf"^cannot listen on 127\.0\.0\.1, port {port}: .*in use; choose another --port$"
         ):
-            run(ServeConfig(port=port, weights=fake_model))
+            run(ServeConfig(port=port, model=ModelOptions(weights=fake_model)))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,9 @@ def test_port_in_use(fake_model: Path) -> None:
     ],
 )
 def test_bad_option_is_one_line(fake_model: Path, wrong: dict, said: str) -> None:
+    names = [field.name for field in fields(ModelOptions)]
+    model = ModelOptions(**{"weights": fake_model} | {name: wrong[name] for name in wrong if name in names})
+    options = {"port": 0} | {name: wrong[name] for name in wrong if name not in names}
     with pytest.raises(VoteposeError, match=said) as caught:
-        run(ServeConfig(**{"port": 0, "weights": fake_model} | wrong))
+        run(ServeConfig(**options, model=model))
     assert "\n" not in str(caught.value)

@@ -20,11 +20,15 @@ from typing import TYPE_CHECKING
 from votepose.errors import VoteposeError
 
 if TYPE_CHECKING:
-    from votepose.commands.predict_config import PredictConfig
+    from votepose.cluster.config import ClusterConfig
+    from votepose.predictor import Predictor
 
 
-def run(config: PredictConfig) -> int:
-    """Do what `config` says on Ray; progress and failures go to stderr, one summary line to stdout.
+def run(config: ClusterConfig, predictor: Predictor) -> int:
+    """Process the images on Ray; progress and failures go to stderr, one summary line to stdout.
+
+    Args:
+        predictor: of the same weights, on this machine's CPU; every worker loads one with the same settings.
 
     Returns:
         0, or 1 if an image could not be read.
@@ -40,4 +44,4 @@ def run(config: PredictConfig) -> int:
             raise
         message = f'--engine ray needs {error.name}, which is not installed: pip install "votepose[cluster]"'
         raise VoteposeError(message) from error
-    return driver.run(config)
+    return driver.run(config, predictor)

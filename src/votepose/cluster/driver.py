@@ -9,58 +9,55 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ray
 import ray.data
 import ray.exceptions
 
 from votepose.cluster import files
+from votepose.cluster.config import ClusterConfig
 from votepose.cluster.connection import connected, remarks_to_stderr
 from votepose.cluster.listing import find_names
 from votepose.cluster.plan import Chunk, check_settings, left_of, make_plan
 from votepose.cluster.worker import Job, Worker
-from votepose.commands.run_summary import Tally
 from votepose.errors import VoteposeError
 from votepose.inference.provenance import provenance
+from votepose.inference.weights import BUNDLED_ONNX
 from votepose.io.urls import url_of
-from votepose.predictor import load
+from votepose.predictor import Predictor
 from votepose.utils.progress import Bar
+from votepose.utils.run_summary import RunSummary
 from votepose.utils.signals import stop_like_ctrl_c
-from votepose.visualization.draw import Style
-
-if TYPE_CHECKING:
-    from votepose.commands.predict_config import PredictConfig
 
 
-def run(config: PredictConfig) -> int:
+def run(config: ClusterConfig, predictor: Predictor) -> int:
     """See `votepose.cluster.run`."""
-    _check(config)
     out = url_of(config.out)
     names = find_names(config, out)
-    job, settings = _job(config, out)
+    job = _job(config, predictor, out)
     files.prepare(out)
-    check_settings(out, settings)
-    chunks = make_plan(out, names, config.chunk)
+    check_settings(out, provenance(predictor, config.weights))
+    chunks = make_plan(out, names, config.ray.chunk)
     left = left_of(out, chunks)
     total, remaining = (sum(len(chunk.images) for chunk in each) for each in (chunks, left))
-    tally = Tally(skipped=total - remaining)
-    cpus = config.workers and config.workers * job.threads
+    summary = RunSummary(skipped=total - remaining)
+    cpus = config.ray.workers and config.ray.workers * job.threads
     started = None
     try:
-        ray_runs = connected(config.address, cpus) if left else contextlib.nullcontext(False)
+        ray_runs = connected(config.ray.address, cpus) if left else contextlib.nullcontext(False)
         with ray_runs as growing, stop_like_ctrl_c():  # in this order: Ray's start takes the signals over
             started = time.perf_counter()
             if left:
                 _check_room(job, growing)
-                _work(left, job, config.workers, tally)
+                _work(left, job, config.ray.workers, summary)
             for suffix in (".partial", ".begun"):  # what workers that died left
                 files.sweep(f"{out}/records", suffix)
                 files.sweep(f"{out}/plan", suffix)
     finally:
         if started is not None:  # a run that is stopped says what it did, too
-            tally.report(out if "://" in out else config.out, total, time.perf_counter() - started)
-    return 1 if tally.failures else 0
+            summary.report(out if "://" in out else config.out, total, time.perf_counter() - started)
+    return 1 if summary.failures else 0
 
 
 def _check_room(job: Job, growing: bool) -> None:
@@ -83,7 +80,7 @@ def _on_gpu(job: Job) -> bool:
     return job.device.startswith("cuda")
 
 
-def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, tally: Tally) -> None:
+def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, summary: RunSummary) -> None:
     """Have the chunks done, by up to `workers` at a time."""
     workers = workers or max(1, int(ray.cluster_resources().get("CPU", 0)) // job.threads)
     context = ray.data.DataContext.get_current()
@@ -105,45 +102,26 @@ def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, tally: Tally) 
                 if row["fault"]:
                     raise VoteposeError(f"{row['fault']}; when that is mended, the same command goes on")
                 failures = json.loads(row["failures"])
-                tally.failures += failures
-                tally.people += row["people"]
-                tally.pictures += row["images"] - len(failures)
-                tally.finished += row["images"] - len(failures)
+                summary.failures += failures
+                summary.people += row["people"]
+                summary.pictures += row["images"] - len(failures)
+                summary.finished += row["images"] - len(failures)
                 bar.advance(row["images"])
         except ray.exceptions.RayError as error:
             raise VoteposeError(f"Ray failed: {files.one_line(error)}; the same command goes on") from error
 
 
-def _job(config: PredictConfig, out: str) -> tuple[Job, dict[str, Any]]:
-    """What the workers are told, and what the results depend on. Raises VoteposeError if an option won't do."""
-    predictor = load(
-        config.weights,
-        input_size=config.input_size,
-        presence_threshold=config.presence_threshold,
-        score_threshold=config.score_threshold,
-        threads=config.threads,
-        flip_test=config.flip_test,
-    )  # on the CPU: this machine need not have what the workers' have
-    job = Job(
+def _job(config: ClusterConfig, predictor: Predictor, out: str) -> Job:
+    """What the workers are given."""
+    return Job(
         out=out,
         folder=os.getcwd(),
-        weights=config.weights.read_bytes() if config.weights else None,
+        weights=None if config.weights == BUNDLED_ONNX else config.weights.read_bytes(),
         input_size=predictor.input_size,
         presence_threshold=predictor.presence_threshold,
         score_threshold=predictor.score_threshold,
         device=config.device,
         threads=config.threads or 1,
-        style=None if config.no_draw else Style(scores=config.scores),
-        flip_test=config.flip_test,
+        style=config.style,
+        flip_test=predictor.flip_test,
     )
-    return job, provenance(predictor, config.weights)
-
-
-def _check(config: PredictConfig) -> None:
-    if config.format != "records":
-        raise VoteposeError(f"--engine ray writes records, and no {config.format}: leave out --format")
-    if config.fail_fast:
-        raise VoteposeError("--engine ray goes on after an image that cannot be read: leave out --fail-fast")
-    for name, value in (("workers", config.workers), ("chunk", config.chunk)):
-        if value is not None and value < 1:
-            raise VoteposeError(f"--{name} should be at least 1, but is {value}")

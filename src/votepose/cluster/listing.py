@@ -6,19 +6,16 @@ import glob
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from votepose.cluster import files
+from votepose.cluster.config import ClusterConfig
 from votepose.errors import VoteposeError
 from votepose.io.download import is_url
 from votepose.io.inputs import IMAGE_SUFFIXES, LISTS, VIDEO_SUFFIXES, Input, find_inputs, natural_key
 from votepose.io.urls import is_remote
 
-if TYPE_CHECKING:
-    from votepose.commands.predict_config import PredictConfig
 
-
-def find_names(config: PredictConfig, out: str) -> list[str]:
+def find_names(config: ClusterConfig, out: str) -> list[str]:
     """The images that the config names, each once. Raises VoteposeError if there are none, or videos among them."""
     lists = [config.list] if config.list else []
     names = [name for text in config.images if is_remote(text) for name in expand(text, config.recursive, out)]

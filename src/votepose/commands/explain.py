@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from votepose.commands.model_options import ModelOptions
 from votepose.explain.collect import gather
 from votepose.explain.evidence import Evidence, Group
 from votepose.explain.page import to_page
 from votepose.explain.sheet import draw_sheet
-from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.io.files import prepare_folder, save_picture, save_text
-from votepose.predictor import load
 
 __all__ = ["Evidence", "ExplainConfig", "Group", "draw_sheet", "gather", "run", "to_page"]
 
@@ -27,18 +26,7 @@ class ExplainConfig:
     """An image file."""
     out: Path = Path("out")
     """Folder for NAME.explain.html, a page to open in a browser, and NAME.explain.jpg; made if missing."""
-    weights: Path | None = None
-    """An ONNX file of `votepose export`; by default the model in the package."""
-    input_size: int | None = None
-    """Longest side of the network input in pixels, a multiple of 32; larger finds smaller people, slower."""
-    presence_threshold: float | None = None
-    """How sure a cell must be that a keypoint lies on it, in [0, 1]; by default the model's own."""
-    score_threshold: float = SCORE_THRESHOLD
-    """People whose score is below it are shown as left out, in [0, 1]."""
-    device: str = "cpu"
-    """cpu, cuda, cuda:1, or another that the installed onnxruntime has."""
-    threads: int | None = None
-    """CPU threads of the network; by default onnxruntime chooses."""
+    model: ModelOptions = field(default_factory=ModelOptions)
 
 
 def run(config: ExplainConfig) -> int:
@@ -48,15 +36,7 @@ def run(config: ExplainConfig) -> int:
         VoteposeError: if the image, the weights, an option or the output folder will not do.
         OSError: if a result cannot be written.
     """
-    predictor = load(
-        config.weights,
-        input_size=config.input_size,
-        presence_threshold=config.presence_threshold,
-        score_threshold=config.score_threshold,
-        device=config.device,
-        threads=config.threads,
-    )
-    evidence = gather(predictor, config.image)
+    evidence = gather(config.model.load(), config.image)
     prepare_folder(config.out)
     page, picture = (config.out / f"{config.image.stem}.explain.{suffix}" for suffix in ("html", "jpg"))
     save_picture(draw_sheet(evidence), picture)

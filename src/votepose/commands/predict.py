@@ -1,4 +1,4 @@
-"""`votepose predict`: images and videos in; drawn pictures and a file of poses out."""
+"""`votepose predict`: images and videos in; drawings and a file of poses out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from votepose import cluster
+from votepose.cluster.config import ClusterConfig
 from votepose.commands.predict_config import PredictConfig
-from votepose.commands.run_summary import Tally
 from votepose.errors import VoteposeError
 from votepose.inference.provenance import provenance
 from votepose.io.files import picture_paths, prepare_folder, save_picture
@@ -17,50 +18,63 @@ from votepose.io.images import read_image
 from votepose.io.inputs import Input, find_inputs
 from votepose.io.results.writer import Results
 from votepose.poses import Poses
-from votepose.predictor import Predictor, load
+from votepose.predictor import Predictor
 from votepose.utils.progress import Bar
+from votepose.utils.run_summary import RunSummary
 from votepose.utils.signals import stop_like_ctrl_c
 from votepose.video.predict import VideoOptions, predict_video
 from votepose.visualization.draw import Style, draw
 
 
 def run(config: PredictConfig) -> int:
-    """Do what `config` says; progress and failures go to stderr, one summary line to stdout.
+    """Process the inputs; progress and failures go to stderr, one summary line to stdout.
 
     Returns:
         0, or 1 if an image could not be read.
 
     Raises:
-        VoteposeError: if there are no images, or the weights, an option or the output folder will not do.
+        VoteposeError: if there are no images, or the weights, an option or the output folder cannot be used.
         OSError: if a result cannot be written.
-        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP, when what was done has been made whole.
+        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP, after the results so far have been saved.
     """
-    if config.engine == "ray":
-        from votepose import cluster
+    return _run_on_ray(config) if config.engine == "ray" else _run_locally(config)
 
-        return cluster.run(config)
+
+def _run_on_ray(config: PredictConfig) -> int:
+    config.check_ray()
+    model = config.model
+    on_cpu = replace(model, device="cpu")  # this machine need not have the workers' devices
+    return cluster.run(
+        ClusterConfig(
+            images=config.images,
+            list=config.list,
+            recursive=config.recursive,
+            out=config.out,
+            weights=model.path,
+            device=model.device,
+            threads=model.threads,
+            style=None if config.no_draw else Style(scores=config.scores),
+            ray=config.ray,
+        ),
+        on_cpu.load(config.flip_test),
+    )
+
+
+def _run_locally(config: PredictConfig) -> int:
     config.check_local()
     inputs = find_inputs(config.images, [config.list] if config.list else [], config.recursive, config.out)
     config.check_inputs(inputs)
-    predictor = load(
-        config.weights,
-        input_size=config.input_size,
-        presence_threshold=config.presence_threshold,
-        score_threshold=config.score_threshold,
-        device=config.device,
-        threads=config.threads,
-        flip_test=config.flip_test,
-    )
+    predictor = config.model.load(config.flip_test)
     names = [one.label for one in inputs]
     results = Results(config.format, config.out, predictor.skeleton, names, _settings(config, predictor), config.resume)
     prepare_folder(config.out)
-    tally, started = Tally(), time.perf_counter()
+    summary, started = RunSummary(), time.perf_counter()
     try:
         with stop_like_ctrl_c(), results:
-            _Run(config, predictor, results, tally).all(inputs)
-    finally:  # a run that is stopped says what it did, too
-        tally.report(config.out, len(inputs), time.perf_counter() - started)
-    return 1 if tally.failures else 0
+            _Run(config, predictor, results, summary).all(inputs)
+    finally:  # also when the run is stopped
+        summary.report(config.out, len(inputs), time.perf_counter() - started)
+    return 1 if summary.failures else 0
 
 
 @dataclass
@@ -70,18 +84,18 @@ class _Run:
     config: PredictConfig
     predictor: Predictor
     results: Results
-    tally: Tally
+    summary: RunSummary
 
     def all(self, inputs: Sequence[Input]) -> None:
         places = zip(inputs, picture_paths(inputs, self.config.out), strict=True)
         left = [(one, target) for one, target in places if one.label not in self.results.done]
-        self.tally.skipped = len(inputs) - len(left)
+        self.summary.skipped = len(inputs) - len(left)
         with Bar("predict", len(left), shown=len(inputs) > 1) as bar:
             for one, target in left:
                 try:
                     self.video(one, target) if one.moving else self.image(one, target)
                 except VoteposeError as error:
-                    self.tally.failures.append(str(error))
+                    self.summary.failures.append(str(error))
                     if self.config.fail_fast:
                         break
                 bar.advance()
@@ -92,38 +106,38 @@ class _Run:
         if not self.config.no_draw:
             save_picture(draw(pixels, poses, Style(scores=self.config.scores)), target)
         self.results.write(one.label, poses)
-        self.tally.pictures += 1
-        self.tally.people += len(poses)
-        self.tally.finished += 1
+        self.summary.pictures += 1
+        self.summary.people += len(poses)
+        self.summary.finished += 1
 
     def video(self, one: Input, target: Path) -> None:
-        config = self.config
+        video = self.config.video
         options = VideoOptions(
-            not config.no_track,
-            config.smooth,
-            config.realtime,
-            config.max_frames,
-            not config.no_draw,
-            Style(scores=config.scores),
-            config.video_codec,
+            track=not video.no_track,
+            smooth=video.smooth,
+            realtime=video.realtime,
+            max_frames=video.max_frames,
+            drawn=not self.config.no_draw,
+            style=Style(scores=self.config.scores),
+            codec=video.video_codec,
         )
         with Bar(one.path.name) as bar:
 
             def report(poses: Poses, count: int | None) -> None:
-                self.tally.frames += 1
-                self.tally.people += len(poses)
+                self.summary.frames += 1
+                self.summary.people += len(poses)
                 bar.total = count
                 bar.advance()
 
-            self.tally.dropped += predict_video(one, target, self.predictor, self.results, options, report)
-        self.tally.finished += 1
+            self.summary.dropped += predict_video(one, target, self.predictor, self.results, options, report)
+        self.summary.finished += 1
 
 
 def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
     """What the results depend on."""
     return {
-        **provenance(predictor, config.weights),
-        "tracking": not config.no_track,
-        "smoothing": config.smooth,
-        "max frames": config.max_frames,
+        **provenance(predictor, config.model.path),
+        "tracking": not config.video.no_track,
+        "smoothing": config.video.smooth,
+        "max frames": config.video.max_frames,
     }

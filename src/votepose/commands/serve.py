@@ -7,15 +7,13 @@ import logging
 import signal
 import socket
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import tyro
 
+from votepose.commands.model_options import ModelOptions
 from votepose.errors import VoteposeError
-from votepose.inference.defaults import SCORE_THRESHOLD
-from votepose.predictor import load
 from votepose.server.limits import MIB, Limits
 
 
@@ -27,18 +25,6 @@ class ServeConfig:
     """Address to listen on; 0.0.0.0 lets everybody on the network in."""
     port: Annotated[int, tyro.conf.arg(aliases=["-p"])] = 8000
     """Port to listen on; 0 takes a free one."""
-    weights: Path | None = None
-    """An ONNX file of `votepose export`; by default the model in the package."""
-    input_size: int | None = None
-    """Longest side of the network input in pixels, a multiple of 32, where a request names none."""
-    presence_threshold: float | None = None
-    """In [0, 1], where a request names none; by default the model's own."""
-    score_threshold: float = SCORE_THRESHOLD
-    """In [0, 1], where a request names none."""
-    device: str = "cpu"
-    """cpu, cuda, cuda:1, or another that the installed onnxruntime has."""
-    threads: int | None = None
-    """CPU threads of the network, for each worker; by default onnxruntime chooses."""
     workers: int = Limits.workers
     """Pictures that are worked on at the same time."""
     queue: int = Limits.queue
@@ -52,7 +38,8 @@ class ServeConfig:
     max_input_size: int = Limits.max_input_size
     """The largest input size that a request may ask for."""
     log_level: Literal["error", "warning", "info", "debug"] = "warning"
-    """info writes a line a request to stderr."""
+    """info writes one line per request to stderr."""
+    model: ModelOptions = field(default_factory=ModelOptions)
 
 
 def run(config: ServeConfig) -> int:
@@ -70,14 +57,7 @@ def run(config: ServeConfig) -> int:
 
     limits = _limits(config)
     with _listen(config.host, config.port) as listener:
-        predictor = load(
-            config.weights,
-            input_size=config.input_size,
-            presence_threshold=config.presence_threshold,
-            score_threshold=config.score_threshold,
-            device=config.device,
-            threads=config.threads,
-        )
+        predictor = config.model.load()
         logging.basicConfig(format="%(levelname)s: %(message)s")
         logging.getLogger("python_multipart").setLevel("ERROR")  # a line for each malformed form floods the log
         settings = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""What a run of `votepose predict` says of itself at its end."""
+"""The summary that a run of `votepose predict` prints at its end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from pathlib import Path
 
 
 @dataclass
-class Tally:
-    """What a run has done so far."""
+class RunSummary:
+    """What a run has done so far.
+
+    Attributes:
+        pictures, frames: processed, of images and videos.
+        people: found in them.
+        dropped: frames of live streams that were not processed.
+        skipped: inputs that an earlier run had finished.
+        finished: inputs that this run finished.
+        failures: one line per input that could not be read.
+    """
 
     pictures: int = 0
     frames: int = 0
@@ -20,17 +29,17 @@ class Tally:
     failures: list[str] = field(default_factory=list)
 
     def report(self, out: Path | str, total: int, seconds: float) -> None:
-        """Print the failures to stderr, a line of counts to stdout.
+        """Print the failures to stderr and one line of counts to stdout.
 
         Args:
             out: where the results are.
-            total: inputs that there were.
-            seconds: that the run took.
+            total: number of inputs.
+            seconds: how long the run took.
         """
         for failure in self.failures:
             print(f"votepose: {failure}", file=sys.stderr)
         left = total - self.finished - self.skipped - len(self.failures)
-        looked = self.pictures + self.frames
+        processed = self.pictures + self.frames
         counts = [_count(self.pictures, "picture")] if self.pictures or not self.frames else []
         counts += [_count(self.frames, "frame")] if self.frames else []
         counts += ["1 person" if self.people == 1 else f"{self.people} people"]
@@ -38,7 +47,8 @@ class Tally:
         counts += [f"{self.skipped} done before"] if self.skipped else []
         counts += [f"{len(self.failures)} failed"] if self.failures else []
         counts += [f"{left} not done"] if left else []
-        counts += [f"{1000 * seconds / looked:.0f} ms/{'picture' if self.pictures else 'frame'}"] if looked else []
+        if processed:
+            counts += [f"{1000 * seconds / processed:.0f} ms/{'picture' if self.pictures else 'frame'}"]
         print(f"{', '.join(counts)}; results in {out}")
 
 

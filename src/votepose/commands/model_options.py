@@ -1,0 +1,49 @@
+"""The options of every command that runs an exported model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from votepose.inference.defaults import SCORE_THRESHOLD
+from votepose.inference.weights import resolve_weights
+from votepose.predictor import Predictor, load
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model and how it is run."""
+
+    weights: Path | None = None
+    """An ONNX file written by `votepose export`. By default `bundled`, the model in the package."""
+    input_size: int | None = None
+    """Longest side of the input in pixels, divisible by 32: larger finds smaller people. By default the model's own."""
+    presence_threshold: float | None = None
+    """A cell votes if it holds a keypoint with at least this probability, in [0, 1]. By default the model's own."""
+    score_threshold: float = SCORE_THRESHOLD
+    """People with a lower score are left out, in [0, 1]."""
+    device: str = "cpu"
+    """cpu, cuda, cuda:1, or another device of the installed onnxruntime."""
+    threads: int | None = None
+    """CPU threads of the network, for each worker where there are several. By default onnxruntime chooses."""
+
+    @property
+    def path(self) -> Path:
+        """The weights file. Raises VoteposeError if there is none."""
+        return resolve_weights(self.weights, ".onnx")
+
+    def load(self, flip_test: bool = False) -> Predictor:
+        """The predictor with these options.
+
+        Raises:
+            VoteposeError: if the weights or an option cannot be used.
+        """
+        return load(
+            self.weights,
+            input_size=self.input_size,
+            presence_threshold=self.presence_threshold,
+            score_threshold=self.score_threshold,
+            device=self.device,
+            threads=self.threads,
+            flip_test=flip_test,
+        )
