@@ -20,7 +20,7 @@ from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.calibration.fit import fit
-from votepose.evaluation.calibration.samples import gather, match
+from votepose.evaluation.calibration.samples import collect_samples
 from votepose.export.backends import run_onnx, run_torch
 from votepose.export.onnx_graph import noise
 from votepose.grouping import GroupingConfig
@@ -91,24 +91,24 @@ def oracle(data: Path, monkeypatch: pytest.MonkeyPatch) -> Oracle:
 def test_people_are_judged_against_their_own_truth(dataset: CocoDataset) -> None:
     oracle = Oracle(dataset.samples)
     oracle.calibration = Calibration(people=Curve(2.0), seen=0.5)
-    evidence = gather(oracle, dataset.samples, SIZE, COCO_17)
+    judged = collect_samples(oracle, dataset.samples, SIZE, COCO_17)
     people = sum(len(sample.keypoints) for sample in dataset.samples)
-    assert len(evidence.scores) == people + len(dataset.samples)
-    real = evidence.oks > 0
+    assert len(judged.scores) == people + len(dataset.samples)
+    real = judged.oks > 0
     assert real.sum() == people
-    np.testing.assert_allclose(evidence.oks[real], 1, atol=1e-4)
-    np.testing.assert_allclose(evidence.scores[real], 0.9)  # uncalibrated
+    np.testing.assert_allclose(judged.oks[real], 1, atol=1e-4)
+    np.testing.assert_allclose(judged.scores[real], 0.9)  # uncalibrated
     assert oracle.calibration.seen == 0.5  # as before
     v = np.concatenate([sample.keypoints[..., 2] for sample in dataset.samples])
-    assert evidence.labelled.sum() == (v > 0).sum()
-    assert evidence.visible.sum() == (v == 2).sum()
-    np.testing.assert_allclose(evidence.kept[evidence.labelled], 1, atol=1e-4)
-    assert evidence.picture.max() == len(dataset.samples) - 1
+    assert judged.labelled.sum() == (v > 0).sum()
+    assert judged.visible.sum() == (v == 2).sum()
+    np.testing.assert_allclose(judged.kept[judged.labelled], 1, atol=1e-4)
+    assert judged.picture.max() == len(dataset.samples) - 1
 
 
 def test_kept_falls_with_the_distance_as_oks_does(dataset: CocoDataset) -> None:
-    evidence = gather(Oracle(dataset.samples, noise=4.0), dataset.samples, SIZE, COCO_17)
-    for kept, labelled, oks in zip(evidence.kept, evidence.labelled, evidence.oks, strict=True):
+    judged = collect_samples(Oracle(dataset.samples, noise=4.0), dataset.samples, SIZE, COCO_17)
+    for kept, labelled, oks in zip(judged.kept, judged.labelled, judged.oks, strict=True):
         if labelled.any():
             assert kept[labelled].mean() == pytest.approx(oks, abs=1e-4)
 
@@ -116,20 +116,9 @@ def test_kept_falls_with_the_distance_as_oks_does(dataset: CocoDataset) -> None:
 def test_who_may_be_somebody_unlabelled_is_left_out(dataset: CocoDataset) -> None:
     sample = dataset.samples[0]
     for changed in (replace(sample, complete=False), replace(sample, ignore=np.float32([[5000, 5000, 9000, 9000]]))):
-        evidence = gather(Oracle([changed]), [changed], SIZE, COCO_17)
-        assert len(evidence.scores) == len(sample.keypoints)
-        assert (evidence.oks > 0.9).all()
-
-
-def test_nobody_is_matched_twice(dataset: CocoDataset) -> None:
-    sample = next(sample for sample in dataset.samples if len(sample.keypoints) == 2)
-    poses = sample.keypoints[[0, 0, 1], :, :2] + np.float32([[[8, 0]], [[1, 0]], [[0, 0]]])
-    likeness, owner = match(poses, sample, KAPPAS)
-    assert owner.tolist() == [-1, 0, 1]
-    assert likeness[0] == 0 < likeness[1] < likeness[2]
-    likeness, owner = match(poses[:0], sample, KAPPAS)
-    assert likeness.shape == owner.shape == (0,)
-    assert match(poses, replace(sample, keypoints=sample.keypoints[:0], areas=sample.areas[:0]), KAPPAS)[1].max() == -1
+        judged = collect_samples(Oracle([changed]), [changed], SIZE, COCO_17)
+        assert len(judged.scores) == len(sample.keypoints)
+        assert (judged.oks > 0.9).all()
 
 
 def test_weights_come_out_the_same_but_calibrated(
@@ -149,7 +138,7 @@ def test_weights_come_out_the_same_but_calibrated(
         assert value.shape == oracle.network.state_dict()[name].shape
     text = capsys.readouterr().out
     assert f"{len(samples)} pictures" in text
-    assert "| as it is: said | ECE | calibrated: said | ECE |" in text
+    assert "| as it is: predicted | ECE | calibrated: predicted | ECE |" in text
     assert len([line for line in text.splitlines() if line.startswith("| left_")]) == 8
     assert (report / "report.md").read_text().count("| people |") == 1
     assert Image.open(report / "reliability.png").size[0] > 500
@@ -180,7 +169,7 @@ def test_what_of_the_data_is_left_out_is_said(data: Path, weights: Path, capsys:
 
 
 def test_calibrated_weights_are_loaded_so(weights: Path, tmp_path: Path, dataset: CocoDataset) -> None:
-    calibration = fit(gather(Oracle(dataset.samples, noise=3.0), dataset.samples, SIZE, COCO_17))
+    calibration = fit(collect_samples(Oracle(dataset.samples, noise=3.0), dataset.samples, SIZE, COCO_17))
     network, about = load_network(weights)
     save_weights(tmp_path / "c.safetensors", network, about["preset"], about["input_size"], COCO_17, calibration)
     estimator = load_estimator(tmp_path / "c.safetensors")[0]
@@ -204,7 +193,7 @@ def test_mistakes_are_one_line(data: Path, weights: Path, tmp_path: Path) -> Non
     assert "ending in .safetensors" in complaint(replace(good, out=tmp_path / "out.onnx"))
     (tmp_path / "file").touch()
     assert "--report" in complaint(replace(good, report=tmp_path / "file"))
-    assert "finds none of the people" in complaint(replace(good, limit=1))  # it has learnt nothing
+    assert "finds none of the labelled people" in complaint(replace(good, limit=1))  # it has learnt nothing
     write_coco(synthetic_dataset(2, 64, people=(0, 0)), tmp_path / "empty")
     assert "labels no person" in complaint(replace(good, data=(tmp_path / "empty",)))
     paws = Skeleton(tuple(f"paw{k}" for k in range(17)), (), (0.1,) * 17, "cat")

@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 from helpers import tiny
+from helpers.analysed import true_poses
 from helpers.fake_model import save_fake_model
 from votepose.commands import evaluate
 from votepose.commands.evaluate import EvaluateConfig, run
 from votepose.commands.main import main
-from votepose.data.coco import CocoDataset, Sample, load_coco
+from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
@@ -27,7 +28,6 @@ from votepose.inference.weights import BUNDLED_ONNX
 from votepose.models.checkpoint import BUNDLED_WEIGHTS, load_network
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
-from votepose.visualization.gallery import grade
 
 LAST_LINE = re.compile(r"AP \d\.\d{3} AP50 \d\.\d{3} AP75 \d\.\d{3} APM \d\.\d{3} APL \d\.\d{3} AR \d\.\d{3}")
 
@@ -41,13 +41,6 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write_weights(tmp_path_factory.mktemp("weights") / "weights.safetensors")
-
-
-def true_poses(sample: Sample, noise: float = 0.0) -> Poses:
-    points = sample.keypoints[..., :2] + np.random.default_rng(0).normal(0, 1, sample.keypoints[..., :2].shape) * noise
-    ones = np.ones(points.shape[:2])
-    height, width = sample.image.shape[:2]
-    return Poses(points, ones, sample.keypoints[..., 2] == 2, np.ones(len(points)), COCO_17, (width, height))
 
 
 class Oracle:
@@ -231,24 +224,3 @@ def test_whom_one_view_misses_keeps_half_the_score() -> None:
     np.testing.assert_array_equal(found.keypoints, truth.keypoints)
     np.testing.assert_allclose(found.scores, 0.5)
     assert len(find_in_both_views(lambda _: nobody, sample.image)) == 0
-
-
-def test_grades_fall_with_errors_misses_and_inventions() -> None:
-    sample = synthetic_dataset(1, 256, people=(3, 3), seed=2).samples[0]
-    assert len(sample.keypoints) == 3
-    perfect = true_poses(sample)
-    assert grade(sample, perfect) == pytest.approx(1)
-    assert 0 < grade(sample, true_poses(sample, noise=3)) < 0.99
-    assert grade(sample, perfect[:2]) == pytest.approx(0.8)
-    assert grade(sample, Poses.empty(COCO_17, (256, 256))) == 0
-    far = replace(perfect, keypoints=perfect.keypoints - 10_000)
-    both = replace(
-        perfect,
-        **{
-            n: np.concatenate([getattr(p, n) for p in (perfect, far)])
-            for n in ("keypoints", "confidences", "seen", "scores")
-        },
-    )
-    assert grade(sample, both) == pytest.approx(2 / 3)
-    ignoring = replace(sample, ignore=np.array([[-20_000, -20_000, 19_000, 19_000]], np.float32))
-    assert grade(ignoring, both) == pytest.approx(1)

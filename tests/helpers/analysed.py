@@ -48,7 +48,7 @@ def two_people(apart: float = 100.0, labelled: int = 17, size: float = 60.0) -> 
     return Sample(1, "two.png", image, keypoints, boxes, np.float32([size**2, size**2]), np.zeros((0, 4), np.float32))
 
 
-def nobody() -> Sample:
+def background_only() -> Sample:
     """A picture without people."""
     sample = two_people()
     return replace(sample, keypoints=sample.keypoints[:0], boxes=sample.boxes[:0], areas=sample.areas[:0])

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.fake_model import some_poses
+from votepose.oks import oks
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 from votepose.video.one_euro import Smoothing
-from votepose.video.tracker import Tracker, Tracking, oks
+from votepose.video.tracker import Tracker, Tracking, tracked_sizes
 
 RATE = 25.0
 BODY = np.random.default_rng(0).uniform(0, 1, (17, 2)) * (40, 100)
@@ -107,5 +108,5 @@ def test_oks_is_cocos() -> None:
     moved = BODY + np.array([3.0, 4.0])
     area = 0.53 * np.prod(np.ptp(BODY, axis=0))
     expected = np.exp(-25 / (2 * area * COCO_17.kappas**2)).mean()
-    found = oks(BODY[None], np.stack([moved, BODY]), np.tile(COCO_17.kappas, (2, 1)), np.ones((1, 2, 17)))
+    found = oks(BODY[None, None], np.stack([moved, BODY])[None], tracked_sizes(BODY)[None, None], COCO_17.kappas)
     np.testing.assert_allclose(found, [[expected, 1.0]], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Whatever finds people, run over labelled pictures: a weights file -> detections in COCO form."""
+"""Runs a weights file of either kind over labelled pictures: people found, and COCO results."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from votepose.utils.progress import track
 
 @dataclass(frozen=True)
 class Model:
-    """Something that finds people.
+    """What is evaluated.
 
     Attributes:
-        find: picture -> `Poses`, of any score.
+        find: picture -> `Poses`, with no threshold on their scores.
         skeleton: of the poses.
         preset: its name.
         input_size: longest side of the network input, in pixels.
@@ -43,7 +43,28 @@ class Model:
     parameters: int
 
 
-def tell_left_out(dataset: CocoDataset, folder: Path) -> None:
+def check_options(
+    limit: int | None = None,
+    input_size: int | None = None,
+    levels: int | None = None,
+    presence_threshold: float | None = None,
+) -> None:
+    """Raises VoteposeError unless the options that are given are in range."""
+    require_positive("limit", limit)
+    require_positive("levels", levels)
+    if input_size is not None:
+        require_input_size(input_size)
+    if presence_threshold is not None and not 0 <= presence_threshold <= 1:
+        raise VoteposeError(f"--presence-threshold should be in [0, 1], but is {presence_threshold}")
+
+
+def require_positive(option: str, value: int | None) -> None:
+    """Raises VoteposeError if the number given for `--option` is below 1."""
+    if value is not None and value < 1:
+        raise VoteposeError(f"--{option} should be at least 1, but is {value}")
+
+
+def print_left_out(dataset: CocoDataset, folder: Path) -> None:
     """Print what of the data could not be used."""
     for line in dataset.left_out[:5]:
         print(f"{folder}: {line}")
@@ -54,14 +75,14 @@ def tell_left_out(dataset: CocoDataset, folder: Path) -> None:
 def load_model(
     weights: Path, input_size: int | None = None, presence_threshold: float | None = None, levels: int | None = None
 ) -> Model:
-    """The PyTorch path for safetensors, the runtime for ONNX files; the weights' own settings where None is given.
+    """A model run by PyTorch for safetensors, by the runtime for ONNX files; None means the weights' own setting.
 
     Raises:
         VoteposeError: if the weights cannot be read or an option is out of range.
     """
     if weights.suffix == ".onnx":
         if levels is not None:
-            raise VoteposeError("--levels: an exported file keeps those that it was written with; give --weights")
+            raise VoteposeError("--levels: an exported file always uses its own; give safetensors as --weights")
         predictor = load(weights, input_size=input_size, presence_threshold=presence_threshold, score_threshold=0.0)
         preset = str(predictor.metadata.get("preset", "?"))
         return Model(predictor, predictor.skeleton, preset, predictor.input_size, _onnx_parameters(weights))
@@ -76,8 +97,10 @@ def load_model(
 
 
 def _onnx_parameters(weights: Path) -> int:
-    """Numbers in the graph's constants: its parameters, but for the tiniest; without the scales of weights in 8 bits,
-    which are vectors of several dimensions."""
+    """Values in the graph's constants: all parameters except the tiniest.
+
+    Scales of 8-bit weights, which are vectors written with several dimensions, are not counted.
+    """
     import onnx
 
     constants = (t for t in onnx.load(weights).graph.initializer if t.data_type != onnx.TensorProto.INT64)
@@ -86,7 +109,12 @@ def _onnx_parameters(weights: Path) -> int:
 
 
 def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: float, skeleton: Skeleton) -> Poses:
-    """The people of one picture (height, width, 3) uint8, in its own pixels, best first."""
+    """The people found in a picture (height, width, 3) uint8, in its pixels, best first.
+
+    Args:
+        size: longest side of the network input, in pixels.
+        threshold: on the presence of a candidate cell, in [0, 1].
+    """
     height, width = image.shape[:2]
     box = Letterbox.fit(width, height, size)
     device = estimator.kappas.device
@@ -106,7 +134,7 @@ def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: 
 
 
 def find_all(find: Finder, samples: Sequence[Sample], progress: bool = True) -> Iterator[tuple[Sample, Poses]]:
-    """Each sample with the people found in it; progress goes to stderr."""
+    """Pairs of each sample and the people found in it; progress goes to stderr."""
     for sample in track(samples, "evaluating", shown=progress):
         yield sample, find(sample.image)
 
@@ -114,7 +142,7 @@ def find_all(find: Finder, samples: Sequence[Sample], progress: bool = True) -> 
 def coco_results(
     estimator: PoseEstimator, dataset: CocoDataset, size: int, limit: int | None = None, progress: bool = True
 ) -> list[dict[str, Any]]:
-    """COCO results of a dataset's first `limit` pictures."""
+    """COCO results for a dataset's first `limit` pictures."""
     threshold = float(estimator.config.presence_threshold)
     find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=dataset.skeleton)
     found = find_all(find, dataset.samples[:limit], progress)
@@ -122,22 +150,20 @@ def coco_results(
 
 
 def picture_results(poses: Poses, sample: Sample, category_id: int) -> list[dict[str, Any]]:
-    """COCO results, in the pixels that the json counts in."""
+    """COCO results in the json's pixels, which may differ from the picture's."""
     keypoints = poses.keypoints / np.array(sample.scale, np.float32)
     return replace(poses, keypoints=keypoints).to_coco(sample.image_id, category_id)
 
 
 def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
-    """Raises VoteposeError unless the data label people's keypoints, the weights' own."""
+    """Raises VoteposeError unless the data label the keypoints that the weights predict."""
     if not any(len(sample.keypoints) for sample in dataset.samples):
-        raise VoteposeError(
-            f"{dataset.annotations}: labels no person's keypoints, so there is nothing to measure against"
-        )
+        raise VoteposeError(f"{dataset.annotations}: labels no person's keypoints, so nothing can be measured")
     theirs, ours = dataset.skeleton, skeleton
     if theirs.names != ours.names:
         differing = sorted(set(theirs.names) ^ set(ours.names))
-        detail = f"such as {differing[0]!r}" if differing else "in another order"
+        detail = f"only one of them has {differing[0]!r}" if differing else "in another order"
         raise VoteposeError(
-            f"{weights}: knows another skeleton ({len(ours)} keypoints) than {dataset.annotations} "
-            f"({len(theirs)}; they differ, {detail}): train on such data"
+            f"{weights}: has another skeleton ({len(ours)} keypoints) than {dataset.annotations} "
+            f"({len(theirs)} keypoints; {detail}); use weights that were trained on such data"
         )

@@ -18,17 +18,21 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # in which drawings are sav
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm")
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make `folder` and try to write in it, before any work starts. Raises VoteposeError if that cannot be."""
+def prepare_folder(folder: Path, option: str = "--out") -> None:
+    """Make `folder` and try to write in it, before any work starts.
+
+    Raises:
+        VoteposeError: if that fails; it says to choose another `option`.
+    """
     probe = temporary_beside(folder / "probe")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except (FileExistsError, NotADirectoryError):
-        raise VoteposeError(f"{folder}: is or lies in a file, not a folder; choose another --out") from None
+        raise VoteposeError(f"{folder}: is or lies in a file, not a folder; choose another {option}") from None
     except OSError as error:
-        raise VoteposeError(f"{folder}: cannot be written to ({error.strerror}); choose another --out") from None
+        raise VoteposeError(f"{folder}: cannot be written to ({error.strerror}); choose another {option}") from None
 
 
 def picture_paths(inputs: Sequence[Input], folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SOON = 1e-3  # seconds: time stamps may repeat
+MIN_INTERVAL = 1e-3  # seconds: time stamps may repeat
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class OneEuro:
         if self._time is None:
             self._time, self._points, self._speeds = time, points.astype(float), np.zeros(points.shape)
             return self._points
-        passed = max(time - self._time, _SOON)
+        passed = max(time - self._time, MIN_INTERVAL)
         speeds = (points - self._points) / passed
         self._speeds = self._speeds + (speeds - self._speeds) * _share(options.speed_cutoff, passed)
         cutoffs = options.min_cutoff + options.beta * np.linalg.norm(self._speeds, axis=1) / max(size, 1e-6)

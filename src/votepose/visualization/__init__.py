@@ -1,1 +1,1 @@
-"""Drawn poses, colour maps, and galleries of what was found beside the truth."""
+"""Poses drawn over their image, and colour maps."""

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from votepose.io.images import ImageSource, read_image
+from votepose.oks import body_sizes
 from votepose.poses import Pose, Poses
 
 # Okabe and Ito's colour-blind-safe palette without its black, ordered so that neighbours in the list differ most
@@ -84,8 +85,7 @@ def person_colours(poses: Poses) -> np.ndarray:
 
 def limb_radius(pose: Pose, width: int, height: int, style: Style) -> float:
     """Half the width of the person's limbs in pixels: by the person's size, within what the image's size can bear."""
-    x1, y1, x2, y2 = pose.box
-    size = max(float(np.sqrt(max(x2 - x1, 0) * max(y2 - y1, 0))), 0.5 * float(max(x2 - x1, y2 - y1)))
+    size = float(body_sizes(pose.keypoints))
     longest = max(width, height)
     return float(np.clip(style.limb * size, max(0.6, 0.0011 * longest), max(1.0, 0.0055 * longest)))
 

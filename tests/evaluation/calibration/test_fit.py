@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from votepose.evaluation.calibration.fit import answers, answers_apart, fit, fit_curves, fit_seen
+from votepose.evaluation.calibration.fit import (
+    calibrated_predictions,
+    cross_validated_predictions,
+    fit,
+    fit_curves,
+    fit_seen,
+)
 from votepose.evaluation.calibration.reliability import reliability
-from votepose.evaluation.calibration.samples import Evidence
+from votepose.evaluation.calibration.samples import CalibrationSamples
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.models.calibration import COCO_ODDS, Calibration, Curve
 from votepose.skeleton import COCO_17
 
 
-def distorted(people: int = 3000, joints: int = 5, seed: int = 0) -> Evidence:
+def distorted(people: int = 3000, joints: int = 5, seed: int = 0) -> CalibrationSamples:
     """People whose network boasts: it says sqrt(p) where p is true of a person, and p^(1/3) of a joint."""
     rng = np.random.default_rng(seed)
     p, q = rng.beta(2, 2, (people, joints)), rng.beta(1, 2, people)
@@ -24,7 +30,7 @@ def distorted(people: int = 3000, joints: int = 5, seed: int = 0) -> Evidence:
     visible = rng.random((people, joints)) < 0.8
     logits = rng.normal(np.where(visible, 3.0, 1.0), 0.5)
     found = np.repeat((oks > 0)[:, None], joints, axis=1)
-    return Evidence(
+    return CalibrationSamples(
         (p ** (1 / 3)).astype(np.float32),
         logits.astype(np.float32),
         np.sqrt(q).astype(np.float32),
@@ -37,10 +43,13 @@ def distorted(people: int = 3000, joints: int = 5, seed: int = 0) -> Evidence:
 
 
 def test_a_known_distortion_is_undone() -> None:
-    evidence = distorted()
-    calibration = fit(evidence)
+    samples = distorted()
+    calibration = fit(samples)
     apart = distorted(seed=1)
-    for shown, of in ((answers(calibration, apart), apart), (answers_apart(evidence), evidence)):
+    for shown, of in (
+        (calibrated_predictions(calibration, apart), apart),
+        (cross_validated_predictions(samples), samples),
+    ):
         assert reliability(of.scores, of.oks).error > 0.15
         assert reliability(shown.scores, of.oks).error < 0.05  # 300 a bin: chance alone makes 0.02
         known = of.labelled
@@ -114,21 +123,24 @@ def test_ap_does_not_depend_on_the_curve_of_people() -> None:
     assert coco_keypoint_metrics(data, moved) == before
 
 
-def test_rows_of_evidence_are_evidence() -> None:
-    evidence = distorted(100)
-    low, high = evidence[evidence.picture < 25], evidence[evidence.picture >= 25]
+def test_rows_of_samples_are_samples() -> None:
+    samples = distorted(100)
+    low, high = samples[samples.picture < 25], samples[samples.picture >= 25]
     assert 0 < len(low.scores) < 100
     assert low.picture.max() < 25 <= high.picture.min()
-    for field in fields(Evidence):
+    for field in fields(CalibrationSamples):
         parts = [getattr(part, field.name) for part in (low, high)]
-        order = np.argsort(evidence.picture >= 25, kind="stable")
-        np.testing.assert_array_equal(np.concatenate(parts), getattr(evidence, field.name)[order])
+        order = np.argsort(samples.picture >= 25, kind="stable")
+        np.testing.assert_array_equal(np.concatenate(parts), getattr(samples, field.name)[order])
 
 
 def test_a_single_picture_is_enough_to_be_shown() -> None:
-    evidence = distorted(20)
-    alone = replace(evidence, picture=np.zeros(20, int))
-    shown, plain = answers_apart(alone), answers(Calibration(), alone)  # nothing to fit to: it stays as it is
+    samples = distorted(20)
+    alone = replace(samples, picture=np.zeros(20, int))
+    shown, plain = (
+        cross_validated_predictions(alone),
+        calibrated_predictions(Calibration(), alone),
+    )  # nothing to fit to: it stays as it is
     np.testing.assert_allclose(shown.confidences, plain.confidences, atol=1e-5)
     np.testing.assert_allclose(shown.scores, plain.scores, atol=1e-5)
     np.testing.assert_array_equal(shown.seen, plain.seen)

@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from votepose.evaluation.calibration.reliability import plot, reliability, sight
+from votepose.evaluation.calibration.reliability import reliability, seen_accuracy
 
 
 def test_kept_promises_have_no_error_and_boasts_have() -> None:
-    said = np.random.default_rng(0).random(20_000)
-    true = (np.random.default_rng(1).random(20_000) < said).astype(float)
-    assert reliability(said, true).error < 0.015
-    assert reliability(said, true * 0).error == pytest.approx(said.mean())
+    predicted = np.random.default_rng(0).random(20_000)
+    observed = (np.random.default_rng(1).random(20_000) < predicted).astype(float)
+    assert reliability(predicted, observed).error < 0.015
+    assert reliability(predicted, observed * 0).error == pytest.approx(predicted.mean())
     assert reliability(np.full(10, 0.7), np.full(10, 0.4)).error == pytest.approx(0.3)
 
 
@@ -22,17 +22,17 @@ def test_bins_hold_equally_many_and_rise() -> None:
     found = reliability(np.random.default_rng(0).random(103) ** 5, np.ones(103))
     assert set(found.counts.tolist()) == {10, 11}
     assert found.counts.sum() == 103
-    assert (np.diff(found.said) > 0).all()
-    assert found.means == pytest.approx((np.average(found.said, weights=found.counts), 1.0))
+    assert (np.diff(found.predicted) > 0).all()
+    assert found.means == pytest.approx((np.average(found.predicted, weights=found.counts), 1.0))
 
 
 def test_equal_predictions_share_a_bin_so_their_order_does_not_matter() -> None:
-    said, true = np.repeat([0.2, 0.7], [10, 90]), np.repeat([0.0, 1.0, 0.0], [10, 63, 27])
-    found = reliability(said, true)
+    predicted, observed = np.repeat([0.2, 0.7], [10, 90]), np.repeat([0.0, 1.0, 0.0], [10, 63, 27])
+    found = reliability(predicted, observed)
     assert found.counts.tolist() == [10, 90]
-    assert found.error == pytest.approx(0.02)  # all in the ten, who were said to be 0.2
+    assert found.error == pytest.approx(0.02)  # all in the ten, who were predicted to be 0.2
     order = np.random.default_rng(0).permutation(100)
-    assert reliability(said[order], true[order]).error == pytest.approx(found.error)
+    assert reliability(predicted[order], observed[order]).error == pytest.approx(found.error)
 
 
 def test_few_and_none() -> None:
@@ -41,20 +41,11 @@ def test_few_and_none() -> None:
     assert all(map(math.isnan, reliability(np.zeros(0), np.zeros(0)).means))
 
 
-def test_sight() -> None:
+def test_seen_accuracy() -> None:
     visible, logits = np.array([True, True, True, False]), np.array([3.0, 2.0, 0.0, 1.0])
-    told = sight(logits > 1.5, logits, visible)
-    assert told.accuracy == pytest.approx(0.75)
-    assert told.balanced == pytest.approx((2 / 3 + 1) / 2)
-    assert told.auc == pytest.approx(2 / 3)
-    assert sight(visible, np.zeros(4), visible).auc == pytest.approx(0.5)
-    assert math.isnan(sight(visible, logits, np.ones(4, bool)).auc)
-
-
-def test_the_plot_has_a_panel_a_title() -> None:
-    some = reliability(np.linspace(0, 1, 50), np.linspace(0, 1, 50) ** 2)
-    none = reliability(np.zeros(0), np.zeros(0))
-    one = plot({"joints": {"as it is": some, "calibrated": some}})
-    two = plot({"joints": {"as it is": some}, "people": {"as it is": none}})
-    assert two.size[0] > one.size[0]
-    assert len(set(one.getdata())) > 4
+    measured = seen_accuracy(logits > 1.5, logits, visible)
+    assert measured.accuracy == pytest.approx(0.75)
+    assert measured.balanced == pytest.approx((2 / 3 + 1) / 2)
+    assert measured.auc == pytest.approx(2 / 3)
+    assert seen_accuracy(visible, np.zeros(4), visible).auc == pytest.approx(0.5)
+    assert math.isnan(seen_accuracy(visible, logits, np.ones(4, bool)).auc)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.analysed import joints, nobody, picture_of, true_poses, two_people
+from helpers.analysed import background_only, joints, picture_of, true_poses, two_people
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
-from votepose.evaluation.error_analysis.joints import Kind, joint_kinds, repaired
+from votepose.evaluation.error_analysis.joints import JointErrorType, corrected, joint_error_types
 from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.skeleton import COCO_17
@@ -19,8 +19,8 @@ from votepose.skeleton import COCO_17
 SIZE = 60  # of the two people: root of their area
 
 
-def kinds(picture: Picture) -> Counter[Kind]:
-    return Counter(Kind(k) for k in joint_kinds(picture).ravel())
+def error_types(picture: Picture) -> Counter[JointErrorType]:
+    return Counter(JointErrorType(k) for k in joint_error_types(picture).ravel())
 
 
 def shifted(share: float) -> np.ndarray:
@@ -31,12 +31,12 @@ def shifted(share: float) -> np.ndarray:
 
 
 def test_a_perfect_detector_has_good_joints_only() -> None:
-    assert kinds(picture_of(two_people(), shifted(0))) == {Kind.GOOD: 34}
-    assert kinds(picture_of(two_people(), shifted(0.5))) == {Kind.GOOD: 34}  # exp(-0.125) = 0.88
+    assert error_types(picture_of(two_people(), shifted(0))) == {JointErrorType.GOOD: 34}
+    assert error_types(picture_of(two_people(), shifted(0.5))) == {JointErrorType.GOOD: 34}  # exp(-0.125) = 0.88
 
 
 def test_shifted_joints_are_jitter() -> None:
-    assert kinds(picture_of(two_people(), shifted(1.0))) == {Kind.JITTER: 34}  # exp(-0.5) = 0.61
+    assert error_types(picture_of(two_people(), shifted(1.0))) == {JointErrorType.JITTER: 34}  # exp(-0.5) = 0.61
 
 
 def test_left_for_right_is_an_inversion_and_its_repair_wins_everything(tmp_path: Path) -> None:
@@ -47,10 +47,12 @@ def test_left_for_right_is_an_inversion_and_its_repair_wins_everything(tmp_path:
     crossed = truth.copy()
     crossed[:, limbs] = truth[:, COCO_17.flip[limbs]]
     picture, scorer = picture_of(dataset.samples[0], crossed), Scorer.of(dataset)
-    assert kinds(picture) == {Kind.GOOD: 18, Kind.INVERSION: 16}
+    assert error_types(picture) == {JointErrorType.GOOD: 18, JointErrorType.INVERSION: 16}
     assert scorer.changed([picture], lambda p: p.poses).ap < 0.5
-    assert scorer.changed([picture], lambda p: repaired(p, joint_kinds(p), Kind.SWAP)).ap < 0.5
-    assert scorer.changed([picture], lambda p: repaired(p, joint_kinds(p), Kind.INVERSION)).ap == pytest.approx(1)
+    assert scorer.changed([picture], lambda p: corrected(p, joint_error_types(p), JointErrorType.SWAP)).ap < 0.5
+    assert scorer.changed(
+        [picture], lambda p: corrected(p, joint_error_types(p), JointErrorType.INVERSION)
+    ).ap == pytest.approx(1)
 
 
 def test_the_nearer_of_two_wrong_places_counts() -> None:
@@ -60,9 +62,9 @@ def test_the_nearer_of_two_wrong_places_counts() -> None:
     left, right = joints("knee")
     points[0, left] = truth[0, right]
     picture = picture_of(sample, points)
-    assert joint_kinds(picture)[0, left] == Kind.INVERSION
+    assert joint_error_types(picture)[0, left] == JointErrorType.INVERSION
     points[0, left] = truth[1, left]
-    assert joint_kinds(picture_of(sample, points))[0, left] == Kind.SWAP
+    assert joint_error_types(picture_of(sample, points))[0, left] == JointErrorType.SWAP
 
 
 def test_joints_of_somebody_else_are_swaps() -> None:
@@ -72,27 +74,29 @@ def test_joints_of_somebody_else_are_swaps() -> None:
     arms = joints("elbow", "wrist")
     exchanged[:, arms] = truth[::-1][:, arms]
     picture = picture_of(sample, exchanged)
-    assert kinds(picture) == {Kind.GOOD: 26, Kind.SWAP: 8}
-    np.testing.assert_allclose(repaired(picture, joint_kinds(picture), Kind.SWAP).keypoints, truth)
-    np.testing.assert_array_equal(repaired(picture, joint_kinds(picture), Kind.MISS).keypoints, picture.poses.keypoints)
+    assert error_types(picture) == {JointErrorType.GOOD: 26, JointErrorType.SWAP: 8}
+    np.testing.assert_allclose(corrected(picture, joint_error_types(picture), JointErrorType.SWAP).keypoints, truth)
+    np.testing.assert_array_equal(
+        corrected(picture, joint_error_types(picture), JointErrorType.MISS).keypoints, picture.poses.keypoints
+    )
 
 
 def test_joints_on_nothing_are_misses() -> None:
     points = shifted(0)
     points[:, 9] += (0, 300)
-    assert kinds(picture_of(two_people(), points)) == {Kind.GOOD: 32, Kind.MISS: 2}
+    assert error_types(picture_of(two_people(), points)) == {JointErrorType.GOOD: 32, JointErrorType.MISS: 2}
 
 
 @pytest.mark.parametrize("labelled", [1, 5, 17])
 def test_only_labelled_joints_of_found_people_are_judged(labelled: int) -> None:
     sample = two_people(labelled=labelled)
     points = np.concatenate([true_poses(sample).keypoints, true_poses(sample).keypoints[:1] + 1000])
-    judged = joint_kinds(picture_of(sample, points))
-    assert (judged[2] == Kind.UNJUDGED).all()
-    np.testing.assert_array_equal((judged[:2] != Kind.UNJUDGED).sum(axis=1), labelled)
+    judged = joint_error_types(picture_of(sample, points))
+    assert (judged[2] == JointErrorType.UNJUDGED).all()
+    np.testing.assert_array_equal((judged[:2] != JointErrorType.UNJUDGED).sum(axis=1), labelled)
 
 
 def test_a_picture_of_nobody_has_no_kinds() -> None:
-    picture = picture_of(nobody(), shifted(0))
-    assert kinds(picture) == {Kind.UNJUDGED: 34}
-    assert repaired(picture, joint_kinds(picture), Kind.MISS) is picture.poses
+    picture = picture_of(background_only(), shifted(0))
+    assert error_types(picture) == {JointErrorType.UNJUDGED: 34}
+    assert corrected(picture, joint_error_types(picture), JointErrorType.MISS) is picture.poses

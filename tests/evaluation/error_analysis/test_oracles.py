@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from helpers import tiny
-from helpers.analysed import nobody, two_people, write_data
+from helpers.analysed import background_only, two_people, write_data
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.evaluation.error_analysis.oracles import PARTS, find_variants
@@ -69,7 +69,7 @@ def test_each_level_is_encoded_once(dataset: CocoDataset, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_picture_of_nobody_is_no_trouble(part: str) -> None:
-    plain, found = find_variants(estimator(levels=2), nobody(), SIZE, COCO_17, [(), (part,)])
+    plain, found = find_variants(estimator(levels=2), background_only(), SIZE, COCO_17, [(), (part,)])
     if part == "presence":
         assert len(found) == 0
     else:
@@ -97,7 +97,7 @@ class Faulty(PoseNet):
     def ask(self, maps: Maps, cells: Tensor) -> Votes:
         width = maps.features.shape[-1]
         centres = torch.stack([cells % width, cells // width], dim=-1)[0] + 0.5
-        owner = self.truth.cast_on(centres, torch.zeros(len(centres)))
+        owner = self.truth.nearest_person(centres, torch.zeros(len(centres)))
         poses = self.truth.joints[owner].clone()
         poses[owner < 0] = self.truth.joints[0] + torch.tensor([45.0, 10.0])
         if self.fault == "votes":
@@ -136,15 +136,18 @@ def test_perfect_presence_is_on_labelled_joints_inside_the_map() -> None:
     presence = truth.presence(24, 40, 0)
     assert presence.sum() == len({tuple(c) for c in truth.joints[truth.labelled].floor().tolist() if c[0] < 40})
     y, x = presence.nonzero().T
-    assert (truth.cast_on(torch.stack([x, y], -1) + 0.5, torch.zeros(len(x))) >= 0).all()
+    assert (truth.nearest_person(torch.stack([x, y], -1) + 0.5, torch.zeros(len(x))) >= 0).all()
 
 
 def test_a_cell_belongs_to_the_nearest_joint_within_reach() -> None:
     truth = truth_of()
     joint = truth.joints[:, 3]
     centres = torch.cat([joint + 0.2, torch.tensor([[70.0, 1.0]])])
-    assert truth.cast_on(centres, torch.zeros(3)).tolist() == [0, 1, -1]
-    assert truth.cast_on(joint - torch.tensor([0.0, 5.0]), torch.tensor([0, 2])).tolist() == [-1, 1]  # coarser: farther
+    assert truth.nearest_person(centres, torch.zeros(3)).tolist() == [0, 1, -1]
+    assert truth.nearest_person(joint - torch.tensor([0.0, 5.0]), torch.tensor([0, 2])).tolist() == [
+        -1,
+        1,
+    ]  # coarser: farther
 
 
 def test_scores_of_truth_are_one_and_of_second_skeletons_and_of_nobody_zero() -> None:
@@ -152,5 +155,5 @@ def test_scores_of_truth_are_one_and_of_second_skeletons_and_of_nobody_zero() ->
     poses = torch.cat([truth.joints[:1] + 0.3, truth.joints, truth.joints[:1] + 100])
     scores = truth.scores(poses)
     assert scores.tolist() == pytest.approx([0, 1, 1, 0])
-    assert truth.most_like(poses).tolist() == [0, 0, 1, -1]
+    assert truth.most_similar(poses).tolist() == [0, 0, 1, -1]
     assert len(truth.scores(poses[:0])) == 0

@@ -6,22 +6,22 @@ from dataclasses import astuple, replace
 
 import numpy as np
 
-from helpers.analysed import nobody, picture_of, true_poses, two_people
+from helpers.analysed import background_only, picture_of, true_poses, two_people
 from votepose.evaluation.error_analysis.pictures import Picture, count_people
 
 ORDER = ("found", "background", "split", "merged", "missed")
 
 
-def counts(*pictures: Picture, least_score: float = 0.0) -> dict[str, int]:
-    return {k: v for k, v in zip(ORDER, astuple(count_people(pictures, least_score)), strict=True) if v}
+def counts(*pictures: Picture, min_score: float = 0.0) -> dict[str, int]:
+    return {k: v for k, v in zip(ORDER, astuple(count_people(pictures, min_score)), strict=True) if v}
 
 
 def test_a_perfect_detector_finds_everybody() -> None:
     sample = two_people()
     picture = Picture.of(sample, true_poses(sample))
     assert counts(picture) == {"found": 2}
-    np.testing.assert_allclose(picture.likeness.diagonal(), 1)
-    np.testing.assert_array_equal(picture.owner, [0, 1])
+    np.testing.assert_allclose(picture.oks.diagonal(), 1)
+    np.testing.assert_array_equal(picture.match, [0, 1])
 
 
 def test_nobody_found_is_everybody_missed_and_nobody_there_is_background() -> None:
@@ -30,8 +30,8 @@ def test_nobody_found_is_everybody_missed_and_nobody_there_is_background() -> No
     far = true_poses(sample).keypoints + 1000
     assert counts(picture_of(sample, none)) == {"missed": 2}
     assert counts(picture_of(sample, far)) == {"missed": 2, "background": 2}
-    assert counts(picture_of(nobody(), far)) == {"background": 2}
-    assert counts(picture_of(nobody(), none)) == {}
+    assert counts(picture_of(background_only(), far)) == {"background": 2}
+    assert counts(picture_of(background_only(), none)) == {}
 
 
 def test_whoever_may_be_unlabelled_is_not_background() -> None:
@@ -63,9 +63,9 @@ def test_the_best_by_score_choose_first_and_faint_ones_can_be_left_out() -> None
     first, second = true_poses(sample).keypoints
     points, scores = np.stack([first + 3, first, second]), np.array([0.9, 0.5, 0.2])
     picture = picture_of(sample, points, scores)
-    np.testing.assert_array_equal(picture.owner, [0, -1, 1])
+    np.testing.assert_array_equal(picture.match, [0, -1, 1])
     assert counts(picture) == {"found": 2, "split": 1}
-    assert counts(picture, least_score=0.6) == {"found": 1, "missed": 1}
+    assert counts(picture, min_score=0.6) == {"found": 1, "missed": 1}
 
 
 def test_no_more_than_coco_counts_are_looked_at() -> None:

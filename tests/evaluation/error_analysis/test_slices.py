@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.analysed import moved, nobody, picture_of, true_poses, two_people, write_data
+from helpers.analysed import background_only, moved, picture_of, true_poses, two_people, write_data
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.evaluation.error_analysis.scoring import Scorer
-from votepose.evaluation.error_analysis.slices import Question, ask, coco_sizes, questions
+from votepose.evaluation.error_analysis.slices import SliceSpec, coco_sizes, slice_people, slice_specs
 from votepose.evaluation.runner import picture_results
 from votepose.skeleton import COCO_17
 
@@ -29,13 +29,13 @@ def perfect(dataset: CocoDataset) -> list[Picture]:
     return [Picture.of(sample, true_poses(sample)) for sample in dataset.samples]
 
 
-def question(key: str) -> Question:
-    return next(q for q in questions(256) if q.key == key)
+def spec(key: str) -> SliceSpec:
+    return next(spec for spec in slice_specs(256) if spec.key == key)
 
 
 @pytest.mark.parametrize("key", ["size", "crowd", "hidden", "covered"])
 def test_a_perfect_detector_is_perfect_everywhere(dataset: CocoDataset, key: str) -> None:
-    slices = ask(question(key), perfect(dataset), Scorer.of(dataset))
+    slices = slice_people(spec(key), perfect(dataset), Scorer.of(dataset))
     assert sum(s.people for s in slices) == sum(len(sample.keypoints) for sample in dataset.samples)
     for s in slices:
         assert (s.ap, s.ap50, s.ar, s.found) == pytest.approx((1, 1, 1, 1))
@@ -44,12 +44,12 @@ def test_a_perfect_detector_is_perfect_everywhere(dataset: CocoDataset, key: str
 def test_faults_stay_with_the_people_who_have_them(tmp_path: Path) -> None:
     sample = two_people()
     sample.areas[1] = 20**2
-    write_coco(CocoDataset([sample, replace(nobody(), image_id=2, name="none.png")], COCO_17), tmp_path)
+    write_coco(CocoDataset([sample, replace(background_only(), image_id=2, name="none.png")], COCO_17), tmp_path)
     dataset = load_coco(tmp_path)
     points = true_poses(sample).keypoints
     points[1] += 40
     pictures = [picture_of(dataset.samples[0], points), picture_of(dataset.samples[1], points[:0])]
-    small, large = ask(question("size"), pictures, Scorer.of(dataset))
+    small, large = slice_people(spec("size"), pictures, Scorer.of(dataset))
     assert (small.name, small.people, small.ap, small.found) == ("under 24", 1, 0, 0)
     assert (large.name, large.people, large.ap, large.found) == ("48 to 96", 1, pytest.approx(1), 1)
 
@@ -60,8 +60,8 @@ def test_hidden_and_covered_people(tmp_path: Path) -> None:
     write_coco(CocoDataset([sample], COCO_17), tmp_path)
     dataset = load_coco(tmp_path)
     scorer = Scorer.of(dataset)
-    assert [s.name for s in ask(question("hidden"), perfect(dataset), scorer)] == ["none", "a half and more"]
-    assert [(s.name, s.people) for s in ask(question("covered"), perfect(dataset), scorer)] == [
+    assert [s.name for s in slice_people(spec("hidden"), perfect(dataset), scorer)] == ["none", "a half and more"]
+    assert [(s.name, s.people) for s in slice_people(spec("covered"), perfect(dataset), scorer)] == [
         ("a quarter to a half", 2)
     ]
 
@@ -76,8 +76,8 @@ def test_cocos_sizes_are_of_the_pixels_that_the_json_counts_in() -> None:
 
 @pytest.mark.parametrize("key", ["size", "crowd", "hidden", "covered"])
 def test_a_picture_of_nobody_has_no_slices(key: str) -> None:
-    empty, found = picture_of(nobody(), true_poses(two_people()).keypoints), question(key)
-    assert ask(found, [empty], Scorer({"images": [], "annotations": []}, 1, {1: []})) == []
+    empty, found = picture_of(background_only(), true_poses(two_people()).keypoints), spec(key)
+    assert slice_people(found, [empty], Scorer({"images": [], "annotations": []}, 1, {1: []})) == []
 
 
 def test_the_whole_is_what_evaluate_measures(dataset: CocoDataset) -> None:

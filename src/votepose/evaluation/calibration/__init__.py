@@ -1,1 +1,1 @@
-"""How far confidences mean what they say, and the calibration that makes them."""
+"""How well confidences match what is observed, and the calibration that makes them match."""

@@ -1,4 +1,4 @@
-"""Evidence -> the calibration that fits it, and how its people are shown then."""
+"""Calibration samples -> the calibration that fits them, and the predictions it makes of them."""
 
 from __future__ import annotations
 
@@ -8,77 +8,78 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from votepose.evaluation.calibration.samples import Evidence
+from votepose.evaluation.calibration.samples import CalibrationSamples
 from votepose.models.calibration import COCO_ODDS, Calibration, Curve, curved_logits
 
-_DEPARTURE = 0.3  # standard deviation by which a joint's curve is believed to differ from all joints'
-_IDENTITY = 2.0  # and by which all joints' differ from none: what little data cannot tell stays as it is
+_JOINT_PRIOR = 0.3  # standard deviation of a joint's curve around the curve of all joints
+_IDENTITY_PRIOR = 2.0  # standard deviation of that curve around the identity: little data changes little
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the user is told of the people of an `Evidence`: confidences (P, K), seen (P, K) bool, scores (P,)."""
+class CalibratedPredictions:
+    """Predictions for the people of `CalibrationSamples`: confidences (P, K), seen (P, K) bool, scores (P,)."""
 
     confidences: np.ndarray
     seen: np.ndarray
     scores: np.ndarray
 
 
-def answers(calibration: Calibration, evidence: Evidence) -> Answers:
-    """The evidence's people as this calibration shows them."""
-    return Answers(
-        calibration.of_joints(torch.from_numpy(evidence.confidences)).numpy(),
-        calibration.is_seen(torch.from_numpy(evidence.logits)).numpy(),
-        calibration.of_people(torch.from_numpy(evidence.scores)).numpy(),
+def calibrated_predictions(calibration: Calibration, samples: CalibrationSamples) -> CalibratedPredictions:
+    """The samples' predictions under this calibration."""
+    return CalibratedPredictions(
+        calibration.of_joints(torch.from_numpy(samples.confidences)).numpy(),
+        calibration.is_seen(torch.from_numpy(samples.logits)).numpy(),
+        calibration.of_people(torch.from_numpy(samples.scores)).numpy(),
     )
 
 
-def answers_apart(evidence: Evidence, folds: int = 5) -> Answers:
-    """The people of each fifth of the pictures, as a calibration fitted to the other pictures shows them: an honest
-    answer to how good a calibration is."""
-    shown = Answers(*(np.zeros_like(x) for x in (evidence.confidences, evidence.visible, evidence.scores)))
+def cross_validated_predictions(samples: CalibrationSamples, folds: int = 5) -> CalibratedPredictions:
+    """The samples' predictions, those of each fold of pictures under a calibration fitted to the other folds."""
+    arrays = (samples.confidences, samples.visible, samples.scores)
+    predictions = CalibratedPredictions(*(np.zeros_like(array) for array in arrays))
     for fold in range(folds):
-        part = evidence.picture % folds == fold
-        calibrated = answers(fit(evidence[~part]), evidence[part])
-        shown.confidences[part], shown.seen[part] = calibrated.confidences, calibrated.seen
-        shown.scores[part] = calibrated.scores
-    return shown
+        held_out = samples.picture % folds == fold
+        calibrated = calibrated_predictions(fit(samples[~held_out]), samples[held_out])
+        predictions.confidences[held_out], predictions.seen[held_out] = calibrated.confidences, calibrated.seen
+        predictions.scores[held_out] = calibrated.scores
+    return predictions
 
 
-def fit(evidence: Evidence) -> Calibration:
-    """The calibration of least cross-entropy; of a joint that is never labelled, that of the others.
+def fit(samples: CalibrationSamples) -> Calibration:
+    """The calibration of least cross-entropy; a joint that is never labelled gets the curve of the others.
 
-    `seen` treats the visible and the hidden alike. Which of them is more frequent is no guide: COCO leaves most hidden
-    joints unlabelled.
+    `seen` weighs visible and hidden joints equally. Their frequencies are no guide: COCO leaves most hidden joints
+    unlabelled.
     """
     return Calibration(
-        fit_curves(evidence.confidences, evidence.kept, evidence.labelled),
-        fit_curves(evidence.scores[:, None], evidence.oks[:, None], np.ones((len(evidence.scores), 1), bool))[0],
-        fit_seen(evidence.logits[evidence.labelled], evidence.visible[evidence.labelled]),
+        fit_curves(samples.confidences, samples.kept, samples.labelled),
+        fit_curves(samples.scores[:, None], samples.oks[:, None], np.ones((len(samples.scores), 1), bool))[0],
+        fit_seen(samples.logits[samples.labelled], samples.visible[samples.labelled]),
     )
 
 
-def fit_curves(p: np.ndarray, truth: np.ndarray, known: np.ndarray) -> tuple[Curve, ...]:
-    """K curves from p (n, K) to the truth (n, K), in [0, 1], where it is `known` (n, K) bool.
+def fit_curves(predicted: np.ndarray, observed: np.ndarray, known: np.ndarray) -> tuple[Curve, ...]:
+    """K curves from predictions (n, K) to observations (n, K), in [0, 1], where these are `known` (n, K) bool.
 
-    Each is a departure from one curve of all, so that a joint of which little is known leans on the others.
+    The curve family is beta calibration (Kull, Silva Filho and Flach, AISTATS 2017). Each curve is a departure from one
+    shared by all, so that joints with few labels stay close to the others.
     """
-    said, wanted, weight = (torch.from_numpy(np.asarray(x, np.float64)) for x in (p, truth, known))
-    common = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    p, target, weight = (torch.from_numpy(np.asarray(x, np.float64)) for x in (predicted, observed, known))
+    shared = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     own = torch.zeros(p.shape[1], 3, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([common, own], max_iter=200, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([shared, own], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        logits = curved_logits(said, *_shape(common + own))
-        error = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight).sum()
-        total = error + (own / _DEPARTURE).square().sum() / 2 + (common / _IDENTITY).square().sum() / 2
+        logits = curved_logits(p, *_shape(shared + own))
+        error = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * weight).sum()
+        total = error + (own / _JOINT_PRIOR).square().sum() / 2 + (shared / _IDENTITY_PRIOR).square().sum() / 2
         total.backward()
         return total
 
     optimizer.step(loss)
     with torch.no_grad():
-        return tuple(Curve(*values) for values in torch.stack(_shape(common + own), dim=1).tolist())
+        return tuple(Curve(*values) for values in torch.stack(_shape(shared + own), dim=1).tolist())
 
 
 def _shape(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -87,10 +88,10 @@ def _shape(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 
 
 def fit_seen(logits: np.ndarray, visible: np.ndarray) -> float:
-    """The threshold on logits (n,) where a joint is as likely visible (n,) bool as hidden, were both equally frequent;
-    the default where there are not both kinds, or the logits do not tell them apart.
+    """The threshold on logits (n,) at which a joint is as likely visible (n,) bool as hidden, were both as frequent.
 
-    By logistic regression, both kinds weighing the same: less at the mercy of a few joints than the best cut is.
+    By logistic regression with equal weights of both classes, which depends less on a few joints than the best cut
+    does. The default where a class is missing or the logits do not separate them.
     """
     if visible.all() or not visible.any():
         return COCO_ODDS
@@ -102,12 +103,12 @@ def fit_seen(logits: np.ndarray, visible: np.ndarray) -> float:
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         error = F.binary_cross_entropy_with_logits(slope * x + shift, y, reduction="none")
-        total = (weight * error).sum() + slope.square() / 20  # kinds that lie apart would ask for an endless slope
+        total = (weight * error).sum() + slope.square() / 20  # separable classes would drive the slope to infinity
         total.backward()
         return total
 
     optimizer.step(loss)
-    if slope.item() <= 0:  # the wrong way round
+    if slope.item() <= 0:  # higher logits would mean hidden joints
         return COCO_ODDS
     threshold = -shift.item() / slope.item()
     return threshold if logits.min() <= threshold <= logits.max() else COCO_ODDS

@@ -1,1 +1,1 @@
-"""Where the points are lost: by kind of person, kind of error, and part of the estimator."""
+"""Error analysis: AP by kind of person, errors by kind, and the cost of each part of the estimator."""

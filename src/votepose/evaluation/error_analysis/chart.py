@@ -1,87 +1,85 @@
-"""Two panels: what each repair would win, and what is wrong with each joint. Drawn by Pillow alone."""
+"""The chart of the analysis: the gain from each correction, and what is wrong with each joint."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.axes import Axes
+from PIL import Image
 
-from votepose.evaluation.error_analysis.joints import ERRORS, Kind
+from votepose.evaluation.error_analysis.joints import JointErrorType
 from votepose.evaluation.error_analysis.report import Table
+from votepose.evaluation.figures import (
+    BLUE,
+    GREEN,
+    GRID,
+    ORANGE,
+    PURPLE,
+    SKY,
+    SOFT,
+    VERMILION,
+    lighten,
+    new_figure,
+    to_picture,
+)
 
-_SMOOTH = 2  # drawn this many times larger, then scaled down
-_ROW, _BAR, _NAMES, _WIDTH, _MARGIN, _HEAD = 24, 16, 120, 340, 40, 74  # pixels
-_GROUND, _INK, _SOFT, _GRID = (250, 249, 246), (29, 32, 37), (107, 112, 120), (225, 222, 214)
-_GAINS = {"repairs": (190, 90, 40), "oracles": (11, 110, 95)}
-_KINDS = {
-    Kind.GOOD: (11, 110, 95),
-    Kind.JITTER: (128, 178, 160),
-    Kind.INVERSION: (222, 168, 60),
-    Kind.SWAP: (190, 90, 40),
-    Kind.MISS: (90, 60, 90),
+_GAINS = {"repairs": ("without one kind of error", VERMILION), "oracles": ("with one perfect part", BLUE)}
+_COLOURS = {
+    JointErrorType.GOOD: GREEN,
+    JointErrorType.JITTER: SKY,
+    JointErrorType.INVERSION: ORANGE,
+    JointErrorType.SWAP: PURPLE,
+    JointErrorType.MISS: VERMILION,
 }
+_ROW = 0.27  # inches
 
 
 def draw_chart(tables: Mapping[str, Table]) -> Image.Image:
-    """Of the tables `repairs`, `oracles` and `joints`."""
-    gains = [(key, row) for key in _GAINS for row in tables[key].rows[1:]]
+    """The chart of the tables `repairs`, `oracles` and `joints`."""
     joints = tables["joints"].rows
-    panel = _NAMES + _WIDTH + 2 * _MARGIN
-    height = _HEAD + max(len(gains) + 1, len(joints)) * _ROW + _MARGIN
-    sheet = Image.new("RGB", (2 * panel * _SMOOTH, height * _SMOOTH), _GROUND)
-    pen = _Pen(ImageDraw.Draw(sheet))
-    _gains(pen, gains)
-    _joints(pen, panel, joints)
-    return sheet.resize((2 * panel, height), Image.Resampling.LANCZOS)
+    gains = {key: tables[key].rows[1:] for key in _GAINS}
+    rows = max(sum(map(len, gains.values())) + 1, len(joints))
+    figure = new_figure(12, _ROW * rows + 1.7)
+    left, right = figure.subplots(1, 2)
+    _draw_gains(left, gains)
+    _draw_joints(right, joints)
+    return to_picture(figure)
 
 
-class _Pen:
-    """Draws in pixels of the finished picture."""
-
-    def __init__(self, draw: ImageDraw.ImageDraw) -> None:
-        self.draw = draw
-
-    def text(
-        self, x: float, y: float, text: str, size: int = 13, fill: tuple[int, int, int] = _INK, anchor: str = "lm"
-    ) -> None:
-        font = ImageFont.load_default(size * _SMOOTH)
-        self.draw.text((x * _SMOOTH, y * _SMOOTH), text, font=font, fill=fill, anchor=anchor)
-
-    def bar(self, x: float, y: float, width: float, height: float, fill: tuple[int, int, int]) -> None:
-        if width * _SMOOTH >= 1:
-            left, top = x * _SMOOTH, y * _SMOOTH
-            self.draw.rectangle((left, top, left + width * _SMOOTH - 1, top + height * _SMOOTH - 1), fill=fill)
+def _draw_gains(axes: Axes, gains: Mapping[str, Sequence[tuple[Any, ...]]]) -> None:
+    """A bar for each row (name, AP, gain, ...), with a gap between the tables."""
+    names, places, start = [], [], 0
+    for key, rows in gains.items():
+        label, colour = _GAINS[key]
+        where = list(range(start, start + len(rows)))
+        bars = axes.barh(where, [row[2] for row in rows], 0.7, color=colour, label=label)
+        axes.bar_label(bars, [f"{row[2]:+.3f}" for row in rows], padding=4, color=SOFT)
+        names += [row[0] for row in rows]
+        places += where
+        start += len(rows) + 1
+    values = [row[2] for rows in gains.values() for row in rows]
+    axes.set_xlim(min(0.0, *values) * 1.3, max(0.05, *values) * 1.18)
+    _finish(axes, "Gain in AP", "gain in AP (0 to 1)", places, names, columns=2)
 
 
-def _gains(pen: _Pen, gains: list[tuple[str, tuple[Any, ...]]]) -> None:
-    largest = max(0.05, *(row[2] for _, row in gains))
-    left, y = _MARGIN + _NAMES, float(_HEAD)
-    pen.text(_MARGIN, 24, "AP won", 20)
-    pen.text(_MARGIN, 50, "without one kind of error", fill=_GAINS["repairs"])
-    pen.text(_MARGIN + 170, 50, "with one part perfect", fill=_GAINS["oracles"])
-    for place, (key, row) in enumerate(gains):
-        if place and key != gains[place - 1][0]:
-            y += _ROW
-        pen.text(left - 8, y + _ROW / 2, row[0], anchor="rm")
-        width = max(0.0, row[2]) / largest * (_WIDTH - 50)
-        pen.bar(left, y + (_ROW - _BAR) / 2, width, _BAR, _GAINS[key])
-        pen.text(left + width + 6, y + _ROW / 2, f"{row[2]:+.3f}", fill=_SOFT)
-        y += _ROW
+def _draw_joints(axes: Axes, rows: Sequence[tuple[Any, ...]]) -> None:
+    """A stacked bar for each row (name, number, similarity, within kappa, shares in the order of `_COLOURS`)."""
+    places, names = list(range(len(rows))), [row[0].replace("_", " ") for row in rows]
+    left = [0.0] * len(rows)
+    for column, (kind, colour) in enumerate(_COLOURS.items(), start=4):
+        shares = [100 * (row[column] or 0.0) for row in rows]
+        axes.barh(places, shares, 0.7, left, color=colour, label=kind.name.lower(), edgecolor="white", linewidth=0.5)
+        left = [start + share for start, share in zip(left, shares, strict=True)]
+    axes.set_xlim(0, 100)
+    _finish(axes, "Joints of people who were found", "share of labelled joints (%)", places, names, len(_COLOURS))
 
 
-def _joints(pen: _Pen, start: float, rows: Sequence[tuple[Any, ...]]) -> None:
-    left = start + _NAMES
-    pen.text(start, 24, "Joints of people who were found", 20)
-    x = start
-    for kind in (Kind.GOOD, *ERRORS):
-        pen.bar(x, 44, 12, 12, _KINDS[kind])
-        pen.text(x + 17, 50, kind.name.lower(), fill=_SOFT)
-        x += 88
-    for place, row in enumerate(rows):
-        y, x = _HEAD + place * _ROW, left
-        pen.text(left - 8, y + _ROW / 2, row[0].replace("_", " "), anchor="rm")
-        pen.bar(left, y + (_ROW - _BAR) / 2, _WIDTH, _BAR, _GRID)
-        for kind, share in zip((Kind.GOOD, *ERRORS), row[4:], strict=True):
-            pen.bar(x, y + (_ROW - _BAR) / 2, (share or 0) * _WIDTH, _BAR, _KINDS[kind])
-            x += (share or 0) * _WIDTH
+def _finish(axes: Axes, title: str, unit: str, places: list[int], names: list[str], columns: int) -> None:
+    axes.set_yticks(places, names)
+    axes.set_ylim(max(places) + 0.6, min(places) - 0.6)  # the first row on top
+    axes.set_xlabel(unit)
+    axes.set_title(title, loc="left", pad=30, fontsize=13, fontweight="bold")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1), ncols=columns, frameon=False, handlelength=1.0)
+    axes.grid(axis="x", color=GRID)
+    lighten(axes)

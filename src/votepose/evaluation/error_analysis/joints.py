@@ -1,4 +1,4 @@
-"""What is wrong with joints of people who were found: jitter, inversion, swap, miss (Ronchi and Perona, ICCV 2017)."""
+"""Errors of the joints of people who were found: jitter, inversion, swap, miss (Ronchi and Perona, ICCV 2017)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from enum import IntEnum
 
 import numpy as np
 
-from votepose.evaluation.error_analysis.pictures import Picture, similarity
+from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.matching import labelled_similarities
 from votepose.poses import Poses
 
-GOOD, NEAR = 0.85, 0.5  # share of OKS kept: from here on a joint is good; it is at a place
+GOOD, NEAR = 0.85, 0.5  # share of OKS kept from which a joint is good; from which it lies at a joint
 
 
-class Kind(IntEnum):
-    """What a joint found is, beside the true one.
+class JointErrorType(IntEnum):
+    """What is wrong with a joint, by the share of OKS that it keeps beside the labelled joints.
 
-    UNJUDGED: nobody's, or the true one is not labelled. GOOD: it keeps 0.85 of its OKS or more. JITTER: 0.5 or more.
-    INVERSION: it lies on the same person's left joint for the right, or the other way round. SWAP: it lies on somebody
-    else's joint, of either side. MISS: it lies on none of these.
+    UNJUDGED: its person is not matched, or the joint is not labelled. GOOD: it keeps 0.85 or more. JITTER: 0.5 or more.
+    INVERSION: it lies at the joint of the same person's other side. SWAP: it lies at that joint of another person, of
+    either side. MISS: none of these.
     """
 
     UNJUDGED = -1
@@ -29,44 +30,44 @@ class Kind(IntEnum):
     MISS = 4
 
 
-ERRORS = (Kind.JITTER, Kind.INVERSION, Kind.SWAP, Kind.MISS)
+ERRORS = (JointErrorType.JITTER, JointErrorType.INVERSION, JointErrorType.SWAP, JointErrorType.MISS)
 
 
-def own_similarity(picture: Picture) -> np.ndarray:
-    """(P, K) share of OKS that each joint keeps beside its owner's; 0 where that is unknown."""
+def own_similarities(picture: Picture) -> np.ndarray:
+    """(P, K) share of OKS that each joint keeps beside the matched person's; 0 where that is unknown."""
     if not len(picture.sample.keypoints):
         return np.zeros(picture.poses.keypoints.shape[:2])
-    own = picture.similarity[np.arange(len(picture.owner)), picture.owner]
-    return np.where(picture.owner[:, None] >= 0, own, 0)
+    own = picture.similarities[np.arange(len(picture.match)), picture.match]
+    return np.where(picture.match[:, None] >= 0, own, 0)
 
 
-def joint_kinds(picture: Picture) -> np.ndarray:
-    """(P, K) int of `Kind`. Where a wrong joint is near its person's other side and near somebody else, the nearer
-    counts."""
-    shape, owner = picture.poses.keypoints.shape[:2], picture.owner
+def joint_error_types(picture: Picture) -> np.ndarray:
+    """(P, K) int of `JointErrorType`. Of an inversion and a swap the nearer counts."""
+    shape, match = picture.poses.keypoints.shape[:2], picture.match
     if not len(picture.sample.keypoints):
-        return np.full(shape, Kind.UNJUDGED)
-    flip, rows = picture.poses.skeleton.flip, np.arange(len(owner))
-    # a mirror image's joint has the same tolerance, so the place of a left wrist is looked at as one of a right
-    mirrored = similarity(picture.poses.keypoints[:, None, flip], picture.sample, picture.poses.skeleton.kappas)
-    mirrored = np.where(flip == np.arange(len(flip)), 0, mirrored[..., flip])
-    own, inverted = own_similarity(picture), mirrored[rows, owner]
-    others = np.maximum(picture.similarity, mirrored)
-    others[rows, owner] = 0
+        return np.full(shape, JointErrorType.UNJUDGED)
+    skeleton, rows = picture.poses.skeleton, np.arange(len(match))
+    # both sides of a pair have the same tolerance, so a left wrist can be compared as if it were a right one
+    other_side = picture.poses.keypoints[:, None, skeleton.flip]
+    mirrored = labelled_similarities(other_side, picture.sample, skeleton.kappas)[..., skeleton.flip]
+    mirrored = np.where(skeleton.flip == np.arange(len(skeleton)), 0, mirrored)
+    own, inverted = own_similarities(picture), mirrored[rows, match]
+    others = np.maximum(picture.similarities, mirrored)
+    others[rows, match] = 0
     swapped = others.max(axis=1)
-    kinds = np.full(shape, Kind.MISS)
-    kinds[(swapped >= NEAR) & (swapped > inverted)] = Kind.SWAP
-    kinds[(inverted >= NEAR) & (inverted >= swapped)] = Kind.INVERSION
-    kinds[own >= NEAR] = Kind.JITTER
-    kinds[own >= GOOD] = Kind.GOOD
-    judged = (owner >= 0)[:, None] & (picture.sample.keypoints[owner, :, 2] > 0)
-    return np.where(judged, kinds, Kind.UNJUDGED)
+    types = np.full(shape, JointErrorType.MISS)
+    types[(swapped >= NEAR) & (swapped > inverted)] = JointErrorType.SWAP
+    types[(inverted >= NEAR) & (inverted >= swapped)] = JointErrorType.INVERSION
+    types[own >= NEAR] = JointErrorType.JITTER
+    types[own >= GOOD] = JointErrorType.GOOD
+    judged = (match >= 0)[:, None] & (picture.sample.keypoints[match, :, 2] > 0)
+    return np.where(judged, types, JointErrorType.UNJUDGED)
 
 
-def repaired(picture: Picture, kinds: np.ndarray, *which: Kind) -> Poses:
-    """The people found, with joints of these kinds put where they belong."""
+def corrected(picture: Picture, types: np.ndarray, *which: JointErrorType) -> Poses:
+    """The people found, with joints of these error types moved to where they are labelled."""
     if not len(picture.sample.keypoints):
         return picture.poses
-    wrong = np.isin(kinds, which)[..., None]
-    truth = picture.sample.keypoints[picture.owner, :, :2]
+    wrong = np.isin(types, which)[..., None]
+    truth = picture.sample.keypoints[picture.match, :, :2]
     return replace(picture.poses, keypoints=np.where(wrong, truth, picture.poses.keypoints))

@@ -98,7 +98,7 @@ class Perfected(PoseEstimator):
         return leader, image, poses, confidences, visible, scores
 
     def _true_votes(self, found: _Level, level: int) -> Votes:
-        owner = self.truth.cast_on(found.centres[0], torch.full_like(found.strength[0], level))[None]
+        owner = self.truth.nearest_person(found.centres[0], torch.full_like(found.strength[0], level))[None]
         if not len(self.truth.sizes):
             return found.votes
         known = (owner >= 0)[..., None] & self.truth.labelled[owner]
@@ -129,18 +129,18 @@ class Perfected(PoseEstimator):
     def _owners(self, poses: Tensor, centres: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """(Q,) whose each vote is, -1 for nobody's; and (Q,) bool: it is bad, and its owner has better ones."""
         levels = torch.cat([torch.full_like(x.strength[0], i) for i, x in enumerate(self._of)])
-        like = self.truth.most_like(poses)
-        owner = torch.where(like >= 0, like, self.truth.cast_on(centres, levels))
+        like = self.truth.most_similar(poses)
+        owner = torch.where(like >= 0, like, self.truth.nearest_person(centres, levels))
         if not len(self.truth.sizes):
             return owner, owner >= 0
-        likeness = self.truth.likeness(poses).gather(1, owner.clamp(min=0)[:, None])[:, 0]
+        likeness = self.truth.oks(poses).gather(1, owner.clamp(min=0)[:, None])[:, 0]
         good = valid & (owner >= 0) & (likeness >= _ALIKE)
         better = torch.isin(owner, owner[good])
         return owner, (owner >= 0) & better & ~good
 
     def _nearest(self, groups: Groups, leader: Tensor, poses: Tensor) -> Tensor:
         """(P, K, 2): of all that was said of each joint, what is nearest to the truth."""
-        target = self.truth.most_like(poses)
+        target = self.truth.most_similar(poses)
         if not len(self.truth.sizes) or not len(poses):
             return poses
         strength, _, votes, _ = joined_votes(self._of)

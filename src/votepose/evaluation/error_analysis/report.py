@@ -1,4 +1,4 @@
-"""Tables, and what they look like as Markdown and as JSON."""
+"""Tables of numbers, and a report of them, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Table:
 
     Attributes:
         key: its name in the json.
-        title: a headline; what the numbers are of.
+        title: a heading: what the numbers are.
         columns: their names; the first column names the rows.
-        rows: a cell a column.
-        note: a sentence below the headline, if it needs one.
+        rows: one cell for each column.
+        note: a sentence below the heading, if needed.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Table:
     note: str = ""
 
     def to_markdown(self) -> str:
-        """With the headline."""
+        """The table with its heading and note."""
         lines = [f"### {self.title}", ""] + ([self.note, ""] if self.note else [])
         lines += [f"| {' | '.join(self.columns)} |", f"|---{'|---:' * (len(self.columns) - 1)}|"]
         gains = [name.startswith("gain") for name in self.columns]
@@ -37,13 +37,13 @@ class Table:
         return "\n".join(lines)
 
     def to_json(self) -> list[dict[str, Cell]]:
-        """An entry a row, by the columns' names."""
+        """One entry for each row, by the columns' names."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was analysed, in a line or two, its facts by name, and the tables."""
+    """A summary of what was analysed in a line or two, its facts by name, and the tables."""
 
     head: str
     facts: dict[str, Any]

@@ -1,4 +1,4 @@
-"""COCO's AP of changed detections, and of some of the people only."""
+"""COCO's AP of changed detections, and of subsets of the people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Scorer:
     Attributes:
         truth: the dataset's json.
         category_id: of people in it.
-        ids: of each picture's json annotations, those that are rows of its sample, in their order.
+        ids: for each picture, the ids of the json annotations that are rows of its sample, in their order.
     """
 
     truth: dict[str, Any]
@@ -33,7 +33,7 @@ class Scorer:
 
     @classmethod
     def of(cls, dataset: CocoDataset) -> Scorer:
-        """Raises VoteposeError if the json changed since it was loaded."""
+        """Raises VoteposeError if the json has changed since it was loaded."""
         assert dataset.annotations is not None
         truth = json.loads(dataset.annotations.read_text())
         ids: dict[int, list[int]] = {sample.image_id: [] for sample in dataset.samples}
@@ -50,12 +50,14 @@ class Scorer:
             ):
                 ids[image].append(annotation["id"])
         if any(len(ids[sample.image_id]) != len(sample.keypoints) for sample in dataset.samples):
-            raise VoteposeError(f"{dataset.annotations}: is another file than when its pictures were read; start again")
+            raise VoteposeError(f"{dataset.annotations}: changed to another file while it was used; start again")
         return cls({**truth, "annotations": numbered}, dataset.category_id, ids)
 
     def all(self, found: Iterable[tuple[Sample, Poses]], ignored: Sequence[int] = ()) -> KeypointMetrics:
-        """Metrics of what was found in pictures, on these pictures; whom `ignored` (json ids) names counts for nothing,
-        and neither does whoever is found there."""
+        """Metrics of the people found in pictures, on these pictures.
+
+        The people that `ignored` (json ids) lists do not count, nor do those who are found there.
+        """
         pairs = list(found)
         results = [entry for sample, poses in pairs for entry in picture_results(poses, sample, self.category_id)]
         unwanted = set(ignored)
@@ -64,25 +66,25 @@ class Scorer:
         return coco_keypoint_metrics({**self.truth, "annotations": annotations}, results, images)
 
     def changed(self, pictures: Sequence[Picture], change: Callable[[Picture], Poses]) -> KeypointMetrics:
-        """Metrics where `change` is what had been found in each picture."""
+        """Metrics of the people that `change` returns for each picture."""
         return self.all((picture.sample, change(picture)) for picture in pictures)
 
     def without(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> KeypointMetrics:
         """Metrics where the people of each picture that are true in `people` (N,) bool need not be found."""
-        return self.all(((p.sample, p.poses) for p in pictures), self.named(pictures, people))
+        return self.all(((p.sample, p.poses) for p in pictures), self.json_ids(pictures, people))
 
-    def named(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> list[int]:
+    def json_ids(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> list[int]:
         """The json ids of the people that are true in `people` (N,) bool."""
         return [
             number
             for picture in pictures
-            for number, named in zip(self.ids[picture.sample.image_id], people(picture), strict=True)
-            if named
+            for number, chosen in zip(self.ids[picture.sample.image_id], people(picture), strict=True)
+            if chosen
         ]
 
 
 def _is_person(annotation: dict[str, Any], joints: int) -> bool:
-    """Whether `load_coco` makes a row of a sample of it: labelled joints, and no crowd."""
+    """Whether `load_coco` makes it a row of a sample: it has labelled joints, and is no crowd."""
     values = annotation.get("keypoints")
     if annotation.get("iscrowd") or not isinstance(values, list) or len(values) != 3 * joints:
         return False

@@ -1,4 +1,4 @@
-"""The labelled people of one picture as the network's map has them: what an oracle knows."""
+"""The labelled people of one picture in the cells of the network's map: what an oracle knows."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from votepose.data.coco import Sample
-from votepose.evaluation.error_analysis.pictures import LIKE
+from votepose.evaluation.error_analysis.pictures import MIN_OKS
+from votepose.evaluation.matching import greedy_match, labelled_sizes, matched_oks, most_similar, oks_matrix
 from votepose.letterbox import Letterbox
-from votepose.oks import oks
 
-_REACH = 1.5  # cells: a cell this near to a joint is that joint's, however small the person
+_REACH = 1.5  # cells: a cell this close to a joint belongs to that joint, however small the person
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Truth:
 
     @classmethod
     def of(cls, sample: Sample, input_size: int, stride: int, kappas: Tensor) -> Truth:
-        """Of a picture that is letterboxed to `input_size`, on the device of `kappas`."""
+        """The truth of a picture that is letterboxed to `input_size`, on the device of `kappas`."""
         height, width = sample.image.shape[:2]
         box = Letterbox.fit(width, height, input_size)
         joints = box.to_map(sample.keypoints[..., :2], stride)
         across, down = box.to_map(np.ones(2, np.float32), stride)
-        sizes = np.sqrt(np.maximum(sample.areas, 1) * across * down)
+        sizes = labelled_sizes(sample) * np.sqrt(across * down)
         labelled, device = sample.keypoints[..., 2] > 0, kappas.device
         return cls(
             torch.as_tensor(joints, dtype=torch.float32, device=device),
@@ -48,7 +48,7 @@ class Truth:
         )
 
     def presence(self, height: int, width: int, level: int) -> Tensor:
-        """(height, width) 1 on the cells of labelled joints inside the map, otherwise 0; cells of this level."""
+        """(height, width) 1 in the cells of labelled joints inside the map, otherwise 0; cells of this level."""
         cells = (self.joints[self.labelled] / 2**level).floor().long()
         x, y = cells[:, 0], cells[:, 1]
         inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
@@ -56,35 +56,30 @@ class Truth:
         presence[y[inside], x[inside]] = 1
         return presence
 
-    def cast_on(self, centres: Tensor, level: Tensor) -> Tensor:
-        """(Q,) whose labelled joint is nearest to each cell (Q, 2) of a level (Q,); -1 where none is within reach: 1.5
-        cells of that level, or kappa times the person's size."""
+    def nearest_person(self, centres: Tensor, level: Tensor) -> Tensor:
+        """(Q,) the person whose labelled joint is nearest to each cell (Q, 2) of a level (Q,); -1 if out of reach.
+
+        The reach of a joint is 1.5 cells of that level or kappa times the person's size, whichever is larger.
+        """
         if not len(self.sizes):
             return torch.full(centres.shape[:1], -1, device=centres.device)
         distances = (centres[:, None, None] - self.joints).norm(dim=-1)
         reach = torch.maximum(_REACH * 2.0 ** level[:, None, None], self.kappas * self.sizes[:, None])
         distances = torch.where(self.labelled & (distances <= reach), distances, torch.inf).amin(dim=-1)
-        nearest, owner = distances.min(dim=-1)
-        return torch.where(nearest.isfinite(), owner, -1)
+        nearest, person = distances.min(dim=-1)
+        return torch.where(nearest.isfinite(), person, -1)
 
-    def likeness(self, poses: Tensor) -> Tensor:
+    def oks(self, poses: Tensor) -> Tensor:
         """(Q, N) OKS of poses (Q, K, 2) with the people, over labelled joints."""
-        weights = self.labelled.float()[None]
-        value: Tensor = oks(poses[:, None], self.joints[None], self.sizes[None], self.kappas, weights)
-        return value
+        matrix: Tensor = oks_matrix(poses, self.joints, self.labelled, self.sizes, self.kappas)
+        return matrix
 
-    def most_like(self, poses: Tensor) -> Tensor:
-        """(Q,) whom poses (Q, K, 2) are most like; -1 where that is nobody."""
-        if not len(self.sizes):
-            return torch.full(poses.shape[:1], -1, device=poses.device)
-        likeness, owner = self.likeness(poses).max(dim=-1)
-        return torch.where(likeness >= LIKE, owner, -1)
+    def most_similar(self, poses: Tensor) -> Tensor:
+        """(Q,) the person that each of poses (Q, K, 2) is most similar to; -1 where all are dissimilar."""
+        person: Tensor = most_similar(self.oks(poses), MIN_OKS)
+        return person
 
     def scores(self, poses: Tensor) -> Tensor:
-        """(P,) OKS of poses (P, K, 2) with whom they are: the likeliest pair first, each once; 0 for nobody."""
-        scores, likeness = poses.new_zeros(len(poses)), self.likeness(poses)
-        for _ in range(min(likeness.shape)):
-            row, column = divmod(int(likeness.argmax()), likeness.shape[1])
-            scores[row] = likeness[row, column]
-            likeness[row], likeness[:, column] = -1, -1
-        return scores.clamp(min=0)
+        """(P,) OKS of poses (P, K, 2) with the people they are matched to, the largest first; 0 without a match."""
+        matrix = self.oks(poses).cpu().numpy()
+        return torch.as_tensor(matched_oks(matrix, greedy_match(matrix)), dtype=poses.dtype, device=poses.device)

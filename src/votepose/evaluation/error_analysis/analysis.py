@@ -1,0 +1,74 @@
+"""The whole analysis of an estimator on a dataset: every table, as one report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from votepose.data.coco import CocoDataset
+from votepose.evaluation.error_analysis.joints import joint_error_types
+from votepose.evaluation.error_analysis.oracles import PARTS, find_variants
+from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.report import Report
+from votepose.evaluation.error_analysis.scoring import Scorer
+from votepose.evaluation.error_analysis.tables import (
+    correction_table,
+    joint_table,
+    oracle_table,
+    people_error_table,
+    slice_tables,
+)
+from votepose.models.estimator import PoseEstimator
+from votepose.poses import Poses
+from votepose.skeleton import Skeleton
+from votepose.utils.progress import track
+
+_ALL_PARTS = "all five"
+
+
+def analyse(
+    estimator: PoseEstimator,
+    dataset: CocoDataset,
+    size: int,
+    skeleton: Skeleton,
+    facts: dict[str, object],
+    progress: bool = True,
+) -> Report:
+    """All tables of an estimator whose input is letterboxed to `size` pixels; progress goes to stderr.
+
+    Args:
+        facts: what the report says of the estimator and the data, by name.
+
+    Raises:
+        VoteposeError: if the dataset's json has changed since it was loaded.
+    """
+    scorer = Scorer.of(dataset)
+    variants = {**{part: (part,) for part in PARTS}, _ALL_PARTS: PARTS}
+    shown = track(dataset.samples, "analysing", shown=progress)
+    found = [find_variants(estimator, sample, size, skeleton, [(), *variants.values()]) for sample in shown]
+    plain, *perfect = (list(column) for column in zip(*found, strict=True))
+    pictures = [Picture.of(sample, poses) for sample, poses in zip(dataset.samples, plain, strict=True)]
+    return _report(pictures, dict(zip(variants, perfect, strict=True)), scorer, skeleton, size, facts)
+
+
+def _report(
+    pictures: Sequence[Picture],
+    perfect: dict[str, list[Poses]],
+    scorer: Scorer,
+    skeleton: Skeleton,
+    size: int,
+    facts: dict[str, object],
+) -> Report:
+    base = scorer.changed(pictures, lambda picture: picture.poses)
+    types = [joint_error_types(picture) for picture in pictures]
+    tables = [
+        *slice_tables(pictures, scorer, base, size),
+        joint_table(pictures, types, skeleton),
+        correction_table(pictures, types, scorer, base),
+        people_error_table(pictures),
+        oracle_table(pictures, perfect, scorer, base),
+    ]
+    people = sum(len(picture.sample.keypoints) for picture in pictures)
+    listed = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+    head = f"{listed[:1].upper()}{listed[1:]}; {people} labelled people.\n\n**{base}**"
+    return Report(head, {**facts, "people": people, "metrics": asdict(base)}, tables)

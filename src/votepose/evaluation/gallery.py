@@ -1,0 +1,69 @@
+"""A folder of the worst and the best pictures: what was found on the left, the labels on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from votepose.data.coco import Sample
+from votepose.evaluation.matching import greedy_match, matched_oks, sample_oks_matrix
+from votepose.inference.defaults import SCORE_THRESHOLD
+from votepose.io.files import save_picture
+from votepose.poses import Poses
+from votepose.visualization.draw import Style, draw
+
+_GAP = 8  # pixels between the two drawings
+
+
+def write_gallery(folder: Path, found: Sequence[tuple[Sample, Poses]], examples: int) -> int:
+    """Draw the `examples` worst and best pictures as worst-01-0.12-NAME.jpg, best-01-0.98-NAME.jpg.
+
+    Only people above the score that `predict` shows are drawn and graded. Pictures without labelled people are left
+    out.
+
+    Returns:
+        The number of drawings.
+    """
+    shown = [(sample, poses.above(SCORE_THRESHOLD)) for sample, poses in found if len(sample.keypoints)]
+    grades = [grade(sample, poses) for sample, poses in shown]
+    order = np.argsort(grades, kind="stable")
+    worst, best = order[:examples], order[::-1][: min(examples, max(0, len(order) - examples))]
+    for kind, chosen in (("worst", worst), ("best", best)):
+        for rank, k in enumerate(chosen, start=1):
+            sample, poses = shown[k]
+            name = f"{kind}-{rank:02d}-{grades[k]:.2f}-{Path(sample.name).stem}.jpg"
+            save_picture(_side_by_side(sample, poses), folder / name)
+    return len(worst) + len(best)
+
+
+def grade(sample: Sample, poses: Poses) -> float:
+    """How well the people of a picture were found, in [0, 1]: F1 in which each match counts with its OKS.
+
+    It is 1 where there are no people and none were found. People found where unlabelled people may be do not count.
+    """
+    matrix = sample_oks_matrix(poses.keypoints, sample, poses.skeleton.kappas)
+    match = greedy_match(matrix)
+    counted = (match >= 0) | ~sample.untold(poses.keypoints.mean(axis=1))
+    people = len(sample.keypoints) + int(counted.sum())
+    return 2 * float(matched_oks(matrix, match).sum()) / people if people else 1.0
+
+
+def _side_by_side(sample: Sample, poses: Poses) -> Image.Image:
+    style = Style(scores=True)
+    height, width = sample.image.shape[:2]
+    sheet = Image.new("RGB", (2 * width + _GAP, height), (255, 255, 255))
+    sheet.paste(draw(sample.image, poses, style), (0, 0))
+    sheet.paste(draw(sample.image, _labelled(sample, poses), style), (width + _GAP, 0))
+    return sheet
+
+
+def _labelled(sample: Sample, like: Poses) -> Poses:
+    """The labels as `Poses`; unlabelled joints have no confidence, so that they are not drawn."""
+    known = sample.keypoints[..., 2] > 0
+    weights = known[..., None] / known.sum(axis=1)[:, None, None]
+    middles = (sample.keypoints[..., :2] * weights).sum(axis=1, keepdims=True)
+    points = np.where(known[..., None], sample.keypoints[..., :2], middles)
+    return Poses(points, known, sample.keypoints[..., 2] > 1, np.ones(len(points)), like.skeleton, like.image_size)
