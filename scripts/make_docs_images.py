@@ -17,7 +17,7 @@ from PIL import Image
 
 import votepose
 from votepose.explain.collect import gather
-from votepose.explain.evidence import Evidence
+from votepose.explain.explanation import Explanation
 from votepose.explain.page import to_page
 from votepose.explain.sheet import draw_sheet
 from votepose.visualization.draw import draw
@@ -41,36 +41,36 @@ def main() -> None:
     """Write the pictures and print their sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, help="an ONNX file; the bundled one by default")
-    evidence = gather(votepose.load(parser.parse_args().weights), ROOT / "examples/stairs.jpg")
-    _save(draw(evidence.image, evidence.poses[evidence.shown]), "stairs", 1024)
-    _save(draw_sheet(evidence), "explain", 1300)
+    explanation = gather(votepose.load(parser.parse_args().weights), ROOT / "examples/stairs.jpg")
+    _save(draw(explanation.image, explanation.poses[explanation.shown]), "stairs", 1024)
+    _save(draw_sheet(explanation), "explain", 1300)
     if CHROMIUM.exists():
         for scheme in ("light", "dark"):
-            _save(photograph(evidence, scheme), f"explain-page-{scheme}", 1300)
+            _save(photograph(explanation, scheme), f"explain-page-{scheme}", 1300)
     total = sum(path.stat().st_size for path in IMAGES.iterdir())
     print(f"{IMAGES}: {total / 1e6:.2f} MB")
 
 
-def closest_strangers(evidence: Evidence) -> tuple[int, int]:
+def closest_strangers(explanation: Explanation) -> tuple[int, int]:
     """The two votes of different people who are nearest to agreeing: the pair one would ask about."""
-    shown = np.isin(evidence.person, np.flatnonzero(evidence.shown))
-    apart = np.where(evidence.person[:, None] == evidence.person[None], np.inf, evidence.distances)
+    shown = np.isin(explanation.person, np.flatnonzero(explanation.shown))
+    apart = np.where(explanation.person[:, None] == explanation.person[None], np.inf, explanation.distances)
     apart[~shown], apart[:, ~shown] = np.inf, np.inf
     a, b = np.unravel_index(apart.argmin(), apart.shape)
     return int(a), int(b)
 
 
-def photograph(evidence: Evidence, scheme: str) -> Image.Image:
+def photograph(explanation: Explanation, scheme: str) -> Image.Image:
     """The page in a browser, two votes picked."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         page, shot = Path(folder, "page.html"), Path(folder, "shot.png")
-        page.write_text(to_page(evidence), encoding="utf-8")
+        page.write_text(to_page(explanation), encoding="utf-8")
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         tab = browser.new_page(viewport={"width": 1360, "height": 800}, color_scheme=scheme)
         tab.goto(page.as_uri())
-        a, b = closest_strangers(evidence)
+        a, b = closest_strangers(explanation)
         tab.evaluate(f"pick({a}); pick({b})")
         tab.wait_for_timeout(300)
         tab.screenshot(path=shot)

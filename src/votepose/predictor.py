@@ -1,4 +1,4 @@
-"""The runtime: image -> letterbox -> network and grouping (one ONNX file) -> letterbox back -> Poses. No torch."""
+"""The runtime: image -> letterbox -> network and grouping (one ONNX file) -> image pixels -> Poses. No torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.weights import resolve_weights
@@ -32,10 +32,10 @@ class Predictor:
         session: the onnxruntime.InferenceSession that runs network and grouping.
         skeleton: what the model's K keypoints are.
         input_size: longest side of the network input, in pixels; a multiple of 32. Larger finds smaller people, slower.
-        presence_threshold: how sure a cell must be that a keypoint lies on it, to vote; in [0, 1].
-        score_threshold: people below it are left out; in [0, 1].
-        metadata: what the model file says of itself: preset, version, stride and so on.
-        flip_test: look at the mirror image, too, and average: better, twice the time.
+        presence_threshold: a cell votes if it holds a keypoint with at least this probability; in [0, 1].
+        score_threshold: people with a lower score are left out; in [0, 1].
+        metadata: of the model file: preset, version, stride and so on.
+        flip_test: also run on the mirror image and average: more accurate, takes twice the time.
     """
 
     session: Any
@@ -49,7 +49,7 @@ class Predictor:
     def __call__(self, image: ImageSource) -> Poses:
         """The people in one image: a path, bytes, binary file, PIL image or uint8/uint16 array (H, W[, C]), RGB.
 
-        Keypoints are in pixels of the image as a viewer shows it, EXIF orientation followed.
+        Keypoints are in pixels of the image as a viewer shows it: its EXIF orientation is applied.
 
         Raises:
             VoteposeError: if the image cannot be read.
@@ -60,15 +60,15 @@ class Predictor:
             return replace(poses.above(self.score_threshold), source=source_name(image))
         height, width = pixels.shape[:2]
         box = Letterbox.fit(width, height, self.input_size)
-        outputs = self._run(box.apply(pixels)[None])
+        outputs = self.run(box.apply(pixels)[None])
         return self._poses(outputs, 0, box, source_name(image))
 
     def batch(self, images: Iterable[ImageSource], batch_size: int = 16) -> list[Poses]:
-        """One `Poses` an image, in order. Images of one input shape share a run, so nothing depends on the neighbours.
+        """One `Poses` per image, in order. Only images of the same input shape share a run: none changes another's.
 
         Args:
             images: as for a call.
-            batch_size: the most images that one run takes.
+            batch_size: at most this many images per run.
 
         Raises:
             VoteposeError: if an image cannot be read.
@@ -83,32 +83,36 @@ class Predictor:
             names.append(source_name(image))
         found: dict[int, Poses] = {}
         for group in _same_shape(inputs, batch_size):
-            outputs = self._run(np.stack([inputs[k] for k in group]))
+            outputs = self.run(np.stack([inputs[k] for k in group]))
             found |= {k: self._poses(outputs, place, boxes[k], names[k]) for place, k in enumerate(group)}
         return [found[k] for k in range(len(inputs))]
 
     def stream(self, images: Iterable[ImageSource], workers: int = 2) -> Iterator[Poses]:
-        """One `Poses` an image, in order, as they come: `workers` images at a time, of any number of images.
+        """One `Poses` per image, in order, as soon as each is ready; `workers` images are processed at a time.
 
-        On a CPU, fastest is a worker a core, each with one thread of its own: `load(threads=1)`.
+        On a CPU, one worker per core is fastest, each with one thread: `load(threads=1)`.
 
         Raises:
-            VoteposeError: when the turn of an image comes that cannot be read, or if `workers` is not positive.
+            VoteposeError: in place of the `Poses` of an image that cannot be read, or if `workers` is not positive.
         """
         return ordered_map(self, images, workers)
 
-    def _run(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        feeds = {"images": images, "presence_threshold": np.float32(self.presence_threshold)}
-        feeds = {name: np.asarray(value) for name, value in feeds.items()}
+    def run(self, images: np.ndarray, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray]:
+        """The model's raw outputs by name, for a batch of inputs (B, H, W, 3) uint8 RGB; see docs/deployment.md.
+
+        Raises:
+            VoteposeError: if the run fails.
+        """
+        feeds = {"images": images, "presence_threshold": np.asarray(self.presence_threshold, np.float32)}
         try:
-            return dict(zip(OUTPUTS, self.session.run(OUTPUTS, feeds), strict=True))
+            return dict(zip(outputs, self.session.run(list(outputs), feeds), strict=True))
         except Exception as error:  # onnxruntime's own exceptions have no public base class
             shape = " x ".join(map(str, images.shape))
-            raise VoteposeError(f"the model failed on an input of {shape}: {_first_line(error)}") from error
+            raise VoteposeError(f"the model failed on an input of {shape}: {one_line(error)}") from error
 
     def _poses(self, outputs: dict[str, np.ndarray], place: int, box: Letterbox, source: str | None) -> Poses:
         index, keypoints, confidences, seen, scores = (outputs[name] for name in OUTPUTS)
-        finite = np.isfinite(keypoints).all(axis=(1, 2))  # half precision may overflow: nobody stands there
+        finite = np.isfinite(keypoints).all(axis=(1, 2))  # half precision may overflow: not a person
         people = np.flatnonzero((index == place) & (scores >= self.score_threshold) & finite)
         people = people[np.argsort(-scores[people], kind="stable")]
         points = box.to_image(keypoints[people], stride=1)
@@ -126,19 +130,19 @@ def load(
     threads: int | None = None,
     flip_test: bool = False,
 ) -> Predictor:
-    """A `Predictor` from an ONNX file of `votepose export`, or from the bundled one.
+    """A `Predictor` from an ONNX file written by `votepose export`, or from the bundled one.
 
     Args:
         weights: the file; None or "bundled" for the model in the package.
         input_size: longest side of the network input in pixels, a multiple of 32; None for the model's own.
         presence_threshold: in [0, 1], see `Predictor`; None for the model's own.
         score_threshold: in [0, 1], see `Predictor`.
-        device: "cpu", "cuda", "cuda:1", or another provider of the installed onnxruntime. Never falls back by itself.
-        threads: of the CPU for one operator; None lets onnxruntime choose.
+        device: "cpu", "cuda", "cuda:1", or another provider of the installed onnxruntime. Never falls back to another.
+        threads: CPU threads per operator; None lets onnxruntime choose.
         flip_test: see `Predictor`.
 
     Raises:
-        VoteposeError: if the file is missing or not votepose's, an option is out of range, or the device is not there.
+        VoteposeError: if the file is missing or not votepose's, an option is out of range, or there is no such device.
     """
     path = resolve_weights(weights, ".onnx")
     session = _open_session(path, device, threads)
@@ -155,7 +159,7 @@ def load(
 def _open_session(path: Path, device: str, threads: int | None) -> Any:
     if threads is not None and threads < 1:
         raise VoteposeError(f"threads should be at least 1, but is {threads}")
-    import onnxruntime  # slow to import: `import votepose` does not wait for it
+    import onnxruntime  # slow to import, so not with `import votepose`
 
     kind, _, number = device.lower().partition(":")
     available = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_available_providers()}
@@ -169,10 +173,8 @@ def _open_session(path: Path, device: str, threads: int | None) -> Any:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=[chosen])
     except Exception as error:  # onnxruntime's own exceptions have no public base class
-        raise VoteposeError(
-            f"{path}: is not an ONNX model that can be run on {device}: {_first_line(error)}"
-        ) from error
-    if session.get_providers()[0] != available[kind]:  # onnxruntime falls back to the CPU with a mere log line
+        raise VoteposeError(f"{path}: is not an ONNX model that can be run on {device}: {one_line(error)}") from error
+    if session.get_providers()[0] != available[kind]:  # onnxruntime would only log that it uses the CPU
         raise VoteposeError(f"device {device!r} did not start: check its drivers, or choose --device cpu")
     session.disable_fallback()
     return session
@@ -190,8 +192,8 @@ def _read_metadata(session: Any, path: Path) -> tuple[dict[str, Any], Skeleton]:
             int(metadata["input_size"]), float(metadata["presence_threshold"])
             return metadata, Skeleton.from_coco_category(metadata["skeleton"])
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise VoteposeError(f"{path}: its metadata cannot be read ({_first_line(error)}); export it anew") from None
-    raise VoteposeError(f"{path}: its metadata lacks {', '.join(sorted(missing))}; export it anew")
+        raise VoteposeError(f"{path}: its metadata cannot be read ({one_line(error)}); export it again") from None
+    raise VoteposeError(f"{path}: its metadata lacks {', '.join(sorted(missing))}; export it again")
 
 
 def _same_shape(inputs: Sequence[np.ndarray], most: int) -> list[list[int]]:
@@ -199,7 +201,3 @@ def _same_shape(inputs: Sequence[np.ndarray], most: int) -> list[list[int]]:
     for k, pixels in enumerate(inputs):
         groups.setdefault(pixels.shape, []).append(k)
     return [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -13,8 +13,7 @@ from typing import Any
 
 import ray
 
-from votepose.cluster import files
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 
 
 @contextlib.contextmanager
@@ -50,7 +49,7 @@ def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         if isinstance(error, VoteposeError):
             raise
-        raise VoteposeError(f"Ray at {address}: {files.one_line(error)}; check --address") from error
+        raise VoteposeError(f"Ray at {address}: {one_line(error)}; check --address") from error
     with remarks_to_stderr():
         try:
             yield address != "local"

@@ -21,7 +21,7 @@ from votepose.cluster.connection import connected, remarks_to_stderr
 from votepose.cluster.listing import find_names
 from votepose.cluster.plan import Chunk, check_settings, left_of, make_plan
 from votepose.cluster.worker import Job, Worker
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 from votepose.inference.provenance import provenance
 from votepose.inference.weights import BUNDLED_ONNX
 from votepose.io.urls import url_of
@@ -108,7 +108,7 @@ def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, summary: RunSu
                 summary.finished += row["images"] - len(failures)
                 bar.advance(row["images"])
         except ray.exceptions.RayError as error:
-            raise VoteposeError(f"Ray failed: {files.one_line(error)}; the same command goes on") from error
+            raise VoteposeError(f"Ray failed: {one_line(error)}; the same command goes on") from error
 
 
 def _job(config: ClusterConfig, predictor: Predictor, out: str) -> Job:

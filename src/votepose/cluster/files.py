@@ -10,7 +10,7 @@ import fsspec
 from fsspec.asyn import AsyncFileSystem
 from fsspec.registry import known_implementations
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 
 
 def file_system(name: str) -> tuple[Any, str]:
@@ -92,9 +92,3 @@ def prepare(folder: str) -> None:
         raise VoteposeError(f"{folder}: is or lies in a file, not a folder; choose another --out") from None
     except Exception as error:  # each file system has its own, for missing rights, buckets, credentials
         raise VoteposeError(f"{folder}: cannot be written to ({one_line(error)}); choose another --out") from error
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, short."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return " ".join(text.split())[:200] or type(error).__name__

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from votepose.cluster import files
 from votepose.cluster.config import ClusterConfig
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 from votepose.io.download import is_url
 from votepose.io.inputs import IMAGE_SUFFIXES, LISTS, VIDEO_SUFFIXES, Input, find_inputs, natural_key
 from votepose.io.urls import is_remote
@@ -60,7 +60,7 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
     except VoteposeError:
         raise
     except Exception as error:  # each file system has its own
-        raise VoteposeError(f"{name}: cannot be listed ({files.one_line(error)})") from error
+        raise VoteposeError(f"{name}: cannot be listed ({one_line(error)})") from error
     urls = [str(system.unstrip_protocol(entry)) for entry in sorted(found, key=lambda entry: natural_key(Path(entry)))]
     system, path = files.file_system(exclude)
     urls = [url for url in urls if not url.startswith(f"{system.unstrip_protocol(path)}/")]
@@ -80,7 +80,7 @@ def read_list(name: str) -> list[str]:
     except VoteposeError:
         raise
     except Exception as error:  # each file system has its own
-        raise VoteposeError(f"{name}: cannot be read as a list ({files.one_line(error)})") from error
+        raise VoteposeError(f"{name}: cannot be read as a list ({one_line(error)})") from error
     names = [entry.strip() for entry in text.split("\0" if "\0" in text else "\n") if entry.strip()]
     if not names:
         raise VoteposeError(f"{name}: the list is empty; it should name an image path or URL a line")

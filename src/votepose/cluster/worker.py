@@ -17,7 +17,7 @@ import votepose
 from votepose.cluster import files
 from votepose.cluster.journal import Journal
 from votepose.cluster.plan import Chunk
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 from votepose.io.download import is_url
 from votepose.io.images import read_image
 from votepose.io.urls import is_remote
@@ -72,7 +72,7 @@ class Worker:
         try:
             records, fault = self._do(chunk), ""
         except Exception as error:  # a full disk, a bucket that does not answer: each file system has its own
-            records, fault = [], f"{chunk.stem}: {' '.join(str(error).split())[:300] or type(error).__name__}"
+            records, fault = [], f"{chunk.stem}: {one_line(error, 300)}"
         failures = [record["error"] for record in records if "error" in record]
         people = sum(len(record.get("people", ())) for record in records)
         return {"images": len(records), "people": people, "failures": json.dumps(failures), "fault": fault}
@@ -136,7 +136,7 @@ def read_anywhere(name: str, folder: str = "") -> np.ndarray:
     except VoteposeError:
         raise
     except Exception as error:  # each file system has its own
-        raise VoteposeError(f"{name}: cannot be read ({files.one_line(error)})") from error
+        raise VoteposeError(f"{name}: cannot be read ({one_line(error)})") from error
     data.name = name  # by which messages call it
     return read_image(data)
 

@@ -1,1 +1,8 @@
-"""The votes behind the people of one image, as a picture and a page."""
+"""Why were these people found? One image's votes and their groups, as data, as a page and as a picture."""
+
+from votepose.explain.collect import gather
+from votepose.explain.explanation import Explanation, VoteGroup
+from votepose.explain.page import to_page
+from votepose.explain.sheet import draw_sheet
+
+__all__ = ["Explanation", "VoteGroup", "draw_sheet", "gather", "to_page"]

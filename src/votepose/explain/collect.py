@@ -1,15 +1,13 @@
-"""Image -> `Evidence`: one run of the model file, and the grouping of its votes once more, in NumPy."""
+"""Image -> `Explanation`: one run of the model file, then the grouping of its votes again, in NumPy."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 
 from votepose.errors import VoteposeError
-from votepose.explain.evidence import Evidence, Group
+from votepose.explain.explanation import Explanation, VoteGroup
 from votepose.grouping import GroupingConfig, group, joint_confidences, vote_distances, vote_strengths
 from votepose.io.images import ImageSource, read_image, source_name
 from votepose.letterbox import Letterbox
@@ -18,18 +16,18 @@ from votepose.poses import Poses
 from votepose.predictor import OUTPUTS, Predictor
 
 VOTE_OUTPUTS = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence", "vote_person")
-_COPY = 0.5  # from this OKS on, a group that is nobody's is said to repeat a person
+_COPY = 0.5  # OKS from which a group without a person counts as a copy of one
 
 
-def gather(predictor: Predictor, image: ImageSource) -> Evidence:
-    """Run the model on an image and keep everything that it says on the way.
+def gather(predictor: Predictor, image: ImageSource) -> Explanation:
+    """Run the model on an image and keep its presence map, its votes and how they were grouped.
 
     Raises:
-        VoteposeError: if the image cannot be read, or the model file does not give its votes.
+        VoteposeError: if the image cannot be read, or the model file does not output its votes.
     """
     pixels = read_image(image)
     box = Letterbox.fit(pixels.shape[1], pixels.shape[0], predictor.input_size)
-    raw = _ask(predictor, box.apply(pixels))
+    raw = _outputs(predictor, box.apply(pixels))
     config = _grouping_config(predictor)
     poses, rank = _people(raw, predictor, box, source_name(image))
 
@@ -44,7 +42,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Evidence:
     distances = vote_distances(votes, log_scales, config) if len(votes) else np.zeros((0, 0), np.float32)
     found = group(votes, log_scales, cells, presence, kappas, config)
     scale = box.to_image(np.full(2, stride, np.float32), stride=1)
-    return Evidence(
+    return Explanation(
         image=pixels,
         name=PurePath(source_name(image) or "image").name,
         poses=poses,
@@ -66,42 +64,33 @@ def gather(predictor: Predictor, image: ImageSource) -> Evidence:
 
 
 def _first_steps(distances: np.ndarray, strengths: np.ndarray, threshold: float) -> np.ndarray:
-    """(V,) the strongest vote that each agrees with: the first step of the chains whose end `group` gives."""
+    """(V,) the strongest vote that each agrees with: the first link of the chains whose ends `group` gives."""
     if not len(strengths):
         return np.zeros(0, int)
     return np.where(distances < threshold, strengths, 0).argmax(axis=1)
 
 
-def _ask(predictor: Predictor, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Every output that is needed here, by name.
+def _outputs(predictor: Predictor, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """The needed outputs of the model, by name, for pixels (H, W, 3).
 
     Raises:
-        VoteposeError: if the file lacks the votes, or the run fails.
+        VoteposeError: if the file does not output its votes, or the run fails.
     """
     wanted = (*OUTPUTS, "presence", *VOTE_OUTPUTS)
-    missing = set(wanted) - {output.name for output in predictor.session.get_outputs()}
-    if missing or "stride" not in predictor.metadata:
-        raise VoteposeError("this model file keeps its votes to itself: export it anew with `votepose export`")
-    feeds = {"images": pixels[None], "presence_threshold": np.asarray(predictor.presence_threshold, np.float32)}
-    try:
-        return dict(zip(wanted, predictor.session.run(list(wanted), feeds), strict=True))
-    except Exception as error:  # onnxruntime's own exceptions have no public base class
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-        raise VoteposeError(f"the model failed on an input of {size}: {reason}") from error
+    if set(wanted) - {output.name for output in predictor.session.get_outputs()}:
+        raise VoteposeError("this model file does not output its votes: export it again with `votepose export`")
+    return predictor.run(pixels[None], wanted)
 
 
 def _grouping_config(predictor: Predictor) -> GroupingConfig:
-    """The rule and threshold in force: as the file says, or the default, with which files that do not say were made."""
-    known = {field.name for field in fields(GroupingConfig)}
-    said: dict[str, Any] = {k: v for k, v in predictor.metadata.get("grouping", {}).items() if k in known}
-    return replace(GroupingConfig(**said), presence_threshold=predictor.presence_threshold)
+    """The file's grouping, with the predictor's presence threshold."""
+    return GroupingConfig(**predictor.metadata["grouping"] | {"presence_threshold": predictor.presence_threshold})
 
 
 def _people(
     raw: dict[str, np.ndarray], predictor: Predictor, box: Letterbox, source: str | None
 ) -> tuple[Poses, np.ndarray]:
-    """All people, best first, and which place each row of the model's output got (-1: none, its numbers are not)."""
+    """All people, best first, and the rank of each row of the model's output (-1 if its keypoints are not finite)."""
     scores = raw["scores"]
     finite = np.isfinite(raw["keypoints"]).all(axis=(1, 2)) & (raw["image_index"] == 0)
     order = np.argsort(-scores, kind="stable")
@@ -118,32 +107,35 @@ def _votes(raw: dict[str, np.ndarray], stride: float, threshold: float) -> tuple
     """Of the first image, in cells: votes (V, K, 2), log scales (V, K), cells (V, 2), presence (V,), person (V,)."""
     votes, scales, presence = raw["vote_poses"] / stride, raw["vote_scales"] / stride, raw["vote_presence"]
     finite = np.isfinite(votes).all(axis=(1, 2)) & np.isfinite(scales).all(axis=1)
-    # the graph asks a fixed number of cells: those under the threshold were asked in vain
+    # the graph outputs a fixed number of cells, including those under the threshold
     chosen = (raw["vote_image"] == 0) & finite & (presence >= threshold) & (presence > 0)
     log_scales = np.log(np.maximum(scales[chosen], 1e-6))
     return votes[chosen], log_scales, raw["vote_cells"][chosen] / stride, presence[chosen], raw["vote_person"][chosen]
 
 
-def _groups(leads: np.ndarray, person: np.ndarray, pooled: np.ndarray, poses: Poses, least: float) -> tuple[Group, ...]:
-    """The groups among V votes, the largest first, each with what became of it."""
+def _groups(
+    leads: np.ndarray, person: np.ndarray, pooled: np.ndarray, poses: Poses, least: float
+) -> tuple[VoteGroup, ...]:
+    """The groups among V votes, the largest first, each with its outcome."""
     groups = []
     for leader in np.unique(leads):
         members = np.flatnonzero(leads == leader)
         whose = person[members]
         chosen = int(np.bincount(whose[whose >= 0]).argmax()) if (whose >= 0).any() else -1
-        fate = _fate(chosen, pooled[leader], poses, least)
-        groups.append(Group(int(leader), tuple(int(m) for m in members), chosen, fate))
+        outcome = _outcome(chosen, pooled[leader], poses, least)
+        groups.append(VoteGroup(int(leader), tuple(int(m) for m in members), chosen, outcome))
     return tuple(sorted(groups, key=lambda g: (-len(g.members), g.leader)))
 
 
-def _fate(person: int, pooled: np.ndarray, poses: Poses, least: float) -> str:
+def _outcome(person: int, pooled: np.ndarray, poses: Poses, least: float) -> str:
     if person >= 0:
         score = float(poses.scores[person])
         if score >= least:
             return f"person {person + 1}, score {score:.2f}"
-        return f"left out: its score, {score:.2f}, is under the threshold of {least:g}"
+        return f"left out: its score, {score:.2f}, is below the threshold of {least:g}"
     if len(poses):
         likeness = oks(poses.keypoints, pooled[None], body_sizes(poses.keypoints), poses.skeleton.kappas)
         if likeness.max() >= _COPY:
-            return f"left out: it repeats person {int(likeness.argmax()) + 1} (OKS {likeness.max():.2f}), a better one"
-    return "left out: after the second look too little spoke for a person"
+            copied = int(likeness.argmax()) + 1
+            return f"left out: it repeats person {copied} (OKS {likeness.max():.2f}), which scores higher"
+    return "left out: the refined person's score was too low"

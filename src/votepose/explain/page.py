@@ -1,4 +1,4 @@
-"""`Evidence` as one HTML file that needs nothing else: no network, no build step, opens in any browser."""
+"""`Explanation` as one HTML file that opens in any browser and loads nothing else."""
 
 from __future__ import annotations
 
@@ -13,24 +13,31 @@ import numpy as np
 from PIL import Image
 
 from votepose import __version__
-from votepose.explain.evidence import Evidence
+from votepose.explain.explanation import Explanation
 from votepose.grouping import joint_confidences
 from votepose.oks import body_sizes
 from votepose.visualization.colormap import heat_colours
 from votepose.visualization.draw import PALETTE, person_colours
 
 _LONGEST = 1400  # pixels of the picture in the page
-_SCRIPTS = ("votes", "stage", "looking", "words", "agreement", "hands")  # one script in six files; the last begins it
+_SCRIPTS = (
+    "votes",
+    "stage",
+    "selection",
+    "text",
+    "agreement",
+    "controls",
+)  # one script in six files; the last starts it
 
 
-def to_page(evidence: Evidence) -> str:
+def to_page(explanation: Explanation) -> str:
     """The page as text: picture, presence, votes, groups, and how far any two votes are from agreeing."""
     # inside a script element only "</" and "<!--" could end the data early
-    data = json.dumps(_data(evidence), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    data = json.dumps(_data(explanation), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     page = _asset("page.html")
     script = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
-    parts = {"title": html.escape(evidence.name), "style": _asset("page.css"), "script": script, "data": data}
-    for name, text in parts.items():  # the data last: what it holds is not looked through for further places
+    parts = {"title": html.escape(explanation.name), "style": _asset("page.css"), "script": script, "data": data}
+    for name, text in parts.items():  # the data last, so that nothing in it is replaced
         page = page.replace(f"<!--{name}-->", text)
     return page
 
@@ -39,45 +46,45 @@ def _asset(name: str) -> str:
     return resources.files("votepose.explain").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _data(evidence: Evidence) -> dict[str, Any]:
-    """What the script reads. Votes are in the order of `Evidence`: strongest first."""
-    height, width = evidence.image.shape[:2]
-    skeleton, config = evidence.poses.skeleton, evidence.config
-    rows, columns = evidence.presence.shape
+def _data(explanation: Explanation) -> dict[str, Any]:
+    """What the script reads. Votes are in the order of `Explanation`, strongest first."""
+    height, width = explanation.image.shape[:2]
+    skeleton, config = explanation.poses.skeleton, explanation.config
+    rows, columns = explanation.presence.shape
     return {
-        "name": evidence.name,
-        "summary": evidence.summary().removeprefix(f"{evidence.name}: "),
+        "name": explanation.name,
+        "summary": explanation.summary().removeprefix(f"{explanation.name}: "),
         "version": __version__,
         "size": [width, height],
-        "picture": _picture(evidence.image),
+        "picture": _picture(explanation.image),
         "map": {
             "size": [columns, rows],
-            "cell": evidence.cell,
-            "heat": _png(heat_colours(evidence.presence)),
-            "values": _floats(evidence.presence),
+            "cell": explanation.cell,
+            "heat": _png(heat_colours(explanation.presence)),
+            "values": _floats(explanation.presence),
         },
         "joints": list(skeleton.names),
         "links": [list(link) for link in skeleton.links],
         "palette": [_hex(colour) for colour in PALETTE],
-        "people": _people(evidence),
-        "votes": _votes(evidence),
-        "groups": [{"leader": g.leader, "person": g.person, "fate": g.fate} for g in evidence.groups],
-        "distances": _floats(evidence.distances),
+        "people": _people(explanation),
+        "votes": _votes(explanation),
+        "groups": [{"leader": g.leader, "person": g.person, "outcome": g.outcome} for g in explanation.groups],
+        "distances": _floats(explanation.distances),
         "grouping": {
             "rule": config.rule,
             "threshold": config.threshold,
-            "unit": evidence.unit,
+            "unit": explanation.unit,
             "peaks": config.peaks,
             "presence": float(config.presence_threshold),
-            "score": evidence.score_threshold,
+            "score": explanation.score_threshold,
         },
     }
 
 
-def _people(evidence: Evidence) -> list[dict[str, Any]]:
-    poses = evidence.poses
+def _people(explanation: Explanation) -> list[dict[str, Any]]:
+    poses = explanation.poses
     colours = [_hex(colour) for colour in PALETTE[person_colours(poses)]]
-    rows = zip(poses, colours, evidence.shown.tolist(), strict=True)
+    rows = zip(poses, colours, explanation.shown.tolist(), strict=True)
     return [
         {
             "pose": _round(pose.keypoints, 1),
@@ -90,22 +97,22 @@ def _people(evidence: Evidence) -> list[dict[str, Any]]:
     ]
 
 
-def _votes(evidence: Evidence) -> list[dict[str, Any]]:
-    votes, cell = evidence.votes, float(np.mean(evidence.cell))
+def _votes(explanation: Explanation) -> list[dict[str, Any]]:
+    votes, cell = explanation.votes, float(np.mean(explanation.cell))
     sizes = body_sizes(votes / cell) * cell if len(votes) else np.zeros(0)
-    sure = joint_confidences(np.log(evidence.scales), sizes, evidence.poses.skeleton.kappas)
+    confidences = joint_confidences(np.log(explanation.scales), sizes, explanation.poses.skeleton.kappas)
     return [
         {
-            "cell": _round(evidence.cells[k], 1),
+            "cell": _round(explanation.cells[k], 1),
             "pose": _round(votes[k], 2),
-            "scales": _round(evidence.scales[k], 3),
-            "sure": _round(sure[k], 3),
+            "scales": _round(explanation.scales[k], 3),
+            "sure": _round(confidences[k], 3),
             "size": round(float(sizes[k]), 2),
-            "presence": float(evidence.likelihoods[k]),
-            "strength": float(evidence.strengths[k]),
-            "person": int(evidence.person[k]),
-            "follows": int(evidence.follows[k]),
-            "leads": int(evidence.leads[k]),
+            "presence": float(explanation.likelihoods[k]),
+            "strength": float(explanation.strengths[k]),
+            "person": int(explanation.person[k]),
+            "follows": int(explanation.follows[k]),
+            "leads": int(explanation.leads[k]),
         }
         for k in range(len(votes))
     ]

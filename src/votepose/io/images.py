@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 from votepose.io.download import fetch, is_url
 
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray
@@ -117,5 +117,4 @@ def _reason(error: Exception, source: ImageSource) -> str:
     if isinstance(error, UnidentifiedImageError):
         empty = source == b"" or (isinstance(source, str | os.PathLike) and os.path.getsize(source) == 0)
         return "is empty (0 bytes)" if empty else "is not an image of a known format"
-    detail = " ".join(str(error).split()) or type(error).__name__
-    return f"is a broken or truncated image ({detail[:120]})"
+    return f"is a broken or truncated image ({one_line(error, 120)})"

@@ -1,7 +1,7 @@
 // ---- groups and agreement ----------------------------------------------------------------------------------------
 function listGroups() {
   const rows = groups.map((g) => {
-    const name = g.fate || (D.people[g.person]?.shown ? `where person ${g.person + 1} was` : "where nobody was kept");
+    const name = g.outcome || (D.people[g.person]?.shown ? `where person ${g.person + 1} was` : "no person was kept");
     const votes = plural(g.list.length, "vote");
     return `<li tabindex="0" data-leader="${g.leader}" class="${g.shown ? "" : "out"}">${dot(colours[g.leader])}
       <span>${esc(name)}</span><span class="soft">${votes}</span></li>`;
@@ -80,7 +80,7 @@ function setThreshold(value) {
   paint();
 }
 
-// ---- what the map says of a place without a vote -----------------------------------------------------------------
+// ---- why a cell did not vote -------------------------------------------------------------------------------------
 function tell(point) {
   const column = Math.floor(point.x / CW),
     row = Math.floor(point.y / CH);
@@ -90,10 +90,10 @@ function tell(point) {
 }
 function reason(column, row, value) {
   if (V.some((v) => Math.floor(v.cell[0] / CW) === column && Math.floor(v.cell[1] / CH) === row)) return "it votes";
-  if (value < G.presence) return `no vote: under the presence threshold of ${G.presence}`;
+  if (value < G.presence) return `no vote: below the presence threshold of ${G.presence}`;
   if (G.peaks)
     for (let y = Math.max(0, row - 1); y <= Math.min(ROWS - 1, row + 1); y++)
       for (let x = Math.max(0, column - 1); x <= Math.min(COLUMNS - 1, column + 1); x++)
-        if (presence[y * COLUMNS + x] > value) return "no vote: a neighbour is likelier";
-  return "no vote: more cells were likelier than may vote";
+        if (presence[y * COLUMNS + x] > value) return "no vote: a neighbour has higher presence";
+  return "no vote: the limit of votes was reached by cells of higher presence";
 }

@@ -24,10 +24,10 @@ function regroup() {
   leads = V.map((vote, i) => (inForce ? vote.leads : chain(i).at(-1)));
   const members = new Map();
   leads.forEach((lead, i) => members.set(lead, [...(members.get(lead) || []), i]));
-  const told = new Map(D.groups.map((g) => [g.leader, g]));
+  const known = new Map(D.groups.map((g) => [g.leader, g]));
   groups = [...members].map(([leader, list]) => {
-    const { person, fate } = (inForce && told.get(leader)) || { person: V[leader].person, fate: "" };
-    return { leader, list, person, fate, shown: !inForce || Boolean(D.people[person]?.shown) };
+    const { person, outcome } = (inForce && known.get(leader)) || { person: V[leader].person, outcome: "" };
+    return { leader, list, person, outcome, shown: !inForce || Boolean(D.people[person]?.shown) };
   });
   groups.sort((x, y) => y.list.length - x.list.length || x.leader - y.leader);
   const worn = dress();

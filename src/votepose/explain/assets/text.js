@@ -1,4 +1,4 @@
-// ---- words -------------------------------------------------------------------------------------------------------
+// ---- text --------------------------------------------------------------------------------------------------------
 const dot = (colour) => `<i class="dot" style="background:${colour}"></i>`;
 const link = (i) => `<a class="vote" data-vote="${i}">vote ${i + 1}</a>`;
 const way = (i) => chain(i).map(link).join(" → ");
@@ -8,9 +8,9 @@ const bar = (share) => `<td class="bar"><i style="width:${100 * share}%"></i></t
 const line = (weak, cells) => `<tr class="${weak ? "weak" : ""}">${cells.join("")}</tr>`;
 const cell = (text) => `<td>${text}</td>`;
 const facts = (rows) => `<dl>${rows.map(([name, text]) => `<dt>${name}</dt><dd>${text}</dd>`).join("")}</dl>`;
-function said(i) {
+function outcome(i) {
   const g = groups.find((x) => x.leader === leads[i]);
-  return esc(g.fate || `a group of ${g.list.length}`);
+  return esc(g.outcome || `a group of ${g.list.length}`);
 }
 
 function inspect(first, second) {
@@ -19,9 +19,9 @@ function inspect(first, second) {
 function overview() {
   if (COUNT)
     return `<h2>Inspect</h2><p>Hover over a vote (a dot) to see the whole body that it voted for. Click it, then
-      another: their distance, joint by joint, and why they are one person's or not.</p>`;
-  return `<h2>No votes</h2><p>No cell reaches the presence threshold of ${G.presence}. Where the map glows nevertheless,
-    a lower <code>--presence-threshold</code> would let cells vote; where it is dark, the network sees nobody.</p>`;
+      another: their distance, joint by joint, and why they belong to one person or not.</p>`;
+  return `<h2>No votes</h2><p>No cell reaches the presence threshold of ${G.presence}. Where the map still glows,
+    a lower <code>--presence-threshold</code> would let cells vote; where it is dark, the network sees no one.</p>`;
 }
 
 function oneVote(i) {
@@ -34,15 +34,15 @@ function oneVote(i) {
     const sure = vote.sure[j];
     return line(sure < 0.4, [cell(joint(j)), cell(`±${fixed(vote.scales[j], 1)} px`), bar(sure), cell(fixed(sure))]);
   });
-  const told = [
-    ["for", said(i)],
-    ["cast on", `${joint(k)}, ${fixed(own[k], 1)} px off · presence ${fixed(vote.presence)}`],
+  const details = [
+    ["for", outcome(i)],
+    ["cell", `${joint(k)}, ${fixed(own[k], 1)} px off · presence ${fixed(vote.presence)}`],
     ["strength", `${fixed(vote.strength)} · body size ${fixed(vote.size, 0)} px`],
     ["agrees with", plural(near.length, "vote") + (outside ? `, ${outside} of them in other groups` : "")],
-    ["follows", follows[i] === i ? "nobody: it is the strongest that it agrees with" : way(i)],
+    ["follows", follows[i] === i ? "itself: it is the strongest that it agrees with" : way(i)],
   ];
-  return `<div class="name">${dot(colours[i])} vote ${i + 1} of ${COUNT}</div>${facts(told)}
-    <table><tr><th>joint</th><th>scale</th><th colspan="2">expected to keep of its OKS</th></tr>${rows.join("")}</table>
+  return `<div class="name">${dot(colours[i])} vote ${i + 1} of ${COUNT}</div>${facts(details)}
+    <table><tr><th>joint</th><th>scale</th><th colspan="2">expected OKS</th></tr>${rows.join("")}</table>
     <p class="soft">${a === null ? "Click to hold it." : "Now hover over or click a second vote."}</p>`;
 }
 
@@ -59,17 +59,17 @@ function twoVotes(i, j) {
       cell(`${fixed(100 * parts[k], 0)} %`),
     ]);
   });
-  const told = [
-    ["A: for", said(i)],
+  const details = [
+    ["A: for", outcome(i)],
     ["follows", way(i)],
-    ["B: for", said(j)],
+    ["B: for", outcome(j)],
     ["follows", way(j)],
   ];
   const name = (letter, v) => `<span class="tag">${letter}</span>${dot(colours[v])}${link(v)}`;
   const verdict = together ? '<span class="chip yes">one group</span>' : '<span class="chip no">not grouped</span>';
   const heads = '<th>joint</th><th>apart, px</th><th>A</th><th>B</th><th colspan="2">share of the distance</th>';
   return `<div class="name">${name("A", i)} ${name("B", j)} ${verdict}</div>${gauge(apart(i, j))}
-    <p>${why(i, j, together)}</p>${facts(told)}<table><tr>${heads}</tr>${rows.join("")}</table>`;
+    <p>${why(i, j, together)}</p>${facts(details)}<table><tr>${heads}</tr>${rows.join("")}</table>`;
 }
 function brief(i, j) {
   if (i === j) return `${link(i)} and itself`;
@@ -92,8 +92,8 @@ function why(i, j, together) {
     return "They agree, and following the strongest that each agrees with ends at the same vote.";
   if (together) return `They do not agree with each other, but votes between them do: both end at ${link(leads[i])}.`;
   if (agree)
-    return `They agree, yet are two groups': each vote follows the <b>strongest</b> that it agrees with, and these two
-      are drawn apart, to ${link(leads[i])} and to ${link(leads[j])}.`;
-  return `They do not agree, and nothing that they follow leads to the same vote. Directly they would agree at a
+    return `They agree, but are in two groups: each vote follows the <b>strongest</b> that it agrees with, and these two
+      follow different ones, ${link(leads[i])} and ${link(leads[j])}.`;
+  return `They do not agree, and the votes they follow do not meet. They would agree directly at a
     threshold over ${fixed(apart(i, j), 3)}.`;
 }

@@ -1,4 +1,4 @@
-"""What the grouping of one image rests on: presence, votes, who follows whom, and how far votes are from each other."""
+"""How one image's votes were grouped into people: presence, votes, which follows which, and their distances."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from votepose.poses import Poses
 
 
 @dataclass(frozen=True)
-class Group:
-    """Votes that follow the same vote.
+class VoteGroup:
+    """Votes that follow the same vote, directly or through others.
 
     Attributes:
-        leader: index of the vote that all follow in the end.
+        leader: index of the vote that all of them follow.
         members: indices of the votes, the leader's among them, strongest first.
-        person: row of `Evidence.poses`, or -1 if no person came of it.
-        fate: in words, what became of it.
+        person: row of `Explanation.poses`, or -1 if the group yielded no person.
+        outcome: in words: the person and its score, or why the group was left out.
     """
 
     leader: int
     members: tuple[int, ...]
     person: int
-    fate: str
+    outcome: str
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """All that is known of V votes in one image, strongest first. Lengths are image pixels unless stated.
+class Explanation:
+    """The V votes of one image, strongest first. Lengths are in image pixels unless stated.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
         name: of the image, for titles.
-        poses: the P people that the model found, best first, those under the score threshold included.
-        score_threshold: people below it are left out by `predict`.
-        presence: (h, w) float32, likelihood that a keypoint lies on a cell.
+        poses: the P people that the model found, best first, including those under the score threshold.
+        score_threshold: people with a lower score are left out by `predict`.
+        presence: (h, w) float32, probability that a keypoint lies on a cell.
         cell: (width, height) of a cell.
         cells: (V, 2) centres of the cells that voted.
-        votes: (V, K, 2) the whole pose that each voted for.
-        scales: (V, K) Laplace scale of each joint of each vote: how far off it expects to be.
+        votes: (V, K, 2) the pose that each voted for.
+        scales: (V, K) Laplace scale of each joint of each vote: its expected error.
         likelihoods: (V,) presence at the cell, in [0, 1].
-        strengths: (V,) what makes others follow: presence times the certainty of the whole vote.
+        strengths: (V,) presence times the confidence of the whole vote: a vote follows stronger ones.
         person: (V,) row of `poses`, or -1.
-        follows: (V,) the strongest vote that each agrees with; itself where there is no stronger.
+        follows: (V,) the strongest vote that each agrees with; itself where there is no stronger one.
         leads: (V,) where following ends: votes with the same leader are a group.
         distances: (V, V) in the unit of `config.threshold`; two votes agree below it.
         groups: the largest first.
-        config: the rule and the threshold in force.
+        config: the grouping's rule and threshold.
     """
 
     image: np.ndarray
@@ -66,7 +66,7 @@ class Evidence:
     follows: np.ndarray
     leads: np.ndarray
     distances: np.ndarray
-    groups: tuple[Group, ...]
+    groups: tuple[VoteGroup, ...]
     config: GroupingConfig
 
     @property
@@ -76,11 +76,11 @@ class Evidence:
 
     @property
     def unit(self) -> str:
-        """What distances are measured in."""
+        """The unit of distances."""
         return "cells" if self.config.rule == "euclidean" else "body sizes"
 
     def summary(self) -> str:
-        """One line: how many people of how many votes."""
+        """One line: how many people from how many votes."""
         people, votes = int(self.shown.sum()), len(self.votes)
         counted = [f"{people} {'person' if people == 1 else 'people'}", f"{votes} vote{'s' * (votes != 1)}"]
         return f"{self.name}: {counted[0]} from {counted[1]} in {len(self.groups)} group{'s' * (len(self.groups) != 1)}"
