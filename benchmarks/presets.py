@@ -2,30 +2,34 @@
 
     python benchmarks/presets.py --data ../shared/data/coco-dev runs/mobile/weights.safetensors@256 runs/lite/...
 
-Each weights file runs in PyTorch, as `votepose evaluate` runs it, at its own input size or at that behind the @; for
-their times the networks take turns at each of the demo's pictures. The bundled weights come last.
+Each weights file runs as `votepose evaluate` runs it (PyTorch, or onnxruntime for an ONNX file), at its own input size
+or at the size after the @. The networks are timed in turns on each image of examples/. The bundled weights come last.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
-from precision import measure, time_in_turns
 
-from votepose.data.coco import load_coco
-from votepose.evaluation.runner import Model, load_model
+from votepose.data.coco import CocoDataset, load_coco
+from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.evaluation.runner import Model, find_all, load_model, picture_results
+from votepose.inference.flip_tta import Finder
+from votepose.io.images import read_image
 from votepose.models.checkpoint import BUNDLED_WEIGHTS
 
+PICTURES = sorted((Path(__file__).parents[1] / "examples").glob("*.jpg"))
 _METRICS = ("ap", "ap50", "ap75", "ap_m", "ap_l", "ar")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="*", help="safetensors, with @SIZE for another input size than their own")
-    parser.add_argument("--data", type=Path, required=True, help="pictures in COCO format")
-    parser.add_argument("--limit", type=int, help="only the first so many pictures")
+    parser.add_argument("weights", nargs="*", help="weights files, each with an optional @SIZE (input size in pixels)")
+    parser.add_argument("--data", type=Path, required=True, help="images in COCO format")
+    parser.add_argument("--limit", type=int, help="use only the first N images", metavar="N")
     options = parser.parse_args()
     data = load_coco(options.data, options.limit)
     models = [_load(text) for text in [*options.weights, str(BUNDLED_WEIGHTS)]]
@@ -41,6 +45,25 @@ def main() -> None:
     print("|---" * 11 + "|")
     for row, spent in zip(rows, times, strict=True):
         print(f"{row} {spent:.0f} | {spent / min(times):.1f} |")
+
+
+def measure(find: Finder, data: CocoDataset) -> KeypointMetrics:
+    """COCO AP of the people that `find` returns, whatever their score."""
+    assert data.annotations is not None
+    found = find_all(find, data.samples, progress=False)
+    results = [entry for sample, poses in found for entry in picture_results(poses, sample, data.category_id)]
+    return coco_keypoint_metrics(data.annotations, results, [sample.image_id for sample in data.samples])
+
+
+def time_in_turns(finders: dict[str, Finder], rounds: int = 5) -> dict[str, list[float]]:
+    """{name: milliseconds per image}; the finders take turns on each image of examples/."""
+    times: dict[str, list[float]] = {name: [] for name in finders}
+    for picture in [read_image(path) for path in PICTURES] * rounds:
+        for name, find in finders.items():
+            started = time.perf_counter()
+            find(picture)
+            times[name].append(1000 * (time.perf_counter() - started))
+    return times
 
 
 def _load(text: str) -> Model:

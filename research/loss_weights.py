@@ -1,11 +1,11 @@
-"""What other weights of the losses bring, in short runs that are alike in everything else.
+"""What other loss weights bring, in short runs that differ in nothing else.
 
-    python benchmarks/loss_weights.py looks --crops DIR --val DIR                    # the second look's, by its AP
-    python benchmarks/loss_weights.py votes --data DIR ... --weights FILE --val DIR  # those of `mobile`, by its votes
-    python benchmarks/loss_weights.py ... --only oks-0 oks-2                         # teach these, measure nothing
+    python research/loss_weights.py refiner --crops DIR --val DIR                   # the pose refiner's, by its AP
+    python research/loss_weights.py votes --data DIR ... --weights FILE --val DIR   # those of `mobile`, by its votes
+    python research/loss_weights.py ... --only oks-0 oks-2                          # train these, measure nothing
 
-Looks are taught from nothing, on crops of `votepose train --teach looks --crops DIR`; votes from `--weights` on, say
-those of `--teach features`. What is taught is not taught again. Both tables are kept in benchmarks/loss_weights.json.
+Refiners start untrained, on crops of `votepose train --stage refiner --crops DIR`; votes start from `--weights`, for
+example those of `--stage distill`. Finished runs are not repeated. Both tables go to research/loss_weights.json.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import looks
+import refiner_runs
 import torch
 from torch import Tensor
 
@@ -32,14 +32,15 @@ from votepose.training.losses import votes as objective
 from votepose.training.losses.votes import ObjectiveConfig
 from votepose.training.targets import choose_cells, paint
 
-ROOT = Path(__file__).parent.parent
-SIZE, PICTURES = 192, 64  # of the input, and whose votes are judged
-LOOKS: dict[str, Mapping[str, float]] = {
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+SIZE, PICTURES = 192, 64  # input size in pixels; how many images the votes are measured on
+REFINERS: dict[str, Mapping[str, float]] = {
     "as-it-is": {},
     "quality-0.3": {"quality": 0.3},
     "quality-3": {"quality": 3.0},
-    "judgement-0": {"joints": 0.0, "seen": 0.0},
-    "judgement-3": {"joints": 1.5, "seen": 0.6},
+    "confidence-0": {"joints": 0.0, "seen": 0.0},
+    "confidence-3": {"joints": 1.5, "seen": 0.6},
 }
 AS_IT_IS = preset("mobile").objective
 VOTES: dict[str, ObjectiveConfig] = {
@@ -53,15 +54,16 @@ VOTES: dict[str, ObjectiveConfig] = {
 
 
 def main() -> None:
-    """Teach what is not yet taught, measure, and write."""
+    """Train what is missing, measure, and write."""
     options = _options()
-    teach, measure, names = (_teach_look, _looks, LOOKS) if options.of == "looks" else (_teach_votes, _votes, VOTES)
+    refiner = options.of == "refiner"
+    train, measure, names = (_train_refiner, _refiners, REFINERS) if refiner else (_train_votes, _votes, VOTES)
     for name in names:
         if not options.only or name in options.only:
-            teach(name, options.out / options.of / name, options)
+            train(name, options.out / options.of / name, options)
     if options.only:
         return
-    path = ROOT / "benchmarks" / "loss_weights.json"
+    path = HERE / "loss_weights.json"
     rows = json.loads(path.read_text()) if path.exists() else {}
     rows[options.of] = {"steps": options.steps, "rows": measure(options)}
     path.write_text(json.dumps(rows, indent=1) + "\n")
@@ -70,39 +72,40 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("of", choices=["looks", "votes"], help="whose losses")
-    parser.add_argument("--crops", type=Path, help="of people, for looks")
-    parser.add_argument("--data", nargs="+", help="of pictures, for votes; as in `votepose train`")
-    parser.add_argument("--weights", type=Path, help="what votes start from")
-    parser.add_argument("--val", type=Path, required=True, help="pictures in COCO format to measure on")
+    parser.add_argument("of", choices=["refiner", "votes"], help="which losses")
+    parser.add_argument("--crops", type=Path, help="folder of crops, for `refiner`")
+    parser.add_argument("--data", nargs="+", help="folders of images, for `votes`; as in `votepose train`")
+    parser.add_argument("--weights", type=Path, help="weights that `votes` start from")
+    parser.add_argument("--val", type=Path, required=True, help="images in COCO format to measure on")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "loss-weights", help="where the weights go")
-    parser.add_argument("--only", nargs="+", choices=sorted({*LOOKS, *VOTES}), help="teach these, measure nothing")
+    parser.add_argument("--only", nargs="+", choices=sorted({*REFINERS, *VOTES}), help="train these, measure nothing")
     parser.add_argument("--steps", type=int, default=200)
     options = parser.parse_args()
     if missing := [
-        f"--{x}" for x in (["crops"] if options.of == "looks" else ["data", "weights"]) if not vars(options)[x]
+        f"--{x}" for x in (["crops"] if options.of == "refiner" else ["data", "weights"]) if not vars(options)[x]
     ]:
-        parser.error(f"{options.of} want {' and '.join(missing)}")
+        parser.error(f"{options.of} needs {' and '.join(missing)}")
     return options
 
 
-def _teach_look(name: str, folder: Path, options: argparse.Namespace) -> None:
+def _train_refiner(name: str, folder: Path, options: argparse.Namespace) -> None:
     usual = dict(look_objective.WEIGHTS)
-    look_objective.WEIGHTS.update(LOOKS[name])
+    look_objective.WEIGHTS.update(REFINERS[name])
     try:
-        looks.teach(folder, options.crops, looks.knowing_nothing(options.out), options.val, options.steps, people=48)
+        start = refiner_runs.untrained_weights(options.out)
+        refiner_runs.train_refiner(folder, options.crops, start, options.val, options.steps, people=48)
     finally:
         look_objective.WEIGHTS.update(usual)
 
 
-def _looks(options: argparse.Namespace) -> list[dict[str, object]]:
-    taught = {name: looks.look_of(options.out / "looks" / name) for name in LOOKS}
-    metrics = looks.measured(taught, load_coco(options.val))
+def _refiners(options: argparse.Namespace) -> list[dict[str, object]]:
+    trained = {name: refiner_runs.refiner_of(options.out / "refiner" / name) for name in REFINERS}
+    metrics = refiner_runs.measured(trained, load_coco(options.val))
     return [{"name": name} | asdict(found) for name, found in metrics.items()]
 
 
-def _teach_votes(name: str, folder: Path, options: argparse.Namespace) -> None:
-    looks.train_once(
+def _train_votes(name: str, folder: Path, options: argparse.Namespace) -> None:
+    refiner_runs.train_once(
         TrainConfig(
             tuple(options.data),
             folder,
@@ -128,13 +131,18 @@ def _votes(options: argparse.Namespace) -> list[dict[str, object]]:
     pictures = TrainingSet([Source(data)], SIZE, replace(NONE, scale=(1.0, 1.01)), 0, len(data.samples))
     batch, kappas = collate([pictures[i] for i in range(len(pictures))]), torch.from_numpy(data.skeleton.kappas)
     networks = {name: load_network(options.out / "votes" / name / "weights.safetensors")[0] for name in VOTES}
-    return [{"name": name, **_judged(network, batch, kappas)} for name, network in networks.items()]
+    return [{"name": name, **_vote_errors(network, batch, kappas)} for name, network in networks.items()]
 
 
 @torch.no_grad()
-def _judged(network: PoseNet, batch: Batch, kappas: Tensor) -> dict[str, float]:
-    """How far the votes cast on labelled joints are off (median over joints, in sizes of their people), and which share
-    of as many cells as there are joints, the likeliest ones, are joints."""
+def _vote_errors(network: PoseNet, batch: Batch, kappas: Tensor) -> dict[str, float]:
+    """Errors of the votes of one batch.
+
+    Returns:
+        `off`, the median distance between a vote's joints and the labelled ones, in units of the person's size, over
+        votes on labelled joints; and `joints`, the precision of the N most likely cells, where N is the number of cells
+        with a joint.
+    """
     stride = network.config.stride
     maps = network.eval().encode(batch.images)
     presence = maps.presence[-1].sigmoid()

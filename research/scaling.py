@@ -1,12 +1,12 @@
-"""What more pictures bring: the second look taught anew on shares of real and of generated pictures.
+"""What more images are worth: the pose refiner trained on shares of real and of generated images.
 
-    python benchmarks/scaling.py --real DIR --generated DIR --val ../shared/data/coco-dev [--out out/scaling]
-    python benchmarks/scaling.py ... --only real-10 real-30      # teach these alone, say beside another process
+    python research/scaling.py --real DIR --generated DIR --val ../shared/data/coco-dev [--out out/scaling]
+    python research/scaling.py ... --only real-10 real-30      # train only these, for example beside another process
 
-`--real` and `--generated` are folders of crops (`votepose train --teach looks --crops DIR`), of which a share is the
-first so many files. Everything but the second look is the bundled weights'. Each is taught as long as the others, from
-nothing or, after generated pictures, from what was learnt there; what was taught is not taught again. At the end all
-are measured together, on votes that are cast once a picture: benchmarks/scaling.json and docs/images/scaling.png.
+`--real` and `--generated` are folders of crops (`votepose train --stage refiner --crops DIR`); a share is the first N
+files. Everything but the refiner comes from the bundled weights. All runs have the same number of steps and start
+untrained or, after generated images, from the weights learnt there. Finished runs are not repeated. At the end all are
+measured together, with the votes of each image computed once: research/scaling.json and research/scaling.png.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import looks
 import matplotlib
+import refiner_runs
 from PIL import Image
 
 from votepose.data.coco import load_coco
 
-ROOT = Path(__file__).parent.parent
+HERE = Path(__file__).parent
+ROOT = HERE.parent
 SHARES = {"real": (0.1, 0.3, 1.0), "generated": (1 / 16, 1.0)}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One teaching: on a share of the crops of a kind, from nothing or from the run named `start`."""
+    """One training: on a share of the crops of a kind, from an untrained refiner or from the run named `start`."""
 
     kind: str
     share: float
@@ -45,46 +46,48 @@ class Run:
 
 RUNS = [Run(kind, share) for kind, shares in SHARES.items() for share in shares]
 RUNS += [Run("real", share, "generated-100") for share in SHARES["real"]]
-RUNS += [Run("real", 1.0, "real-100")]  # as long as those after generated pictures
+RUNS += [Run("real", 1.0, "real-100")]  # as long as the runs after generated images
 
 
 def main() -> None:
-    """Teach what is not yet taught, measure, write and draw."""
+    """Train what is missing, measure, write and draw."""
     options = _options()
     for run in RUNS:
         if not options.only or run.name in options.only:
-            _teach(run, options)
+            _train(run, options)
     if not options.only:
-        result = {"steps": options.steps, "batch": options.batch_size, "looks": _measured(options)}
-        (ROOT / "benchmarks" / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
-        _plot(result["looks"], ROOT / "docs" / "images" / "scaling.png")
+        result = {"steps": options.steps, "batch": options.batch_size, "refiners": _measured(options)}
+        (HERE / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
+        _plot(result["refiners"], HERE / "scaling.png")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--real", type=Path, required=True, help="crops of real pictures")
-    parser.add_argument("--generated", type=Path, required=True, help="crops of pictures of `votepose synth`")
-    parser.add_argument("--val", type=Path, required=True, help="pictures in COCO format to measure on")
+    parser.add_argument("--real", type=Path, required=True, help="crops of real images")
+    parser.add_argument("--generated", type=Path, required=True, help="crops of images of `votepose synth`")
+    parser.add_argument("--val", type=Path, required=True, help="images in COCO format to measure on")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "scaling", help="where the weights go")
-    parser.add_argument("--only", nargs="+", choices=[run.name for run in RUNS], help="teach these, measure nothing")
+    parser.add_argument("--only", nargs="+", choices=[run.name for run in RUNS], help="train these, measure nothing")
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--batch-size", type=int, default=48, help="people a step")
+    parser.add_argument("--batch-size", type=int, default=48, help="people per step")
     return parser.parse_args()
 
 
-def _teach(run: Run, options: argparse.Namespace) -> None:
+def _train(run: Run, options: argparse.Namespace) -> None:
     crops = _share(getattr(options, run.kind), run.share, options.out / "crops" / f"{run.kind}-{run.share:.4f}")
-    start = options.out / run.start / "weights.safetensors" if run.start else looks.knowing_nothing(options.out)
+    start = (
+        options.out / run.start / "weights.safetensors" if run.start else refiner_runs.untrained_weights(options.out)
+    )
     if not start.exists():
-        raise SystemExit(f"{run.name} starts from {run.start}: teach that one first")
-    looks.teach(options.out / run.name, crops, start, options.val, options.steps, options.batch_size)
+        raise SystemExit(f"{run.name} starts from {run.start}: train that one first")
+    refiner_runs.train_refiner(options.out / run.name, crops, start, options.val, options.steps, options.batch_size)
 
 
 def _share(crops: Path, share: float, folder: Path) -> Path:
-    """A folder of links to the first files of `crops`."""
+    """A folder of links to the first `share` of the files of `crops`."""
     people = sorted(crops.glob("people-*.npy"))
     if not people:
-        raise SystemExit(f"{crops}: holds no crops; cut them with `votepose train --teach looks --crops`")
+        raise SystemExit(f"{crops}: holds no crops; make them with `votepose train --stage refiner --crops`")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for path in (crops / "ranges.json", *people[: math.ceil(share * len(people))]):
@@ -93,9 +96,9 @@ def _share(crops: Path, share: float, folder: Path) -> Path:
 
 
 def _measured(options: argparse.Namespace) -> list[dict[str, object]]:
-    """A row each: the votes alone, every run, and the bundled look."""
-    taught = {run.name: looks.look_of(options.out / run.name) for run in RUNS}
-    metrics = looks.measured({"votes alone": None, **taught}, load_coco(options.val))
+    """One row for the votes alone, for every run, and for the bundled refiner."""
+    trained = {run.name: refiner_runs.refiner_of(options.out / run.name) for run in RUNS}
+    metrics = refiner_runs.measured({"votes alone": None, **trained}, load_coco(options.val))
     rows = {run.name: asdict(run) for run in RUNS}
     return [{"name": name} | rows.get(name, {}) | asdict(found) for name, found in metrics.items()]
 
@@ -107,17 +110,17 @@ def _plot(rows: list[dict[str, object]], path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(5.2, 3.2), dpi=80)
     named = {row["name"]: row for row in rows}
     for start, label, colour in (
-        (None, "from nothing", "#be5a28"),
-        ("generated-100", "after as many generated", "#0b6e5f"),
+        (None, "untrained", "#be5a28"),
+        ("generated-100", "after as many steps on generated images", "#0b6e5f"),
     ):
         points = [row for row in rows if row.get("kind") == "real" and row["start"] == start]
         axes.plot([100 * p["share"] for p in points], [p["ap"] for p in points], "o-", color=colour, label=label)
-    axes.plot([100], [named["real-then-real-100"]["ap"]], "D", color="#be5a28", label="from nothing, twice as long")
+    axes.plot([100], [named["real-then-real-100"]["ap"]], "D", color="#be5a28", label="untrained, twice as long")
     for name, label, style in (("votes alone", "votes alone", ":"), ("bundled", "bundled weights", "--")):
         axes.axhline(named[name]["ap"], color="#6b7078", linestyle=style, label=label, linewidth=1)
     axes.set(
         xscale="log",
-        xlabel="share of the real pictures, %",
+        xlabel="share of the real images, %",
         ylabel="AP",
         xticks=[10, 30, 100],
         xticklabels=["10", "30", "100"],

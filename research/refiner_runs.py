@@ -1,5 +1,6 @@
-"""Second looks of the bundled network, taught from kept crops and measured on the same votes: what scaling.py and
-loss_weights.py compare."""
+"""Pose refiners of the bundled network, trained on cached crops and measured on the same votes: for scaling.py and
+loss_weights.py.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from votepose.commands import train
 from votepose.data.coco import CocoDataset
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.runner import estimate, picture_results
@@ -22,14 +22,24 @@ from votepose.models.posenet import PoseNet
 from votepose.models.presets import Preset, preset
 from votepose.skeleton import Skeleton
 from votepose.training.config import TrainConfig
+from votepose.training.fit import run
 from votepose.utils.progress import track
 
-SEED = 5  # of the look that knows nothing
+SEED = 5  # of the untrained refiner
 
 
-def teach(folder: Path, crops: Path, start: Path, skeleton_data: Path, steps: int, people: int) -> None:
-    """Teach the look of the weights `start` on the crops of a folder, `people` a step; what is taught is not taught
-    again. `skeleton_data`: any pictures in COCO format of the same skeleton."""
+def train_refiner(folder: Path, crops: Path, start: Path, skeleton_data: Path, steps: int, people: int) -> None:
+    """Train the refiner of the weights `start` on cached crops, `people` per step, unless `folder` already holds the
+    finished run.
+
+    Args:
+        folder: where the run goes.
+        crops: folder of crops.
+        start: weights file.
+        skeleton_data: any images in COCO format with the same skeleton.
+        steps: optimiser steps.
+        people: crops per step.
+    """
     train_once(
         TrainConfig(
             (str(skeleton_data),),
@@ -37,7 +47,7 @@ def teach(folder: Path, crops: Path, start: Path, skeleton_data: Path, steps: in
             weights=start,
             teach="looks",
             crops=crops,
-            crop_pictures=1,  # none to cut
+            crop_pictures=1,  # the crops exist already
             batch_size=people,
             learning_rate=1e-3,
             weight_decay=0.1,
@@ -51,15 +61,15 @@ def teach(folder: Path, crops: Path, start: Path, skeleton_data: Path, steps: in
 
 
 def train_once(config: TrainConfig, chosen: Preset | None = None) -> None:
-    """`train.run`, unless it has already run to its end in that folder."""
-    taught = config.out / "taught"
-    if not taught.exists():
-        train.run(config, chosen)
-        taught.touch()
+    """Train, unless the folder already holds the finished run."""
+    finished = config.out / "finished"
+    if not finished.exists():
+        run(config, chosen)
+        finished.touch()
 
 
-def knowing_nothing(out: Path) -> Path:
-    """The bundled weights with a fresh second look, in the folder `out`."""
+def untrained_weights(out: Path) -> Path:
+    """The bundled weights with an untrained refiner, written to the folder `out`."""
     path = out / "fresh.safetensors"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
@@ -71,13 +81,13 @@ def knowing_nothing(out: Path) -> Path:
     return path
 
 
-def look_of(folder: Path) -> SecondLook | None:
-    """The look that was taught in a folder."""
+def refiner_of(folder: Path) -> SecondLook | None:
+    """The refiner that was trained in a folder."""
     return load_network(folder / "weights.safetensors")[0].second_look
 
 
 class _VotesOnce(PoseEstimator):
-    """An estimator of one picture: its votes are cast once, whatever looks at them."""
+    """An estimator for one image that computes its votes once, whichever refiner reads them."""
 
     _cast: tuple[Any, Groups] | None = None
 
@@ -87,23 +97,23 @@ class _VotesOnce(PoseEstimator):
         return self._cast
 
 
-def measured(looks: Mapping[str, SecondLook | None], data: CocoDataset) -> dict[str, KeypointMetrics]:
-    """What each of the looks makes of the bundled network's votes, and what its own makes of them."""
+def measured(refiners: Mapping[str, SecondLook | None], data: CocoDataset) -> dict[str, KeypointMetrics]:
+    """Metrics of each refiner, and of the bundled one, on the bundled network's votes."""
     network, about = load_network(BUNDLED_WEIGHTS)
-    looks = {**looks, "bundled": network.second_look}
+    refiners = {**refiners, "bundled": network.second_look}
     chosen, kappas = preset(about["preset"]), torch.from_numpy(data.skeleton.kappas)
-    results: dict[str, list[dict[str, object]]] = {look: [] for look in looks}
+    results: dict[str, list[dict[str, object]]] = {name: [] for name in refiners}
     for sample in track(data.samples, "measuring"):
         estimator = _VotesOnce(network, kappas, chosen.grouping, chosen.levels).eval()
-        for look, module in looks.items():
+        for name, module in refiners.items():
             network.second_look = module
             poses = estimate(
                 estimator, sample.image, about["input_size"], chosen.grouping.presence_threshold, data.skeleton
             )
-            results[look] += picture_results(poses, sample, data.category_id)
+            results[name] += picture_results(poses, sample, data.category_id)
     images = [sample.image_id for sample in data.samples]
     assert data.annotations is not None
-    metrics = {look: coco_keypoint_metrics(data.annotations, found, images) for look, found in results.items()}
-    for look, found in metrics.items():
-        print(f"{look:<28}{found}")
+    metrics = {name: coco_keypoint_metrics(data.annotations, found, images) for name, found in results.items()}
+    for name, found in metrics.items():
+        print(f"{name:<28}{found}")
     return metrics
