@@ -1,4 +1,4 @@
-# `make` lists what there is. Nothing needs to be installed first but Python 3.11+ (with pip and venv) and make.
+# `make` lists the targets. The only prerequisites are Python 3.11+ (with pip and venv) and make.
 
 PYTHON ?= python3
 IMAGES ?= examples/*.jpg
@@ -6,8 +6,8 @@ OUT    ?= out/demo
 
 VENV := .venv
 DEMO := .venv-demo
-# torch and torchvision go together: a torchvision wheel is built for one torch, so both are pinned in one command
-# (and pip can then take the CPU build of that version where one is at hand, instead of a CUDA build many times as large).
+# A torchvision wheel is built for one torch, so both are pinned in one command. (pip can then choose the CPU build of
+# that version if one is available, instead of a CUDA build many times as large.)
 TORCH := torch==2.13.0 torchvision==0.28.0
 PIP   := -m pip --disable-pip-version-check install -qq
 
@@ -17,13 +17,13 @@ PIP   := -m pip --disable-pip-version-check install -qq
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.setup ## make .venv with everything that development needs
+setup: $(VENV)/.setup ## create .venv with everything needed for development
 
-demo: $(DEMO)/.setup ## find the people in examples/, or in IMAGES="my.jpg folder/"; results go to OUT=out/demo
+demo: $(DEMO)/.setup ## run on examples/, or on IMAGES="my.jpg folder/"; results go to OUT=out/demo
 	@$(DEMO)/bin/votepose predict $(IMAGES) --out $(OUT)
-	@echo "look at: $(abspath $(OUT)) (drawn pictures, and poses.jsonl with a record an image)"
+	@echo "look at: $(abspath $(OUT)) (images with poses drawn, and poses.jsonl with one record per image)"
 
-# A worker a core, each with one thread, and a file of tests to one worker: its fixtures are made once.
+# One worker per core, each with one thread; a test file stays on one worker, so that its fixtures are made once.
 test: setup ## run the tests
 	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile
 
@@ -32,7 +32,7 @@ lint: setup ## check style, formatting and types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
-format: setup ## format the code, and mend what ruff can mend
+format: setup ## format the code, and fix what ruff can fix
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
@@ -40,20 +40,20 @@ docs: setup ## build the documentation site into out/site
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "open: $(abspath out/site/index.html)"
 
-bench: setup ## measure speed beside that of other groupings: benchmarks/latest.json
+bench: setup ## measure speed beside other grouping methods: benchmarks/latest.json
 	@$(VENV)/bin/python benchmarks/bench.py
 
-occlusion: setup ## measure AP against crowd size and occlusion on generated pictures: docs/occlusion.md (half an hour)
+occlusion: setup ## measure AP against crowd size and occlusion on generated images: docs/occlusion.md (half an hour)
 	@$(VENV)/bin/python benchmarks/occlusion.py
 
-ci: ## all that a change must pass: lint, tests, demo
+ci: ## everything a change must pass: lint, tests, docs, demo
 	@.ci/run
 
-clean: ## remove results and caches; trained runs and environments stay
+clean: ## remove results and caches; keep trained runs and environments
 	@rm -rf out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests scripts benchmarks research -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## remove the environments, too
+distclean: clean ## also remove the environments
 	@rm -rf $(VENV) $(DEMO)
 
 $(VENV)/.setup: pyproject.toml
@@ -62,7 +62,7 @@ $(VENV)/.setup: pyproject.toml
 	@$(VENV)/bin/python $(PIP) $(TORCH) -e ".[train,synth,video,serve,cluster,docs,dev]"
 	@touch $@
 
-# The demo has an environment of its own: what a user gets from `pip install votepose`, without torch.
+# The demo has its own environment: what a user gets from `pip install votepose`, without torch.
 $(DEMO)/.setup: pyproject.toml
 	@echo "setting up $(DEMO) for the demo ..."
 	@$(PYTHON) -m venv $(DEMO)

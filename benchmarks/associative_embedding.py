@@ -1,11 +1,11 @@
 """Grouping by associative embedding: Newell, Huang, Deng, "Associative Embedding: End-to-End Learning for Joint
 Detection and Grouping", NIPS 2017, section 3.3, with the constants of its authors' code.
 
-Gets the peaks of heatmaps (non-maximum suppression, `scenes.peaks`) with their scores and tags. Joint after joint, from
-the head down, detections are matched to the people so far by the Hungarian method (Munkres), the cost being the
-distance of tags, rounded, less the detection's score. The authors call the pure-Python `munkres` package; SciPy's C++
+Input: the peaks of heatmaps (non-maximum suppression, `scenes.peaks`) with their scores and tags. Joint by joint, from
+the head down, detections are matched to the people so far by the Hungarian method (Munkres). The cost is the rounded
+distance of tags minus the detection's score. The authors call the pure-Python `munkres` package; SciPy's C++
 solver is used here, which is far faster and finds the same assignment. Their final refinement, which searches the whole
-heatmap for each missing joint of each person, is left out in their favour.
+heatmap for each missing joint of each person, is left out, which makes the method look faster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)  # head, sho
 
 
 def group(points: list[np.ndarray], scores: list[np.ndarray], tags: list[np.ndarray]) -> np.ndarray:
-    """Of each of 17 joints, detections at `points` (n, 2) in cells with scores (n,) and tags (n,) -> people
+    """For each of 17 joints, detections at `points` (n, 2) in cells with scores (n,) and tags (n,) -> people
     (P, 17, 2) in cells, NaN where a joint was not found."""
     joints = len(points)
     poses: list[np.ndarray] = []  # (17, 2) each
@@ -44,7 +44,7 @@ def _match(tag: np.ndarray, score: np.ndarray, people: np.ndarray) -> np.ndarray
         return owners
     distance = np.abs(tag[:, None] - people[None])
     cost = np.round(distance) * 100 - score[:, None]
-    if len(tag) > len(people):  # room for those who match nobody
+    if len(tag) > len(people):  # columns for detections that match no person
         cost = np.concatenate([cost, np.full((len(tag), len(tag) - len(people)), 1e10)], axis=1)
     rows, columns = linear_sum_assignment(cost)
     matched = columns < len(people)

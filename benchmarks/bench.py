@@ -1,5 +1,5 @@
 # ruff: noqa: E402 - threads are set before NumPy is imported
-"""`make bench`: how fast, and beside whom. Prints tables and writes benchmarks/latest.json.
+"""`make bench`: speed of grouping, beside other methods, and of the pipeline. Prints tables, writes latest.json.
 
     python benchmarks/bench.py [--repeats 15] [--seconds 60] [--soak 10000] [--out benchmarks/latest.json]
 
@@ -36,9 +36,9 @@ LITE_SIZE = 256
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=15, help="of each timing; medians are reported")
-    parser.add_argument("--seconds", type=float, default=60, help="of measuring images a second")
-    parser.add_argument("--soak", type=int, default=0, metavar="N", help="also run N images and watch the memory")
+    parser.add_argument("--repeats", type=int, default=15, help="repetitions of each timing; medians are reported")
+    parser.add_argument("--seconds", type=float, default=60, help="duration of the throughput measurement")
+    parser.add_argument("--soak", type=int, default=0, metavar="N", help="also run N images and record the memory")
     parser.add_argument("--weights", type=Path, help="an ONNX file of votepose export; by default the bundled one")
     parser.add_argument("--out", type=Path, default=HERE / "latest.json")
     options = parser.parse_args()
@@ -83,7 +83,7 @@ def _measure(options: argparse.Namespace, weights: Path, lite: Path) -> dict[str
 
 
 def _export_lite(folder: Path) -> Path:
-    """The `lite` preset with random weights: as fast as trained ones, but for finding nobody."""
+    """The `lite` preset with random weights: as fast as a trained one, except that it finds no people."""
     import torch
 
     from votepose.models.checkpoint import save_weights

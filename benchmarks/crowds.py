@@ -1,4 +1,4 @@
-"""Grouping alone, from 1 to 200 people: votepose beside the two classic ways, on the same people, in turns."""
+"""Grouping alone, from 1 to 200 people: votepose and two classic methods on the same people, in turns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def measure(repeats: int) -> dict[str, dict[str, dict[str, float]]]:
     gc.disable()
     try:
         for _ in range(repeats):
-            for count in PEOPLE:  # in turns, so that a busy moment of the machine hits all alike
+            for count in PEOPLE:  # in turns, so that a busy moment of the machine affects all methods alike
                 for name, task in tasks[count].items():
                     started = time.perf_counter()
                     task()
@@ -43,7 +43,7 @@ def measure(repeats: int) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def _tasks(scene: scenes.Scene) -> dict[str, Task]:
-    """One call for each way of grouping; what a network would have answered is prepared outside of the clock."""
+    """One call per grouping method; what a network would have output is prepared outside the timed part."""
     cells = scenes.peaks(scene.heatmaps)
     points = [scenes.points_of(one) for one in cells]
     scores: list[Any] = [scene.heatmaps[j].reshape(-1)[one] for j, one in enumerate(cells)]

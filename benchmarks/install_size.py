@@ -1,4 +1,4 @@
-"""What `pip install .` brings: bytes downloaded, bytes unpacked, and the time of `import votepose`, in a fresh venv.
+"""Size of `pip install .` (bytes downloaded and unpacked) and time of `import votepose`, in a fresh venv.
 
 python benchmarks/install_size.py [--out benchmarks/install.json]
 """
@@ -35,7 +35,7 @@ def main() -> None:
             f"  {name:20s} {result['packages'][name]['downloaded_mb']:7.1f} MB, "
             f"unpacked {result['packages'][name]['unpacked_mb']:7.1f} MB"
         )
-    print(f"import votepose: {result['import_ms']} ms over an empty interpreter's {result['python_ms']} ms")
+    print(f"import votepose: {result['import_ms']} ms more than an empty interpreter's {result['python_ms']} ms")
 
 
 def measure(folder: Path) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _sizes_by_distribution(python: Path) -> dict[str, float]:
 
 
 def _seconds(python: Path, code: str) -> float:
-    """Median of a fresh interpreter's time for `code`, after one run that writes the byte code."""
+    """Median time of a fresh interpreter for `code`, after one run that writes the byte code."""
     times = []
     for _ in range(REPEATS + 1):
         started = time.perf_counter()

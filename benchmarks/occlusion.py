@@ -1,10 +1,10 @@
-"""The occlusion benchmark: how accuracy falls with the size of a crowd and with how much of people is hidden.
+"""The occlusion benchmark: how accuracy falls with crowd size and with the hidden share of people.
 
     python benchmarks/occlusion.py [--weights W.onnx] [--pictures 40] [--out out/occlusion]
 
 Generates test sets of 1 to 50 people at 0 to 80 % occlusion (`votepose synth`, fixed seed), measures COCO keypoint AP
 on each, and the errors of seen and of hidden joints against how much of their person is hidden; writes
-docs/occlusion.md, docs/images/occlusion.png and benchmarks/occlusion.json. Sets that are there are not made again.
+docs/occlusion.md, docs/images/occlusion.png and benchmarks/occlusion.json. Existing sets are reused.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from votepose.synth.config import SynthConfig
 
 PEOPLE = (1, 2, 5, 10, 20, 50)
 OCCLUSION = (0.0, 0.2, 0.4, 0.6, 0.8)
-BINS = np.array([0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0])  # of the share of a person that is hidden
-SIZE = 512  # longest side of the pictures, pixels
+BINS = np.array([0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0])  # edges of the hidden share of a person
+SIZE = 512  # longest side of the images, in pixels
 SEED = 2026
 ROOT = Path(__file__).parent.parent
-MATCHED = 0.2  # least OKS at which a found person is taken for a true one when joints are compared
-MOST = 100  # people of a picture that count in AP; COCO's 20 would be too few
+MATCHED = 0.2  # minimum OKS of a skeleton and a labelled person whose joints are compared
+MOST = 100  # skeletons per image that count in AP; COCO's 20 would be too few
 
 
 def main() -> None:
-    """Make the sets, measure, write table, plot and json."""
+    """Make the sets, measure, write page, plot and JSON."""
     options = _options()
     predictor = load(options.weights, score_threshold=0.0)
     cells, joints = [], []
@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=BUNDLED_ONNX, help="an ONNX file of `votepose export`")
     parser.add_argument(
-        "--pictures", type=int, default=40, help="of one person a set; sets of larger crowds have fewer"
+        "--pictures", type=int, default=40, help="images per set of one person; sets of larger crowds have fewer"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "occlusion", help="where the test sets go")
     return parser.parse_args()
@@ -83,7 +83,7 @@ def _make_set(out: Path, people: int, occlusion: float, pictures: int) -> Path:
 
 
 def _measure(folder: Path, predictor: votepose.Predictor) -> tuple[dict[str, Any], np.ndarray]:
-    """AP of a set, and a row for every labelled joint: hidden share of its person, seen, error, found."""
+    """AP of a set, and one row per labelled joint: hidden share of its person, seen, error, found."""
     dataset = load_coco(folder)
     truth = json.loads((folder / "annotations.json").read_text())
     hidden: dict[int, list[float]] = {}
@@ -111,9 +111,10 @@ def _measure(folder: Path, predictor: votepose.Predictor) -> tuple[dict[str, Any
 
 
 def _joint_errors(sample: Sample, poses: Poses, hidden: np.ndarray) -> np.ndarray:
-    """A row a labelled joint: hidden share of its person, 1 if seen, error in lengths (NaN if not found), 1 if found.
+    """(N, 4), one row per labelled joint: hidden share of its person, 1 if seen, error in body sizes (NaN if not found),
+    1 if found.
 
-    A length is the root of the person's box. The best people by score choose first among the true ones.
+    The body size is the square root of the box area. Skeletons choose their person in the order of their scores.
     """
     partner: dict[int, int] = {}
     for p in range(len(poses)):
@@ -134,7 +135,7 @@ def _joint_errors(sample: Sample, poses: Poses, hidden: np.ndarray) -> np.ndarra
 
 
 def _oks(points: np.ndarray, sample: Sample, person: int) -> float:
-    """COCO's object keypoint similarity of found points with a true person."""
+    """COCO's object keypoint similarity of a skeleton and a labelled person."""
     truth = sample.keypoints[person]
     labelled = truth[:, 2] > 0
     squared = ((points - truth[:, :2]) ** 2).sum(axis=1)[labelled]
@@ -142,7 +143,7 @@ def _oks(points: np.ndarray, sample: Sample, person: int) -> float:
 
 
 def _by_hidden_share(joints: np.ndarray) -> list[dict[str, Any]]:
-    """For each range of the hidden share: people found, and the median errors of seen and of hidden joints."""
+    """Per range of the hidden share: people found, and the median errors of seen and hidden joints."""
     found = []
     for low, high in itertools.pairwise(BINS):
         rows = joints[(joints[:, 0] >= low) & (joints[:, 0] < high + (high == 1))]
@@ -168,7 +169,7 @@ def _plot(cells: list[dict[str, Any]], errors: list[dict[str, Any]], path: Path)
     for people, colour in zip(PEOPLE, colours, strict=True):
         of = [cell for cell in cells if cell["people"] == people]
         left.plot([100 * c["hidden"] for c in of], [c["ap"] for c in of], "o-", color=colour, label=f"{people}")
-    left.set(xlabel="mean share of people that is hidden (%)", ylabel="AP", ylim=(0, 1), title="accuracy by crowd size")
+    left.set(xlabel="mean hidden share of people (%)", ylabel="AP", ylim=(0, 1), title="accuracy by crowd size")
     left.legend(title="people")
     middles = [50 * (e["from"] + e["to"]) for e in errors]
     for name, marker in (("seen", "o-"), ("hidden", "s--")):
@@ -179,9 +180,9 @@ def _plot(cells: list[dict[str, Any]], errors: list[dict[str, Any]], path: Path)
             label=f"{name} joints",
         )
     right.set(
-        xlabel="share of the person that is hidden (%)",
+        xlabel="hidden share of the person (%)",
         ylabel="median error (% of the person's size)",
-        title="error of the joints of people found",
+        title="error of joints of people found",
         ylim=(0, None),
     )
     right.legend()
@@ -193,7 +194,7 @@ def _plot(cells: list[dict[str, Any]], errors: list[dict[str, Any]], path: Path)
 
 def _page(result: dict[str, Any]) -> str:
     cell = {(c["people"], c["occlusion"]): c for c in result["cells"]}
-    asked = " | ".join(f"{round(100 * o)} % asked for" for o in OCCLUSION)
+    asked = " | ".join(f"{round(100 * o)} % requested" for o in OCCLUSION)
     lines = [f"| people | height, px | {asked} |", "|---" * (len(OCCLUSION) + 2) + "|"]
     for people in PEOPLE:
         row = [f"{cell[people, o]['ap']:.3f} ({100 * cell[people, o]['hidden']:.0f} %)" for o in OCCLUSION]
@@ -214,33 +215,34 @@ def _page(result: dict[str, Any]) -> str:
 
 _PAGE = """# The occlusion benchmark
 
-How accuracy falls with the size of a crowd and with how much of people is hidden, on generated pictures with exact
-truth ([votepose synth](synth.md); no one in them ever was: anyone may make and share them). One command makes it:
+After this page you know how accuracy falls with crowd size and occlusion, and can measure a model of your own. The images are
+[synthetic crowds](synth.md) with exact ground truth, which anyone may generate and share. One command runs the benchmark:
 
 <!-- not run: half an hour -->
 ```sh
 make occlusion        # or: python benchmarks/occlusion.py --weights mine.onnx
 ```
 
-Model: {weights} of votepose {votepose}, input {input_size} px; pictures of {picture_size} px, seed {seed}.
-The model was trained on no generated picture unless the [model card](model-card.md) says so; the sets are its enemies
-twice over, hidden people and a look that it has never seen. Compare models here, not this AP with COCO's.
+Model: {weights} of votepose {votepose}, input {input_size} px; images of {picture_size} px, seed {seed}.
+Unless the [model card](model-card.md) says otherwise, the model was not trained on generated images, so the sets are hard in two
+ways: hidden people, and an unfamiliar appearance. Use this AP to compare models, not beside COCO's.
 
-![AP against the share of people hidden, by crowd size; joint error against the hidden share](images/occlusion.png)
+![AP against the hidden share of people, by crowd size; joint error against the hidden share](images/occlusion.png)
 
 ## AP by crowd size and occlusion
 
-COCO keypoint AP, with up to 100 people a picture; in brackets the mean share of the labelled people that is really
-hidden. The dial sets what is hidden of those who stand behind; nobody hides the foremost, so that the mean over all is
-less than what was asked for. One person alone is hidden by a thing. People of whom nearly nothing is seen are ignored.
-People of larger crowds are smaller, too (median height of their boxes), which costs as much as their number does.
+COCO keypoint AP, with up to 100 people per image; in brackets the mean share of the labelled people that is actually
+hidden. `--occlusion` applies to people who stand behind others; the foremost are not hidden, so the mean over all is
+below the requested share. A single person is hidden by an object. People who are almost invisible are ignored.
+People in larger crowds are also smaller (median height of their boxes), which costs as much as their number does.
 
 {table}
 
 ## Joints by how much of their person is hidden
 
-"Found": the joint's person was matched with somebody at an OKS of at least 0.2. Errors are medians over the joints of
-the people found, in % of the person's size (root of the box). Hidden joints (v = 1) are those that no ray reaches.
+"Found": the joint's person was matched with a skeleton at an OKS of at least 0.2. Errors are medians over the joints of
+the people found, in % of the person's size (square root of the box area). Hidden joints (v = 1) are those that no ray
+reaches.
 
 {shares}
 """

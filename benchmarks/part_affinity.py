@@ -1,10 +1,11 @@
 """Grouping by part affinity fields: Cao, Simon, Wei, Sheikh, "Realtime Multi-Person 2D Pose Estimation using Part
 Affinity Fields", CVPR 2017, sections 2.3 and 2.4, with the constants of its authors' code.
 
-Gets the peaks of heatmaps (non-maximum suppression, `scenes.peaks`) and fields (L, 2, h, w). Every pair of candidates
+Input: the peaks of heatmaps (non-maximum suppression, `scenes.peaks`) and fields (L, 2, h, w). Every pair of candidates
 of a link is scored by the line integral of its field (10 samples, 8 of them over 0.05); links are accepted greedily,
-best first; and links that share a candidate are assembled to people. Scoring, a Python loop over pairs in the authors'
-demo, is vectorised here. They work on maps enlarged to the input's size; here on the maps themselves, in their favour.
+best first; and links that share a candidate are merged into people. Scoring, a Python loop over pairs in the authors'
+demo, is vectorised here. They upsample the maps to the input's size; here the maps are used as they are, which is
+faster.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _ALONG, _SAMPLES, _SHARE = 0.05, 10, 0.8
 
 
 def group(points: list[np.ndarray], fields: np.ndarray, links: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Of each of 17 joints, candidates (n, 2) in cells, and (L, 2, h, w) fields of `links` -> people (P, 17, 2) in
+    """For each of 17 joints, candidates (n, 2) in cells, and (L, 2, h, w) fields of `links` -> people (P, 17, 2) in
     cells, NaN where a joint was not found."""
     people: list[dict[int, int]] = []  # joint -> candidate
     owner: dict[tuple[int, int], int] = {}  # (joint, candidate) -> person
@@ -57,7 +58,7 @@ def _connections(field: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> lis
 def _join(
     people: list[dict[int, int]], owner: dict[tuple[int, int], int], one: tuple[int, int], other: tuple[int, int]
 ) -> None:
-    """A link between two candidates: starts a person, adds to one, or makes two that share no joint into one."""
+    """Add a link between two candidates: start a person, extend one, or merge two that share no joint."""
     p, q = owner.get(one), owner.get(other)
     if p is None and q is None:
         people.append(dict((one, other)))

@@ -1,4 +1,4 @@
-"""Where an image's time goes, how many images a second come out, and whether memory stays flat."""
+"""Where an image's time goes, images per second, and memory over time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ VOTES = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence
 
 
 def split(predictor: Predictor, pictures: list[Path], repeats: int) -> dict[str, dict[str, float]]:
-    """{"median" or "best": milliseconds a picture}: load, letterbox, network (the whole graph: network, grouping,
-    second look), the grouping in it alone (by NumPy, padded to as many votes as the graph has), draw.
+    """{"median" or "best": milliseconds per image}: load, letterbox, network (the whole graph: network, grouping,
+    refinement), grouping alone (in NumPy, padded to as many votes as the graph has), draw.
     """
     stages: dict[str, list[float]] = {name: [] for name in ("load", "letterbox", "network", "grouping", "draw")}
 
@@ -50,7 +50,7 @@ def split(predictor: Predictor, pictures: list[Path], repeats: int) -> dict[str,
 
 
 def _votes(predictor: Predictor, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """A picture's votes as `group` takes them, in cells, filled up with silent ones."""
+    """The votes of an image as `group` takes them, in cells, padded with zeros."""
     found = dict(zip(VOTES, predictor.session.run(VOTES, feeds), strict=True))
     stride, count = predictor.metadata["stride"], GroupingConfig().candidates
     columns = (
@@ -63,10 +63,10 @@ def _votes(predictor: Predictor, feeds: dict[str, np.ndarray]) -> list[np.ndarra
 
 
 def throughput(runs: dict[str, tuple[Predictor, int]], pictures: list[Path], seconds: float) -> dict[str, Any]:
-    """{name: images a second by wall and the processor's milliseconds an image}, of predictors with their workers.
+    """{name: images per second of wall time, and CPU milliseconds per image} of predictors with their workers.
 
-    They run in turns of a few images. `bound` is what the machine's cores could do at that processor time alone: on a
-    machine that others use, too, the wall clock is theirs as well.
+    They run in turns of a few images. `bound` is the rate that the CPU time alone would allow on all cores: on a shared
+    machine the wall time includes other programs.
     """
     cores, block = psutil.cpu_count() or 1, list(itertools.islice(itertools.cycle(pictures), 24))
     wall: dict[str, list[float]] = {name: [] for name in runs}

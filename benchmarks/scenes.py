@@ -1,4 +1,4 @@
-"""People whose truth is known, and what each way of grouping gets to see of them: painted maps, or votes."""
+"""Synthetic people, and the input of each grouping method made from them: rendered maps, or votes."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _BODY = np.array(
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture's worth of truth.
+    """Ground truth of one image.
 
     Attributes:
         people: (P, 17, 2) joints in cells.
-        heatmaps: (17, SIDE, SIDE) a Gaussian a joint, for the rivals.
-        tags: (17, SIDE, SIDE) the person's number where a joint of it is, with noise: associative embedding's.
-        affinity: (L, 2, SIDE, SIDE) unit vectors along the links: part affinity fields.
-        presence: (SIDE, SIDE) the likelihood of a keypoint, votepose's.
+        heatmaps: (17, SIDE, SIDE) a Gaussian per joint, for the other methods.
+        tags: (17, SIDE, SIDE) the person's number at each of its joints, with noise: associative embedding's input.
+        affinity: (L, 2, SIDE, SIDE) unit vectors along the links: the input of part affinity fields.
+        presence: (SIDE, SIDE) the likelihood of a keypoint: votepose's input.
         owner: (SIDE, SIDE) row of the person whose joint lies on a cell, or -1.
     """
 
@@ -59,7 +59,7 @@ class Scene:
 
 
 def scene(count: int, seed: int = 0) -> Scene:
-    """`count` people of about 10 cells, each in a square of its own, and everything painted from them."""
+    """`count` people of about 10 cells, each in a square of its own, and everything rendered from them."""
     rng = np.random.default_rng(seed)
     squares = rng.permutation(15 * 15)[:count]
     corners = np.stack([squares % 15, squares // 15], axis=1) * (SIDE / 15) + 1.5
@@ -92,13 +92,13 @@ def peaks(heatmaps: np.ndarray, threshold: float = 0.1) -> list[np.ndarray]:
 
 
 def candidates(presence: np.ndarray, config: GroupingConfig) -> np.ndarray:
-    """The cells that votepose asks, as `PoseEstimator` chooses them: peaks, the likeliest of each block first."""
+    """The candidate cells, as `PoseEstimator` chooses them: peaks, the likeliest of each block first."""
     block = presence.reshape(SIDE // _BLOCK, _BLOCK, SIDE // _BLOCK, _BLOCK).max(axis=(1, 3))
     first = presence == np.kron(block, np.ones((_BLOCK, _BLOCK), presence.dtype))
     (cells,) = peaks(presence[None], config.presence_threshold)
     rank = presence.reshape(-1)[cells] + first.reshape(-1)[cells]
     chosen = cells[np.argsort(-rank)[: config.candidates]]
-    silent = np.zeros(config.candidates - len(chosen), int)  # the graph asks the same number of cells, whoever is there
+    silent = np.zeros(config.candidates - len(chosen), int)  # the graph has a fixed number of candidates
     return np.concatenate([chosen, silent])
 
 
@@ -108,9 +108,9 @@ def points_of(cells: np.ndarray) -> np.ndarray:
 
 
 def votes(scene: Scene, cells: np.ndarray, noise: float = 0.3, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """What a perfect network with `noise` cells of error answers at flat cells (Q,): poses (Q, 17, 2), log scales."""
+    """The votes of a perfect network with `noise` cells of error at flat cells (Q,): poses (Q, 17, 2), log scales."""
     rng = np.random.default_rng(seed)
-    poses = scene.people[scene.owner.reshape(-1)[cells]]  # a cell that is nobody's is below the threshold anyway
+    poses = scene.people[scene.owner.reshape(-1)[cells]]  # cells without a person are below the threshold anyway
     poses = poses + rng.normal(0, noise, poses.shape).astype(np.float32)
     return poses, np.full(poses.shape[:2], np.log(noise), np.float32)
 

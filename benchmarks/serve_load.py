@@ -1,10 +1,9 @@
-"""`votepose serve` under twice the load that it can bear: does it stay up, stay small, and stay right?
+"""`votepose serve` under twice its capacity: availability, memory, and correctness of the answers.
 
-Starts a server of its own with the bundled weights, measures its capacity (answers a second while twice as many
-requests are under way as it has workers), then sends twice as many requests a second, whether earlier ones were
-answered or not, for `--minutes`. Most are pictures of examples/; some are too large, no picture, or broken; some
-clients leave early. Every answer must equal the direct prediction of its picture, or be a refusal that fits what was
-sent.
+Starts a server with the bundled weights, measures its capacity (answers per second with twice as many requests in
+flight as it has workers), then sends twice as many requests per second for `--minutes`, without waiting for earlier
+answers. Most are images of examples/; some are too large, not an image, or broken; some clients leave early. Every
+answer must equal the direct prediction for its image, or be the right refusal.
 
     python benchmarks/serve_load.py --minutes 10
 
@@ -38,29 +37,29 @@ SERVE = "import sys; from votepose.commands.serve import ModelOptions, ServeConf
 
 @dataclass(frozen=True)
 class LoadConfig:
-    """Load `votepose serve` with twice what it can bear."""
+    """Load `votepose serve` with twice its capacity."""
 
     minutes: Annotated[float, tyro.conf.arg(aliases=["-m"])] = 10
-    """Of load, after the capacity has been measured."""
+    """Duration of the load, after the capacity has been measured."""
     overload: float = 2.0
-    """Requests sent a second, in capacities."""
+    """Requests per second, in units of the capacity."""
     workers: int = 2
-    """Of the server."""
+    """Option of the server."""
     threads: int | None = 1
-    """Of the network, for each worker."""
+    """Threads of the network, per worker."""
     queue: int = 16
-    """Of the server."""
+    """Option of the server."""
     timeout: float = 10
-    """Of the server, in seconds."""
+    """Option of the server, in seconds."""
     warm_up: float = 10
-    """Seconds that the capacity is measured for."""
+    """Duration of the capacity measurement, in seconds."""
     out: Path = ROOT / "benchmarks" / "serve_load.json"
-    """Where the results go."""
+    """Output file."""
 
 
 @contextmanager
 def server(config: LoadConfig) -> Iterator[tuple[str, psutil.Process]]:
-    """A server in a process of its own: its URL and the process. Raises AssertionError unless it then stops cleanly."""
+    """A server in its own process: its URL and the process. Raises AssertionError unless it stops cleanly."""
     options = (
         f"port=0, workers={config.workers}, queue={config.queue}, timeout={config.timeout}, "
         f"model=ModelOptions(threads={config.threads})"
@@ -77,7 +76,7 @@ def server(config: LoadConfig) -> Iterator[tuple[str, psutil.Process]]:
 
 
 async def measure(config: LoadConfig) -> dict[str, Any]:
-    """The whole of it."""
+    """Run the whole benchmark."""
     every = cases()
     pictures = [case for case in every if case.record is not None]
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
@@ -88,7 +87,7 @@ async def measure(config: LoadConfig) -> dict[str, Any]:
             busy.append(Busy.now(process))
             rate = config.overload * able
             print(
-                f"capacity: {able:.2f} pictures/s; now {rate:.2f} a second for {config.minutes:g} minutes", flush=True
+                f"capacity: {able:.2f} pictures/s; now {rate:.2f} per second for {config.minutes:g} minutes", flush=True
             )
             tally, memory = await load(client, every, rate, config.minutes, process)
             busy.append(Busy.now(process))

@@ -1,4 +1,4 @@
-"""What `serve_load.py` sends to a server, how fast, and whether what comes back is right."""
+"""The requests of `serve_load.py`, their rate, and the checks of the answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 @dataclass(frozen=True)
 class Case:
-    """What is sent, and what may come back: a record with 200, or else one of `statuses`."""
+    """A request and its allowed answers: `record` with status 200, or one of `statuses`."""
 
     name: str
     body: bytes
@@ -30,7 +30,7 @@ class Case:
 
 @dataclass
 class Tally:
-    """What came back."""
+    """The answers so far."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Tally:
 
 
 def cases() -> list[Case]:
-    """The pictures with their direct predictions, and things that are to be refused."""
+    """The images with their direct predictions, and requests that must be refused."""
     predictor = votepose.load()
     refused = frozenset({503, 504})
     pictures = [
@@ -57,7 +57,7 @@ def cases() -> list[Case]:
 
 
 async def send(client: httpx.AsyncClient, case: Case, tally: Tally, patience: float | None = None) -> None:
-    """One request and its check; with `patience` the client leaves after so many seconds."""
+    """Send one request and check the answer; with `patience` the client leaves after that many seconds."""
     started = time.perf_counter()
     try:
         call = client.post("/v1/poses", content=case.body)
@@ -73,7 +73,7 @@ async def send(client: httpx.AsyncClient, case: Case, tally: Tally, patience: fl
     if answer.status_code == 200:
         tally.milliseconds.append(1000 * (time.perf_counter() - started))
         if case.record is None or not same(answer.json(), case.record):
-            tally.wrong.append(f"{case.name}: another record than the direct prediction's")
+            tally.wrong.append(f"{case.name}: the record differs from the direct prediction")
     elif answer.status_code not in case.statuses or not isinstance(answer.json().get("detail"), str):
         tally.wrong.append(f"{case.name}: {answer.status_code} {answer.text[:100]}")
     elif answer.status_code == 503 and not answer.headers.get("retry-after", "").isdecimal():
@@ -81,7 +81,7 @@ async def send(client: httpx.AsyncClient, case: Case, tally: Tally, patience: fl
 
 
 def same(got: Any, expected: Any) -> bool:
-    """Equal, with numbers up to their last written digit: how many threads compute moves the last bits."""
+    """Equal, with a tolerance of one in the last printed digit: the number of threads changes the last bits."""
     if isinstance(expected, dict):
         return got.keys() == expected.keys() and all(same(got[key], expected[key]) for key in expected)
     if isinstance(expected, list):
@@ -92,7 +92,7 @@ def same(got: Any, expected: Any) -> bool:
 
 
 async def capacity(client: httpx.AsyncClient, pictures: list[Case], seconds: float, clients: int) -> float:
-    """Answers a second, with `clients` requests under way."""
+    """Answers per second, with `clients` requests in flight."""
     tally, end = Tally(), time.monotonic() + seconds
     await asyncio.gather(*(send(client, pictures[k % len(pictures)], Tally()) for k in range(clients)))
 
@@ -110,7 +110,7 @@ async def capacity(client: httpx.AsyncClient, pictures: list[Case], seconds: flo
 async def load(
     client: httpx.AsyncClient, every: list[Case], rate: float, minutes: float, process: psutil.Process
 ) -> tuple[Tally, list[dict[str, float]]]:
-    """Send `rate` requests a second for so many minutes; what came back, and the server's memory over time."""
+    """Send `rate` requests per second for `minutes`; returns the answers, and the server's memory over time."""
     rng, tally, memory = random.Random(0), Tally(), []
     running: set[asyncio.Task] = set()
     started = due = time.monotonic()

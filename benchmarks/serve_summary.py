@@ -1,4 +1,4 @@
-"""What `serve_load.py` makes of its measurements: figures, and checks that hold or not."""
+"""Figures and checks from the measurements of `serve_load.py`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from serve_requests import Tally
 
 @dataclass(frozen=True)
 class Busy:
-    """Processor seconds so far, by whom, at a moment: tells a slow server from one that others leave no time to."""
+    """CPU seconds used so far by each party: distinguishes a slow server from one that other programs starve."""
 
     at: float
     server: float
     client: float
-    everybody: float
+    total: float
 
     @classmethod
     def now(cls, server: psutil.Process) -> Busy:
@@ -29,10 +29,10 @@ class Busy:
         return cls(time.monotonic(), *used, times.user + times.nice + times.system)
 
     def shares(self, since: Busy) -> dict[str, float]:
-        """Processors kept busy since then: by the server, by this client, and by all other programs."""
+        """CPUs kept busy since then: by the server, by this client, and by all other programs."""
         seconds = self.at - since.at
         server, client = (self.server - since.server) / seconds, (self.client - since.client) / seconds
-        others = (self.everybody - since.everybody) / seconds - server - client
+        others = (self.total - since.total) / seconds - server - client
         return {"server": round(server, 2), "client": round(client, 2), "others": round(others, 2)}
 
 
@@ -64,7 +64,7 @@ def summary(
         "every answer right or a clear refusal": not tally.wrong,
         "memory flat": late["mb"] - early["mb"] < max(10, 0.05 * early["mb"]),
         "files flat": late["files"] - early["files"] <= 8,  # connections come and go
-        # by the server's own processor time: what refusals and dropped work cost shows, what other programs take not
+        # by the server's own CPU time, which includes refusals and dropped work but not other programs
         "overload costs less than half of the answers": yields["load"] > 0.5 * yields["capacity"],
     }
     return {

@@ -1,9 +1,9 @@
-"""What bounds `votepose synth`: CPU time a scene by step, in one process on one core; writes benchmarks/synth.json.
+"""Where the time of `votepose synth` goes: CPU time per scene and step, one process; writes benchmarks/synth.json.
 
     python benchmarks/synth.py [--layouts train2017.npz] [--scenes 128] [--size 320]
 
-CPU time, not wall time, so that a busy machine does not change it much. Processes share nothing, so that n cores make
-n times the scenes.
+CPU time, not wall time, so that a busy machine changes it little. Processes share nothing, so n cores make n times the
+scenes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from votepose.synth.config import SynthConfig
 from votepose.synth.factory import make_block, prepare
 from votepose.synth.generate import BLOCK
 
-STEPS = {  # what is shown, and the functions whose time it is
+STEPS = {  # step -> the functions that belong to it
     "poses fitted to layouts": (("reenact.py", "reenact"),),
     "free crowds placed": (("crowd.py", "crowd"),),
     "bodies posed and dressed": (("figures.py", "figures"),),
@@ -35,13 +35,13 @@ STEPS = {  # what is shown, and the functions whose time it is
 def main() -> None:
     """Time the steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layouts", type=Path, default=None, help="act these anew in 3 of 4 scenes")
+    parser.add_argument("--layouts", type=Path, default=None, help="layouts to re-enact in 3 of 4 scenes")
     parser.add_argument("--scenes", type=int, default=2 * BLOCK)
-    parser.add_argument("--size", type=int, default=320, help="longest side of the pictures, pixels")
+    parser.add_argument("--size", type=int, default=320, help="longest side of the images, in pixels")
     options = parser.parse_args()
     config = SynthConfig(Path("unused"), seed=9, size=options.size, layouts=options.layouts)
     backgrounds = prepare(config)
-    make_block(config, backgrounds, 0, 2)  # what is made once a process
+    make_block(config, backgrounds, 0, 2)  # once-per-process setup
     profile = cProfile.Profile(time.process_time)
     people, started = 0, time.process_time()
     profile.enable()
@@ -65,11 +65,11 @@ def main() -> None:
     (Path(__file__).parent / "synth.json").write_text(json.dumps(result, indent=1) + "\n")
     for step, milliseconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"{step:35} {milliseconds:7.1f} ms  {100 * milliseconds / whole:4.1f} %")
-    print(f"{whole:.0f} ms of CPU a scene: {1000 / whole:.1f} scenes a second on each core")
+    print(f"{whole:.0f} ms of CPU per scene: {1000 / whole:.1f} scenes per second and core")
 
 
 def _by_step(stats: pstats.Stats, scenes: int) -> dict[str, float]:
-    """Milliseconds a scene of each step, with all that it calls."""
+    """Milliseconds per scene of each step, calls included."""
     spent = dict.fromkeys(STEPS, 0.0)
     for (file, _, name), (*_, cumulative, _) in stats.stats.items():  # type: ignore[attr-defined]
         for step, functions in STEPS.items():

@@ -1,9 +1,9 @@
-"""Tracking and smoothing, measured on videos with known truth: python benchmarks/tracking.py
+"""Tracking and smoothing, measured on videos with ground truth: python benchmarks/tracking.py
 
-Drawn people walk to and fro before and behind each other, others stand still. What the network would say is made from
-the truth: keypoints shaken by their OKS tolerance (more where they are hidden), some thrown far off, people missed (all
-who are mostly hidden, and others for a few frames), people invented, in a random order of scores. So neither a good
-network nor luck decides, and every figure can be had again: `benchmarks/tracking.json`.
+Drawn people walk back and forth in front of and behind each other; others stand still. The network's output is
+simulated from the ground truth: keypoints with noise in proportion to their OKS tolerance (more where they are hidden),
+some thrown far off, people missed (all who are mostly hidden, and others for a few frames), false detections, in a
+random order of scores. So the result does not depend on a network and is reproducible: `benchmarks/tracking.json`.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from votepose.video.writer import VideoWriter
 from votepose.visualization.draw import draw
 
 WIDTH, HEIGHT, RATE, SECONDS = 854, 480, 25, 16
-MOST_HIDDEN = 0.3  # whose visible share of joints is smaller cannot be found
+MOST_HIDDEN = 0.3  # people with a smaller share of visible joints are never detected
 _K = {name: k for k, name in enumerate(COCO_17.names)}
 Frames = list[Poses]
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """How bad the poses are that the tracker is given.
+    """How noisy the poses are that the tracker gets.
 
     Attributes:
         noise: standard deviation of a visible keypoint, in units of its OKS sigma times the root of the body's area; a
             hidden one's is three times that.
-        missed: chance a frame that a person begins to be missed, for 1 to 8 frames.
-        thrown: chance that a keypoint lands anywhere within 0.2 body heights.
-        invented: chance a frame of a person who is not there.
+        missed: probability per frame that a person starts to be missed, for 1 to 8 frames.
+        thrown: probability that a keypoint lands anywhere within 0.2 body heights.
+        invented: probability per frame of a false detection.
     """
 
     noise: float
@@ -67,7 +67,7 @@ class Truth:
 
 
 def make_truth(people: int, seed: int, keep_pictures: bool) -> Truth:
-    """Two of three walk to and fro, each at a speed of their own; who is nearer is larger and hides the others."""
+    """Two of three walk back and forth, each at their own speed; nearer people are larger and hide the others."""
     random = np.random.default_rng(seed)
     frames = RATE * SECONDS
     heights = np.sort(random.uniform(0.4, 0.7, people)) * HEIGHT
@@ -94,7 +94,7 @@ def make_truth(people: int, seed: int, keep_pictures: bool) -> Truth:
 
 
 def _body(phase: float, stride: float) -> np.ndarray:
-    """(17, 2): a body of height 1 who swings arms and legs by `stride`, feet at about 0.47 below the hips."""
+    """(17, 2): a body of height 1 that swings arms and legs by `stride`, feet about 0.47 below the hips."""
     points = np.zeros((17, 2))
     for side, sign in (("left", 1.0), ("right", -1.0)):
         swing = stride * np.sin(phase + (0 if sign > 0 else np.pi))
@@ -114,7 +114,7 @@ def _body(phase: float, stride: float) -> np.ndarray:
 
 
 def _draw(bodies: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The picture (the last body is nearest), and which joints (N, K) nobody hides."""
+    """The image (the last body is nearest), and the joints (N, K) that are not hidden."""
     shade = np.linspace(70, 110, HEIGHT)[:, None, None] * np.array([0.9, 1.0, 1.1])
     picture = np.ascontiguousarray(np.broadcast_to(shade, (HEIGHT, WIDTH, 3)).astype(np.uint8))
     owner = np.full((HEIGHT, WIDTH), -1)
@@ -128,7 +128,7 @@ def _draw(bodies: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def perturb(truth: Truth, trouble: Trouble, seed: int) -> tuple[Frames, list[np.ndarray]]:
-    """What a network might say: poses a frame, and whose each is (-1: nobody's)."""
+    """Simulated network output: poses per frame, and the person of each pose (-1: a false detection)."""
     random = np.random.default_rng((seed, 1))
     people = len(truth.heights)
     missing = np.zeros(people, int)
@@ -157,7 +157,7 @@ def perturb(truth: Truth, trouble: Trouble, seed: int) -> tuple[Frames, list[np.
 
 
 def by_rank(poses: Poses, when: float) -> Poses:
-    """No tracking: who is best is number 1."""
+    """No tracking: ids are ranks by score."""
     return replace(poses, ids=np.arange(len(poses)) + 1)
 
 
@@ -175,7 +175,7 @@ METHODS: dict[str, Callable[[], Callable[[Poses, float], Poses]]] = {
 def measure(
     truth: Truth, frames: Frames, owners: list[np.ndarray], follow: Callable[[Poses, float], Poses]
 ) -> dict[str, float]:
-    """Figures of one video, see `COLUMNS`."""
+    """Metrics of one video, see `COLUMNS`."""
     shape = truth.keypoints.shape[:2]
     ids, points = np.zeros(shape, int), np.full(truth.keypoints.shape, np.nan)
     began = time.perf_counter()
@@ -209,19 +209,19 @@ def measure(
 
 
 COLUMNS = {
-    "switches": "times that a person's id is another than when they were last found, a video",
-    "ids": "different ids that true people got, a video",
-    "own_id": "% of found people with the id that is theirs in the best one-to-one reading of ids",
-    "jitter_still": "RMS second difference of the error, of people who stand still, % of body height",
-    "jitter_moving": "the same of people who walk",
-    "error": "mean distance from the truth, % of body height",
-    "error_fast": "the same of joints that move faster than half a body height a second: lag shows here",
+    "switches": "how often a person's id changes between detections, per video",
+    "ids": "different ids given to real people, per video",
+    "own_id": "% of detected people with the right id under the best one-to-one assignment of ids",
+    "jitter_still": "RMS second difference of the error of people who stand still, % of body height",
+    "jitter_moving": "the same for people who walk",
+    "error": "mean distance from the ground truth, % of body height",
+    "error_fast": "the same for joints that move faster than half a body height per second: shows lag",
     "ms_a_frame": "time of tracking and smoothing",
 }
 
 
 def save_video(truth: Truth, frames: Frames, stem: Path) -> Path:
-    """The people as they were given to the tracker, with its ids."""
+    """Draw the tracker's input with its ids."""
     follow = METHODS["tracking, One-Euro"]()
     with VideoWriter(stem, Fraction(RATE)) as writer:
         for frame, (picture, poses) in enumerate(zip(truth.pictures, frames, strict=True)):

@@ -1,9 +1,10 @@
-"""The mean of the weights of several trainings of one network, which often is better than each of them (Wortsman et
-al., Model soups, ICML 2022; Robust fine-tuning of zero-shot models, CVPR 2022).
+"""Average the weights of several trainings of one network, which is often better than each of them (Wortsman et al.,
+Model soups, ICML 2022; Robust fine-tuning of zero-shot models, CVPR 2022).
 
     python scripts/average_weights.py a/weights.safetensors:0.7 b/weights.safetensors:0.3 --out mean.safetensors
 
-They should be of one line: one was taught on from the other, or both from the same weights. The mean is not calibrated.
+The trainings should be related: one continued the other, or both started from the same weights. The mean is not
+calibrated.
 """
 
 from __future__ import annotations
@@ -24,22 +25,25 @@ from votepose.skeleton import Skeleton
 @dataclass(frozen=True)
 class Config:
     files: tyro.conf.Positional[tuple[str, ...]]
-    """Weights files, `FILE:SHARE` each. Shares are made to sum to 1; the first file says what network it is."""
+    """Weights files, each as `FILE:SHARE`. Shares are normalised to sum to 1; the first file defines the network."""
     out: Path
-    """Where the mean goes."""
+    """Output file."""
 
 
 def mean(states: list[dict[str, Tensor]], shares: list[float]) -> tuple[dict[str, Tensor], list[str]]:
-    """The mean of networks' tensors, and the names of those that are not in all of them: these count as zeros there, as
-    in a network that does not yet use them. What is not a fraction is the first one's.
+    """The weighted mean of state dicts, and the names of the tensors that some of them lack.
+
+    A missing tensor counts as zeros, as in a network that does not use it yet. Integer tensors are those of the first.
 
     Raises:
-        VoteposeError: if one has tensors that the first has not, or of other shapes.
+        VoteposeError: if a state dict has tensors that the first does not have, or of other shapes.
     """
     first = states[0]
     for state in states[1:]:
         if strange := [name for name, x in state.items() if name not in first or first[name].shape != x.shape]:
-            raise VoteposeError(f"these are of two networks: {len(strange)} tensors differ, such as {strange[0]}")
+            raise VoteposeError(
+                f"the files hold different networks: {len(strange)} tensors differ, such as {strange[0]}"
+            )
     lacking = sorted({name for name in first for state in states if name not in state})
     total = dict(first)
     for name, value in first.items():

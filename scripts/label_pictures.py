@@ -1,10 +1,10 @@
-"""Label pictures with what the network finds in them and in their mirror images, to train on (self-training).
+"""Label images with the network's own predictions on them and their mirror images, for self-training.
 
     python scripts/label_pictures.py ../shared/data/openimages-unlabelled data/
 
-writes data/openimages-unlabelled-labelled: an annotations.json of the pictures that the folder's own one lists, and
-links to them. Of people whom the network is sure of, the joints that it is sure of are labelled; where others may be,
-nothing is known. A stopped run goes on.
+writes data/openimages-unlabelled-labelled: an annotations.json for the images listed in the folder's own, and links to
+them. Confident joints of confident people are labelled; less certain people become ignore regions. A stopped run
+continues where it stopped.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ from votepose.poses import Pose
 from votepose.skeleton import BODY_SHARE
 from votepose.utils.progress import track
 
-MARGIN = 0.08  # by so much of the joints' box a person's box reaches beyond it, on each side
-LEAST = 5  # joints of somebody who is labelled
+MARGIN = 0.08  # of a person's box around its joints, on each side, as a share of the joints' box
+MIN_JOINTS = 5  # of a labelled person
 
 
 @dataclass(frozen=True)
 class Config:
     folder: tyro.conf.Positional[Path]
-    """Folder with annotations.json beside images/ or images-*.zip; its labels are not read."""
+    """Folder with annotations.json beside images/ or images-*.zip; its labels are ignored."""
     out: tyro.conf.Positional[Path]
-    """Where the labelled folder goes."""
+    """Parent of the new folder."""
     weights: Path = BUNDLED_WEIGHTS
     """Of `votepose train` or `votepose export`."""
     input_size: int | None = None
-    """Longest side of the network's input, in pixels; 896 sees more than the weights' own size, in twice the time."""
+    """Longest side of the network's input, in pixels; 896 finds more than the default, in twice the time."""
     sure: float = 0.5
-    """Score from which a person, and confidence from which a joint, is labelled."""
+    """Minimum score of a labelled person, and minimum confidence of a labelled joint."""
     perhaps: float = 0.12
-    """Score from which nothing is known where a person may be."""
+    """Minimum score of a person that becomes an ignore region."""
     limit: int | None = None
-    """Only so many pictures, drawn at random."""
+    """Label only N images, drawn at random."""
     bfloat16: bool = False
-    """Count in bfloat16, where the processor is good at it."""
+    """Compute in bfloat16, which is faster on CPUs with AMX or AVX-512 BF16."""
 
 
 def label(person: Pose, image_id: int, image_size: tuple[int, int], config: Config) -> dict[str, Any] | None:
-    """The COCO annotation of a person; without keypoints if it is not sure, None if it is nobody."""
+    """The COCO annotation of a person; without keypoints if it is uncertain, None if it is background."""
     low, high = person.keypoints.min(axis=0), person.keypoints.max(axis=0)
     margin = MARGIN * (high - low) + 1
     low, high = np.clip(low - margin, 0, image_size), np.clip(high + margin, 0, image_size)
@@ -64,7 +64,7 @@ def label(person: Pose, image_id: int, image_size: tuple[int, int], config: Conf
         return None
     inside = (person.keypoints > 0).all(axis=1) & (person.keypoints < image_size).all(axis=1)
     labelled = (person.confidences > config.sure) & inside
-    labelled &= person.score >= config.sure and labelled.sum() >= LEAST
+    labelled &= person.score >= config.sure and labelled.sum() >= MIN_JOINTS
     visibility = labelled * (1 + person.seen)
     points = np.concatenate([person.keypoints * labelled[:, None], visibility[:, None]], axis=1)
     box = np.concatenate([low, high - low])
@@ -102,15 +102,14 @@ def main(config: Config) -> None:
     category = {**model.skeleton.to_coco_category(), "id": 1}
     relabel(config.folder, out, {"images": images, "annotations": people, "categories": [category]})
     sure = sum(person["num_keypoints"] > 0 for person in people)
-    print(f"{out}: {len(images)} pictures, {sure} people labelled, {len(people) - sure} not sure of")
+    print(f"{out}: {len(images)} images, {sure} people labelled, {len(people) - sure} uncertain")
 
 
 def labels_so_far(path: Path, config: Config) -> tuple[GrowingFile, dict[int, list[dict[str, Any]]]]:
-    """The file of labels to go on with, whose first entry says how they are made, and the labels of each picture, by
-    its id, that it holds.
+    """The file of labels to append to, whose first entry records the settings, and its labels so far by image id.
 
     Raises:
-        VoteposeError: if they were made otherwise than `config` says.
+        VoteposeError: if the labels were made with other weights or settings than those of `config`.
     """
     made = {
         "weights": weights_digest(config.weights),

@@ -1,9 +1,9 @@
-"""Make docs/images anew from examples/, with the tool itself.
+"""Regenerate docs/images from examples/.
 
     python scripts/make_docs_images.py [--weights model.onnx]
 
-The page of `votepose explain` is photographed by Debian's Chromium through playwright (pip install playwright); without
-them those two pictures stay as they are.
+The page of `votepose explain` is captured with Debian's Chromium through playwright (pip install playwright); without
+them those two images stay as they are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from votepose.visualization.draw import draw
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs/images"
 CHROMIUM = Path("/usr/bin/chromium")
-# the browser asks nobody for anything by itself
+# keeps the browser from contacting any server by itself
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -38,7 +38,7 @@ FLAGS = (
 
 
 def main() -> None:
-    """Write the pictures and print their sizes."""
+    """Write the images and print their sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, help="an ONNX file; the bundled one by default")
     explanation = gather(votepose.load(parser.parse_args().weights), ROOT / "examples/stairs.jpg")

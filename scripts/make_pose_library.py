@@ -1,4 +1,4 @@
-"""Make src/votepose/synth/poses.npz: bodies fitted to well-labelled people, 1,000 common poses and 1,000 varied ones.
+"""Make src/votepose/synth/poses.npz: poses of bodies fitted to well-labelled people, 1,000 common and 1,000 varied.
 
 python scripts/make_pose_library.py ../shared/data/coco-layouts/train2017.npz
 """
@@ -26,7 +26,7 @@ OUT = Path(__file__).parents[1] / "src/votepose/synth/poses.npz"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("layouts", type=Path)
-    parser.add_argument("--fitted", type=int, default=8000, help="people to fit a body to")
+    parser.add_argument("--fitted", type=int, default=8000, help="number of people to fit a body to")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def main() -> None:
     turns = without_yaw(found.orientation.numpy())
     joints = torch.einsum("nxy,nky->nkx", torch.tensor(turns), body.keypoints(shapes, body.maps(shapes, found.angles)))
     good = plausible(found, turns)
-    print(f"{len(rows)} fitted, {good.sum()} of them well")
+    print(f"{len(rows)} fitted, {good.sum()} of them plausible")
     chosen = np.flatnonzero(good)[choose(joints.numpy()[good], rng)]
     kind = kinds(found.angles.numpy()[chosen], turns[chosen], joints.numpy()[chosen])
     print({name: int((kind == k).sum()) for k, name in enumerate(KINDS)})
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def well_labelled(layouts: Layouts) -> np.ndarray:
-    """Rows of people, at least 100 pixels long and whole, whose 12 joints below the head are all labelled."""
+    """Rows of people at least 100 pixels long, inside the image, with all 12 joints below the head labelled."""
     near, sides = layouts.boxes[:, :2], layouts.boxes[:, 2:]
     frames = np.repeat(layouts.sizes, np.diff(layouts.offsets), axis=0)
     whole = np.all((near > 0.01 * frames) & (near + sides < 0.99 * frames), axis=1)
@@ -66,7 +66,7 @@ def well_labelled(layouts: Layouts) -> np.ndarray:
 
 
 def without_yaw(orientation: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) body to camera -> body to world, less the turn about the upright (the twist of swing and twist)."""
+    """(N, 3, 3) body to camera -> body to world, without the rotation about the vertical axis (swing-twist decomposition)."""
     world = FACING.numpy().T @ orientation
     yaw = np.arctan2(world[:, 1, 0] - world[:, 0, 1], world[:, 0, 0] + world[:, 1, 1])
     back = np.zeros_like(world)
@@ -77,7 +77,7 @@ def without_yaw(orientation: np.ndarray) -> np.ndarray:
 
 
 def plausible(found: Fit, turns: np.ndarray) -> np.ndarray:
-    """(N,) bool: the body lies well on the joints, without many joints far from usual, and not head down."""
+    """(N,) bool: the fit is close, few joint angles are unusual, and the body is not upside down."""
     mean, spread = PRIOR.T
     strain = np.minimum(np.abs((found.angles.numpy() - mean) / spread), 6).mean(axis=1)
     error = found.error.numpy()
@@ -85,7 +85,7 @@ def plausible(found: Fit, turns: np.ndarray) -> np.ndarray:
 
 
 def choose(joints: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Of (N, 17, 3) keypoints: half of KEPT at random (as common as in life), half farthest from all chosen so far."""
+    """Of (N, 17, 3) keypoints: half of KEPT drawn at random (by their natural frequency), half by farthest-point sampling."""
     shape = (joints - joints[:, 11:13].mean(axis=1, keepdims=True)).reshape(len(joints), -1)
     chosen = list(rng.choice(len(joints), KEPT // 2, replace=False))
     nearest = np.full(len(joints), np.inf)
@@ -98,7 +98,7 @@ def choose(joints: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def kinds(angles: np.ndarray, turns: np.ndarray, joints: np.ndarray) -> np.ndarray:
-    """(P,) int8 index into KINDS: the first that holds of lying, sitting, bending, reaching, striding, standing."""
+    """(P,) int8 index into KINDS: the first that applies of lying, sitting, bending, reaching, striding, standing."""
     trunk = joints[:, 5:7].mean(axis=1) - joints[:, 11:13].mean(axis=1)
     lean = np.degrees(np.arccos(trunk[:, 2] / np.linalg.norm(trunk, axis=1)))
     left, right = (np.degrees(angles[:, NAMES.index(f"hip_{side}.x")]) for side in ("left", "right"))

@@ -1,4 +1,4 @@
-"""The mean of several trainings: of each number, by their shares; of one network only."""
+"""Weight averaging: weighted by shares, and only of one network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from votepose.models.checkpoint import load_network
 average = script("average_weights")
 
 
-def test_each_number_is_the_mean_by_the_shares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_value_is_the_weighted_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = (tiny.write_weights(tmp_path / f"{seed}.safetensors", seed) for seed in (0, 1))
     out = tmp_path / "mean.safetensors"
     average.main(average.Config((f"{one}:3", f"{other}:1"), out))
@@ -28,7 +28,7 @@ def test_each_number_is_the_mean_by_the_shares(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == f"{out}: the mean of 2 files, not calibrated\n"
 
 
-def test_what_one_lacks_is_zero_there() -> None:
+def test_missing_tensors_count_as_zeros() -> None:
     whole, part = {"a": torch.ones(2), "n": torch.tensor(7)}, {"n": torch.tensor(9)}
     found, lacking = average.mean([whole, part], [0.5, 0.5])
     assert found["a"].tolist() == [0.5, 0.5]
@@ -37,7 +37,7 @@ def test_what_one_lacks_is_zero_there() -> None:
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(VoteposeError, match="two networks: 1 tensors differ, such as a"):
+    with pytest.raises(VoteposeError, match="different networks: 1 tensors differ, such as a"):
         average.mean([{"a": torch.ones(2)}, {"a": torch.ones(3)}], [0.5, 0.5])
     weights = tiny.write_weights(tmp_path / "w.safetensors")
     for files, complaint in (

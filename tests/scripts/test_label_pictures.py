@@ -1,4 +1,4 @@
-"""Self-training's labels: of the sure, what is sure; of the unsure, that nothing is known; of nobody, nothing."""
+"""Labels for self-training: confident joints of confident people; uncertain people become ignore regions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ labelling = script("label_pictures")
 
 
 def person(score: float, confidence: float = 0.9, corner: float = 20.0) -> Pose:
-    """Somebody whose left ankle is faint and whose right one is hidden."""
+    """A person with an uncertain left ankle and a hidden right one."""
     keypoints = corner + np.random.default_rng(0).uniform(0, 60, (17, 2)).astype(np.float32)
     confidences = np.full(17, confidence, np.float32)
     confidences[15] = 0.1
@@ -29,7 +29,7 @@ def label(pose: Pose) -> dict[str, object] | None:
     return labelling.label(pose, 7, (100, 100), labelling.Config(Path("in"), Path("out")))
 
 
-def test_of_the_sure_the_sure_joints_are_labelled() -> None:
+def test_confident_joints_of_confident_people_are_labelled() -> None:
     pose = person(0.8)
     found = label(pose)
     assert found is not None
@@ -45,14 +45,14 @@ def test_of_the_sure_the_sure_joints_are_labelled() -> None:
 
 
 @pytest.mark.parametrize(("score", "confidence"), [(0.3, 0.9), (0.8, 0.4)])
-def test_where_somebody_may_be_nothing_is_known(score: float, confidence: float) -> None:
+def test_uncertain_people_become_ignore_regions(score: float, confidence: float) -> None:
     found = label(person(score, confidence))
     assert found is not None
     assert found["num_keypoints"] == 0
     assert not np.any(found["keypoints"])
 
 
-def test_joints_outside_are_not_labelled_and_nobody_is_nobody() -> None:
+def test_joints_outside_are_not_labelled_and_background_is_dropped() -> None:
     found = label(person(0.8, corner=60.0))
     assert found is not None
     outside = (person(0.8, corner=60.0).keypoints >= 100).any(axis=1)
@@ -62,7 +62,7 @@ def test_joints_outside_are_not_labelled_and_nobody_is_nobody() -> None:
     assert label(person(0.8, corner=200.0)) is None
 
 
-def test_a_stopped_run_goes_on_from_whole_lines_and_not_with_other_settings(tmp_path: Path) -> None:
+def test_a_stopped_run_continues_from_whole_lines_but_not_with_other_settings(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"of whatever kind")
     config = labelling.Config(Path("in"), Path("out"), weights=tmp_path / "weights")
     kept = tmp_path / "labels.jsonl"
