@@ -111,8 +111,8 @@ def _measure(folder: Path, predictor: votepose.Predictor) -> tuple[dict[str, Any
 
 
 def _joint_errors(sample: Sample, poses: Poses, hidden: np.ndarray) -> np.ndarray:
-    """(N, 4), one row per labelled joint: hidden share of its person, 1 if seen, error in body sizes (NaN if not found),
-    1 if found.
+    """(N, 4), one row per labelled joint: hidden share of its person, 1 if seen, error in body sizes (NaN if not
+    found), 1 if found.
 
     The body size is the square root of the box area. Skeletons choose their person in the order of their scores.
     """
@@ -215,8 +215,9 @@ def _page(result: dict[str, Any]) -> str:
 
 _PAGE = """# The occlusion benchmark
 
-After this page you know how accuracy falls with crowd size and occlusion, and can measure a model of your own. The images are
-[synthetic crowds](synth.md) with exact ground truth, which anyone may generate and share. One command runs the benchmark:
+After this page you know how accuracy falls with crowd size and occlusion, and can measure a model of your own. The
+images are [synthetic crowds](synth.md) with exact ground truth, which anyone may generate and share. One command runs
+the benchmark:
 
 <!-- not run: half an hour -->
 ```sh
@@ -224,8 +225,8 @@ make occlusion        # or: python benchmarks/occlusion.py --weights mine.onnx
 ```
 
 Model: {weights} of votepose {votepose}, input {input_size} px; images of {picture_size} px, seed {seed}.
-Unless the [model card](model-card.md) says otherwise, the model was not trained on generated images, so the sets are hard in two
-ways: hidden people, and an unfamiliar appearance. Use this AP to compare models, not beside COCO's.
+Unless the [model card](model-card.md) says otherwise, the model was not trained on generated images, so the sets are
+hard in two ways: hidden people, and an unfamiliar appearance. Use this AP to compare models, not beside COCO's.
 
 ![AP against the hidden share of people, by crowd size; joint error against the hidden share](images/occlusion.png)
 

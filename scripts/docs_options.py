@@ -1,12 +1,15 @@
 """An mkdocs hook: `<!-- options: votepose.commands.explain.ExplainConfig -->` becomes a table of options.
 
 The table is read from the source by griffe (a dependency of mkdocstrings): names, defaults and docstrings of the
-dataclass, from the docstring below each field or an `Attributes:` section. Nothing is imported, so torch is not needed.
+dataclass, from the docstring below each field or an `Attributes:` section. A field that is a dataclass itself stands
+for its own fields, as on the command line. Nothing is imported, so torch is not needed.
 """
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,11 @@ _MARK = re.compile(r"^<!-- options: ([\w.]+) -->$", re.MULTILINE)
 _SOURCE = Path(__file__).parents[1] / "src"
 
 
+def on_pre_build(**_: Any) -> None:
+    """Called by mkdocs before each build: `mkdocs serve` should see edits."""
+    _package.cache_clear()
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by mkdocs with the text of each page."""
     return _MARK.sub(lambda match: options_table(match[1]), markdown)
@@ -23,16 +31,28 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def options_table(path: str) -> str:
     """Markdown table of the fields of the dataclass at `path`; undocumented fields have name and default only."""
-    module, _, name = path.rpartition(".")
-    config = griffe.load(module, search_paths=[_SOURCE])[name]
+    return "\n".join(["| option | default | |", "|---|---|---|", *_rows(_find(path))])
+
+
+@functools.cache
+def _package() -> Any:
+    return griffe.load("votepose", search_paths=[_SOURCE])
+
+
+def _find(path: str) -> Any:
+    return _package()[path.removeprefix("votepose.")]
+
+
+def _rows(config: Any) -> Iterator[str]:
     fields = {k: v for k, v in config.attributes.items() if "instance-attribute" in v.labels and v.annotation}
     described = _attributes(config, list(fields))
-    rows = ["| option | default | |", "|---|---|---|"]
     for key, field in fields.items():
+        if nested := _nested(config, field):
+            yield from _rows(nested)
+            continue
         text = field.docstring.value if field.docstring else described.get(key, "")
         text = " ".join(text.split()).replace("|", "&#124;")
-        rows.append(f"| `{_flag(key, field)}` | {_default(config, field)} | {text} |")
-    return rows
+        yield f"| `{_flag(key, field)}` | {_default(config, field)} | {text} |"
 
 
 def _attributes(config: Any, names: list[str]) -> dict[str, str]:
@@ -41,6 +61,14 @@ def _attributes(config: Any, names: list[str]) -> dict[str, str]:
     one = "|".join(map(re.escape, names))
     pieces = re.split(rf"(?<!\w)((?:{one})(?:, (?:{one}))*): ", text)
     return {name: text for keys, text in zip(pieces[1::2], pieces[2::2], strict=True) for name in keys.split(", ")}
+
+
+def _nested(config: Any, field: Any) -> Any:
+    """The dataclass of this package that a field holds, if it does."""
+    name = str(field.annotation)
+    path = config.resolve(name) if name.isidentifier() and name in config.module.members else ""
+    found = _find(path) if path.startswith("votepose.") else None
+    return found if found is not None and found.is_class and "dataclass" in found.labels else None
 
 
 def _flag(key: str, field: Any) -> str:
@@ -53,10 +81,10 @@ def _default(config: Any, field: Any) -> str:
     value = str(field.value)
     if field.value is None and "Positional" not in str(field.annotation):
         return "(needed)"
-    if value in ("None", "False", "True", "()") or value.endswith("Config()"):
+    if value in ("None", "False", "True", "()"):
         return ""
     if value.isidentifier():  # a constant, maybe of another module
-        value = str(griffe.load(config.resolve(value).rpartition(".")[0], search_paths=[_SOURCE])[value].value)
+        value = str(_find(config.resolve(value)).value)
     if other := re.fullmatch(r"(\w+)\.\w+Config\.\w+", value):
         return f"as for {other[1]}"
     value = re.sub(r"^Path\((.*)\)$", r"\1", value)

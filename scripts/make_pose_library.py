@@ -66,7 +66,7 @@ def well_labelled(layouts: Layouts) -> np.ndarray:
 
 
 def without_yaw(orientation: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) body to camera -> body to world, without the rotation about the vertical axis (swing-twist decomposition)."""
+    """(N, 3, 3) body to camera -> body to world, without the rotation about the vertical axis (swing-twist)."""
     world = FACING.numpy().T @ orientation
     yaw = np.arctan2(world[:, 1, 0] - world[:, 0, 1], world[:, 0, 0] + world[:, 1, 1])
     back = np.zeros_like(world)
@@ -85,7 +85,7 @@ def plausible(found: Fit, turns: np.ndarray) -> np.ndarray:
 
 
 def choose(joints: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Of (N, 17, 3) keypoints: half of KEPT drawn at random (by their natural frequency), half by farthest-point sampling."""
+    """Of (N, 17, 3) keypoints: half of KEPT at random (by natural frequency), half by farthest-point sampling."""
     shape = (joints - joints[:, 11:13].mean(axis=1, keepdims=True)).reshape(len(joints), -1)
     chosen = list(rng.choice(len(joints), KEPT // 2, replace=False))
     nearest = np.full(len(joints), np.inf)

@@ -1,9 +1,8 @@
-"""What the documentation says works: every snippet is run, every option and link exists.
+"""The documentation is correct: every snippet runs, every option and link exists.
 
-A block of ```sh, ```console or ```python in README.md or docs/*.md runs in a folder that holds `photo.jpg`, `holiday/`
-and `examples/`, page by page from top to bottom; Python blocks of a page share their names. In ```console blocks, lines
-after `$ command` are what it prints, `...` for anything. `<!-- not run: why -->` on the line before keeps a block from
-being run.
+Each ```sh, ```console or ```python block in README.md or docs/*.md runs in a folder with `photo.jpg`, `holiday/` and
+`examples/`, page by page from top to bottom; the Python blocks of a page share their names. In ```console blocks, the
+lines after `$ command` are its output, with `...` for anything. `<!-- not run: why -->` just before a block skips it.
 """
 
 from __future__ import annotations
@@ -19,11 +18,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -31,10 +31,10 @@ from helpers.scripts_of import script
 from votepose import predictor
 from votepose.commands import main as cli
 from votepose.commands.explain import ExplainConfig
-from votepose.commands.model_options import ModelOptions
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*PAGES, ROOT / "CHANGELOG.md", *sorted(ROOT.glob("benchmarks/*.md")), *sorted(ROOT.glob("research/*.md"))]
 BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>[^\n]+?) -->\n)?```(?P<kind>\w+)[^\n]*\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -43,12 +43,12 @@ RUN = ("sh", "bash", "console", "python")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page."""
+    """A fenced code block of a page."""
 
     kind: str
     code: str
     line: int
-    why: str | None  # it is not run
+    why: str | None  # reason for not running it
 
 
 def blocks(page: Path) -> list[Block]:
@@ -59,23 +59,43 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
+class RememberingSession:
+    """An onnxruntime session that runs the network once per input: the pages show the same two images many times."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.results: dict[Any, list[np.ndarray]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """As of the session; callers get copies."""
+        key = tuple(outputs), *((name, value.shape, value.tobytes()) for name, value in feeds.items())
+        if key not in self.results:
+            self.results[key] = self.session.run(outputs, feeds)
+        return [value.copy() for value in self.results[key]]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def one_session() -> Iterator[None]:
-    """Every snippet loads the same file with the same options: once is enough."""
+    """All snippets share one session per file and options."""
+    open_session = predictor._open_session
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predictor, "_open_session", functools.cache(predictor._open_session))
+        remembered = functools.cache(lambda *options: RememberingSession(open_session(*options)))
+        patch.setattr(predictor, "_open_session", remembered)
         yield
 
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with the pictures that the pages speak of, and this environment's `votepose` on the path."""
+    """A folder to work in, with the images that the pages mention, and this environment's `votepose` on the path."""
     work, binaries = tmp_path / "work", tmp_path / "bin"
     shutil.copytree(ROOT / "examples", work / "examples")
     (work / "holiday").mkdir()
     for source, target in (("stairs", "photo.jpg"), ("walk", "holiday/walk.jpg")):
         with Image.open(work / f"examples/{source}.jpg") as picture:
-            picture.thumbnail((512, 512))  # drawn faster
+            picture.thumbnail((512, 512))  # faster to draw
             picture.save(work / target, quality=92)
     binaries.mkdir()
     (binaries / "votepose").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m votepose "$@"\n')
@@ -103,15 +123,15 @@ def test_snippets(page: Path, desk: Path) -> None:
 
 
 def shell(code: str) -> subprocess.CompletedProcess[str]:
-    """Run in bash; both streams in one text. Lines that only call votepose run here: Python need not start for each."""
-    if all(re.match(r"votepose [^|<>&;$]*$", line) for line in code.splitlines()):
-        return own(code)
+    """Run in bash, both streams in one text. Lines that only call votepose run in this process, which starts faster."""
+    if all(re.match(r"votepose [^|<>&;$#]*(#|$)", line) for line in code.splitlines()):
+        return in_process(code)
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.run(["bash", "-euo", "pipefail", "-c", code], **streams, timeout=120, check=False)
 
 
-def own(code: str) -> subprocess.CompletedProcess[str]:
-    """`votepose` commands, a line each, until one fails."""
+def in_process(code: str) -> subprocess.CompletedProcess[str]:
+    """Run `votepose` commands, one per line, until one fails."""
     text, status = io.StringIO(), 0
     with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
         for line in code.splitlines():
@@ -120,7 +140,7 @@ def own(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_session(code: str, place: str) -> None:
-    """Run each `$ command`, and compare what it prints with the lines below it."""
+    """Run each `$ command` and compare its output with the lines below it."""
     compare = doctest.OutputChecker().check_output
     for part in re.split(r"^\$ ", code, flags=re.MULTILINE)[1:]:
         command, _, wanted = part.partition("\n")
@@ -128,8 +148,8 @@ def run_session(code: str, place: str) -> None:
         assert compare(wanted, printed, doctest.ELLIPSIS), f"{place}: $ {command}\nprinted\n{printed}\nnot\n{wanted}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_what_is_named_exists(page: Path) -> None:
+@pytest.mark.parametrize("page", LINKED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_commands_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not re.match(r"[a-z]+:", target):
@@ -138,13 +158,13 @@ def test_what_is_named_exists(page: Path) -> None:
         assert command in cli.COMMANDS, f"{page.name}: votepose {command}"
 
 
-def test_why_a_snippet_is_not_run_is_said() -> None:
+def test_skipped_snippets_say_why() -> None:
     for page in PAGES:
         marks = page.read_text(encoding="utf-8").count("<!-- not run")
         assert marks == sum(block.why is not None for block in blocks(page)), f"{page.name}: a mark without its block"
 
 
-def test_pictures_are_small_and_shown() -> None:
+def test_images_are_small_and_shown() -> None:
     pictures = list((ROOT / "docs/images").iterdir())
     assert sum(picture.stat().st_size for picture in pictures) < 1.5e6
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
@@ -168,8 +188,17 @@ def test_option_tables_are_the_commands() -> None:
         .on_page_markdown("a\n<!-- options: votepose.commands.explain.ExplainConfig -->\nb")
         .splitlines()
     )
-    fields = [field.name for config in (ExplainConfig, ModelOptions) for field in dataclasses.fields(config)]
-    fields.remove("model")
-    assert [row.split("`")[1] for row in table[3:-1]] == ["IMAGE", *(f"--{n.replace('_', '-')}" for n in fields[1:])]
-    assert "| `--score-threshold` | `0.35` | People with a lower" in "\n".join(table)
+    options = [f"--{name.replace('_', '-')}" for name in field_names(ExplainConfig)]
+    assert [row.split("`")[1] for row in table[3:-1]] == ["IMAGE", *options[1:]]
+    assert "| `--score-threshold` | `0.35` | People " in "\n".join(table)
     assert (table[0], table[-1]) == ("a", "b")
+
+
+def field_names(config: type) -> Iterator[str]:
+    """The options of a command: the fields of its dataclass, and of dataclasses in it."""
+    types = get_type_hints(config)
+    for field in dataclasses.fields(config):
+        if dataclasses.is_dataclass(kind := types[field.name]):
+            yield from field_names(kind)
+        else:
+            yield field.name
