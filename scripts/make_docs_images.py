@@ -40,7 +40,7 @@ FLAGS = (
 def main() -> None:
     """Write the images and print their sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, help="an ONNX file; the bundled one by default")
+    parser.add_argument("--weights", type=Path, help="an ONNX file (default: the bundled one)")
     explanation = gather(votepose.load(parser.parse_args().weights), ROOT / "examples/stairs.jpg")
     _save(draw(explanation.image, explanation.poses[explanation.shown]), "stairs", 1024)
     _save(draw_sheet(explanation), "explain", 1300)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def closest_strangers(explanation: Explanation) -> tuple[int, int]:
-    """The two votes of different people who are nearest to agreeing: the pair one would ask about."""
+    """The two votes of different people that are closest to agreeing."""
     shown = np.isin(explanation.person, np.flatnonzero(explanation.shown))
     apart = np.where(explanation.person[:, None] == explanation.person[None], np.inf, explanation.distances)
     apart[~shown], apart[:, ~shown] = np.inf, np.inf
@@ -61,7 +61,7 @@ def closest_strangers(explanation: Explanation) -> tuple[int, int]:
 
 
 def photograph(explanation: Explanation, scheme: str) -> Image.Image:
-    """The page in a browser, two votes picked."""
+    """A screenshot of the page with two votes picked."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
