@@ -25,6 +25,7 @@ TRAINING = (
     "torchvision",
     "cv2",
     "timm",
+    "matplotlib",
     "onnx",
     "pytorch_lightning",
     "safetensors",

@@ -1,4 +1,4 @@
-"""Object keypoint similarity (COCO keypoint evaluation), and what hangs on it, on NumPy and PyTorch arrays alike."""
+"""Object keypoint similarity (OKS, COCO keypoint evaluation) and body sizes, for NumPy and PyTorch arrays alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ _MIN_SIZE = 2.0  # in the unit of the poses
 
 
 def body_sizes(poses: Array) -> Array:
-    """(..., K, 2) -> (...) the size of the body that a pose draws: the root of its box's area, in the poses' unit."""
+    """(...) sizes of poses (..., K, 2) in their unit: the root of the keypoints' box's area.
+
+    A size is at least half the box's longer side, so that a thin pose is not small, and at least `_MIN_SIZE`.
+    """
     xp = namespace(poses)
     joints = joints_first(poses)
     sides = (xp.amax(joints, 0) - xp.amin(joints, 0)).clip(1.0)
@@ -17,11 +20,11 @@ def body_sizes(poses: Array) -> Array:
 
 
 def joint_similarities(poses: Array, others: Array, sizes: Array, kappas: Array) -> Array:
-    """(..., K) the share of OKS that each joint of poses (..., K, 2) keeps beside others (..., K, 2).
+    """(..., K) the similarity of each joint of poses (..., K, 2) to others (..., K, 2): the share of OKS that it keeps.
 
     Args:
         poses, others: in one unit; their leading dimensions broadcast.
-        sizes: (...) root of the person's area, in that unit.
+        sizes: (...) root of each person's area, in that unit.
         kappas: (K,) fall-off constants.
     """
     xp = namespace(poses)
@@ -38,7 +41,7 @@ def oks(poses: Array, others: Array, sizes: Array, kappas: Array, weights: Array
 
 
 def oks_nms(poses: Array, scores: Array, image_index: Array, kappas: Array, threshold: float) -> Array:
-    """(P,) bool: poses (P, K, 2) with no better one in the same image whose OKS with them is over `threshold`."""
+    """(P,) bool: the poses (P, K, 2) to keep: those without a better one of OKS over `threshold` in the same image."""
     xp = namespace(poses)
     sizes = body_sizes(poses)
     similarity = oks(poses[:, None], poses[None], xp.minimum(sizes[:, None], sizes[None]), kappas)

@@ -1,4 +1,4 @@
-"""`votepose calibrate`: who is judged and who is not, weights that come out calibrated, mistakes in one line."""
+"""`votepose calibrate`: which people are judged, weights that come out calibrated, mistakes in one line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def data(dataset: CocoDataset, tmp_path: Path) -> Path:
 
 
 class Oracle(PoseEstimator):
-    """Finds everybody of pictures that it knows, off by `noise` pixels, and in each somebody who is nobody."""
+    """Finds all people of pictures that it knows, off by `noise` pixels, and one false detection in each."""
 
     def __init__(self, samples: list[Sample], noise: float = 0.0) -> None:
         super().__init__(PoseNet(tiny.NETWORK), torch.from_numpy(KAPPAS), GroupingConfig())
@@ -81,7 +81,7 @@ class Oracle(PoseEstimator):
 
 @pytest.fixture
 def oracle(data: Path, monkeypatch: pytest.MonkeyPatch) -> Oracle:
-    """`calibrate` with weights that find everybody."""
+    """`calibrate` with weights that find all people."""
     estimator = Oracle(load_coco(data).samples, noise=3.0)
     about = {"input_size": SIZE}
     monkeypatch.setattr(calibrate, "load_estimator", lambda path: (estimator, COCO_17, read_about(path) | about))
@@ -113,7 +113,7 @@ def test_kept_falls_with_the_distance_as_oks_does(dataset: CocoDataset) -> None:
             assert kept[labelled].mean() == pytest.approx(oks, abs=1e-4)
 
 
-def test_who_may_be_somebody_unlabelled_is_left_out(dataset: CocoDataset) -> None:
+def test_possibly_unlabelled_people_are_left_out(dataset: CocoDataset) -> None:
     sample = dataset.samples[0]
     for changed in (replace(sample, complete=False), replace(sample, ignore=np.float32([[5000, 5000, 9000, 9000]]))):
         judged = collect_samples(Oracle([changed]), [changed], SIZE, COCO_17)
@@ -159,7 +159,7 @@ def test_without_out_it_only_measures(
 
 
 @pytest.mark.usefixtures("oracle")
-def test_what_of_the_data_is_left_out_is_said(data: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_data_are_reported(data: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = load_coco(data).samples[0].name
     (data / "images" / name).write_bytes(b"no picture")
     run(CalibrateConfig((data,), weights))

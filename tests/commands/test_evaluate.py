@@ -217,10 +217,10 @@ def test_both_views_average_where_they_agree() -> None:
     np.testing.assert_array_equal(found.seen, truth.seen)
 
 
-def test_whom_one_view_misses_keeps_half_the_score() -> None:
+def test_a_person_missed_in_one_view_keeps_half_the_score() -> None:
     sample = synthetic_dataset(1, 256, people=(1, 1)).samples[0]
-    truth, nobody = true_poses(sample), Poses.empty(COCO_17, (256, 256))
-    found = find_in_both_views(lambda image: truth if np.array_equal(image, sample.image) else nobody, sample.image)
+    truth, nothing = true_poses(sample), Poses.empty(COCO_17, (256, 256))
+    found = find_in_both_views(lambda image: truth if np.array_equal(image, sample.image) else nothing, sample.image)
     np.testing.assert_array_equal(found.keypoints, truth.keypoints)
     np.testing.assert_allclose(found.scores, 0.5)
-    assert len(find_in_both_views(lambda _: nobody, sample.image)) == 0
+    assert len(find_in_both_views(lambda _: nothing, sample.image)) == 0

@@ -239,7 +239,7 @@ def test_what_is_no_video_leaves_nothing_but_a_line(predict: Predict, name: str)
     Path(name).write_text("hello" * 100 * (name != "empty.mp4"))
     status, _, err = predict(name)
     assert status == 1
-    assert err == f"votepose: {name}: is not a video of a known format, or a broken one\n"
+    assert err == f"votepose: {name}: is not a video of a known format, or is broken\n"
     assert sorted(os.listdir("out")) == ["poses.jsonl", "run.json"]
     assert records() == []
 

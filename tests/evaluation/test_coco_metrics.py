@@ -34,7 +34,7 @@ def truth() -> dict[str, Any]:
 
 
 def noisy(truth: dict[str, Any], noise: float, seed: int = 0) -> list[dict[str, Any]]:
-    """Results near the truth, with some people missed, some found twice and some found where nobody is."""
+    """Results near the truth, with some people missed, some found twice and some false detections."""
     rng = np.random.default_rng(seed)
     results = []
     for annotation in truth["annotations"]:

@@ -13,7 +13,7 @@ import pytest
 
 from helpers.clips import dot_frames, save_clip
 from votepose.errors import VoteposeError
-from votepose.video.latest_frame import Newest
+from votepose.video.latest_frame import LatestFrames
 from votepose.video.reader import Frame, VideoReader
 
 
@@ -42,7 +42,7 @@ class Camera:
 
 def test_the_slow_see_the_newest_and_miss_the_rest() -> None:
     camera: Any = Camera(20)
-    newest = Newest(camera)
+    newest = LatestFrames(camera)
     frames = iter(newest)
     camera.allowed.release()
     assert next(frames).index == 0
@@ -59,7 +59,7 @@ def test_a_file_plays_at_its_own_speed(tmp_path: Path) -> None:
     path = save_clip(tmp_path / "a.mp4", dot_frames(6))
     begin = time.monotonic()
     with VideoReader(str(path)) as reader:
-        seen = [frame.index for frame in Newest(reader)]
+        seen = [frame.index for frame in LatestFrames(reader)]
     assert seen == sorted(set(seen))
     assert seen[-1] == 5
     assert time.monotonic() - begin >= 0.5
@@ -70,12 +70,12 @@ def test_errors_of_the_reader_are_raised_after_its_frames() -> None:
     camera.allowed.release(3)
     seen: list[Frame] = []
     with pytest.raises(VoteposeError, match="broke off"):
-        seen += iter(Newest(camera))
+        seen += iter(LatestFrames(camera))
 
 
 def test_who_looks_away_stops_the_reader() -> None:
     camera: Any = Camera(10**6)
-    frames = iter(Newest(camera))
+    frames = iter(LatestFrames(camera))
     camera.allowed.release(1)
     next(frames)
     camera.allowed.release(10**6)

@@ -62,7 +62,10 @@ def test_audio_is_handed_on_and_starts_with_the_picture(tmp_path: Path) -> None:
     assert heard[0] == pytest.approx(-2, abs=0.03)  # the tone began two seconds before the picture
 
 
-def _broken(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder of files that cannot be read, or only in part, and what the error says of each."""
+    tmp_path = tmp_path_factory.mktemp("broken")
     whole = save_clip(tmp_path / "whole.mp4", dot_frames(60), audio="aac").read_bytes()
     fast = save_clip(tmp_path / "fast.mp4", dot_frames(60), faststart=True).read_bytes()
     (tmp_path / "empty.mp4").touch()
@@ -75,7 +78,7 @@ def _broken(tmp_path: Path) -> dict[str, str]:
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), format="s16", layout="mono")
         frame.sample_rate = 48000
         container.mux([*sound.encode(frame), *sound.encode()])
-    return {
+    messages = {
         "empty.mp4": "not a video",
         "text.mp4": "not a video",
         "cut.mp4": "broken",
@@ -84,25 +87,28 @@ def _broken(tmp_path: Path) -> dict[str, str]:
         "sound.mp4": "holds no video",
         "none.mp4": "No such file",
     }
+    return tmp_path, messages
 
 
-def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
-    for name, said in _broken(tmp_path).items():
-        with pytest.raises(VoteposeError, match=said) as caught, VideoReader(str(tmp_path / name)) as reader:
+def test_what_cannot_be_read_is_named_in_one_line(broken: tuple[Path, dict[str, str]]) -> None:
+    folder, messages = broken
+    for name, message in messages.items():
+        with pytest.raises(VoteposeError, match=message) as caught, VideoReader(str(folder / name)) as reader:
             list(reader)
-        assert str(caught.value).startswith(f"{tmp_path / name}: ")
+        assert str(caught.value).startswith(f"{folder / name}: ")
         assert "\n" not in str(caught.value)
 
 
-def test_of_a_damaged_file_all_that_can_be_read_comes_first(tmp_path: Path) -> None:
-    _broken(tmp_path)
-    found = []
-    with VideoReader(str(tmp_path / "half.mp4")) as reader:
+def test_of_a_damaged_file_all_that_can_be_read_comes_first(
+    broken: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    folder, found = broken[0], []
+    with VideoReader(str(folder / "half.mp4")) as reader:
         frames = iter(reader)
         with pytest.raises(VoteposeError, match=r"damaged or cut short; \d+ of its frames"):
             found += frames  # keeps what came before the error
     assert 10 < len(found) < 50
-    content = bytearray((tmp_path / "fast.mp4").read_bytes())
+    content = bytearray((folder / "fast.mp4").read_bytes())
     middle = len(content) // 2
     content[middle : middle + 300] = b"\xff" * 300
     (tmp_path / "bad.mp4").write_bytes(content)
@@ -145,10 +151,10 @@ def test_without_pyav_it_says_what_to_install(tmp_path: Path, monkeypatch: pytes
 
 
 def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:
-    path = save_clip(tmp_path / "a.mp4", [red_dot(64, 64, 5, 5)] * 200)
+    path = save_clip(tmp_path / "a.mp4", [red_dot(64, 64, 5, 5)] * 80)
     gc.collect()
     with VideoReader(str(path)) as reader:
         alive = [
-            sum(isinstance(o, np.ndarray) for o in gc.get_objects()) for frame in reader if frame.index in (20, 190)
+            sum(isinstance(o, np.ndarray) for o in gc.get_objects()) for frame in reader if frame.index in (20, 70)
         ]
     assert alive[1] - alive[0] < 10

@@ -1,4 +1,4 @@
-"""Real time: the newest frame of a video, and never a queue of old ones."""
+"""Real time: always the newest frame of a video, without a queue of old ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from votepose.video.reader import Frame, VideoReader
 from votepose.video.streams import TIMEOUT
 
 
-class Newest:
-    """The frames of a `VideoReader` as they come, for those who cannot keep up: each time the newest, others dropped.
+class LatestFrames:
+    """The frames of a `VideoReader` for a consumer that cannot keep up: each time the newest; older ones are dropped.
 
-    A thread of its own reads, so nothing piles up and nothing lags. A file plays at its own speed, as a camera would.
+    A thread of its own reads, so no frames pile up and there is no lag. A file plays at its own speed, like a camera.
 
     Args:
-        reader: it belongs to this object while it is iterated.
+        reader: used by this object alone while it is iterated.
+
+    Attributes:
+        dropped: frames dropped so far.
     """
 
     def __init__(self, reader: VideoReader) -> None:
@@ -44,7 +47,7 @@ class Newest:
     def _take(self) -> Frame | None:
         with self._changed:
             while self._frame is None and not self._ended:
-                self._changed.wait(0.5)  # with a time limit Ctrl-C gets through on every system
+                self._changed.wait(0.5)  # without a time limit, some systems do not let Ctrl-C through
             frame, self._frame = self._frame, None
             return frame
 
@@ -61,7 +64,7 @@ class Newest:
                     self.dropped += self._frame is not None
                     self._frame = frame
                     self._changed.notify_all()
-        except BaseException as error:  # said by the thread that iterates
+        except BaseException as error:  # raised by the thread that iterates
             self._error = error
         finally:
             with self._changed:

@@ -1,4 +1,4 @@
-"""Steadier keypoints: the One-Euro filter, which knows how sure each keypoint is."""
+"""Steadier keypoints: a One-Euro filter that takes the confidence of each keypoint into account."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ MIN_INTERVAL = 1e-3  # seconds: time stamps may repeat
 
 @dataclass(frozen=True)
 class Smoothing:
-    """One-Euro filter (Casiez, Roussel, Vogel: 1€ filter, CHI 2012), a cutoff frequency for each keypoint.
+    """One-Euro filter (Casiez, Roussel, Vogel: 1€ filter, CHI 2012), with a cutoff frequency for each keypoint.
 
     Slow keypoints are smoothed much (no jitter), fast ones little (no lag): cutoff = min_cutoff + beta * speed.
 
-    The defaults were chosen on videos 100 to 105 of `benchmarks/tracking.py`, which reports others.
+    The defaults were chosen on videos 100 to 105 of `benchmarks/tracking.py`, which also reports other settings.
 
     Attributes:
         min_cutoff: Hz, of a keypoint at rest. Lower is steadier, and slower to follow.
         beta: Hz for a speed of one body size a second. Higher follows fast motion with less lag.
         speed_cutoff: Hz, of the estimate of the speed.
-        min_confidence: below it keypoints count as of this confidence. One of confidence c moves the result as if it
-            had been seen for c of the time only. 1 is the filter of the paper: confidences do not count.
+        min_confidence: lower confidences are raised to it. A keypoint of confidence c moves the result as if it was
+            measured for the fraction c of the time. 1 is the filter of the paper, which ignores confidences.
     """
 
     min_cutoff: float = 1.0
@@ -47,7 +47,7 @@ class OneEuro:
             points: (K, 2), as measured, in pixels.
             confidences: (K,) in [0, 1].
             time: of the measurement, in seconds.
-            size: of the body, in pixels: speeds count in it, so that near and far people are smoothed alike.
+            size: of the body, in pixels: the unit of speeds, so that near and far people are smoothed alike.
         """
         if self._time is None:
             self._time, self._points, self._speeds = time, points.astype(float), np.zeros(points.shape)

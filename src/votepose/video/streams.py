@@ -1,4 +1,4 @@
-"""Opens what FFmpeg can play: files, cameras, addresses; and says in one line why it could not."""
+"""Opens files, cameras and addresses with FFmpeg, and explains failures in one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from votepose.errors import VoteposeError
 from votepose.io.inputs import Input
 
-TIMEOUT = 10.0  # seconds that a camera or server may be silent
+TIMEOUT = 10.0  # seconds without data from a camera or server
 
 
 def import_av() -> Any:
@@ -45,7 +45,7 @@ def _open_camera(av: Any, one: Input) -> Any:
         "darwin": (which, "avfoundation"),
         "linux": (f"/dev/video{which}" if which.isdecimal() else which, "v4l2"),
     }[system]
-    options = {"framerate": "30"} if system == "darwin" else {}  # avfoundation's default is one that cameras refuse
+    options = {"framerate": "30"} if system == "darwin" else {}  # cameras refuse avfoundation's default
     try:
         return av.open(file, mode="r", format=form, options=options)
     except (av.error.FFmpegError, ValueError) as error:
@@ -62,7 +62,7 @@ def reason(av: Any, error: Any) -> str:
     if isinstance(error, av.error.EOFError):
         return "holds no frame that can be decoded"
     if isinstance(error, av.error.InvalidDataError):
-        return "is not a video of a known format, or a broken one"
+        return "is not a video of a known format, or is broken"
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return f"no data within {TIMEOUT:.0f} s"
     return f"cannot be read ({' '.join((error.strerror or str(error)).split())[:120]})"

@@ -1,8 +1,4 @@
-"""Poses drawn over their image, anti-aliased, with NumPy and Pillow alone.
-
-Every shape is a distance: a limb is what lies within r of a segment, a joint what lies within r of a point. Coverage
-falls from 1 to 0 over the one pixel at the edge: anti-aliasing without drawing anything larger than it is shown.
-"""
+"""Draws poses over their image, anti-aliased, with NumPy and Pillow only."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from votepose.io.images import ImageSource, read_image
 from votepose.oks import body_sizes
 from votepose.poses import Pose, Poses
+from votepose.visualization.paint import paint
 
 # Okabe and Ito's colour-blind-safe palette without its black, ordered so that neighbours in the list differ most
 PALETTE = np.array(
@@ -26,15 +23,15 @@ _WHITE = np.array((255, 255, 255), dtype=np.float32)
 
 @dataclass(frozen=True)
 class Style:
-    """How poses are drawn. Lengths are relative, so that small people stay readable and large ones elegant.
+    """How poses are drawn. Lengths are relative to the person, so that small and large people are equally readable.
 
     Attributes:
-        min_confidence: keypoints below it fade, in proportion, to nothing at 0.
+        min_confidence: keypoints below it fade in proportion, and vanish at 0.
         limb: half the width of a limb, relative to the person's size.
         joint: radius of a joint, relative to half the width of a limb.
         inferred: opacity of limbs that end in an inferred joint.
         scores: write each person's score above the head.
-        ids: write there who it is, of people with ids.
+        ids: write each person's id there, if they have one.
     """
 
     min_confidence: float = 0.2
@@ -46,15 +43,15 @@ class Style:
 
 
 def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.Image:
-    """A copy of the image, RGB, with its people drawn on it.
+    """An RGB copy of the image with the poses drawn on it.
 
     Each person has a colour, the same in every frame if they have ids; the left side is lighter, the right side darker.
-    A joint that was seen is a disc; one that was only inferred is a ring, and the limbs to it are fainter and dashed.
+    A seen joint is a disc; an inferred one is a ring, and its limbs are fainter and dashed.
 
     Args:
-        image: anything that `read_image` reads; the one that `poses` were found in.
+        image: anything that `read_image` reads; the image that the poses were found in.
         poses: in pixels of that image.
-        style: how; None for `Style()`.
+        style: None for `Style()`.
 
     Raises:
         VoteposeError: if the image cannot be read.
@@ -71,7 +68,7 @@ def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.
 
 
 def person_colours(poses: Poses) -> np.ndarray:
-    """(P,) int: each one's colour of the palette, by the id; without one an unused, or the one worn farthest away."""
+    """(P,) int: each person's index in `PALETTE`: by id, or else so that equal colours are far apart."""
     if poses.ids is not None:
         return np.asarray((poses.ids - 1) % len(PALETTE))
     centres = poses.boxes.reshape(-1, 2, 2).mean(axis=1)
@@ -84,7 +81,7 @@ def person_colours(poses: Poses) -> np.ndarray:
 
 
 def limb_radius(pose: Pose, width: int, height: int, style: Style) -> float:
-    """Half the width of the person's limbs in pixels: by the person's size, within what the image's size can bear."""
+    """Half the width of the person's limbs in pixels: by the person's size, within limits set by the image's size."""
     size = float(body_sizes(pose.keypoints))
     longest = max(width, height)
     return float(np.clip(style.limb * size, max(0.6, 0.0011 * longest), max(1.0, 0.0055 * longest)))
@@ -102,19 +99,19 @@ def _draw_person(canvas: np.ndarray, pose: Pose, colour: np.ndarray, style: Styl
         tint = shades[a] if (shades[a] == shades[b]).all() else colour
         ends = _limb(pose, a, b, radii)
         dash = 0.0 if both else 5 * radius
-        _paint(canvas, *ends, radius + halo, _INK, 0.45 * opacity, dash=dash)
-        _paint(canvas, *ends, radius, tint, 0.95 * opacity, dash=dash)
+        paint(canvas, *ends, radius + halo, _INK, 0.45 * opacity, dash=dash)
+        paint(canvas, *ends, radius, tint, 0.95 * opacity, dash=dash)
     for k, (point, size) in enumerate(zip(pose.keypoints, radii, strict=True)):
         if pose.seen[k]:
-            _paint(canvas, point, point, size + halo, _INK, 0.8 * alpha[k])
-            _paint(canvas, point, point, size, shades[k], alpha[k])
+            paint(canvas, point, point, size + halo, _INK, 0.8 * alpha[k])
+            paint(canvas, point, point, size, shades[k], alpha[k])
         else:
-            _paint(canvas, point, point, size, _INK, 0.6 * alpha[k], ring=0.65 * radius + halo)
-            _paint(canvas, point, point, size, shades[k], 0.9 * alpha[k], ring=0.65 * radius)
+            paint(canvas, point, point, size, _INK, 0.6 * alpha[k], ring=0.65 * radius + halo)
+            paint(canvas, point, point, size, shades[k], 0.9 * alpha[k], ring=0.65 * radius)
 
 
 def _joint_radii(pose: Pose, radius: float, style: Style) -> np.ndarray:
-    """(K,): as wide as the limbs ask for, but not so wide that linked joints (of a face) run into each other."""
+    """(K,) in proportion to the limbs, but small enough that linked joints, as in a face, do not overlap."""
     radii = np.full(len(pose.skeleton), style.joint * radius)
     for a, b in pose.skeleton.links:
         apart = float(np.hypot(*(pose.keypoints[a] - pose.keypoints[b])))
@@ -124,50 +121,10 @@ def _joint_radii(pose: Pose, radius: float, style: Style) -> np.ndarray:
 
 
 def _limb(pose: Pose, a: int, b: int, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two ends of a limb: its joints, or the rim of a ring, whose middle stays empty."""
+    """The two ends of a limb: the joint itself, or the edge of a ring, which stays empty inside."""
     start, end = pose.keypoints[a], pose.keypoints[b]
     along = (end - start) / max(float(np.hypot(*(end - start))), 1e-6, 2 * radii[a], 2 * radii[b])
     return start + along * (0 if pose.seen[a] else radii[a]), end - along * (0 if pose.seen[b] else radii[b])
-
-
-def _paint(
-    canvas: np.ndarray,
-    start: np.ndarray,
-    end: np.ndarray,
-    radius: float,
-    colour: np.ndarray,
-    opacity: float,
-    ring: float = 0.0,
-    dash: float = 0.0,
-) -> None:
-    """Blend what lies within `radius` of a segment into the canvas (H, W, 3) uint8, in place.
-
-    Args:
-        ring: width of the outline to draw in place of the whole shape, centred on its edge; 0 for the whole.
-        dash: length of a dash and of the gap after it; 0 for a solid line.
-    """
-    if opacity <= 0:
-        return
-    margin = radius + ring + 1
-    lower = np.floor(np.minimum(start, end) - margin).clip(0, (canvas.shape[1], canvas.shape[0])).astype(int)
-    upper = np.ceil(np.maximum(start, end) + margin).clip(0, (canvas.shape[1], canvas.shape[0])).astype(int)
-    if (lower >= upper).any():
-        return
-    x = np.arange(lower[0], upper[0], dtype=np.float32)[None, :] + 0.5 - start[0]
-    y = np.arange(lower[1], upper[1], dtype=np.float32)[:, None] + 0.5 - start[1]
-    along, length = end - start, float(np.hypot(*(end - start)))
-    place = np.clip((x * along[0] + y * along[1]) / max(length, 1e-6) ** 2, 0, 1)
-    distance = np.hypot(x - place * along[0], y - place * along[1])
-    distance = np.abs(distance - radius) - ring / 2 if ring else distance - radius
-    coverage = np.clip(0.5 - distance, 0, 1)
-    if dash:  # soft ends; an odd number of pieces, so that the line begins and ends in a dash
-        pieces = 2 * max(1, round(length / (2 * dash))) + 1
-        phase = np.abs((place * pieces) % 2 - 0.5)
-        phase = np.minimum(phase, 2 - phase)
-        coverage *= np.clip(0.5 - (phase - 0.5) * length / pieces, 0, 1)
-    patch = canvas[lower[1] : upper[1], lower[0] : upper[0]]
-    weight = (coverage * np.float32(opacity))[..., None]
-    patch[...] = np.rint(patch + (colour - patch) * weight)
 
 
 def _shade(colour: np.ndarray, side: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from votepose.models.calibration import COCO_ODDS, Calibration, Curve
 from votepose.skeleton import COCO_17
 
 
-def distorted(people: int = 3000, joints: int = 5, seed: int = 0) -> CalibrationSamples:
+def distorted(people: int = 3000, joints: int = 3, seed: int = 0) -> CalibrationSamples:
     """People whose network boasts: it says sqrt(p) where p is true of a person, and p^(1/3) of a joint."""
     rng = np.random.default_rng(seed)
     p, q = rng.beta(2, 2, (people, joints)), rng.beta(1, 2, people)

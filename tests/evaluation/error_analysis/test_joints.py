@@ -1,4 +1,4 @@
-"""Each kind of wrong joint is told from the others, and repairing it repairs the AP."""
+"""Each type of joint error is told from the others, and correcting it restores the AP."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_shifted_joints_are_jitter() -> None:
     assert error_types(picture_of(two_people(), shifted(1.0))) == {JointErrorType.JITTER: 34}  # exp(-0.5) = 0.61
 
 
-def test_left_for_right_is_an_inversion_and_its_repair_wins_everything(tmp_path: Path) -> None:
+def test_left_for_right_is_an_inversion_and_correcting_it_restores_the_ap(tmp_path: Path) -> None:
     write_coco(CocoDataset([two_people(size=20)], COCO_17), tmp_path)
     dataset = load_coco(tmp_path)
     truth = true_poses(dataset.samples[0]).keypoints
@@ -67,7 +67,7 @@ def test_the_nearer_of_two_wrong_places_counts() -> None:
     assert joint_error_types(picture_of(sample, points))[0, left] == JointErrorType.SWAP
 
 
-def test_joints_of_somebody_else_are_swaps() -> None:
+def test_joints_of_another_person_are_swaps() -> None:
     sample = two_people()
     truth = true_poses(sample).keypoints
     exchanged = truth.copy()
@@ -96,7 +96,7 @@ def test_only_labelled_joints_of_found_people_are_judged(labelled: int) -> None:
     np.testing.assert_array_equal((judged[:2] != JointErrorType.UNJUDGED).sum(axis=1), labelled)
 
 
-def test_a_picture_of_nobody_has_no_kinds() -> None:
+def test_a_picture_without_people_has_no_error_types() -> None:
     picture = picture_of(background_only(), shifted(0))
     assert error_types(picture) == {JointErrorType.UNJUDGED: 34}
     assert corrected(picture, joint_error_types(picture), JointErrorType.MISS) is picture.poses

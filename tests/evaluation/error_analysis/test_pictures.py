@@ -1,4 +1,4 @@
-"""Whole people: found, of nobody, split, merged, missed."""
+"""Whole people: found, background, split, merged, missed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def counts(*pictures: Picture, min_score: float = 0.0) -> dict[str, int]:
     return {k: v for k, v in zip(ORDER, astuple(count_people(pictures, min_score)), strict=True) if v}
 
 
-def test_a_perfect_detector_finds_everybody() -> None:
+def test_a_perfect_detector_finds_all_people() -> None:
     sample = two_people()
     picture = Picture.of(sample, true_poses(sample))
     assert counts(picture) == {"found": 2}
@@ -24,7 +24,7 @@ def test_a_perfect_detector_finds_everybody() -> None:
     np.testing.assert_array_equal(picture.match, [0, 1])
 
 
-def test_nobody_found_is_everybody_missed_and_nobody_there_is_background() -> None:
+def test_people_not_found_are_missed_and_false_detections_are_background() -> None:
     sample = two_people()
     none = np.zeros((0, 17, 2))
     far = true_poses(sample).keypoints + 1000
@@ -34,7 +34,7 @@ def test_nobody_found_is_everybody_missed_and_nobody_there_is_background() -> No
     assert counts(picture_of(background_only(), none)) == {}
 
 
-def test_whoever_may_be_unlabelled_is_not_background() -> None:
+def test_possibly_unlabelled_people_are_not_background() -> None:
     sample = two_people()
     far = true_poses(sample).keypoints + 1000
     crowd = replace(sample, ignore=np.float32([[900, 900, 500, 500]]))

@@ -1,4 +1,4 @@
-"""AP of some of the people: everybody is in one bin, faults stay in theirs, and the whole is what evaluate measures."""
+"""AP of subsets of the people: each person is in one bin, faults stay in theirs, the total is what evaluate measures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.evaluation.error_analysis.scoring import Scorer
-from votepose.evaluation.error_analysis.slices import SliceSpec, coco_sizes, slice_people, slice_specs
+from votepose.evaluation.error_analysis.slice_specs import SliceSpec, slice_specs
+from votepose.evaluation.error_analysis.slices import coco_sizes, slice_people
 from votepose.evaluation.runner import picture_results
 from votepose.skeleton import COCO_17
 
@@ -75,7 +76,7 @@ def test_cocos_sizes_are_of_the_pixels_that_the_json_counts_in() -> None:
 
 
 @pytest.mark.parametrize("key", ["size", "crowd", "hidden", "covered"])
-def test_a_picture_of_nobody_has_no_slices(key: str) -> None:
+def test_a_picture_without_people_has_no_slices(key: str) -> None:
     empty, found = picture_of(background_only(), true_poses(two_people()).keypoints), spec(key)
     assert slice_people(found, [empty], Scorer({"images": [], "annotations": []}, 1, {1: []})) == []
 

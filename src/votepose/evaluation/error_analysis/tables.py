@@ -12,7 +12,8 @@ from votepose.evaluation.error_analysis.joints import ERRORS, JointErrorType, co
 from votepose.evaluation.error_analysis.pictures import MAX_DETECTIONS, MIN_OKS, Picture, count_people
 from votepose.evaluation.error_analysis.report import Table
 from votepose.evaluation.error_analysis.scoring import Scorer
-from votepose.evaluation.error_analysis.slices import FOUND, Slice, coco_sizes, slice_people, slice_specs
+from votepose.evaluation.error_analysis.slice_specs import slice_specs
+from votepose.evaluation.error_analysis.slices import FOUND, Slice, coco_sizes, slice_people
 from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
