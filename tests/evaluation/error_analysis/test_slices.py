@@ -1,4 +1,4 @@
-"""AP of subsets of the people: each person is in one bin, faults stay in theirs, the total is what evaluate measures."""
+"""AP of subsets of the people: each person is in one bin, faults stay in theirs, all of them give evaluate's AP."""
 
 from __future__ import annotations
 
