@@ -1,4 +1,4 @@
-"""Places: bounded, given back whatever happens, and never for ever."""
+"""Slots: bounded, always given back, and never taken for ever."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import pytest
 from helpers.live import HeldSession, serving, until
 from votepose.errors import VoteposeError
 from votepose.predictor import Predictor
-from votepose.server.admission import Desk
+from votepose.server.admission import AdmissionQueue
 from votepose.server.app import create_app
-from votepose.server.limits import Limits, Refusal
+from votepose.server.limits import Limits, RequestError
 
 
 class Served:
-    """A server with one worker and two waiting places, whose model can be held up."""
+    """A server with one worker and two waiting slots, whose model can be held up."""
 
     def __init__(self, url: str, session: HeldSession) -> None:
         self.url, self.session = url, session
@@ -64,7 +64,7 @@ def hasty(predictor: Predictor, session: HeldSession) -> Iterator[Served]:
         yield Served(url, session)
 
 
-def test_full_desk_refuses_and_says_when_to_return(served: Served, picture: bytes) -> None:
+def test_full_queue_refuses_and_says_when_to_return(served: Served, picture: bytes) -> None:
     served.session.go.clear()
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(served.post, picture) for _ in range(3)]
@@ -84,7 +84,7 @@ def test_refused_upload_is_answered_although_it_is_large(served: Served) -> None
     assert answer.status_code == 413
 
 
-def test_client_that_goes_away_frees_its_place(served: Served, picture: bytes) -> None:
+def test_client_that_goes_away_frees_its_slot(served: Served, picture: bytes) -> None:
     served.session.go.clear()
     sockets = [served.send(picture, len(picture)) for _ in range(3)]
     until(lambda: served.taken == 3 and served.session.runs == 1)
@@ -97,7 +97,7 @@ def test_client_that_goes_away_frees_its_place(served: Served, picture: bytes) -
     assert served.post(picture).status_code == 200
 
 
-def test_client_that_goes_away_while_it_uploads_frees_its_place(served: Served, picture: bytes) -> None:
+def test_client_that_goes_away_while_it_uploads_frees_its_slot(served: Served, picture: bytes) -> None:
     sock = served.send(picture[:10], len(picture))
     until(lambda: served.taken == 1)
     sock.close()
@@ -133,26 +133,26 @@ def test_shutdown_answers_first(predictor: Predictor, session: HeldSession, pict
 
 
 def test_queue_is_no_longer_than_its_time() -> None:
-    desk = Desk(workers=1, queue=1000, timeout=1)
+    queue = AdmissionQueue(workers=1, queue=1000, timeout=1)
 
     async def work() -> None:
-        with desk.place() as place:
-            await place.run(lambda _: time.sleep(0.1), asyncio.get_running_loop().create_future())
+        with queue.slot() as slot:
+            await slot.run(lambda _: time.sleep(0.1), asyncio.get_running_loop().create_future())
 
     async def crowd() -> None:
         await work()
-        with ExitStack() as places:
-            while desk.taken < 100:
+        with ExitStack() as slots:
+            while queue.taken < 100:
                 try:
-                    places.enter_context(desk.place())
-                except Refusal as refusal:
-                    assert refusal.status == 503  # noqa: PT017
+                    slots.enter_context(queue.slot())
+                except RequestError as error:
+                    assert error.status == 503  # noqa: PT017
                     break
-            assert 1 <= desk.taken < 20
-        assert desk.taken == 0
+            assert 1 <= queue.taken < 20
+        assert queue.taken == 0
 
     asyncio.run(crowd())
-    desk.close()
+    queue.close()
 
 
 @pytest.mark.parametrize(

@@ -22,19 +22,19 @@ class ServeConfig:
     """Serve poses over HTTP, with a page to try it on."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 lets everybody on the network in."""
+    """Address to listen on; 0.0.0.0 makes the server reachable from the network."""
     port: Annotated[int, tyro.conf.arg(aliases=["-p"])] = 8000
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on; 0 for any free port."""
     workers: int = Limits.workers
-    """Pictures that are worked on at the same time."""
+    """Pictures processed at the same time."""
     queue: int = Limits.queue
-    """Requests that may wait; one more is answered with 503."""
+    """Requests that may wait for a worker; one more is answered with 503."""
     timeout: float = Limits.timeout
     """Seconds until a request is answered with 504."""
     max_megabytes: float = Limits.max_bytes / MIB
-    """Of one uploaded picture, in MiB; more is answered with 413."""
+    """Limit of an uploaded file, in MiB; a larger one is answered with 413."""
     max_megapixels: float = Limits.max_pixels / 1e6
-    """Of one uploaded picture; more is answered with 413."""
+    """Limit of an uploaded picture; a larger one is answered with 413."""
     max_input_size: int = Limits.max_input_size
     """The largest input size that a request may ask for."""
     log_level: Literal["error", "warning", "info", "debug"] = "warning"
@@ -43,13 +43,13 @@ class ServeConfig:
 
 
 def run(config: ServeConfig) -> int:
-    """Serve until SIGINT or SIGTERM; requests that are being answered then are answered first.
+    """Serve until SIGINT or SIGTERM; requests that are being answered then are still answered.
 
     Returns:
         0 when stopped.
 
     Raises:
-        VoteposeError: if the address cannot be listened on, or an option or the weights will not do.
+        VoteposeError: if the address cannot be listened on, or an option or the weights cannot be used.
     """
     import uvicorn
 
@@ -59,7 +59,7 @@ def run(config: ServeConfig) -> int:
     with _listen(config.host, config.port) as listener:
         predictor = config.model.load()
         logging.basicConfig(format="%(levelname)s: %(message)s")
-        logging.getLogger("python_multipart").setLevel("ERROR")  # a line for each malformed form floods the log
+        logging.getLogger("python_multipart").setLevel("ERROR")  # one line per malformed form would flood the log
         settings = uvicorn.Config(
             create_app(predictor, limits),
             log_level=config.log_level,
@@ -68,7 +68,7 @@ def run(config: ServeConfig) -> int:
             timeout_graceful_shutdown=int(2 * limits.timeout) + 5,
         )
         print(_greeting(config.host, listener), flush=True)
-        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn, once done, hands its signal on
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn, once done, raises its signal again
             signal.signal(number, signal.default_int_handler)
         try:
             uvicorn.Server(settings).run(sockets=[listener])
@@ -106,8 +106,6 @@ def _greeting(host: str, listener: socket.socket) -> str:
     port = listener.getsockname()[1]
     address = ipaddress.ip_address(listener.getsockname()[0])
     if not address.is_loopback:
-        print(
-            "votepose: everybody who reaches this address may use the server: it asks for no password", file=sys.stderr
-        )
+        print("votepose: anyone who can reach this address can use the server: there is no password", file=sys.stderr)
     shown = "127.0.0.1" if address.is_unspecified and address.version == 4 else f"[{host}]" if ":" in host else host
-    return f"votepose serves on http://{shown}:{port} (Ctrl-C stops; the API is described at /docs)"
+    return f"votepose serves on http://{shown}:{port} (Ctrl-C stops; API documentation at /docs)"

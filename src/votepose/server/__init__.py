@@ -1,1 +1,1 @@
-"""Poses over HTTP: an API for programs and a page for people. `app.create_app` puts it together; extra `[serve]`."""
+"""Poses over HTTP: an API for programs and a page for people; needs the extra [serve]. `app.create_app` builds it."""

@@ -1,8 +1,8 @@
-"""A few worker threads and a bounded number of places before them.
+"""A few worker threads and a bounded queue in front of them.
 
-A request takes a place before its upload is read, so memory is bounded by places x bytes. The place is given back when
-the answer is ready, or the client has gone, or time is up; where a thread still works on it, when that thread ends.
-Nobody is let in whose turn would come too late: a queue of requests that all run out of time would yield nothing.
+A request takes a slot before its upload is read, so memory is bounded by slots x bytes. The slot is freed when the
+answer is ready, the client has disconnected or the time is up; if a thread still works for it then, when that thread
+ends. A request is refused if its turn would come too late: otherwise, under overload, every request would time out.
 """
 
 from __future__ import annotations
@@ -16,44 +16,49 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from votepose.server.limits import Refusal
+from votepose.server.limits import RequestError
 
 T = TypeVar("T")
-_SHARE = 0.7  # of the time limit that the queue may be expected to take: work takes longer at times
+_SHARE = 0.7  # of the time limit, for the expected wait in the queue: some work takes longer than the mean
 
 
-class Desk:
-    """Where requests take their places. Its methods are for one event loop's thread; `work` runs in others.
+class AdmissionQueue:
+    """Hands out slots to requests. Its methods belong to one event loop's thread; submitted work runs in others.
 
     Args:
         workers: threads.
-        queue: places beside those of the workers.
+        queue: slots beside those of the workers.
         timeout: seconds in which a request should have its answer.
+
+    Attributes:
+        slots: how many there are.
+        taken: how many are taken.
     """
 
     def __init__(self, workers: int, queue: int, timeout: float) -> None:
-        self.workers, self.places, self.timeout, self.taken = workers, workers + queue, timeout, 0
+        self.workers, self.slots, self.timeout, self.taken = workers, workers + queue, timeout, 0
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="votepose")
-        self._seconds = 0.2  # that work takes, a running mean; the start is a guess
+        self._seconds = 0.2  # per piece of work: a running mean, which starts with a guess
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
-        """A place, for as long as the block lasts.
+    def slot(self) -> Iterator[Slot]:
+        """A slot, for as long as the block lasts.
 
         Raises:
-            Refusal: 503 if all are taken, or so many that time would run out; Retry-After tells when to try again.
+            RequestError: 503 if all are taken, or so many that the time would run out; its Retry-After says when to
+                try again.
         """
         seconds = (self.taken + 1) * self._seconds / self.workers
         late = self.taken >= self.workers and seconds > _SHARE * self.timeout
-        if late or self.taken >= self.places:
+        if late or self.taken >= self.slots:
             wait = min(60, max(1, math.ceil(seconds)))
-            raise Refusal(503, f"the server is busy; try again in {wait} s", {"Retry-After": str(wait)})
+            raise RequestError(503, f"the server is busy; try again in {wait} s", {"Retry-After": str(wait)})
         self.taken += 1
-        place = Place(self)
+        slot = Slot(self)
         try:
-            yield place
+            yield slot
         finally:
-            place.leave()
+            slot.leave()
 
     def submit(self, work: Callable[[threading.Event], T], stop: threading.Event) -> Future[T]:
         """Queue `work(stop)` for a thread."""
@@ -68,49 +73,48 @@ class Desk:
         return self._executor.submit(timed)
 
     def free(self) -> None:
-        """One place less is taken."""
+        """Give one slot back."""
         self.taken -= 1
 
     def close(self) -> None:
-        """Wait for the threads; what still waits in the queue is dropped."""
+        """Wait for the threads; work that is still queued is dropped."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-class Place:
-    """One request's place at the desk; `Desk.place` makes it."""
+class Slot:
+    """One request's slot; made by `AdmissionQueue.slot`."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, queue: AdmissionQueue) -> None:
+        self._queue = queue
         self._stop = threading.Event()
         self._future: Future | None = None
 
     async def run(self, work: Callable[[threading.Event], T], gone: asyncio.Future) -> T:
-        """What `work` returns, computed in a thread.
+        """The result of `work`, computed in a thread.
 
         Args:
-            work: is given an event; once that is set nobody waits for the result.
-            gone: done when the client has gone away.
+            work: is given an event, which is set once the result is no longer wanted.
+            gone: done when the client has disconnected.
 
         Raises:
-            Refusal: 504 if time is up, 499 (which nobody reads) if the client has gone.
+            RequestError: 504 if the time is up, 499 (which is never sent) if the client has disconnected.
         """
-        self._future = self._desk.submit(work, self._stop)
+        self._future = self._queue.submit(work, self._stop)
         result = asyncio.wrap_future(self._future)
-        done, _ = await asyncio.wait((result, gone), timeout=self._desk.timeout, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((result, gone), timeout=self._queue.timeout, return_when=asyncio.FIRST_COMPLETED)
         if result in done:
             return result.result()
-        result.add_done_callback(lambda future: future.cancelled() or future.exception())  # nobody waits for it now
+        result.add_done_callback(lambda future: future.cancelled() or future.exception())  # not awaited any more
         if gone in done:
-            raise Refusal(499, "the client has gone away")
-        raise Refusal(
-            504, f"no answer within the time limit of {self._desk.timeout:g} s; send a smaller picture or try later"
-        )
+            raise RequestError(499, "the client has disconnected")
+        limit = f"the time limit of {self._queue.timeout:g} s"
+        raise RequestError(504, f"no answer within {limit}; send a smaller picture or try later")
 
     def leave(self) -> None:
-        """Give the place back, as soon as no thread works for it."""
+        """Give the slot back, as soon as no thread works for it."""
         self._stop.set()
         if self._future is None or self._future.cancel() or self._future.done():
-            self._desk.free()
+            self._queue.free()
         else:
             loop = asyncio.get_running_loop()
-            self._future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._desk.free))
+            self._future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._queue.free))

@@ -1,4 +1,4 @@
-"""The server: `create_app` puts desk, intake, answers, pages and metrics together; `poses` follows one request."""
+"""The server: `create_app` joins queue, upload, handler, page and metrics; `poses` answers one request."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Query
@@ -13,16 +14,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
 
 import votepose
 from votepose.letterbox import MULTIPLE
 from votepose.predictor import Predictor
-from votepose.server.admission import Desk
-from votepose.server.handler import Answer, Format, Options, answer, choose_format
+from votepose.server.admission import AdmissionQueue
+from votepose.server.handler import Answer, Format, Options, handle
 from votepose.server.headers import SafeHeaders
-from votepose.server.limits import Limits, Refusal
+from votepose.server.limits import Limits, RequestError
 from votepose.server.metrics import CONTENT_TYPE, Metrics
-from votepose.server.pages import add_pages
 from votepose.server.schema import BODY, responses
 from votepose.server.upload import drain, receive
 from votepose.visualization.draw import PALETTE
@@ -32,51 +34,50 @@ def create_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:
     """An ASGI application that answers with `predictor`'s poses.
 
     Args:
-        predictor: its input size and thresholds hold where a request says nothing.
+        predictor: its input size and thresholds are the defaults of a request.
         limits: None for `Limits()`.
     """
     limits = limits or Limits()
-    desk = Desk(limits.workers, limits.queue, limits.timeout)
-    metrics = Metrics(desk.places, lambda: desk.taken)
+    queue = AdmissionQueue(limits.workers, limits.queue, limits.timeout)
+    metrics = Metrics(queue.slots, lambda: queue.taken)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        desk.close()
+        queue.close()
 
     app = FastAPI(
         title="votepose",
         version=votepose.__version__,
         description=votepose.__doc__ or "",
         license_info={"name": "Apache-2.0"},
-        docs_url=None,  # ours loads nothing from elsewhere
+        docs_url=None,  # ours loads nothing from other hosts
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.openapi_version = "3.0.3"  # that the bundled Swagger UI reads
+    app.openapi_version = "3.0.3"  # the version that the bundled Swagger UI reads
     app.add_middleware(SafeHeaders)
-    _add_refusals(app)
-    _add_poses(app, predictor, limits, desk, metrics)
+    _add_error_handlers(app)
+    _add_poses(app, predictor, limits, queue, metrics)
     _add_about(app, predictor, limits, metrics)
-    add_pages(app)
+    _add_page(app)
     return app
 
 
-def _add_poses(app: FastAPI, predictor: Predictor, limits: Limits, desk: Desk, metrics: Metrics) -> None:
-    size_text = "longest side of the network's input, in pixels; larger finds smaller people, slower"
+def _add_poses(app: FastAPI, predictor: Predictor, limits: Limits, queue: AdmissionQueue, metrics: Metrics) -> None:
+    size_text = "longest side of the network's input, in pixels; larger finds smaller people, more slowly"
     most = max(limits.max_input_size, predictor.input_size)
     size = Query(predictor.input_size, ge=MULTIPLE, le=most, multiple_of=MULTIPLE, description=size_text)
-    presence_text = "how sure a cell must be that a keypoint lies on it, to vote"
+    presence_text = "a cell votes if it holds a keypoint with at least this probability"
     presence = Query(predictor.presence_threshold, ge=0, le=1, description=presence_text)
-    score = Query(predictor.score_threshold, ge=0, le=1, description="people whose score is below it are left out")
-    form_text = "of the answer: people as JSON, or drawn on the picture; without it the Accept header decides"
-    form = Query(None, alias="format", description=form_text)
+    score = Query(predictor.score_threshold, ge=0, le=1, description="people with a lower score are left out")
+    form = Query("json", description="of the answer: the people as JSON, or drawn on the picture")
     scores_query = Query(False, description="write each person's score in the drawing")
 
     @app.post(
         "/v1/poses",
         tags=["poses"],
-        summary="Find everybody's pose",
+        summary="Find every person's pose",
         responses=responses(),
         openapi_extra={"requestBody": BODY},
     )
@@ -85,43 +86,44 @@ def _add_poses(app: FastAPI, predictor: Predictor, limits: Limits, desk: Desk, m
         input_size: int = size,
         presence_threshold: float = presence,
         score_threshold: float = score,
-        format: Format | None = form,
+        format: Format = form,
         scores: bool = scores_query,
     ) -> Response:
-        """One picture in, a file in a multipart form or as the whole body; everybody in it out, best first."""
+        """One picture, as a file in a multipart form or as the whole body; its people, best first."""
         started, status = time.perf_counter(), 500
         try:
-            kind = format or choose_format(request.headers.get("accept", ""))
-            options = Options(input_size, presence_threshold, score_threshold, kind, scores)
-            found = await _serve(request, options, predictor, limits, desk)
-            metrics.found(found.people, found.seconds)
+            options = Options(input_size, presence_threshold, score_threshold, format, scores)
+            answer = await _serve(request, options, predictor, limits, queue)
+            metrics.found(answer.people, answer.seconds)
             status = 200
-            timing = ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in found.seconds.items())
-            return Response(found.body, media_type=found.media_type, headers={"Server-Timing": timing})
-        except Refusal as refusal:
-            status = refusal.status
-            if status != 408:  # that client has had its time
+            timing = ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in answer.seconds.items())
+            return Response(answer.body, media_type=answer.media_type, headers={"Server-Timing": timing})
+        except RequestError as error:
+            status = error.status
+            if status != 408:  # that client was slow already
                 await drain(request, limits)
             raise
         except (ClientDisconnect, asyncio.CancelledError):
-            status = 499  # nginx's number; nobody reads it but the metrics
+            status = 499  # nginx's number, for the metrics only
             raise
         finally:
             metrics.answered(status, time.perf_counter() - started)
 
 
-async def _serve(request: Request, options: Options, predictor: Predictor, limits: Limits, desk: Desk) -> Answer:
-    with desk.place() as place:
+async def _serve(
+    request: Request, options: Options, predictor: Predictor, limits: Limits, queue: AdmissionQueue
+) -> Answer:
+    with queue.slot() as slot:
         data, name = await receive(request, limits)
         gone = asyncio.ensure_future(_gone(request))
         try:
-            return await place.run(lambda stop: answer(data, name, predictor, options, limits, stop), gone)
+            return await slot.run(lambda stop: handle(data, name, predictor, options, limits, stop), gone)
         finally:
             gone.cancel()
 
 
 async def _gone(request: Request) -> None:
-    """Returns when the client has gone away. For after the body has been read."""
+    """Returns when the client has disconnected. To be called after the body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -147,20 +149,33 @@ def _add_about(app: FastAPI, predictor: Predictor, limits: Limits, metrics: Metr
     async def model() -> dict[str, Any]:
         return about
 
-    @app.get("/healthz", tags=["about"], summary="Is the server there?")
+    @app.get("/healthz", tags=["about"], summary="Is the server running?")
     async def healthz() -> dict[str, str]:
         return {"status": "ok", "version": votepose.__version__}
 
-    @app.get("/metrics", tags=["about"], summary="For Prometheus")
+    @app.get("/metrics", tags=["about"], summary="Metrics for Prometheus")
     async def prometheus() -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
 
-def _add_refusals(app: FastAPI) -> None:
-    """Whatever goes wrong is answered in one line, `{"detail": "..."}`, and never with a traceback."""
+def _add_page(app: FastAPI) -> None:
+    """The page at /, the API's documentation at /docs, and the files that both load, under /static/."""
+    files = StaticFiles(directory=Path(__file__).parent / "page")
+    app.mount("/static/swagger", StaticFiles(directory=swagger_ui_path))
+    app.mount("/static", files)
+    for path, name in (("/", "index.html"), ("/docs", "docs.html")):
 
-    @app.exception_handler(Refusal)
-    async def refusal(_: Request, error: Refusal) -> Response:
+        async def page(request: Request, name: str = name) -> Response:
+            return await files.get_response(name, request.scope)
+
+        app.add_route(path, page, include_in_schema=False)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    """Every error is answered with one line, `{"detail": "..."}`, never with a traceback."""
+
+    @app.exception_handler(RequestError)
+    async def request_error(_: Request, error: RequestError) -> Response:
         return JSONResponse({"detail": error.detail}, error.status, error.headers)
 
     @app.exception_handler(HTTPException)
@@ -177,5 +192,5 @@ def _add_refusals(app: FastAPI) -> None:
         return Response(status_code=499)
 
     @app.exception_handler(Exception)
-    async def unforeseen(_: Request, __: Exception) -> Response:
-        return JSONResponse({"detail": "internal error; the server's log says more"}, 500)
+    async def unexpected(_: Request, __: Exception) -> Response:
+        return JSONResponse({"detail": "internal error; see the server's log"}, 500)

@@ -1,4 +1,4 @@
-"""Headers that every answer carries, so that a browser does with it what was meant and nothing else."""
+"""The security headers of every answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEADERS = {
 
 
 class SafeHeaders:
-    """ASGI middleware: adds the headers to each answer of `app`. Answers are not to be stored unless they say so."""
+    """ASGI middleware: adds the headers to each answer. Files (with an ETag) are revalidated, others not stored."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -29,7 +29,7 @@ class SafeHeaders:
         """One connection; see ASGI."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        styles = " 'unsafe-inline'" if scope["path"].rstrip("/").endswith("/docs") else ""  # Swagger UI sets its own
+        styles = " 'unsafe-inline'" if scope["path"].rstrip("/").endswith("/docs") else ""  # Swagger UI needs it
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -37,7 +37,7 @@ class SafeHeaders:
                 for name, value in _HEADERS.items():
                     headers[name] = value
                 headers["Content-Security-Policy"] = _POLICY.format(styles=styles)
-                headers.setdefault("Cache-Control", "no-store")
+                headers["Cache-Control"] = "no-cache" if "etag" in headers else "no-store"
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

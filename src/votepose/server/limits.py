@@ -1,4 +1,4 @@
-"""What a server takes on, and how it says no: `Limits`, and the `Refusal` that becomes an answer of one line."""
+"""The server's limits, and the error that becomes an answer of one line."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from votepose.errors import VoteposeError
 from votepose.letterbox import MULTIPLE
 
 MIB = 2**20
-_PILLOW_PIXELS = 178_956_970  # beyond it, Pillow takes every picture for a decompression bomb
+_PILLOW_PIXELS = 178_956_970  # Pillow treats a larger picture as a decompression bomb
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes on.
+    """What a server accepts.
 
     Attributes:
         max_bytes: of one picture's file.
-        max_pixels: of one picture, width x height; more is refused before anything is decoded.
+        max_pixels: of one picture, width x height; a larger one is refused before it is decoded.
         max_input_size: the largest input size that a request may ask for, in pixels; a multiple of 32.
-        workers: pictures that are worked on at the same time, each in its own thread.
-        queue: requests that may wait beside these; one more is refused with 503.
-        timeout: seconds that an upload may take, and, counted anew, its answer.
+        workers: pictures processed at the same time, each in its own thread.
+        queue: requests that may wait for a worker; one more is refused with 503.
+        timeout: seconds that an upload may take, and as many again for its answer.
 
     Raises:
         VoteposeError: if a value is out of range.
@@ -48,13 +48,13 @@ class Limits:
             raise VoteposeError(f"the timeout should be a positive number of seconds, but is {self.timeout}")
 
 
-class Refusal(Exception):  # noqa: N818  (no error: an answer)
-    """A request that is not served: an HTTP status, one line that says why, and headers that help.
+class RequestError(Exception):
+    """A request that is not served: HTTP status, reason and headers of the answer.
 
     Args:
         status: of HTTP, 4xx or 5xx.
         detail: one line for the user.
-        headers: to send with it, as Retry-After.
+        headers: of the answer, such as Retry-After.
     """
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What /v1/poses answers, for the OpenAPI document: the record of `Poses.to_record`, and the one-line refusal."""
+"""The answers of /v1/poses, for the OpenAPI document: the record of `Poses.to_record`, and the one-line error."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Keypoint(BaseModel):
 
     x: float
     y: float
-    confidence: float = Field(ge=0, le=1, description="how likely it is right")
-    seen: bool = Field(description="voted for at its own place; otherwise inferred from the body's other votes")
+    confidence: float = Field(ge=0, le=1, description="the OKS that it is expected to reach")
+    seen: bool = Field(description="whether it is visible; otherwise it was inferred from the rest of the body")
 
 
 class Person(BaseModel):
@@ -44,14 +44,13 @@ _HIP = {"x": 149.24, "y": 530.77, "confidence": 0.4154, "seen": False}
 _PERSON = {"score": 0.7741, "box": [11.48, 90.31, 404.85, 530.77], "keypoints": {"nose": _NOSE, "left_hip": _HIP}}
 EXAMPLE = {"image": "astronaut.jpg", "width": 512, "height": 512, "people": [_PERSON]}
 
-_REFUSALS = {
+_ERRORS = {
     400: ("No picture in the request", "the form holds no file; send the picture in a field named file"),
-    406: ("None of the answer's formats is accepted", "the answer is one of application/json, image/png, image/jpeg"),
     408: ("The upload took too long", "the upload took longer than 30 s"),
     413: ("Too many bytes or pixels", "the picture is over the limit of 16 MiB; send a smaller one"),
     415: ("Not a picture", "this is not a picture of a known format: JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF"),
     422: ("A broken picture, or an option out of range", "score_threshold: Input should be less than or equal to 1"),
-    503: ("All places are taken; Retry-After says when one should be free", "the server is busy; try again in 2 s"),
+    503: ("All slots are taken; Retry-After says when to try again", "the server is busy; try again in 2 s"),
     504: ("The time limit", "no answer within the time limit of 30 s; send a smaller picture or try later"),
 }
 
@@ -69,11 +68,11 @@ BODY = {
 
 
 def responses() -> dict[int | str, dict[str, Any]]:
-    """The `responses` of the route, with an example for each status."""
+    """The `responses` of the route, with an example of each status."""
     pictures = {kind: {"schema": _BINARY} for kind in ("image/png", "image/jpeg")}
     found = {"description": "The people, best first, or their drawing", "model": Record}
-    refused: dict[int | str, dict[str, Any]] = {
+    errors: dict[int | str, dict[str, Any]] = {
         status: {"description": text, "model": Problem, "content": {"application/json": {"example": {"detail": line}}}}
-        for status, (text, line) in _REFUSALS.items()
+        for status, (text, line) in _ERRORS.items()
     }
-    return {200: found | {"content": {"application/json": {"example": EXAMPLE}, **pictures}}, **refused}
+    return {200: found | {"content": {"application/json": {"example": EXAMPLE}, **pictures}}, **errors}

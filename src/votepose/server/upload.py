@@ -1,4 +1,4 @@
-"""From a request to a picture, within limits: bytes are counted as they come, pixels before they are decoded."""
+"""From a request to a picture, within limits: bytes are counted as they arrive, pixels before they are decoded."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from starlette.requests import Request
 
 from votepose.errors import VoteposeError
 from votepose.io.images import read_image
-from votepose.server.limits import MIB, Limits, Refusal
+from votepose.server.limits import MIB, Limits, RequestError
 
-# No EPS (runs Ghostscript), no PSD, FITS, ...: what nobody photographs need not be parsed.
+# No EPS (runs Ghostscript), PSD, FITS, ...: formats that are not photos are not parsed.
 Image.init()
 FORMATS = tuple(name for name in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF") if name in Image.OPEN)
 _ENVELOPE = 64 * 1024  # of a multipart body: boundaries, headers, other fields
@@ -27,11 +27,11 @@ _DRAIN_SECONDS = 2.0
 
 
 class _InMemory(MultiPartParser):
-    spool_max_size = sys.maxsize  # nothing that is uploaded touches the disk
+    spool_max_size = sys.maxsize  # an upload never touches the disk
 
 
 class _Upload(io.BytesIO):
-    """The bytes of a file, until nobody waits for them: then the decoder that reads them is stopped."""
+    """The bytes of a file, until the answer is no longer wanted: then the decoder that reads them is stopped."""
 
     def __init__(self, data: bytes, stop: threading.Event) -> None:
         super().__init__(data)
@@ -39,7 +39,7 @@ class _Upload(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if self._stop.is_set():
-            raise TimeoutError("nobody waits for this picture any more")
+            raise TimeoutError("the client has disconnected")
         return super().read(size)
 
 
@@ -47,8 +47,8 @@ async def receive(request: Request, limits: Limits) -> tuple[bytes, str | None]:
     """The file in a request's body, a multipart form or the file itself, and the name that the client gave it.
 
     Raises:
-        Refusal: 400 if there is no file, 408 if it comes too slowly, 413 if it is too large.
-        starlette.requests.ClientDisconnect: if the client goes away.
+        RequestError: 400 if there is no file, 408 if it arrives too slowly, 413 if it is too large.
+        starlette.requests.ClientDisconnect: if the client disconnects.
     """
     multipart = request.headers.get("content-type", "").lower().startswith("multipart/")
     most = limits.max_bytes + (_ENVELOPE if multipart else 0)
@@ -63,17 +63,17 @@ async def receive(request: Request, limits: Limits) -> tuple[bytes, str | None]:
             else:
                 data, name = b"".join([chunk async for chunk in stream]), None
     except TimeoutError:
-        raise Refusal(408, f"the upload took longer than {limits.timeout:g} s") from None
+        raise RequestError(408, f"the upload took longer than {limits.timeout:g} s") from None
     if not data:
-        raise Refusal(400, "the picture is empty; send an image file as the body or in a form's field named file")
+        raise RequestError(400, "the picture is empty; send an image file as the body or in a form's field named file")
     if len(data) > limits.max_bytes:
         raise _too_large(limits)
     return data, name
 
 
 async def drain(request: Request, limits: Limits) -> None:
-    """Read on and forget, for a moment: a client that still sends does not see an answer until it has sent."""
-    if request.headers.get("expect"):  # the client waits for a word before it sends
+    """Read and discard the rest of the upload, for a moment: many clients read the answer only after sending."""
+    if request.headers.get("expect"):  # the client waits for "100 Continue" before it sends
         return
     seen, until = 0, time.monotonic() + _DRAIN_SECONDS
     try:
@@ -82,34 +82,34 @@ async def drain(request: Request, limits: Limits) -> None:
                 seen += len(chunk)
                 if seen > 4 * limits.max_bytes or time.monotonic() > until:
                     return
-    except Exception:  # gone, too slow, or read before: the answer is sent all the same
+    except Exception:  # disconnected, too slow, or read before: the answer is sent anyway
         return
 
 
 def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
-    """The picture (height, width, 3) uint8 RGB, turned as its EXIF orientation says.
+    """The picture (height, width, 3) uint8 RGB, with its EXIF orientation applied.
 
     Args:
         stop: when it is set, decoding ends soon.
 
     Raises:
-        Refusal: 413 if it has too many pixels, 415 if it is of no known format, 422 if it is broken.
+        RequestError: 413 if it has too many pixels, 415 if its format is unknown, 422 if it is broken.
     """
     try:
         image = Image.open(_Upload(data, stop), formats=FORMATS)
     except UnidentifiedImageError:
-        raise Refusal(415, f"this is not a picture of a known format: {', '.join(FORMATS)}") from None
+        raise RequestError(415, f"this is not a picture of a known format: {', '.join(FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels("more pixels than any photo", limits) from None
     except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
-        raise Refusal(422, "the picture is broken or truncated") from error
+        raise RequestError(422, "the picture is broken or truncated") from error
     with image:
         if image.width * image.height > limits.max_pixels:
             raise _too_many_pixels(f"{image.width}x{image.height} pixels", limits)
         try:
             return read_image(image)
         except VoteposeError as error:
-            raise Refusal(422, "the picture is broken or truncated") from error
+            raise RequestError(422, "the picture is broken or truncated") from error
 
 
 def safe_name(name: str | None) -> str | None:
@@ -131,22 +131,22 @@ async def _from_form(request: Request, stream: AsyncGenerator[bytes, None]) -> t
     try:
         form = await _InMemory(request.headers, stream, max_files=1, max_fields=8).parse()
     except MultiPartException as error:
-        raise Refusal(400, f"the form cannot be read: {error.message}") from error
+        raise RequestError(400, f"the form cannot be read: {error.message}") from error
     except (ValueError, LookupError, TypeError) as error:  # of hostile boundaries and charsets
-        raise Refusal(400, "the form cannot be read") from error
+        raise RequestError(400, "the form cannot be read") from error
     try:
         for _, part in form.multi_items():
             if not isinstance(part, str):
                 return await part.read(), part.filename
     finally:
         await form.close()
-    raise Refusal(400, "the form holds no file; send the picture in a field named file, with a file name")
+    raise RequestError(400, "the form holds no file; send the picture in a field named file, with a file name")
 
 
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal(413, f"the picture is over the limit of {limits.max_bytes / MIB:.3g} MiB; send a smaller one")
+def _too_large(limits: Limits) -> RequestError:
+    return RequestError(413, f"the picture is over the limit of {limits.max_bytes / MIB:.3g} MiB; send a smaller one")
 
 
-def _too_many_pixels(has: str, limits: Limits) -> Refusal:
+def _too_many_pixels(has: str, limits: Limits) -> RequestError:
     megapixels = f"{limits.max_pixels / 1e6:.3g} megapixels"
-    return Refusal(413, f"the picture has {has}, over the limit of {megapixels}; send a smaller one")
+    return RequestError(413, f"the picture has {has}, over the limit of {megapixels}; send a smaller one")

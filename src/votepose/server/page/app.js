@@ -1,23 +1,23 @@
 // The page: a picture or the webcam in, people drawn over it. `state` holds what is shown; `render` shows it.
 
-import { askModel, askPoses, Refused } from "./ask.js";
+import { fetchModel, fetchPoses, RequestError } from "./api.js";
 import { css, drawPerson, personColours } from "./draw.js";
-import { closeWebcam, frames, looksBack, openWebcam } from "./webcam.js";
+import { closeWebcam, frames, facesUser, openWebcam } from "./webcam.js";
 
 const $ = (id) => document.getElementById(id);
 const SIZES = [256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280];
-const SHARP = 1400; // pixels of the canvas' longest side, at least, so that thin limbs stay thin on a small picture
+const SHARP = 1400; // least length of the canvas's longest side, in pixels: thin limbs stay thin on a small picture
 const MOST = 2400;
-const PATIENCE = 250; // milliseconds without a new value, before the server is asked again
+const PATIENCE = 250; // milliseconds without a new value, before the next request
 
 let model;
-let asking; // AbortController of the question that waits for its answer
+let pending; // AbortController of the request that waits for its answer
 let rendered = 0;
 const state = { blob: null, bitmap: null, name: "", record: null, colours: [], picked: null, stream: null };
 
 async function start() {
   try {
-    model = await askModel();
+    model = await fetchModel();
   } catch (error) {
     return say(error);
   }
@@ -34,7 +34,7 @@ async function start() {
 function listen() {
   $("file").addEventListener("change", ({ target }) => {
     if (target.files[0]) open(target.files[0]);
-    target.value = ""; // choosing the same file again counts
+    target.value = ""; // so that choosing the same file again is an event
   });
   $("webcam").addEventListener("click", () => (state.stream ? stopWebcam() : startWebcam()));
   $("score").addEventListener("input", () => (showValues(), render()));
@@ -63,8 +63,8 @@ function listen() {
 
 async function open(file) {
   stopWebcam();
-  asking?.abort();
-  const bitmap = await createImageBitmap(file).catch(() => null); // a TIFF: people on an empty canvas
+  pending?.abort();
+  const bitmap = await createImageBitmap(file).catch(() => null); // a TIFF: people are drawn on an empty canvas
   Object.assign(state, { blob: file, bitmap, name: file.name || "picture", record: null, picked: null });
   $("milliseconds").textContent = "–";
   render();
@@ -72,20 +72,20 @@ async function open(file) {
 }
 
 async function find() {
-  asking?.abort();
-  const mine = (asking = new AbortController());
+  pending?.abort();
+  const mine = (pending = new AbortController());
   $("busy").hidden = false;
   try {
-    show(await askPoses(state.blob, state.name, options(), model, mine.signal));
+    show(await fetchPoses(state.blob, state.name, options(), model, mine.signal));
   } catch (error) {
-    if (mine === asking) say(error);
+    if (mine === pending) say(error);
   } finally {
-    if (mine === asking) $("busy").hidden = true;
+    if (mine === pending) $("busy").hidden = true;
   }
 }
 
 async function startWebcam() {
-  asking?.abort();
+  pending?.abort();
   $("busy").hidden = true;
   try {
     state.stream = await openWebcam();
@@ -96,10 +96,10 @@ async function startWebcam() {
   webcamIs(true);
   $("error").hidden = true;
   let last = performance.now();
-  let mean = 0; // milliseconds a picture, smoothed
+  let mean = 0; // milliseconds per picture, smoothed
   for await (const { bitmap, blob } of frames(mine)) {
     try {
-      const answer = await askPoses(blob, "webcam.jpg", options(), model);
+      const answer = await fetchPoses(blob, "webcam.jpg", options(), model);
       if (mine !== state.stream) return;
       Object.assign(state, { bitmap, blob, name: "webcam.jpg", picked: null });
       show(answer);
@@ -127,10 +127,10 @@ function webcamIs(on) {
   $("webcam").textContent = on ? "Stop webcam" : "Start webcam";
   $("webcam").setAttribute("aria-pressed", on);
   $("rate-box").hidden = !on;
-  if (on) $("canvas").classList.toggle("mirrored", looksBack(state.stream));
+  if (on) $("canvas").classList.toggle("mirrored", facesUser(state.stream));
 }
 
-/** The server sends everybody; the score's slider chooses here, at once. */
+/** The server sends all people; the score slider filters them here, without a request. */
 function options() {
   return { score_threshold: 0, presence_threshold: $("presence").value, input_size: $("size").value };
 }
@@ -149,7 +149,7 @@ function show({ record, milliseconds }) {
 
 function say(error) {
   if (error.name === "AbortError") return;
-  if (!(error instanceof Refused)) throw error;
+  if (!(error instanceof RequestError)) throw error;
   $("error").textContent = error.message;
   $("error").hidden = false;
 }
@@ -168,7 +168,7 @@ function render() {
   $("people").textContent = state.record ? people.length : "–";
   $("people-word").textContent = word;
   const line = state.record ? `${people.length} ${word} found` : "";
-  if ($("status").textContent !== line) $("status").textContent = line; // read aloud, so only where it is news
+  if ($("status").textContent !== line) $("status").textContent = line; // read aloud, so only when it changes
   $("canvas").setAttribute("aria-label", line || "The picture");
   for (const id of ["json", "picture"]) $(id).disabled = !state.record;
   $("list").replaceChildren(...(state.stream ? [] : people.map(({ person, k }) => chip(person, k))));

@@ -1,5 +1,5 @@
-// Poses on a canvas, in the manner of votepose/draw.py: a colour a person, the left side lighter; a joint that was seen
-// is a disc, an inferred one a ring, and the limbs to it are fainter and dashed.
+// Poses on a canvas, drawn as by visualization/draw.py: a colour per person, the left side lighter (`model.sides`); a seen
+// joint is a disc, an inferred one a ring, and the limbs to it are fainter and dashed.
 
 const INK = [20, 22, 28];
 const WHITE = [255, 255, 255];
@@ -7,7 +7,7 @@ const LIMB = 0.014; // half the width of a limb, relative to the person's size
 const JOINT = 1.55; // radius of a joint, relative to half the width of a limb
 const SURE = 0.2; // keypoints of less confidence fade, in proportion
 
-/** Index into the palette for each person: an unused colour, else the one whose nearest wearer is farthest away. */
+/** Index into the palette for each person: an unused colour, else the one whose nearest user is farthest away. */
 export function personColours(people, colours) {
   const centres = people.map(({ box: [x1, y1, x2, y2] }) => [(x1 + x2) / 2, (y1 + y2) / 2]);
   const chosen = [];

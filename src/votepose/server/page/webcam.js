@@ -1,6 +1,6 @@
-// The webcam as a stream of pictures: one at a time, each taken only when the last was dealt with, so it never lags.
+// The webcam as a stream of pictures: the next is taken only when the last has been processed, so it never lags.
 
-import { Refused } from "./ask.js";
+import { RequestError } from "./api.js";
 
 const SIDE = 640; // longest side of a frame that is sent, in pixels
 
@@ -12,11 +12,11 @@ const REASONS = {
 
 /** Ask the browser for the webcam. */
 export async function openWebcam() {
-  if (!navigator.mediaDevices) throw new Refused("Browsers give the webcam only to https and localhost pages.");
+  if (!navigator.mediaDevices) throw new RequestError("Browsers allow the webcam only on https and localhost pages.");
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "user" } });
   } catch (error) {
-    throw new Refused(REASONS[error.name] ?? `The webcam does not start (${error.message}).`);
+    throw new RequestError(REASONS[error.name] ?? `The webcam does not start (${error.message}).`);
   }
 }
 
@@ -24,8 +24,8 @@ export function closeWebcam(stream) {
   stream.getTracks().forEach((track) => track.stop());
 }
 
-/** Does the camera look at its user, who expects a mirror? */
-export function looksBack(stream) {
+/** Does the camera face its user, who expects a mirror image? */
+export function facesUser(stream) {
   return stream.getVideoTracks()[0].getSettings().facingMode !== "environment";
 }
 

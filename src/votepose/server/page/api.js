@@ -1,22 +1,22 @@
-// Talking to the server. What goes wrong is thrown as a `Refused`, with one line for the user.
+// Requests to the server. Errors are thrown as a `RequestError`, with one line for the user.
 
-export class Refused extends Error {
+export class RequestError extends Error {
   constructor(line, wait = 0) {
     super(line);
-    this.wait = wait; // seconds after which to try again; 0 for no hint
+    this.wait = wait; // seconds after which to try again; 0 if unknown
   }
 }
 
 /** The model's skeleton, colours and defaults, and the server's limits. */
-export async function askModel() {
+export async function fetchModel() {
   return (await get("v1/model")).json();
 }
 
-/** The people in a picture: {record, milliseconds}. `signal` takes the question back. */
-export async function askPoses(blob, name, options, model, signal) {
+/** The people in a picture: {record, milliseconds}. `signal` cancels the request. */
+export async function fetchPoses(blob, name, options, model, signal) {
   if (blob.size > model.max_bytes) {
     const [has, most] = [blob.size, model.max_bytes].map((n) => (n / 2 ** 20).toFixed(1));
-    throw new Refused(`The picture has ${has} MiB; the server takes ${most} MiB at most.`);
+    throw new RequestError(`The picture has ${has} MiB; the server takes ${most} MiB at most.`);
   }
   const body = new FormData();
   body.append("file", blob, name);
@@ -31,11 +31,11 @@ async function get(url, options) {
     answer = await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The server cannot be reached; is votepose serve still running?");
+    throw new RequestError("The server cannot be reached; is votepose serve still running?");
   }
   if (answer.ok) return answer;
   const { detail } = await answer.json().catch(() => ({ detail: `The server answered ${answer.status}.` }));
-  throw new Refused(sentence(detail), Number(answer.headers.get("Retry-After")) || 0);
+  throw new RequestError(sentence(detail), Number(answer.headers.get("Retry-After")) || 0);
 }
 
 function spent(timing) {
