@@ -53,8 +53,10 @@ def _draw_gains(axes: Axes, gains: Mapping[str, Sequence[tuple[Any, ...]]]) -> N
     for key, rows in gains.items():
         label, colour = _GAINS[key]
         where = list(range(start, start + len(rows)))
-        bars = axes.barh(where, [row[2] for row in rows], 0.7, color=colour, label=label)
-        axes.bar_label(bars, [f"{row[2]:+.3f}" for row in rows], padding=4, color=SOFT)
+        axes.barh(where, [row[2] for row in rows], 0.7, color=colour, label=label)
+        for place, (_, _, gain, *_) in zip(where, rows, strict=True):  # right of losses, too: names are on the left
+            end = (max(gain, 0), place)
+            axes.annotate(f"{gain:+.3f}", end, (4, 0), textcoords="offset points", va="center", color=SOFT)
         names += [row[0] for row in rows]
         places += where
         start += len(rows) + 1
