@@ -117,11 +117,11 @@ def test_our_options_are_switched_off_one_by_one(data: Path, tmp_path: Path, tra
     table = (tmp_path / "table.md").read_text()
     for title in (
         "as it is",
-        "no prior",
-        "absolute vectors, no prior",
+        "no proposals",
+        "absolute vectors, no proposals",
         "positions added to the tokens",
         "no scales",
-        "no second look",
+        "no pose refiner",
         "mean pooling",
         "Euclidean rule, fixed threshold",
     ):
@@ -145,7 +145,7 @@ def test_a_row_of_ours_differs_in_what_it_says(name: str) -> None:
         assert len(network - {"prior"}) <= 1
         assert len(grouping - {"threshold"}) == 1 or "paper's grouping" in row.name or not grouping
     assert len({row.key for row in rows}) == len(rows)
-    assert ("no prior" in [row.name for row in rows]) == (name == "movenet")
+    assert ("no proposals" in [row.name for row in rows]) == (name == "movenet")
 
 
 @pytest.mark.parametrize("paper", [False, True])
@@ -183,7 +183,7 @@ def test_the_table_says_what_is_seen() -> None:
 def test_the_table_says_when_nothing_can_be_seen() -> None:
     cells = table_2("mobile", False)
     measured = {cells[0].key: Measured(8_600_000, KeypointMetrics(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))}
-    assert "measures nothing yet: train for longer" in document([], {"Table 2": cells}, measured)
+    assert "has an AP of 0: train for longer" in document([], {"Table 2": cells}, measured)
 
 
 def test_without_data_figures_are_drawn(tmp_path: Path, trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,7 +148,7 @@ def test_pictures_with_people_are_left_out(tmp_path: Path) -> None:
     backgrounds = Backgrounds.from_folder(tmp_path)
     assert sorted(place.name for place in backgrounds.places) == ["b.png", "d.png"]
     assert len(backgrounds.left_out) == 2
-    assert all("has people" in line for line in backgrounds.left_out)
+    assert all("shows people" in line for line in backgrounds.left_out)
     (tmp_path / "annotations.json").write_text(coco([{"image_id": k, "category_id": 1} for k in range(4)]))
     with pytest.raises(VoteposeError, match="none of its 4 pictures"):
         Backgrounds.from_folder(tmp_path)

@@ -120,5 +120,5 @@ def test_noise_grows_with_light_and_grey_has_no_colour() -> None:
 
 @pytest.mark.parametrize("numbers", [(-0.1, 0, 1), (1.1, 0, 1), (0.5, 2, 1), (0.5, 0, float("nan"))])
 def test_an_impossible_effect_is_refused(numbers: tuple[float, float, float]) -> None:
-    with pytest.raises(VoteposeError, match="no effect"):
+    with pytest.raises(VoteposeError, match="not a valid effect"):
         Chance(*numbers)

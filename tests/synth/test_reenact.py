@@ -40,7 +40,7 @@ def test_people_stand_where_they_stood(body, layouts, casts):
         assert np.median(errors[labelled]) < 0.06
 
 
-def test_nobody_stands_inside_another(body, casts):
+def test_people_do_not_intersect(body, casts):
     for cast in casts:
         depths = cast.keypoints(body)[..., 2].mean(axis=1)
         assert (depths > 0.2).all()

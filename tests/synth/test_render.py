@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import warp as wp
 
-from votepose.synth.render import NOBODY, Renderer
+from votepose.synth.render import BACKGROUND, Renderer
 from votepose.synth.shading import MATERIAL, PLAIN, Light
 from votepose.synth.stage import Stage
 
@@ -57,7 +57,7 @@ def test_cover_is_the_share_of_a_pixel_that_is_filled(light):
     assert (picture.cover[:, : SIZE // 2] == 1).all()
     np.testing.assert_allclose(picture.cover[:, SIZE // 2], 0.5)
     assert (picture.cover[:, SIZE // 2 + 1 :] == 0).all()
-    assert (picture.owner[:, SIZE // 2 + 1 :] == NOBODY).all()
+    assert (picture.owner[:, SIZE // 2 + 1 :] == BACKGROUND).all()
     assert np.isinf(picture.depth[:, SIZE // 2 + 1 :]).all()
 
 
@@ -80,7 +80,7 @@ def test_what_stands_on_the_floor_shades_it(light):
 def test_first_hits_tell_who_stands_before_a_point(light):
     renderer, _ = film([wall(-9, 0, 4.0), wall(-9, 9, 8.0)], light)
     owner, where = renderer.first_hits(np.float32([[-1, 0, 8.0], [1, 0, 8.0], [0, 40, 1]]))
-    assert owner.tolist() == [0, 1, NOBODY]
+    assert owner.tolist() == [0, 1, BACKGROUND]
     np.testing.assert_allclose(where[:2], [[-0.5, 0, 4], [1, 0, 8]], atol=1e-3)
 
 

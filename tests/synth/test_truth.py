@@ -47,7 +47,7 @@ def v_of(annotation):
     return np.array(annotation["keypoints"]).reshape(-1, 3)[:, 2]
 
 
-def test_somebody_alone_who_faces_us_is_seen_whole(body, wardrobe):
+def test_a_single_person_facing_the_camera_is_wholly_visible(body, wardrobe):
     figures, picture, (person,) = scene(body, wardrobe, [(0, 0, 3.0)])
     assert person["hidden"] == 0
     assert person["num_keypoints"] == 17
@@ -64,13 +64,13 @@ def test_the_box_holds_what_is_seen(body, wardrobe):
     assert (left, top, left + width, top + height) == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
 
 
-def test_the_face_of_somebody_turned_away_is_hidden(body, wardrobe):
+def test_the_face_of_a_person_turned_away_is_hidden(body, wardrobe):
     _, _, (person,) = scene(body, wardrobe, [(0, 0, 3.0)], turned=np.pi)
     assert (v_of(person)[[K["nose"], K["left_eye"], K["right_eye"]]] == 1).all()
     assert v_of(person)[K["left_shoulder"]] == 2
 
 
-def test_left_is_on_the_right_of_somebody_who_faces_us(body, wardrobe):
+def test_left_is_on_the_right_of_a_person_facing_the_camera(body, wardrobe):
     _, _, (person,) = scene(body, wardrobe, [(0, 0, 3.0)])
     points = np.array(person["keypoints"]).reshape(-1, 3)
     assert points[K["left_shoulder"], 0] > points[K["right_shoulder"], 0]
@@ -93,6 +93,6 @@ def test_joints_outside_the_picture_are_unlabelled(body, wardrobe):
     assert (points[points[:, 2] > 0][:, :2] < 200).all()
 
 
-def test_nobody_is_labelled_whom_nothing_shows(body, wardrobe):
+def test_invisible_people_are_not_labelled(body, wardrobe):
     _, _, found = scene(body, wardrobe, [(0, 0, 3.0), (30.0, 0, 3.0), (0, 0, -5.0)])
     assert len(found) == 1

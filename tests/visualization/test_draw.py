@@ -29,7 +29,7 @@ def coverage(poses: Poses, style: Style | None = None) -> np.ndarray:
     return np.abs(np.asarray(draw(white, poses, style)).astype(float) - 255).sum(axis=2)
 
 
-def test_nobody_leaves_the_picture_as_it_is_and_the_input_is_never_changed(poses: Poses) -> None:
+def test_without_people_the_picture_is_unchanged_and_the_input_never_changes(poses: Poses) -> None:
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     before = image.copy()
     np.testing.assert_array_equal(np.asarray(draw(image, Poses.empty())), image)

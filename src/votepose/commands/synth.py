@@ -9,10 +9,10 @@ __all__ = ["CrowdConfig", "SynthConfig", "run"]
 
 
 def run(config: SynthConfig) -> int:
-    """Make the pictures; see `generate.run`, which needs the synth extra.
+    """Make the pictures by `generate.run`, which needs the synth extra.
 
     Raises:
-        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP; whole shards stay, and the same command goes on after them.
+        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP; complete shards are kept, and the command can be repeated.
     """
     from votepose.synth.generate import run as generate
 

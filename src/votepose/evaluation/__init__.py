@@ -1,1 +1,1 @@
-"""COCO keypoint AP, ablation tables, error analysis and calibration."""
+"""COCO keypoint AP, error analysis, calibration, galleries and ablation tables."""

@@ -1,4 +1,4 @@
-"""The rows of the ablation tables: what each switches off, and how they are written down."""
+"""The rows of the ablation tables: what each switches off, and the tables as Markdown."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Cell:
     """A row of a table.
 
     Attributes:
-        name: what is switched off.
+        name: which option is switched off.
         preset: its name.
-        chosen: what is trained, and how its votes are grouped.
+        chosen: the preset changed so.
         key: name of the measurement.
-        run: name of the training run; rows that differ in grouping alone share it.
+        run: name of the training run; rows that differ only in grouping share it.
         paper: AP in the paper, in percent.
     """
 
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of a cell."""
+    """The result of a cell."""
 
     parameters: int
     metrics: KeypointMetrics
@@ -63,17 +63,17 @@ def table_2(name: str, paper: bool) -> list[Cell]:
 
 
 def own_options(name: str) -> list[Cell]:
-    """Rows that switch off what we added to the paper, one thing at a time."""
+    """Rows that switch off our additions to the paper, one at a time."""
     chosen = preset(name)
     network, grouping = chosen.network, chosen.grouping
-    # with a prior, votes start from its poses, whatever the vectors are
-    absolute = "absolute vectors, no prior" if network.prior else "absolute vectors"
+    # with proposals, votes start from their poses, whatever the vectors are
+    absolute = "absolute vectors, no proposals" if network.prior else "absolute vectors"
     trained = {
-        "no prior": replace(network, prior=False),
+        "no proposals": replace(network, prior=False),
         absolute: replace(network, vectors="absolute", prior=False),
         "positions added to the tokens": replace(network, relative=False),
         "no scales": replace(network, scales=False),
-        "no second look": replace(network, second_look=0, witness=False),
+        "no pose refiner": replace(network, second_look=0, witness=False),
     }
     grouped = {
         "mean pooling": replace(grouping, pooling="mean"),
@@ -92,7 +92,7 @@ def own_options(name: str) -> list[Cell]:
 
 
 def document(head: Sequence[str], tables: Mapping[str, Sequence[Cell]], measured: Mapping[str, Measured]) -> str:
-    """Markdown: the lines `head`, then each table with the cells measured so far (by key), and what is seen in it."""
+    """Markdown of the lines `head`, then each table with the results so far (by key), and a line on each change."""
     lines = ["# Ablation", "", *head]
     for title, cells in tables.items():
         lines += [
@@ -103,7 +103,7 @@ def document(head: Sequence[str], tables: Mapping[str, Sequence[Cell]], measured
             "|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [_row(cell, measured.get(cell.key)) for cell in cells]
-        lines += ["", *_seen(cells, measured)]
+        lines += ["", *_changes(cells, measured)]
     return "\n".join(lines) + "\n"
 
 
@@ -116,14 +116,14 @@ def _row(cell: Cell, result: Measured | None) -> str:
     return f"| {cell.name} | {cell.preset} | {result.parameters / 1e6:.2f} | {paper} | {values} |"
 
 
-def _seen(cells: Sequence[Cell], measured: Mapping[str, Measured]) -> list[str]:
-    """A line a changed cell: how far it is from the whole, here and in the paper; or that nothing can be said."""
+def _changes(cells: Sequence[Cell], measured: Mapping[str, Measured]) -> list[str]:
+    """A line for each changed cell, with the change in AP here and in the paper, or why there is none."""
     wholes = {cell.preset: cell for cell in cells if cell.name in (_WHOLE, _AS_IT_IS)}
     lines = []
     for cell in cells:
         whole = wholes[cell.preset]
         if cell is whole and cell.key in measured and not measured[cell.key].metrics.ap:
-            lines.append(f"- {cell.preset}: `{whole.name}` measures nothing yet: train for longer")
+            lines.append(f"- {cell.preset}: `{whole.name}` has an AP of 0: train for longer")
         if cell is whole or not {cell.key, whole.key} <= measured.keys():
             continue
         change = 100 * (measured[cell.key].metrics.ap - measured[whole.key].metrics.ap)

@@ -1,4 +1,4 @@
-"""COCO keypoint metrics, by faster-coco-eval."""
+"""COCO keypoint metrics, computed by faster-coco-eval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from votepose.skeleton import BODY_SHARE, COCO_17, Skeleton
 
 @dataclass(frozen=True)
 class KeypointMetrics:
-    """Average precision over OKS 0.50:0.05:0.95, at 0.50 and 0.75, of medium and large people; average recall."""
+    """Average precision (AP) over OKS 0.50:0.05:0.95, at 0.50 and 0.75, for medium and large people; average recall."""
 
     ap: float
     ap50: float
@@ -44,11 +44,15 @@ def coco_keypoint_metrics(
     image_ids: Sequence[int] | None = None,
     most: int = 20,
 ) -> KeypointMetrics:
-    """Metrics of COCO results (image_id, category_id, keypoints, score) against a COCO json, on the images given.
+    """Metrics of COCO results (image_id, category_id, keypoints, score) against a COCO json.
 
-    `most` people of an image count, the best by score: 20 in COCO, too few for larger crowds.
+    Of several categories the first with keypoints is used. Without results or without people all metrics are zero.
 
-    Of several categories the first with keypoints counts. What makes no sense (no results, no people) measures zero.
+    Args:
+        annotations: the json, or its path.
+        results: in the json's pixels.
+        image_ids: measure on these images only; None for all.
+        most: people that count in each image, the best by score: 20 in COCO, too few for larger crowds.
     """
     data = json.loads(annotations.read_text()) if isinstance(annotations, Path) else annotations
     category = next((c for c in data.get("categories", ()) if c.get("keypoints")), COCO_17.to_coco_category())
@@ -73,7 +77,7 @@ def coco_keypoint_metrics(
 
 
 def _completed(annotation: dict[str, Any], count: int) -> dict[str, Any]:
-    """The annotation with everything that COCO's evaluation reads; of a wrong number of keypoints, a person ignored."""
+    """The annotation with all fields that COCO's evaluation reads; ignored if the number of keypoints is wrong."""
     keypoints = list(annotation.get("keypoints") or ())
     if len(keypoints) != 3 * count:
         keypoints = [0] * (3 * count)

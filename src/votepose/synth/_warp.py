@@ -1,4 +1,4 @@
-"""Warp without its greetings: imported before anything else that imports Warp, as anny does."""
+"""Warp without its startup messages: import this before anything else that imports Warp, such as anny."""
 
 import os
 
@@ -10,7 +10,7 @@ warp.config.log_level = warp.LOG_ERROR
 
 
 def _start() -> None:
-    """Start Warp with stderr turned away: its native code complains there of a missing GPU at any log level."""
+    """Start Warp with stderr redirected: its native code complains there of a missing GPU at any log level."""
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -25,11 +25,11 @@ _start()
 
 
 def check_device(name: str) -> None:
-    """That Warp can cast rays there: "cpu", "cuda:0".
+    """Check that Warp can trace rays on a device: "cpu", "cuda:0".
 
     Raises:
         VoteposeError: if it cannot.
     """
     there = [str(device) for device in warp.get_devices()]
     if name not in there:
-        raise VoteposeError(f"no device {name!r} for the rays: there is {', '.join(there)}")
+        raise VoteposeError(f"no device {name!r} for ray tracing; available: {', '.join(there)}")

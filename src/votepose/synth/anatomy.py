@@ -1,4 +1,4 @@
-"""Where on a body each vertex lies: the coordinates in which clothes and hair are cut."""
+"""Body coordinates of each vertex, which decide where clothes and hair begin and end."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from votepose.skeleton import COCO_17
 from votepose.synth.body import Body
 
 _K = {name: k for k, name in enumerate(COCO_17.names)}
-_NOT_THERE = -0.5  # arm coordinate of a vertex that is on no arm, leg coordinate of one on no leg
+_NOT_THERE = -0.5  # arm coordinate of vertices that are not on an arm, leg coordinate of those not on a leg
 _HEAD = np.array([0.0, -0.040, 0.700])  # between the ears of the average adult, metres at rest
 
 
 def body_coordinates(body: Body) -> np.ndarray:
-    """(V, 4) float32, the same for all bodies, since they share their vertices:
+    """(V, 4) float32, the same for all bodies, since they have the same vertices:
 
-    0. arm: 0 at the shoulder, 0.5 at the elbow, 1 at the wrist, more on the hand; below 0 where there is no arm.
-    1. leg: 0 at the hip, 0.5 at the knee, 1 at the ankle, 1.2 under the sole; below 0 where there is no leg.
+    0. arm: 0 at the shoulder, 0.5 at the elbow, 1 at the wrist, more on the hand; below 0 off the arms.
+    1. leg: 0 at the hip, 0.5 at the knee, 1 at the ankle, 1.2 under the sole; below 0 off the legs.
     2. trunk: 0 at the hips, 1 at the neck's base, more on the head; on an arm 0.8, on a leg below 0.
     3. hair: above 0 on the scalp, rising towards the crown and the back; below 0 elsewhere.
     """
@@ -51,7 +51,7 @@ def _joints(body: Body) -> dict[str, np.ndarray]:
 
 
 def _along(rest: np.ndarray, joints: dict[str, np.ndarray], names: tuple[str, str, str]) -> np.ndarray:
-    """How far down a limb of two bones each vertex lies, on its own side of the body."""
+    """How far along a limb of two bones each vertex lies, on its own side of the body."""
     left = rest[:, :1] > 0
     start, middle, end = (np.where(left, joints[f"left_{n}"], joints[f"right_{n}"]) for n in names)
     upper = _share(rest, start, middle)
@@ -67,7 +67,7 @@ def _share(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray
 
 
 def _scalp(rest: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Height over a slanted plane from the brow's top to the nape: what is above it carries hair."""
+    """Height above a slanted plane from the top of the brow to the nape; hair grows above it."""
     offset = rest - _HEAD
     slanted = offset[:, 2] + 0.75 * offset[:, 1] - 0.012
     ears = np.maximum(0, 1 - np.linalg.norm((np.abs(rest) - [0.078, 0.030, 0.685]) / [0.02, 0.028, 0.04], axis=1))

@@ -1,7 +1,7 @@
-"""What people carry on them that their own skin cannot be: long hair, brims, skirts, backpacks.
+"""Attachments that are not part of the body's own mesh: long hair, brims, skirts, backpacks.
 
-Each is a small mesh whose points ride on vertices of the body at rest, so that it fits every shape, and is bent by the
-same bones.
+Each is a small mesh whose points are tied to vertices of the body at rest, so that it fits every shape, and is posed by
+the same bones.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Tailor:
         self._head = np.flatnonzero(coordinates[:, 2] > 1.25)
 
     def attachments(self, look: Look) -> list[Attachment]:
-        """All that goes with a look."""
+        """All attachments of a look."""
         made = []
         if look.hair_length:
             made.append(self._long_hair(look.hair_length, look.hair))

@@ -1,4 +1,4 @@
-"""What is behind the people: scenes made of numbers, or any folder of pictures without people. Linear-light RGB."""
+"""Backgrounds: procedural scenes, or any folder of pictures without people. Linear-light RGB."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from votepose.synth.scenery.scene import procedural
 __all__ = ["Backgrounds", "procedural"]
 
 _KEPT = 32  # decoded pictures held at a time: less than 100 MB
-_ENLARGED = 2.0  # at most; beyond, nothing but blur is gained
+_ENLARGED = 2.0  # at most: more only adds blur
 
 
 @dataclass(frozen=True)
 class Backgrounds:
-    """Pictures without people, to be cropped from. May be pickled and shared between threads.
+    """Pictures without people to crop backgrounds from. Can be pickled and shared between threads.
 
     Attributes:
-        places: of the pictures that can be used.
-        left_out: a line for each picture or zip that was not taken, with the reason.
+        places: where the usable pictures are.
+        left_out: a line for each picture or zip that was not used, with the reason.
     """
 
     places: tuple[Place, ...]
@@ -35,12 +35,12 @@ class Backgrounds:
 
     @classmethod
     def from_folder(cls, folder: Path | str) -> Backgrounds:
-        """The pictures in a folder, in its folders and in its images-*.zip. Every one is decoded once, to be sure.
+        """The pictures in a folder, its subfolders and its images-*.zip. Each is decoded once as a check.
 
         Where an annotations.json (COCO's format) lists people in a picture, the picture is left out.
 
         Raises:
-            VoteposeError: if the folder is missing or without a usable picture, or its annotations.json is no json.
+            VoteposeError: if the folder is missing or has no usable picture, or its annotations.json is not JSON.
         """
         places, left_out = find_places(Path(folder))
         return cls(tuple(places), tuple(left_out))
@@ -51,15 +51,15 @@ class Backgrounds:
     def sample(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """A random part of a random picture: (H, W, 3) float32 linear RGB, 0 to a little over 1.
 
-        Its aspect is kept and it is enlarged by 2 at most: a picture too small for that goes on mirrored. It may be
-        flipped, lit and tinted otherwise, blurred. The same `rng` state gives the same part.
+        The aspect ratio is kept, and it is enlarged by 2 at most; a smaller picture is padded by
+        mirroring. It may be flipped, brightened, tinted and blurred. The same `rng` state gives the same part.
 
         Args:
             size: (width, height), in pixels.
 
         Raises:
             ValueError: if a side is not positive.
-            VoteposeError: if the picture has gone or been damaged since it was found.
+            VoteposeError: if the picture was removed or damaged after it was found.
         """
         if min(size) < 1:
             raise ValueError(f"a background of {size[0]}x{size[1]} pixels: both sides must be positive")
@@ -89,7 +89,7 @@ class Backgrounds:
 
 
 def _crop(image: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A part of `size` of an image, of which a pixel becomes `scale` pixels; uint8."""
+    """A random part of an image, resized to `size` (width, height); uint8."""
     height, width = image.shape[:2]
     least = max(size[0] / width, size[1] / height)
     scale = min(_ENLARGED, least * math.exp(rng.uniform(0, math.log(2.5))))

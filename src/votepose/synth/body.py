@@ -1,4 +1,4 @@
-"""People's bodies: anny's parametric body model (Apache-2.0), bent by our rig. Phenotypes and angles in, meshes out."""
+"""anny's parametric body model (Apache-2.0), posed by our rig: phenotypes and joint angles -> meshes and keypoints."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Body:
         faces: (F, 3) int32 triangles.
         weights: (V, B) skinning weights of the driven bones; a bone that is not driven follows its nearest driven one.
         bones: names of the driven bones. parents: of each, -1 for the root.
-        rest: (V, 3) an average adult at rest: tells what part of the body a vertex is.
+        rest: (V, 3) an average adult at rest, which shows the part of the body that a vertex is on.
         phenotypes: names of the numbers in [0, 1] that `shapes` takes.
     """
 
@@ -88,7 +88,7 @@ class Body:
         return Shapes(vertices, driven, moments, torch.nn.functional.normalize(axes, dim=-1), heights)
 
     def maps(self, shapes: Shapes, angles: torch.Tensor) -> torch.Tensor:
-        """(N, D) joint angles in radians -> (N, B, 3, 4): where each bone takes the points of the rest pose."""
+        """(N, D) joint angles in radians -> (N, B, 3, 4): the map of each bone from the rest pose to the pose."""
         turns = rotations(angles, shapes.elbow_axes)
         still = torch.eye(3).expand(len(angles), 1, 3, 3)
         return forward_kinematics(torch.cat((turns, still), dim=1)[:, self._turned], shapes.heads, self.parents)
@@ -98,7 +98,7 @@ class Body:
         return torch.einsum("nbxc,nkbc->nkx", maps, shapes.moments)
 
     def skin(self, shapes: Shapes, maps: torch.Tensor, vertices: torch.Tensor | None = None) -> torch.Tensor:
-        """(N, V, 3) posed vertices by linear blend skinning: of the shapes, or of `vertices` at rest in their stead."""
+        """(N, V, 3) posed vertices by linear blend skinning: of the shapes, or of other `vertices` at rest."""
         rest = shapes.vertices if vertices is None else vertices
         blended = torch.einsum("vb,nbxc->nvxc", self.weights, maps)
         return torch.einsum("nvxc,nvc->nvx", blended[..., :3], rest) + blended[..., 3]

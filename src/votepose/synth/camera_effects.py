@@ -1,6 +1,6 @@
-"""What a camera does to the light of a scene: optics, sensor, the maker's idea of a nice picture, a JPEG file.
+"""Camera effects on the light of a scene: optics, sensor, tone and colour processing, JPEG compression.
 
-No effect moves anything: every blur is symmetric about its pixel, so keypoints stay true.
+No effect moves anything: every blur is symmetric about its pixel, so keypoints stay exact.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _MID_GREY = 0.18  # the mean luminance that a light meter aims at
 
 @dataclass(frozen=True)
 class Chance:
-    """An effect that happens to a share of pictures, with a strength drawn evenly from [low, high].
+    """An effect on a share of the pictures, with a strength drawn uniformly from [low, high].
 
     Raises:
-        VoteposeError: if the share is not in [0, 1] or the range is not one.
+        VoteposeError: if the share is not in [0, 1], or `low` is above `high`.
     """
 
     share: float
@@ -34,33 +34,33 @@ class Chance:
 
     def __post_init__(self) -> None:
         if not (0 <= self.share <= 1 and -math.inf < self.low <= self.high < math.inf):
-            raise VoteposeError(f"{self} is no effect: give a share in [0, 1] and a range from low to high")
+            raise VoteposeError(f"{self}: not a valid effect; give a share in [0, 1] and a range from low to high")
 
     def draw(self, rng: np.random.Generator) -> float | None:
-        """The strength, or None. Takes as much from `rng` either way: one effect's share changes no other effect."""
+        """The strength, or None. Takes as much from `rng` either way, so that effects are independent."""
         happens, strength = rng.random(2)
         return self.low + (self.high - self.low) * float(strength) if happens < self.share else None
 
 
 @dataclass(frozen=True)
 class CameraEffects:
-    """Effects in the order in which light meets them. Pixels are those of the picture.
+    """The effects, in the order in which they are applied. Lengths are in pixels of the picture.
 
     Attributes:
-        motion_blur: length of a straight stroke, in pixels; its direction is drawn evenly.
+        motion_blur: length of a straight stroke, in pixels; its direction is uniform.
         defocus: radius of the blur disc, in pixels.
-        vignetting: share of the light that the corners lose.
-        metering: how far the camera brings the mean luminance to mid grey: 0 not at all, 1 wholly (in stops).
-        exposure: stops above or below what was metered.
+        vignetting: share of the light lost in the corners.
+        metering: how far the camera brings the mean luminance to mid grey, in stops: 0 not at all, 1 completely.
+        exposure: stops above or below the metered exposure.
         warmth: stops of red gained and of blue lost. tint: stops of green gained.
         full_well: log10 of the electrons of a white pixel: fewer make more shot noise.
         read_noise: standard deviation, in thousandths of white.
-        shoulder: where highlights begin to be rolled off, as a share of white, rather than cut.
+        shoulder: share of white from which highlights are compressed rather than clipped.
         contrast: slope of the sRGB tone curve about mid grey. fade: sRGB value of black, in [0, 1].
-        saturation: 0 grey, 1 as it was. grey: the same, for pictures without colour (0 to 0).
-        rescale: factor by which the picture was shrunk before it was enlarged to its size.
+        saturation: 0 grey, 1 unchanged. grey: the same for pictures without colour (0 to 0).
+        rescale: factor by which the picture is shrunk before it is enlarged to its size again.
         sharpen: amount of an unsharp mask of 1 pixel.
-        jpeg: quality of the file, 1 to 95. subsampled: share of those files with half the resolution of colour.
+        jpeg: quality of the file, 1 to 95. subsampled: share of those files with chroma subsampling.
     """
 
     motion_blur: Chance = Chance(0.12, 1.5, 8.0)
@@ -84,9 +84,9 @@ class CameraEffects:
 
 
 def photograph(image: np.ndarray, rng: np.random.Generator, config: CameraEffects | None = None) -> np.ndarray:
-    """The picture that a camera would take: (H, W, 3) float32 linear RGB, white at 1 -> (H, W, 3) uint8 sRGB.
+    """A camera's picture of a scene: (H, W, 3) float32 linear RGB, white at 1 -> (H, W, 3) uint8 sRGB.
 
-    The same `rng` state gives the same picture. The array given stays as it is.
+    The same `rng` state gives the same picture. The input array is not changed.
     """
     config = config or CameraEffects()
     light = np.ascontiguousarray(image, np.float32)
@@ -108,7 +108,7 @@ def _optics(light: np.ndarray, rng: np.random.Generator, config: CameraEffects) 
         height, width = light.shape[:2]
         x = ((np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1) ** 2
         y = ((np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1) ** 2
-        # Taylor's start of the cosine-fourth law, scaled to what the corners lose
+        # first Taylor term of the cosine-fourth law, scaled to the loss in the corners
         share = (1 - np.float32(loss) * (x + y[:, None]) / 2).astype(np.float32)
         light = light * cv2.merge([share] * 3)
     return light
@@ -125,7 +125,7 @@ def _gains(light: np.ndarray, rng: np.random.Generator, config: CameraEffects) -
 
 
 def _sensor(light: np.ndarray, rng: np.random.Generator, config: CameraEffects) -> np.ndarray:
-    """Shot noise, whose variance is the light's, and read noise, by their normal approximation."""
+    """Shot noise, whose variance is proportional to the light, and read noise, both as normal distributions."""
     full_well, read = config.full_well.draw(rng), config.read_noise.draw(rng)
     if full_well is None and read is None:
         return light
@@ -156,10 +156,10 @@ def _developed(light: np.ndarray, rng: np.random.Generator, config: CameraEffect
 
 
 def _resampled(picture: np.ndarray, rng: np.random.Generator, config: CameraEffects) -> np.ndarray:
-    """Detail lost by shrinking and enlarging, contrast of edges gained by sharpening."""
+    """The picture after shrinking and enlarging, which loses detail, and sharpening."""
     height, width = picture.shape[:2]
     if (factor := config.rescale.draw(rng)) is not None and factor > 1:
-        # without the blur a detail smaller than a coarse pixel would jump to that pixel's middle
+        # without the blur, details smaller than a coarse pixel would move to its centre
         picture = cv2.GaussianBlur(picture, (0, 0), factor / 2, borderType=cv2.BORDER_REFLECT)
         coarse = max(1, round(width / factor)), max(1, round(height / factor))
         picture = cv2.resize(picture, coarse, interpolation=cv2.INTER_LINEAR)

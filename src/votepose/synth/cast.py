@@ -1,4 +1,4 @@
-"""Who stands where before a camera: what layouts and free crowds make, and the studio films."""
+"""People posed in front of a camera: made from layouts or as free crowds, rendered by the studio."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from votepose.synth.body import Body, Shapes
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera over a floor.
+    """A pinhole camera above a floor.
 
     Attributes:
         width, height: of the picture in pixels.
         focal: focal length in pixels; the principal point is the picture's middle.
-        tilt: radians that it looks down from the level.
+        tilt: radians below the horizontal.
         floor: metres from the camera down to the floor.
     """
 
@@ -46,7 +46,7 @@ class Camera:
 
     @property
     def horizon(self) -> float:
-        """The row where the floor would end, as a fraction of the height; may lie outside the picture."""
+        """The row of the floor's horizon, as a fraction of the height; may lie outside the picture."""
         return float(0.5 - np.tan(self.tilt) * self.focal / self.height)
 
     def project(self, points: np.ndarray) -> np.ndarray:
@@ -56,14 +56,14 @@ class Camera:
 
 @dataclass(frozen=True)
 class Cast:
-    """N people before a camera.
+    """N people in front of a camera.
 
     Attributes:
-        camera: what films them.
-        phenotypes: (N, P) numbers in [0, 1], see `Body.phenotypes`. shapes: the N bodies that they make.
+        camera: that renders them.
+        phenotypes: (N, P) numbers in [0, 1], see `Body.phenotypes`. shapes: the N bodies of these phenotypes.
         angles: (N, D) radians.
         turns: (N, 3, 3) from the bodies' axes to the camera's. places: (N, 3) metres, of the bodies' origins.
-        scales: (N,) by which bodies are larger than their phenotypes say, about their origins.
+        scales: (N,) factors by which bodies are enlarged about their origins.
     """
 
     camera: Camera
@@ -85,7 +85,7 @@ class Cast:
 
 
 def random_phenotypes(names: Sequence[str], count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, P): people of all ages, builds and origins, most of them adults of usual build."""
+    """(count, P): people of all ages, builds and origins, most of them adults of average build."""
     values = np.clip(rng.normal(0.5, 0.17, (count, len(names))), 0, 1)
     column = {name: k for k, name in enumerate(names)}
     values[:, column["gender"]] = np.clip(rng.choice([0.0, 1.0], count) + rng.normal(0, 0.12, count), 0, 1)

@@ -1,4 +1,4 @@
-"""sRGB values <-> linear light, IEC 61966-2-1. Light adds up, blurs and scatters in linear values only."""
+"""sRGB values <-> linear light, IEC 61966-2-1. Only linear values may be added or blurred."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def srgb_to_linear(values: np.ndarray) -> np.ndarray:
-    """sRGB of any shape, uint8 or float in [0, 1] -> linear light, float32; beyond 1 the curve goes on."""
+    """sRGB of any shape, uint8 or float in [0, 1] -> linear light, float32; the curve continues beyond 1."""
     if values.dtype == np.uint8:
         return _OF_BYTES[values]
     values = np.asarray(values, np.float32)
@@ -16,11 +16,11 @@ def srgb_to_linear(values: np.ndarray) -> np.ndarray:
 
 
 def linear_to_srgb(values: np.ndarray) -> np.ndarray:
-    """Linear light of any shape -> sRGB, float32; beyond [0, 1] the curve goes on: clip what should end there."""
+    """Linear light of any shape -> sRGB, float32; the curve continues beyond [0, 1]: clip if needed."""
     values = np.asarray(values, np.float32)
     if not values.size:
         return values
-    # cv2.pow takes a fifth of NumPy's time, and knows but two dimensions
+    # cv2.pow takes a fifth of NumPy's time, but needs two dimensions
     flat = cv2.pow(np.maximum(values, 0).reshape(-1, 1), 1 / 2.4).reshape(values.shape)
     return np.where(values <= 0.0031308, values * np.float32(12.92), flat * np.float32(1.055) - np.float32(0.055))
 

@@ -13,13 +13,13 @@ _MAX_PEOPLE = 200
 
 @dataclass(frozen=True)
 class CrowdConfig:
-    """The dials of a free crowd.
+    """The options of a free crowd.
 
     Attributes:
-        people: least and most people.
-        spacing: metres between any two people's middles, at least.
-        occlusion: the share of those who stand behind that is hidden by others, on average; None for whatever comes.
-        size: least and most height of the nearest person, as a fraction of the picture's height.
+        people: fewest and most people.
+        spacing: least distance of any two people's centres, in metres.
+        occlusion: mean share hidden of the people who stand behind others; None to leave it to chance.
+        size: range of the nearest person's height, as a fraction of the picture's height.
     """
 
     people: tuple[int, int] = (1, 8)
@@ -28,7 +28,7 @@ class CrowdConfig:
     size: tuple[float, float] = (0.35, 1.1)
 
     def check(self) -> None:
-        """Raises VoteposeError if a dial is out of range."""
+        """Raises VoteposeError if an option is out of range."""
         if not 1 <= self.people[0] <= self.people[1] <= _MAX_PEOPLE:
             raise VoteposeError(f"people should be a range within 1..{_MAX_PEOPLE}, but is {self.people}")
         if not 0.2 <= self.spacing <= 20:
@@ -41,10 +41,10 @@ class CrowdConfig:
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """Generate pictures of people who never were, with exact keypoints, as a COCO-format folder."""
+    """Generate pictures of synthetic crowds with exact keypoints, as a COCO-format folder."""
 
     out: Path
-    """Folder for annotations.json and images-*.zip; made if missing. A stopped run goes on where it was."""
+    """Folder for annotations.json and images-*.zip; made if missing. A stopped run continues where it stopped."""
     count: int = 1000
     """Number of pictures."""
     seed: int = 0
@@ -52,25 +52,25 @@ class SynthConfig:
     size: int = 320
     """Longest side of the pictures, in pixels."""
     layouts: Path | None = None
-    """A file of real pictures' keypoints and boxes (coco-layouts npz) to act anew: same people, places, overlap."""
+    """Keypoints and boxes of real pictures (coco-layouts npz) to re-enact: the same people, places and overlap."""
     reenact: float = 0.75
-    """Share of the pictures that act a layout anew, if there are layouts; the others are free crowds. In [0, 1]."""
+    """Share of the pictures that re-enact a layout, if --layouts is given, in [0, 1]; the others are free crowds."""
     backgrounds: Path | None = None
-    """Folder of pictures without people to put behind; by default scenes made of numbers."""
+    """Folder of pictures without people for the backgrounds; by default procedural scenes."""
     people: tuple[int, int] = (1, 8)
-    """Least and most people of a free crowd."""
+    """Fewest and most people in a free crowd."""
     spacing: float = 0.5
-    """Metres between people of a free crowd, at least."""
+    """Least distance between people in a free crowd, in metres."""
     occlusion: float | None = None
-    """Share of those behind that others hide in a free crowd, 0 to 0.8; of one alone, what a thing hides."""
+    """Mean share hidden by others of the people behind in a free crowd, 0 to 0.8; for a single person, by an object."""
     props: float = 0.25
-    """Share of the pictures with things in front of people, in [0, 1]."""
+    """Share of the pictures with objects in front of people, in [0, 1]."""
     sheet: int = 24
     """Pictures on the contact sheet (sheet.jpg, keypoints drawn); 0 for none."""
     workers: int | None = None
-    """Processes; by default one a core."""
+    """Number of processes; by default one per core."""
     device: str = "cpu"
-    """What casts the rays: cpu, or cuda:0 where Warp finds it."""
+    """Device for ray tracing: cpu, or cuda:0 if Warp finds it."""
 
     def check(self) -> None:
         """Raises VoteposeError if an option is out of range."""
@@ -91,10 +91,10 @@ class SynthConfig:
 
     @property
     def crowd(self) -> CrowdConfig:
-        """The dials of the free crowds."""
+        """The options of the free crowds."""
         return CrowdConfig(self.people, self.spacing, self.occlusion)
 
     def content(self) -> dict[str, Any]:
-        """The options that the pictures depend on, as written into the json."""
+        """The options that determine the pictures, as written into the json."""
         apart = ("out", "count", "sheet", "workers", "device")
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k not in apart}

@@ -1,4 +1,4 @@
-"""Free crowds: people on a floor, with their number, spacing and occlusion as dials."""
+"""Free crowds: people on a floor, with their number, spacing and occlusion as options."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from votepose.synth.config import CrowdConfig
 from votepose.synth.pose_library import PoseLibrary
 from votepose.synth.rig import FACING
 
-# metres from each keypoint to the skin below it when it is what the body rests on
+# metres from each keypoint to the skin below it, where the body rests on it
 _PADDING = np.array([0.1] * 5 + [0.06] * 2 + [0.05] * 2 + [0.04] * 2 + [0.11] * 2 + [0.06] * 2 + [0.085] * 2)
-_THICKNESS = 0.13  # of trunk and limbs in the quick silhouettes, metres
-_RASTER = 96  # longest side of the quick silhouettes, cells
+_THICKNESS = 0.13  # of trunk and limbs in the coarse silhouettes, metres
+_RASTER = 96  # longest side of the coarse silhouettes, cells
 _DRAWS = 3
 
 
 def crowd(
     body: Body, poses: PoseLibrary, width: int, height: int, config: CrowdConfig, rng: np.random.Generator
 ) -> Cast:
-    """People on a floor before a camera at some height, which is tilted so that they are in the picture.
+    """People on a floor in front of a camera at a random height, tilted so that they are in the picture.
 
-    Places are drawn several times. The draw counts that has the most people in the picture and, with the occlusion dial
-    set, comes nearest to it; how far people spread to the sides is tuned with it.
+    Places are drawn several times. The draw with the most people in the picture is used and, if an occlusion is wanted,
+    the closest to it; the sideways spread of the people is adjusted for it.
     """
     count = int(rng.integers(config.people[0], config.people[1], endpoint=True))
     phenotypes = random_phenotypes(body.phenotypes, count, rng)
@@ -61,20 +61,20 @@ def crowd(
 
 
 def _floor(count: int, rng: np.random.Generator) -> float:
-    """Metres from the camera down to the floor: mostly a photographer's height; crowds are filmed from higher up."""
+    """Metres from the camera down to the floor: mostly a photographer's height, higher for crowds."""
     if count > 8:
         return float(rng.uniform(1.5, 6))
     return float(rng.uniform(0.9, 1.9) if rng.random() < 0.7 else rng.uniform(0.3, 4.0))
 
 
 def _nearest(height: int, focal: float, count: int, config: CrowdConfig, rng: np.random.Generator) -> float:
-    """Metres to the nearest person; the more people, the further away."""
+    """Metres to the nearest person: farther for more people."""
     share = rng.uniform(*config.size) / max(1.0, (count / 4) ** 0.4)
     return focal * 1.65 / (height * share)
 
 
 def _standing(cast: Cast, body: Body, aside: np.ndarray, ahead: np.ndarray) -> Cast:
-    """The cast on the floor, at metres to the right of and ahead of the level camera."""
+    """The cast on the floor, at these metres right of and ahead of the level camera."""
     joints = cast.keypoints(body)  # about their origins, in camera axes
     rise = -((joints @ cast.camera.up) - _PADDING).min(axis=1)  # of each origin over the floor
     level = np.stack([aside, cast.camera.floor - rise, ahead], axis=1)
@@ -82,13 +82,13 @@ def _standing(cast: Cast, body: Body, aside: np.ndarray, ahead: np.ndarray) -> C
 
 
 def _in_picture(camera: Camera, joints: np.ndarray) -> np.ndarray:
-    """(N,) share of each person's joints that lie in the picture."""
+    """(N,) share of each person's joints inside the picture."""
     points = camera.project(joints)
     return ((points >= 0) & (points < (camera.width, camera.height))).all(axis=-1).mean(axis=1)
 
 
 def hidden_share(camera: Camera, joints: np.ndarray) -> float:
-    """By quick silhouettes of (N, 17, 3) people: the share that is hidden of all but the foremost, on average."""
+    """The mean share hidden of all but the nearest of (N, 17, 3) people, by coarse silhouettes."""
     scale = _RASTER / max(camera.width, camera.height)
     canvas = np.full((round(camera.height * scale), round(camera.width * scale)), -1, np.int16)
     points = camera.project(joints) * scale
@@ -111,7 +111,7 @@ def hidden_share(camera: Camera, joints: np.ndarray) -> float:
 
 
 def _positions(count: int, view: float, nearest: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(count,) metres aside and ahead of the level camera, whose picture is `view` wide at one metre.
+    """(count,) metres right of and ahead of the level camera, whose picture is `view` metres wide at one metre.
 
     One person stands at `nearest`, the others behind.
     """
@@ -121,7 +121,7 @@ def _positions(count: int, view: float, nearest: float, rng: np.random.Generator
 
 
 def _kept_apart(aside: np.ndarray, depth: np.ndarray, spacing: float) -> np.ndarray:
-    """(N,) depths, raised where people would stand closer than `spacing` to somebody in front of them."""
+    """(N,) depths, increased where people would stand closer than `spacing` to a person in front of them."""
     order = np.argsort(depth, kind="stable")
     depth = depth.copy()
     for rank, k in enumerate(order):

@@ -1,4 +1,4 @@
-"""What people wear and how they look, drawn at random: skin, hair, clothes, shoes, headgear."""
+"""Random appearance of people: skin, hair, clothes, shoes, headgear."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from votepose.synth.colour import srgb_to_linear
 from votepose.synth.shading import BLOTCHES, MATERIAL, PLAIN_CLOTH
 
-# sRGB triples from light to dark; mixtures of neighbours are drawn
+# sRGB triples from light to dark; neighbours are mixed
 _SKINS = ((255, 224, 200), (241, 194, 160), (224, 172, 130), (198, 134, 96), (141, 85, 54), (92, 56, 38), (58, 36, 27))
 _HAIRS = (
     (20, 17, 16),
@@ -24,7 +24,7 @@ _HAIRS = (
     (225, 222, 218),
 )
 _IRISES = ((60, 38, 24), (90, 62, 36), (70, 100, 130), (80, 110, 80))
-# what is worn much: denim, black, greys, white, beige, navy, olive
+# common colours: denim, black, greys, white, beige, navy, olive
 _CLOTHS = (
     (40, 58, 92),
     (80, 105, 140),
@@ -45,8 +45,8 @@ class Look:
 
     Attributes:
         material: one record of `shading.Material.numpy_dtype()`.
-        top_ease, bottom_ease: metres that the garment stands off the body.
-        hair: metres that hair stands off the scalp. hair_length: metres below the ears; 0 for short hair.
+        top_ease, bottom_ease: metres from the body to the garment.
+        hair: metres from the scalp to the surface of the hair. hair_length: metres below the ears; 0 for short hair.
         headgear: "none", "cap", "helmet", "beanie" or "brim".
         skirt: length along the leg (0.5 the knee); 0 for none.
         backpack: whether they carry one.
@@ -63,7 +63,7 @@ class Look:
 
 
 def random_look(rng: np.random.Generator, gender: float, age: float) -> Look:
-    """A look for a body with the phenotypes `gender` (0 male, 1 female) and `age` (1/3 a child's, 1 old)."""
+    """A look for a body with the phenotypes `gender` (0 male, 1 female) and `age` (1/3 for a child, 1 for old age)."""
     woman, child = gender > 0.5, age < 0.45
     material: Any = np.zeros((), MATERIAL)
     for name, palette in (("skin", _SKINS), ("hair", _hair_palette(age, rng)), ("iris", _IRISES)):
@@ -109,7 +109,7 @@ def _cut(material: Any, rng: np.random.Generator, bare: float, skirt: float) -> 
     if rng.random() < bare:  # bathers, runners
         material["neck"], material["leg"] = -9.0, rng.uniform(0.08, 0.4)
         material["waist"] = rng.uniform(-0.02, 0.12)
-    elif rng.random() < 0.08:  # a dress or overall: one cloth
+    elif rng.random() < 0.08:  # a dress or overall: one fabric
         for name in ("", "_second", "_pattern"):
             material[f"bottom{name}"] = material[f"top{name}"]
     if skirt:

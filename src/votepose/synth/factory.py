@@ -1,4 +1,4 @@
-"""Makes blocks of scenes, in a process of its own: what generate.py hands out."""
+"""Makes blocks of scenes, in worker processes of `generate.py`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _JPEG_QUALITY = 92
 
 
 def make_block(config: SynthConfig, backgrounds: Backgrounds | None, first: int, last: int) -> list[Scene]:
-    """Scenes first .. last - 1; runs in a process of its own."""
+    """Scenes first .. last - 1; runs in a worker process."""
     equipment = _equipment(config, backgrounds)
     rngs = [np.random.default_rng((config.seed, index)) for index in range(first, last)]
     acted: dict[int, Layout] = {}
@@ -49,7 +49,7 @@ def make_block(config: SynthConfig, backgrounds: Backgrounds | None, first: int,
 
 
 def _cover(config: SynthConfig, people: int, acted: bool, rng: np.random.Generator) -> float | None:
-    """What a thing must hide of the foremost: with the dial set, nothing but people hides people, if there are two."""
+    """Share of the nearest person that an object hides; 0 if `occlusion` is set and others can hide people."""
     if config.occlusion is None or acted:
         return None
     return config.occlusion if people == 1 else 0.0
@@ -57,7 +57,7 @@ def _cover(config: SynthConfig, people: int, acted: bool, rng: np.random.Generat
 
 @dataclass(frozen=True)
 class _Equipment:
-    """What a process needs to make scenes."""
+    """All that a process needs to make scenes."""
 
     body: Body
     poses: PoseLibrary
@@ -72,18 +72,18 @@ class _Equipment:
 
 @functools.cache
 def _equipment(config: SynthConfig, backgrounds: Backgrounds | None) -> _Equipment:
-    """Made once a process."""
-    torch.set_num_threads(1)  # the processes share the cores; and sums do not depend on how many there are
+    """Made once in each process."""
+    torch.set_num_threads(1)  # the processes share the cores, and results must not depend on the number of threads
     layouts = Layouts.load(config.layouts) if config.layouts else None
     body = Body()
     return _Equipment(body, PoseLibrary.load(), layouts, Studio(body, backgrounds, config.props, device=config.device))
 
 
 def prepare(config: SynthConfig) -> Backgrounds | None:
-    """Tell mistakes, and build what is built once on a machine, before any process starts.
+    """Report mistakes, and build what is cached on a machine, before any process starts.
 
     Raises:
-        VoteposeError: if the device, the layouts or the backgrounds will not do.
+        VoteposeError: if the device, the layouts or the backgrounds cannot be used.
     """
     check_device(config.device)
     if config.layouts:

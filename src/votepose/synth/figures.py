@@ -1,4 +1,4 @@
-"""Bodies, poses and looks -> triangles in camera axes, and the keypoints' true places."""
+"""Bodies, poses and looks -> triangles in camera axes, and exact keypoints."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from votepose.synth.stage import Stage
 
 @dataclass(frozen=True)
 class Figure:
-    """One person in a scene: `stage` has them alone, `keypoints` is (17, 3) metres in camera axes."""
+    """One person in a scene: `stage` holds only their triangles, `keypoints` is (17, 3) metres in camera axes."""
 
     stage: Stage
     keypoints: np.ndarray
 
 
 class Wardrobe:
-    """Dresses and poses bodies. Holds what all bodies share."""
+    """Dresses and poses bodies. Holds the data common to all bodies."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -47,7 +47,7 @@ class Wardrobe:
         Args:
             shapes: N bodies. angles: (N, D) radians. looks: N.
             turns: (N, 3, 3) from the body's axes to the camera's. places: (N, 3) of the hips' middle, metres.
-            scales: (N,) by which bodies are larger than their shapes say; 1 if not given.
+            scales: (N,) factors by which bodies are enlarged; 1 by default.
         """
         maps = self._body.maps(shapes, torch.as_tensor(angles, dtype=torch.float32))
         keypoints = self._body.keypoints(shapes, maps).numpy()
@@ -63,12 +63,12 @@ class Wardrobe:
             parts = [self._skin_stage(skinned @ turn.T + place, look)]
             parts += [self._worn(a, rest, size, maps[k].numpy(), turn, place) for a in worn]
             stage = Stage.join(parts)
-            stage = replace(stage, owners=np.zeros_like(stage.owners))  # what they wear is theirs
+            stage = replace(stage, owners=np.zeros_like(stage.owners))  # attachments belong to the person
             figures.append(Figure(stage, (keypoints[k] @ turn.T + place).astype(np.float32)))
         return figures
 
     def _ease(self, look: Look) -> np.ndarray:
-        """(V,) metres that cloth, hair and shoes stand off the skin."""
+        """(V,) metres from the skin to the surface of clothes, hair and shoes."""
         arm, leg, trunk, hair = self._coordinates.T
         m = look.material
         top = (trunk > m["waist"]) & (trunk < m["neck"]) & (arm < m["sleeve"])

@@ -1,7 +1,7 @@
-"""Bodies that stand in for real people: the joint angles and the place that put a body on given 2-D keypoints.
+"""Fits bodies to 2-D keypoints of real people: joint angles, orientation and position.
 
 Gradient descent on the differentiable kinematics of `rig`, many people and several starting directions at once. The
-labelled joints pull; what they leave open (depth, hidden limbs) is decided by limits, priors, the box and the face.
+labelled joints determine the pose; limits, priors, the box and the face decide the rest (depth, hidden limbs).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from votepose.synth.rig import LIMITS, PRIOR
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How to search.
+    """Options of the search.
 
     Attributes:
-        yaws: degrees about the body's upright axis that the search starts from; 0 faces the camera.
-        rounds: steps of each round of descent; after the first rounds the better half of the
-            starts go on, into the last round only the best.
+        yaws: starting directions, in degrees about the body's upright axis; 0 faces the camera.
+        rounds: steps of each round of descent; after each round but the last two the better half of the
+            starts is kept, before the last round only the best.
         rate: Adam's learning rate at the start of the first round; falls to `last_rate` over all the steps.
         weights: of the loss' terms.
-        batch: people searched for at once; a person's fit varies in the last digits with the company in the batch.
+        batch: people fitted at once; a fit varies in the last digits with the others in the batch.
     """
 
     yaws: tuple[float, ...] = (0.0, 90.0, 180.0, -90.0)
@@ -47,8 +47,8 @@ class Fit:
         angles: (N, D) radians, within rig.LIMITS.
         orientation: (N, 3, 3) from the body's axes to the camera's.
         translation: (N, 3) metres.
-        error: (N,) root of the mean squared distance to the labelled joints, in parts of the person's size (the root
-            of the box' area); NaN where no joint is labelled.
+        error: (N,) root of the mean squared distance to the labelled joints, relative to the person's size (the root of
+            the box's area); NaN where no joint is labelled.
     """
 
     angles: torch.Tensor
@@ -68,21 +68,21 @@ def fit(
     up: np.ndarray | None = None,
     config: FitConfig | None = None,
 ) -> Fit:
-    """Pose N bodies so that their keypoints fall on the given ones. Deterministic; no gradient flows out.
+    """Pose N bodies so that their keypoints fall on the given ones. Deterministic and without gradients.
 
     Args:
-        shapes: N bodies at rest. Their metric size and `focal` decide the depth.
-        keypoints: (N, 17, 3) pixels and COCO's v; joints with v = 0 are open.
+        shapes: N bodies at rest. Their size in metres and `focal` determine the depth.
+        keypoints: (N, 17, 3) pixels and COCO's v; joints with v = 0 are free.
         boxes: (N, 4) x, y, width, height in pixels.
         focal: (N,) focal lengths in pixels. centre: (N, 2) principal points.
-        frames: (N, 2) widths and heights of the pictures: a box that ends there belongs to a person that does not.
-        up: (N, 3) unit vectors, the world's upright in camera axes: people tend to it. By default cameras are level.
+        frames: (N, 2) widths and heights of the pictures: a person whose box ends there extends beyond.
+        up: (N, 3) unit vectors, the world's up direction in camera axes; by default cameras are level.
     """
     config = config or FitConfig()
     if up is None:
         up = np.broadcast_to(np.array([0, -1, 0], np.float32), (len(boxes), 3))
     target = Target.of(keypoints, boxes, focal, centre, frames, up)
-    shapes = replace(shapes, vertices=shapes.vertices[:, :0])  # not needed, and 160 kB a body
+    shapes = replace(shapes, vertices=shapes.vertices[:, :0])  # not needed, and 160 kB per body
     parts = []
     for first in range(0, len(boxes), config.batch):
         rows = slice(first, first + config.batch)
@@ -93,7 +93,7 @@ def fit(
 
 
 def _fit(body: Body, shapes: Shapes, target: Target, config: FitConfig) -> Fit:
-    """`fit` of one batch: descend from every yaw, and go on from the best."""
+    """`fit` of one batch: descend from every yaw, and continue from the best."""
     count = len(target.size)
     people = torch.arange(count).repeat_interleave(len(config.yaws))
     yaws = torch.tensor(config.yaws).deg2rad().repeat(count)
@@ -144,7 +144,7 @@ _BONES = ((5, 6), (11, 12), (5, 11), (6, 12), (5, 7), (7, 9), (6, 8), (8, 10), (
 
 
 def _start(body: Body, shapes: Shapes, target: Target) -> torch.Tensor:
-    """(D + 6, N) the state before descent: mean angles, no turn, the middle and a depth that the lengths suggest."""
+    """(D + 6, N) the state before descent: mean angles, no rotation, the centre, and a depth estimated from lengths."""
     count = len(target.size)
     low, high = torch.tensor(LIMITS).unbind(-1)
     mean = ((torch.tensor(PRIOR[:, 0]) - low) / (high - low)).clamp(0.02, 0.98).logit().expand(count, -1)
@@ -153,7 +153,7 @@ def _start(body: Body, shapes: Shapes, target: Target) -> torch.Tensor:
     metres = (rest[:, a] - rest[:, b]).norm(dim=-1)
     pixels = (target.points[:, a] - target.points[:, b]).norm(dim=-1)
     seen = (target.visibility[:, a] > 0) & (target.visibility[:, b] > 0)
-    # A bone seen at an angle looks shorter, never longer: the longest tell the scale.
+    # A bone seen at an angle looks shorter, never longer, so the longest ones show the scale.
     longest = torch.where(seen, pixels / metres, 0).topk(2, dim=-1).values
     by_bones = torch.where(longest[:, 1] > 0, longest.mean(dim=-1), longest[:, 0])
     sides = (target.boxes[:, 2:] - target.boxes[:, :2]).amax(dim=-1)

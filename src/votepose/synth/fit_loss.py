@@ -1,4 +1,4 @@
-"""How well bodies account for 2-D keypoints: the loss that `fit` descends. Pure torch, the batch in the last place."""
+"""The loss of bodies against 2-D keypoints that `fit` minimises. Pure torch, with the batch as the last dimension."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from votepose.synth.rig import (
 
 @dataclass(frozen=True)
 class FitWeights:
-    """Weights of the loss' terms; each is about minus the log of a likelihood.
+    """Weights of the loss's terms; each term is approximately a negative log-likelihood.
 
     Attributes:
         keypoints: labelled joints, in COCO's sigmas. angles: the prior. upright: trunk upright, feet below it.
-        box: the body reaches its box' sides. face: the head looks where its labels say. trunk: arms outside it.
+        box: the body extends to its sides. face: the direction of the head. trunk: arms stay outside it.
     """
 
     keypoints: float = 2.5
@@ -45,9 +45,9 @@ class FitWeights:
 class FitLoss:
     """The loss of M bodies against M targets, as a function of the state (D + 6, M).
 
-    The state is unbounded: D numbers that a sigmoid takes to the limits of the angles, a rotation vector in camera axes
-    on top of the starting yaw, the place of the hips in the picture (from the box' middle, in sizes), the log of the
-    depth. The batch comes last throughout, as in rig.joint_turns.
+    The state is unbounded: D numbers that a sigmoid maps to the limits of the angles, a rotation vector in camera axes
+    on top of the starting yaw, the position of the hips in the picture (from the box's centre, in sizes), and the log
+    of the depth. The batch comes last throughout, as in rig.joint_turns.
     """
 
     def __init__(self, body: Body, shapes: Shapes, target: Target, yaws: torch.Tensor, weights: FitWeights) -> None:
@@ -66,12 +66,12 @@ class FitLoss:
         self.sides = target.boxes.T
         self.up = target.up.T
         level = self.up.new_tensor([0, 0, 1])[:, None] - self.up[2] * self.up
-        self.ahead = normalize(level, dim=0)  # the camera's view along the floor
+        self.ahead = normalize(level, dim=0)  # the viewing direction along the floor
         self.middle = (self.sides[:2] + self.sides[2:]) / 2
         self.face = _FaceHints(target.visibility.T)
         self.head, self.chest = body.bones.index("head"), body.bones.index("spine02")
         self.joint_of = torch.tensor(joint_of(body.bones))
-        # The few (keypoint, bone) pairs that matter, and the matrix that sums them by keypoint.
+        # The few (keypoint, bone) pairs with weight, and the matrix that sums them by keypoint.
         which, self.pair_bone = (shapes.moments.abs().amax(dim=(0, 3)) > 1e-6).nonzero().unbind(-1)
         self.moments = shapes.moments[:, which, self.pair_bone].permute(2, 1, 0).contiguous()
         self.sum_pairs = one_hot(which, len(COCO_17)).float().T
@@ -92,7 +92,7 @@ class FitLoss:
         return self.sum_pairs @ (maps[:, :, self.pair_bone] * self.moments).sum(dim=1), maps
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
-        """(M,): minus the log of how likely the body is, up to a constant."""
+        """(M,) negative log-likelihood of the body, up to a constant."""
         angles, orientation, translation = self.place(state)
         joints, maps = self.joints(angles)
         points = product(orientation, joints) + translation[:, None]
@@ -108,12 +108,12 @@ class FitLoss:
         )
 
     def pixels(self, state: torch.Tensor) -> torch.Tensor:
-        """(2, 17, M) where the keypoints fall in the picture."""
+        """(2, 17, M) keypoints projected into the picture."""
         angles, orientation, translation = self.place(state)
         return self._project(product(orientation, self.joints(angles)[0]) + translation[:, None])
 
     def _project(self, points: torch.Tensor) -> torch.Tensor:
-        """(3, K, M) metres -> (2, K, M) pixels. What is behind the camera is taken to be just before it."""
+        """(3, K, M) metres -> (2, K, M) pixels. Points behind the camera are treated as just in front of it."""
         return points[:2] / points[2].clamp(min=0.05) * self.target.focal + self.target.centre.T[:, None]
 
     def _keypoints(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -121,7 +121,7 @@ class FitLoss:
         return (_robust(away, 3.0) * self.labelled).sum(dim=0)
 
     def _angles(self, angles: torch.Tensor) -> torch.Tensor:
-        """The prior; knees bend with hips, as on a chair, and a hip rather like the other."""
+        """The prior of the angles; knees tend to bend with hips, as on a chair, and both hips alike."""
         hips = angles[self.hips]
         bent = 0.8 * (-hips - math.radians(15)).clamp(min=0)
         expected = self.mean.expand_as(angles).index_add(0, self.knees, bent)
@@ -129,8 +129,9 @@ class FitLoss:
         return usual + _robust((hips[0] - hips[1]) / math.radians(35), 1.5)
 
     def _upright(self, orientation: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
-        """The axis of the hips and the line from them to the shoulders against the world's upright; and the feet,
-        in depth, under the middle of the trunk: else people fall towards the camera, which a picture hardly shows."""
+        """Trunk and hips aligned with the world's up direction, and the feet, in depth, below the middle of the trunk.
+
+        Otherwise people would lean towards the camera, which is hardly visible in a picture."""
         shoulders, hips, ankles = (joints[:, pair].mean(dim=1) for pair in (slice(5, 7), slice(11, 13), slice(15, 17)))
         up = normalize(shoulders - hips, dim=0)
         axes = torch.stack((up, ((shoulders + hips) / 2 - ankles) / self.heights), dim=1)
@@ -138,22 +139,22 @@ class FitLoss:
         lean = torch.stack((orientation[:, 2], line), dim=1) - self.up[:, None]
         leans = _robust(lean.square().sum(dim=0).add(1e-8).sqrt() / math.radians(10), 1.5).sum(dim=0)
         off = ((feet * self.ahead).sum(dim=0) / 0.08).square()
-        return leans + 3 * off / (6 + off)  # sitting people's feet may be anywhere: it counts no more than 3
+        return leans + 3 * off / (6 + off)  # limited to 3, since the feet of sitting people may be anywhere
 
     def _box(self, pixels: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
-        """A body reaches all four sides of its box. Beyond them it may be hidden, rarely; or cut, then freely."""
+        """The body extends to all four sides of its box, and rarely beyond, except where the picture ends."""
         flesh = 0.05 * self.heights * self.target.focal / depth  # around the joints
         outermost = torch.cat((pixels.amin(dim=1) - flesh, -pixels.amax(dim=1) - flesh))
         side = self.sides * self.sides.new_tensor([1, 1, -1, -1])[:, None]
-        missing = (outermost - side) / (0.06 * self.target.size)  # positive: does not reach; negative: beyond
+        missing = (outermost - side) / (0.06 * self.target.size)  # positive: falls short; negative: beyond
         beyond = torch.where(self.target.cut.T, 0.0, 0.5) * missing.clamp(max=0)
         return _robust(missing.clamp(min=0) + beyond, 2.0).sum(dim=0)
 
     def _trunk(self, joints: torch.Tensor, chest: torch.Tensor) -> torch.Tensor:
-        """Elbows and wrists stay out of the trunk, taken for an ellipsoid about the chest."""
+        """Elbows and wrists stay outside the trunk, modelled as an ellipsoid around the chest."""
         arms = joints[:, 7:11]
         arms = torch.cat((arms, (arms[:, :2] + arms[:, 2:]) / 2), dim=1)
-        local = product(chest[:, :3].transpose(0, 1), arms - chest[:, None, 3])  # back to the axes of the rest pose
+        local = product(chest[:, :3].transpose(0, 1), arms - chest[:, None, 3])  # in the axes of the rest pose
         shape = self.heights / 1.7
         middle, radii = local.new_tensor([[0, -0.02, 0.27], [0.19, 0.15, 0.33]])[..., None, None]
         inside = (local / shape - middle) / radii
@@ -161,18 +162,18 @@ class FitLoss:
 
 
 class _FaceHints:
-    """Where the head looks, told by which of nose, eyes and ears are labelled: a nose is not seen from behind."""
+    """The direction of the head, from which of nose, eyes and ears are labelled: a nose is not visible from behind."""
 
     def __init__(self, visibility: torch.Tensor) -> None:
         face = visibility[:5]
-        # The way that nose, left eye, right eye, left ear, right ear look, at rest.
+        # The directions that nose, left eye, right eye, left ear and right ear face at rest.
         self.normals = torch.tensor([[0, -1, 0], [0.5, -0.87, 0], [-0.5, -0.87, 0], [1, 0, 0], [-1, 0, 0]]).T
         told = (face > 0).any(dim=0)
         self.seen = (face == 2).float()
         self.unseen = ((face == 0) & told).float()
 
     def loss(self, head: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-        """(3, 3, M) turn of the head, (3, M) its place, both in camera axes -> (M,)."""
+        """(3, 3, M) rotation of the head, (3, M) its position, both in camera axes -> (M,)."""
         view = normalize(place, dim=0)
         seen_from = (head * view[:, None]).sum(dim=0)  # the line of sight in the head's own axes
         away = (self.normals[..., None] * seen_from[:, None]).sum(dim=0)

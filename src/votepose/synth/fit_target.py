@@ -1,4 +1,4 @@
-"""What `fit` wants of bodies: keypoints, boxes and cameras as tensors."""
+"""The targets of `fit`: keypoints, boxes and cameras as tensors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import torch
 
 @dataclass(frozen=True)
 class Target:
-    """What N bodies should match: pixels throughout."""
+    """The targets of N bodies, all in pixels."""
 
     points: torch.Tensor  # (N, 17, 2)
     visibility: torch.Tensor  # (N, 17) COCO's v
     boxes: torch.Tensor  # (N, 4) left, top, right, bottom
-    cut: torch.Tensor  # (N, 4) bool: the picture's edge is that side of the box
-    size: torch.Tensor  # (N,) root of the box' area
+    cut: torch.Tensor  # (N, 4) bool: the picture's edge is this side of the box
+    size: torch.Tensor  # (N,) root of the box's area
     focal: torch.Tensor  # (N,)
     centre: torch.Tensor  # (N, 2)
     up: torch.Tensor  # (N, 3) unit vectors
 
     @classmethod
     def of(cls, *arrays: np.ndarray) -> Target:
-        """From the arrays that `fit` takes, in its order."""
+        """The targets from the arguments of `fit`, in the same order."""
         points, corner_size, focal, centre, frame, up = (torch.tensor(np.asarray(a, np.float32)) for a in arrays)
         near, far = corner_size[:, :2], corner_size[:, :2] + corner_size[:, 2:]
         margin = 0.01 * frame.amax(dim=-1, keepdim=True)

@@ -1,7 +1,7 @@
 """`votepose synth`: scenes by number -> shards of pictures and one COCO json. The same seed gives the same bytes.
 
-Scene i depends on the seed, i and the options alone, and the scenes of a block are fitted together; so blocks may be
-made by any number of processes, in any run, and a run that was stopped goes on with the first shard that is missing.
+Scene i depends only on the seed, i and the options, and the scenes of a block are fitted together. So blocks can be
+made by any number of processes, and a stopped run continues with the first missing shard.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from votepose.synth.factory import make_block, prepare
 from votepose.synth.shards import Scene, ShardFolder
 from votepose.utils.progress import Bar
 
-BLOCK = 64  # scenes that one process makes at a time
-SHARD = 4 * BLOCK  # scenes in a zip; what a stopped run loses at most
+BLOCK = 64  # scenes made by one process at a time
+SHARD = 4 * BLOCK  # scenes in a zip; a stopped run loses fewer than this
 
 
 def run(config: SynthConfig) -> int:
-    """Make what is missing of the pictures; prints one line of what there is.
+    """Make the missing pictures, and print one line about all of them.
 
     Raises:
-        VoteposeError: if an option, the layouts or the backgrounds will not do, or the folder holds other pictures.
+        VoteposeError: if an option, the layouts or the backgrounds cannot be used, or the folder holds other pictures.
         OSError: if a result cannot be written; nothing is left half-written.
     """
     config.check()
@@ -51,21 +51,21 @@ def run(config: SynthConfig) -> int:
 
 
 def _scenes(config: SynthConfig, backgrounds: Backgrounds | None, shards: list[tuple[int, int]]) -> Iterator[Scene]:
-    """The scenes of the shards in order, made by processes."""
+    """The scenes of the shards in order, made by worker processes."""
     blocks = [(start, min(start + BLOCK, last)) for first, last in shards for start in range(first, last, BLOCK)]
     workers = min(config.workers or os.cpu_count() or 1, max(1, len(blocks)))
-    context = multiprocessing.get_context("spawn")  # forked children and torch's threads do not go together
+    context = multiprocessing.get_context("spawn")  # forking does not work with torch's threads
     pool = ProcessPoolExecutor(workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     try:
         ahead = [pool.submit(make_block, config, backgrounds, *block) for block in blocks[: 2 * workers]]
         for number in range(len(blocks)):
             yield from ahead.pop(0).result()
-            if number + 2 * workers < len(blocks):  # a few blocks ahead of the writer: memory stays flat
+            if number + 2 * workers < len(blocks):  # only a few blocks ahead of the writer, to limit memory
                 ahead.append(pool.submit(make_block, config, backgrounds, *blocks[number + 2 * workers]))
         pool.shutdown()
     except BrokenProcessPool:
-        raise VoteposeError("a process that made pictures was killed: too little memory? try fewer --workers") from None
-    finally:  # whoever stops in the middle does not wait for blocks that nobody wants
+        raise VoteposeError("a worker process was killed, perhaps for lack of memory: try fewer --workers") from None
+    finally:  # when stopped early, do not wait for blocks that are no longer needed
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             child.terminate()

@@ -1,4 +1,4 @@
-"""Blurs as kernels (odd, odd) float32 that sum to 1, symmetric about their middle: what they blur stays in place."""
+"""Blur kernels (odd, odd) float32 that sum to 1 and are symmetric about their centre, so that nothing moves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def stroke(length: float, angle: float) -> np.ndarray:
-    """Kernel of a straight line of `length` pixels about the middle, at `angle` radians."""
+    """Kernel of a straight line of `length` pixels about the centre, at `angle` radians."""
     half = math.ceil(length / 2)
     kernel = np.zeros((2 * half + 3, 2 * half + 3), np.float32)
     along = (np.arange(max(2, 8 * half)) + 0.5) / max(2, 8 * half) - 0.5
@@ -26,7 +26,7 @@ def stroke(length: float, angle: float) -> np.ndarray:
 
 
 def disc(radius: float) -> np.ndarray:
-    """Kernel of a disc of `radius` pixels with a soft rim."""
+    """Kernel of a disc of `radius` pixels with a soft edge."""
     half = math.ceil(radius)
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     kernel = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)

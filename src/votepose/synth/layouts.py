@@ -1,4 +1,4 @@
-"""Where people stood in real pictures: the keypoints and boxes of COCO's pictures, without the pictures."""
+"""Layouts of people in real pictures: keypoints and boxes of COCO's pictures, without the pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from votepose.errors import VoteposeError
 from votepose.skeleton import COCO_17
 
-_ARRAYS = {"width_height": 2, "offset": 1, "box": 2, "keypoints": 3}  # and how many dimensions each has
+_ARRAYS = {"width_height": 2, "offset": 1, "box": 2, "keypoints": 3}  # and the number of dimensions of each
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Layout:
     Attributes:
         width, height: of the picture, in pixels.
         keypoints: (N, 17, 3) float32: x, y in pixels and COCO's v: 0 unlabelled, 1 hidden, 2 visible.
-        boxes: (N, 4) float32 x, y, width, height in pixels, around what is seen of a person.
+        boxes: (N, 4) float32 x, y, width, height in pixels, around the visible part of each person.
     """
 
     width: int
@@ -41,7 +41,7 @@ class Layout:
             raise ValueError(f"the longest side of a picture must be positive, not {size}")
         scale = size / max(self.width, self.height)
         width, height = (max(1, round(side * scale)) for side in (self.width, self.height))
-        # Whole pixels: like Letterbox.resized, the sides' scales differ by a hair.
+        # Whole pixels: as in Letterbox.resized, the scales of both sides differ slightly.
         x, y = width / self.width, height / self.height
         keypoints = self.keypoints * np.array([x, y, 1], np.float32)
         return Layout(width, height, keypoints, self.boxes * np.array([x, y, x, y], np.float32))
@@ -66,7 +66,7 @@ class Layouts:
         return len(self.sizes)
 
     def __getitem__(self, index: int) -> Layout:
-        """Raises IndexError beyond the last picture, so that a loop over the layouts ends."""
+        """Raises IndexError after the last picture, which ends a loop over the layouts."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"layout {index} of {len(self)}")
         index %= len(self)
@@ -88,9 +88,9 @@ class Layouts:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in _ARRAYS}
         except KeyError as error:
-            raise VoteposeError(f"{path} is no file of layouts: it must hold {', '.join(_ARRAYS)}") from error
+            raise VoteposeError(f"{path} is not a layouts file: it must hold {', '.join(_ARRAYS)}") from error
         except Exception as error:  # np.load raises a dozen kinds for a broken zip, a text file, a lone array, ...
-            raise VoteposeError(f"{path} is broken or no .npz file: {str(error).splitlines()[0][:80]}") from error
+            raise VoteposeError(f"{path} is broken or not an .npz file: {str(error).splitlines()[0][:80]}") from error
         _check(path, arrays)
         return cls(
             sizes=arrays["width_height"].astype(np.int64),

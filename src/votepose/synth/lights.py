@@ -1,4 +1,4 @@
-"""The light of a scene: sun or lamp, and a weaker lamp, both with shadows; sky and floor around everything."""
+"""The lights of a scene: sun or lamp and a weaker lamp, both with shadows, and ambient light from sky and floor."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from votepose.synth.shading import Light
 
 
 def random_light(camera: Camera, background: np.ndarray, rng: np.random.Generator) -> Any:
-    """Lights that suit a background, (H, W, 3) linear light: its own colours come from above and from below."""
+    """Lights that match a background (H, W, 3) in linear light: its colours from above and from below."""
     hard = rng.random() < 0.5
     key = rng.uniform(0.7, 1.8) if hard else rng.uniform(0.15, 0.7)
     softness = rng.uniform(0.01, 0.08) if hard else rng.uniform(0.2, 0.6)
     elevation, azimuth = np.radians(rng.uniform(15, 80)), rng.uniform(0, 2 * np.pi)
-    if rng.random() < 0.6:  # photographers like the sun behind them
+    if rng.random() < 0.6:  # photographers prefer the sun behind them
         azimuth = rng.normal(-np.pi / 2, 0.8)
     level = np.array([np.cos(elevation) * np.cos(azimuth), -np.sin(elevation), np.cos(elevation) * np.sin(azimuth)])
     warmth = rng.normal(0, 0.12)
     half = len(background) // 2
     above, below = (np.asarray(part.mean(axis=(0, 1)), np.float64) for part in (background[:half], background[half:]))
-    brightness = 0.15 + 0.85 * float(background.mean()) ** 0.5  # people are exposed with what is behind them
+    brightness = 0.15 + 0.85 * float(background.mean()) ** 0.5  # people are as bright as their background
     light = Light()
     light.direction = wp.vec3(*(camera.turn @ level))
     light.colour = wp.vec3(*(key * brightness * np.array([1 + warmth, 1.0, 1 - warmth])))
@@ -39,7 +39,7 @@ def random_light(camera: Camera, background: np.ndarray, rng: np.random.Generato
 
 
 def _tint(colour: np.ndarray) -> np.ndarray:
-    """The colour's hue at unit brightness, half as strong."""
+    """The colour at unit brightness and half the saturation."""
     return 0.5 + 0.5 * colour / max(float(colour.mean()), 1e-3)
 
 

@@ -1,4 +1,4 @@
-"""Pictures without people, found in a folder: plain files or members of zips, with what was not taken and why."""
+"""Finds pictures without people in a folder: plain files or members of zips, and why others were left out."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ UNUSABLE = (VoteposeError, OSError, LookupError, ValueError, RuntimeError, zipfi
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture is: a file, or a member of a zip."""
+    """The location of a picture: a file, or a member of a zip."""
 
-    name: str  # as an annotations.json calls it
+    name: str  # its name in annotations.json
     file: Path
     member: str = ""
 
@@ -36,7 +36,7 @@ class Place:
         return f"{self.file.name}/{self.member}" if self.member else str(self.file)
 
     def read(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, shrunk if it is large. Files are opened anew: no handle to share between processes."""
+        """(H, W, 3) uint8 RGB, shrunk if it is large. Opens the file each time, so that no handle is shared."""
         if not self.member:
             image = read_image(self.file)
         else:
@@ -53,13 +53,13 @@ class Place:
 
 
 def find_places(folder: Path) -> tuple[list[Place], list[str]]:
-    """The pictures without people in a folder, its folders and its images*.zip, and a line for each one left out.
+    """The pictures without people in a folder, its subfolders and images*.zip, and why others are left out.
 
-    Every picture is decoded once, to be sure. Where an annotations.json (COCO's format) lists people in a picture, it
-    is left out.
+    Each picture is decoded once as a check. Pictures in which an annotations.json (COCO's format) lists people are left
+    out.
 
     Raises:
-        VoteposeError: if the folder is missing or without a usable picture, or its annotations.json is none.
+        VoteposeError: if the folder is missing or has no usable picture, or its annotations.json is not COCO's.
     """
     if not folder.is_dir():
         raise VoteposeError(f"{folder}: no such folder; give a folder of pictures without people")
@@ -70,7 +70,7 @@ def find_places(folder: Path) -> tuple[list[Place], list[str]]:
         raise VoteposeError(f"{folder}: holds no pictures{first}; give a folder of pictures without people")
     peopled = _peopled(folder / "annotations.json")
     empty = [place for place in places if place.name not in peopled]
-    left_out += [f"{place}: has people" for place in places if place.name in peopled]
+    left_out += [f"{place}: shows people" for place in places if place.name in peopled]
     with ThreadPoolExecutor(4) as pool:
         reasons = track(pool.map(_flaw, empty), "reading backgrounds", len(empty), shown=len(empty) >= 200)
         flaws = list(zip(empty, reasons, strict=True))
@@ -123,4 +123,4 @@ def _peopled(path: Path) -> set[str]:
         }
         return {str(image["file_name"]) for image in data.get("images") or () if image["id"] in images}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise VoteposeError(f"{path}: not readable as a COCO json ({error}); mend or remove it") from None
+        raise VoteposeError(f"{path}: not readable as a COCO json ({error}); repair or remove it") from None

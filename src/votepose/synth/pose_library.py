@@ -1,8 +1,8 @@
-"""Two thousand poses of real people, for free crowds.
+"""Two thousand poses of real people for free crowds.
 
 `poses.npz` was fitted by scripts/make_pose_library.py to keypoints of COCO train2017 (T.-Y. Lin et al., ECCV 2014;
 annotations by the COCO Consortium, CC BY 4.0, https://cocodataset.org/#termsofuse). It holds joint angles only: no
-picture, and nothing by which a person could be told.
+pictures, and nothing that identifies a person.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from votepose.errors import VoteposeError
 from votepose.synth.rig import LIMITS, mirror
 
 KINDS = ("standing", "striding", "reaching", "bending", "sitting", "lying")
-_JITTER = np.float32(np.radians(3))  # of each angle, so that no two people are alike
+_JITTER = np.float32(np.radians(3))  # of each angle, so that no two people are equal
 _MIRROR = np.diag([-1, 1, 1]).astype(np.float32)
 
 
@@ -27,7 +27,7 @@ class PoseLibrary:
 
     Attributes:
         angles: (P, D) float32 radians, of rig.HINGES.
-        orientation: (P, 3, 3) float32: how the hips lean over a level floor; turn it about z for any direction.
+        orientation: (P, 3, 3) float32: of the hips above a level floor; rotate it about z for any direction.
         kind: (P,) int8 index into KINDS.
     """
 
@@ -40,17 +40,17 @@ class PoseLibrary:
 
     @classmethod
     def load(cls) -> PoseLibrary:
-        """The library that comes with the package."""
+        """The library in the package."""
         with resources.files("votepose.synth").joinpath("poses.npz").open("rb") as file, np.load(file) as arrays:
             angles, turns, kind = (arrays[name] for name in ("angles", "orientation", "kind"))
-        # Half-precision matrices are no longer quite rotations: take the nearest ones.
+        # Half-precision matrices are not exactly rotations: take the nearest ones.
         left, _, right = np.linalg.svd(turns.astype(np.float32))
         return cls(np.clip(angles.astype(np.float32), *LIMITS.T), left @ right, kind)
 
     def sample(
         self, count: int, rng: np.random.Generator, kinds: Sequence[str] = KINDS
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Poses at random, half of them mirrored, each a little changed.
+        """Random poses, half of them mirrored, each slightly changed.
 
         Args:
             kinds: only poses of these kinds.

@@ -1,4 +1,4 @@
-"""Things in front of people: boxes, poles, balls, walls; what a table, a car or a counter does to a picture."""
+"""Objects in front of people: boxes, poles, balls and walls, which occlude like tables, cars or counters."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from votepose.synth.stage import Stage
 
 
 def random_prop(camera: Camera, joints: np.ndarray, cover: float, rng: np.random.Generator) -> Stage:
-    """Something that stands before a person and hides about `cover` of them, from below, a side or the middle.
+    """An object in front of a person that hides about `cover` of them, from below, from a side or in the middle.
 
     Args:
-        joints: (17, 3) the person, metres in camera axes. cover: share of the height, or width, that it hides.
+        joints: (17, 3) of the person, metres in camera axes. cover: share of the height, or width, that it hides.
     """
     low, high = camera.project(joints).min(axis=0), camera.project(joints).max(axis=0)
-    low = low - 0.08 * (high - low)[::-1].max()  # hair and feet reach beyond the joints
+    low = low - 0.08 * (high - low)[::-1].max()  # hair and feet extend beyond the joints
     depth = max(float(joints[:, 2].min()) * rng.uniform(0.75, 0.93), 0.3)
     side = rng.choice(["below", "left", "right", "bar"], p=[0.55, 0.15, 0.15, 0.15])
     width, height = np.maximum(high - low, 4)
@@ -38,7 +38,7 @@ def random_prop(camera: Camera, joints: np.ndarray, cover: float, rng: np.random
 
 
 def _solid(camera: Camera, box: tuple[float, float, float, float], depth: float, rng: np.random.Generator) -> Stage:
-    """A solid whose outline about fills `box` (left, top, right, bottom pixels) at `depth` metres."""
+    """A solid whose outline approximately fills `box` (left, top, right, bottom pixels) at `depth` metres."""
     left, top = (np.array(box[:2]) - camera.centre) * depth / camera.focal
     right, bottom = (np.array(box[2:]) - camera.centre) * depth / camera.focal
     half = (right - left) / 2, 0.06 * depth, (bottom - top) / 2

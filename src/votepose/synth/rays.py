@@ -1,18 +1,18 @@
 # mypy: ignore-errors
-"""The kernels that cast rays, for Warp to compile: the same code runs on CPU and GPU.
+"""Ray tracing kernels, compiled by Warp: the same code runs on CPU and GPU.
 
-Warp reads the annotations as its own types, so mypy is told to look away.
+Warp reads the annotations as its own types, so mypy ignores this file.
 """
 
 import warp as wp
 
 from votepose.synth.shading import Light, Material, surface_colour
 
-wp.set_module_options({"enable_backward": False})  # nothing is learnt through rays: half the compiling
+wp.set_module_options({"enable_backward": False})  # no gradients are needed: half the compile time
 
 _FAR = wp.constant(1.0e4)
-_SUN_FAR = wp.constant(30.0)  # metres within which things throw shadows
-_NEAR = wp.constant(0.55)  # metres within which things keep the light of the sky away
+_SUN_FAR = wp.constant(30.0)  # metres within which objects cast shadows
+_NEAR = wp.constant(0.55)  # metres within which objects block the light of the sky
 
 
 @wp.kernel
@@ -37,7 +37,7 @@ def trace(
     owner_of: wp.array(dtype=wp.int32),
     depths: wp.array(dtype=wp.float32),
 ):
-    """One ray: the nearest surface and its colour under the lights, or how much light the floor behind keeps."""
+    """Trace one ray: the nearest surface and its colour under the lights, or the light left on the floor."""
     i = wp.tid()
     random = wp.rand_init(seed, i)
     column = float(i % (width * samples)) + 0.5

@@ -1,4 +1,4 @@
-"""Real pictures acted anew: the same people at the same places, with the same truncation and overlap."""
+"""Re-enacts real pictures: the same people at the same places, with the same truncation and overlap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GAP = 0.45  # metres, for a body of usual size, between the middles of people w
 
 
 def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Generator]) -> list[Cast]:
-    """One cast a layout. All people are fitted in one batch; what is random comes from the layout's own generator."""
+    """One cast for each layout. All people are fitted in one batch; each layout has its own random generator."""
     if not layouts:
         return []
     cameras, phenotypes = [], []
@@ -48,10 +48,10 @@ def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Gene
 
 
 def _apart(places: np.ndarray, layout: Layout) -> np.ndarray:
-    """(N,) how much to push people away and enlarge them by, which leaves the picture as it is.
+    """(N,) factors by which to move people away and enlarge them, which does not change the picture.
 
-    People who overlap in the picture would stand in one another when their sizes are alike. Who hides joints of the
-    other (COCO's v = 1) goes behind.
+    People of similar size who overlap in the picture would intersect. Of two, the person with hidden joints (COCO's
+    v = 1) is moved behind.
     """
     hidden = (layout.keypoints[..., 2] == 1).sum(axis=1) - (layout.keypoints[..., 2] == 2).sum(axis=1)
     depths = places[:, 2]
@@ -70,7 +70,7 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _on_floor(cast: Cast, body: Body) -> Cast:
-    """The cast over a floor at the lowest foot, so that shadows fall somewhere sensible."""
+    """The cast above a floor at the lowest foot, so that shadows fall in plausible places."""
     keypoints = cast.keypoints(body)
     low = (keypoints @ cast.camera.up).min(axis=1)
     nearest = cast.places[:, 2].argmin()

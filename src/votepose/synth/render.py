@@ -1,4 +1,4 @@
-"""Rays into a scene: what a camera sees, who is at each pixel, what hides a joint.
+"""Renders a scene by ray tracing: colours, the owner of each pixel, and what hides a joint.
 
 Camera axes: x right, y down, z forward; metres. Colours are linear light.
 """
@@ -15,18 +15,18 @@ from votepose.synth.rays import first_hit, trace
 from votepose.synth.shading import Material
 from votepose.synth.stage import Stage
 
-NOBODY = -1
+BACKGROUND = -1
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What the rays found, at `samples` x `samples` rays a pixel.
+    """A rendered picture, from `samples` x `samples` rays per pixel.
 
     Attributes:
         colour: (H, W, 3) float32 linear light of people and props; black where nothing was hit.
         cover: (H, W) float32: the share of a pixel that people and props fill.
-        shade: (H, W) float32: how much light the ground or wall behind them keeps, 1 unshadowed.
-        owner: (H, W) int16: whose the pixel is by most rays; NOBODY for none. Props come after the people.
+        shade: (H, W) float32: share of light left on the ground or wall behind them, 1 unshadowed.
+        owner: (H, W) int16: the person or prop that most rays hit, or BACKGROUND. Props come after the people.
         depth: (H, W) float32 metres along z of the middle ray; inf where nothing was hit.
     """
 
@@ -38,7 +38,7 @@ class Picture:
 
 
 class Renderer:
-    """A stage ready for rays.
+    """A stage prepared for ray tracing.
 
     Args:
         stage: people and props as triangles, in camera axes.
@@ -62,7 +62,7 @@ class Renderer:
         seed: int,
         samples: int = 2,
     ) -> Picture:
-        """The stage through a pinhole camera of focal length and principal point in pixels."""
+        """The stage seen by a pinhole camera; focal length and principal point are in pixels."""
         stage, count = self._stage, width * height * samples**2
         colours = wp.zeros(count, dtype=wp.vec3, device=self._device)
         shades, depths = (wp.zeros(count, dtype=wp.float32, device=self._device) for _ in range(2))
@@ -92,7 +92,7 @@ class Renderer:
         return _gather(colours.numpy(), shades.numpy(), owner_of.numpy(), depths.numpy(), (height, width, samples))
 
     def first_hits(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 3) points -> (N,) owner of the first surface on the ray to each, or NOBODY; (N, 3) where it is."""
+        """(N, 3) points -> (N,) owner of the first surface on the ray to each, or BACKGROUND; (N, 3) its position."""
         owner = wp.zeros(len(targets), dtype=wp.int32, device=self._device)
         point = wp.zeros(len(targets), dtype=wp.vec3, device=self._device)
         inputs = [self._mesh.id, self._owners, self._array(targets, wp.vec3), owner, point]
@@ -106,7 +106,7 @@ class Renderer:
 def _gather(
     colours: np.ndarray, shades: np.ndarray, owners: np.ndarray, depths: np.ndarray, shape: tuple[int, int, int]
 ) -> Picture:
-    """The rays of a pixel brought together."""
+    """Combine the rays of each pixel."""
     height, width, samples = shape
     grid = (height, samples, width, samples)
     owners = owners.reshape(grid)

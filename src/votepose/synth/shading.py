@@ -1,17 +1,16 @@
 # mypy: ignore-errors
-"""What a surface looks like: skin, hair, clothes and their patterns, as functions that the ray kernel calls.
+"""Surface colours: skin, hair, clothes and their patterns, as functions called by the ray tracing kernel.
 
-Where a garment ends is decided at each hit from the body's coordinates (see `anatomy.py`), so that hems are sharp
-however coarse the mesh is.
+Garments are cut by body coordinates (see `anatomy.py`) at each hit, so that hems are sharp even on a coarse mesh.
 """
 
 from __future__ import annotations
 
 import warp as wp
 
-wp.set_module_options({"enable_backward": False})  # nothing is learnt through rays: half the compiling
+wp.set_module_options({"enable_backward": False})  # no gradients are needed: half the compile time
 
-BODY, HAIR, HAT, SKIRT, BAG, PLAIN = range(6)  # parts: what a triangle belongs to
+BODY, HAIR, HAT, SKIRT, BAG, PLAIN = range(6)  # parts, to which triangles belong
 PLAIN_CLOTH, STRIPES, HOOPS, CHECKS, DOTS, BLOTCHES, PANEL = range(7)  # patterns
 
 
@@ -33,7 +32,7 @@ class Light:
 
 @wp.struct
 class Material:
-    """How one person, or prop, is dressed and coloured.
+    """The clothes and colours of one person or prop.
 
     Lengths are in the coordinates of `anatomy.py`: sleeve along the arm (1 the wrist), leg along the leg (1 the ankle),
     waist and neck along the trunk (0 the hips, 1 the neck).
@@ -69,7 +68,7 @@ MATERIAL = Material.numpy_dtype()
 
 @wp.func
 def _cloth(first: wp.vec3, second: wp.vec3, pattern: int, scale: float, around: float, along: float, seed: int):
-    """A woven colour at a place of the cloth; about one unit of `along` is a trunk's or a limb's length."""
+    """The colour of a fabric at a point; one unit of `along` is about the length of a trunk or a limb."""
     u, v = around * scale, along * scale
     share = 0.0
     if pattern == STRIPES:
@@ -92,7 +91,7 @@ def _cloth(first: wp.vec3, second: wp.vec3, pattern: int, scale: float, around: 
 
 @wp.func
 def _face(material: Material, rest: wp.vec3):
-    """Skin with eyes, brows and lips: `rest` is the place on an average adult's body."""
+    """Skin with eyes, brows and lips; `rest` is the point on an average adult's body."""
     colour = material.skin
     x = wp.abs(rest[0])
     eye = wp.length(wp.vec3(x - 0.0295, rest[1] + 0.131, rest[2] - 0.699))
@@ -118,7 +117,7 @@ def surface_colour(material: Material, part: int, place: wp.vec4, rest: wp.vec3)
 
     Args:
         part: BODY, HAIR and so on. place: arm, leg, trunk and hair coordinates of `anatomy.py`.
-        rest: the place on an average adult at rest, in metres.
+        rest: the point on an average adult at rest, in metres.
     """
     arm, leg, trunk, hair = place[0], place[1], place[2], place[3]
     along = wp.where(arm > 0.0, arm, wp.where(leg > 0.1, leg, trunk))

@@ -1,4 +1,4 @@
-"""The folder that generated pictures go to: zips, a json for each, and one COCO json of all when it is whole."""
+"""The folder of generated pictures: zips, a json for each, and one COCO json of all when they are complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from votepose.io.settings import as_json, read_note, require_same_settings
 from votepose.skeleton import COCO_17
 
 _ELSE = "name a new folder"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # every member's date, so that equal pictures make equal zips
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # date of every member, so that equal pictures make equal zips
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Scene:
 
 
 class ShardFolder:
-    """A folder of `count` pictures in shards of `shard`, made of `content` (the options that decide the pictures).
+    """A folder of `count` pictures in shards of `shard`, made with `content` (the options that determine the pictures).
 
-    A shard is there when its json is, which is written last; so a folder is valid at any time. As a context manager it
-    leaves nothing half-written behind.
+    A shard is complete when its json, which is written last, exists; so a folder is valid at any time. As a context
+    manager it removes partial files.
 
     Raises:
-        VoteposeError: if the folder holds something else than pictures of the same options.
+        VoteposeError: if the folder holds anything but pictures made with the same options.
     """
 
     def __init__(self, folder: Path, content: dict[str, Any], count: int, shard: int) -> None:
@@ -59,7 +59,7 @@ class ShardFolder:
             partial.unlink(missing_ok=True)
 
     def missing(self) -> list[tuple[int, int]]:
-        """First and last + 1 picture of each shard that is not there."""
+        """First and last + 1 picture of each missing shard."""
         shards = [(first, min(first + self._shard, self._count)) for first in range(0, self._count, self._shard)]
         return [shard for shard in shards if not self._is_there(*shard)]
 
@@ -85,7 +85,7 @@ class ShardFolder:
         save_text(json.dumps({"images": images, "annotations": people}), self._part(first))
 
     def merge(self) -> int:
-        """Write annotations.json from all shards; the number of people with keypoints in it."""
+        """Write annotations.json from all shards; returns the number of people with keypoints."""
         images: list[dict[str, Any]] = []
         people: list[dict[str, Any]] = []
         for first in range(0, self._count, self._shard):

@@ -1,4 +1,4 @@
-"""A contact sheet of generated pictures: what one looks at before training on them."""
+"""A contact sheet of generated pictures, to look at before training on them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _GAP = 6
 
 
 def write_sheet(folder: Path, count: int) -> Path:
-    """Write sheet.jpg into a COCO-format folder: its first `count` pictures, each beside itself with the truth drawn.
+    """Write sheet.jpg into a COCO-format folder: its first `count` pictures, each with and without the keypoints drawn.
 
-    Joints that are hidden are drawn hollow, as a predictor's inferred ones are.
+    Hidden joints are drawn as rings, like the inferred joints of a prediction.
     """
     rows: list[list[Image.Image]] = [[]]
     for sample in load_coco(folder, limit=count).samples:
@@ -40,7 +40,7 @@ def write_sheet(folder: Path, count: int) -> Path:
 
 
 def _strip(row: list[Image.Image]) -> Image.Image:
-    """A row of the sheet, scaled to its width; a row of few pictures stays as it is."""
+    """A row of the sheet, scaled to its width; a row of few pictures is not scaled."""
     strip = Image.new("RGB", (sum(pair.width + _GAP for pair in row) - _GAP, _HEIGHT), "white")
     left = 0
     for pair in row:
@@ -52,7 +52,7 @@ def _strip(row: list[Image.Image]) -> Image.Image:
 
 
 def _pair(sample: Sample) -> Image.Image:
-    """The picture, and beside it the picture with its people drawn."""
+    """The picture, and beside it the picture with its poses drawn."""
     views = [Image.fromarray(sample.image), draw(sample.image, _poses(sample))]
     width = max(1, round(views[0].width * _HEIGHT / views[0].height))
     pair = Image.new("RGB", (2 * width, _HEIGHT))
@@ -62,7 +62,7 @@ def _pair(sample: Sample) -> Image.Image:
 
 
 def _poses(sample: Sample) -> Poses:
-    """The truth as a predictor would tell it; joints outside the picture have no confidence, so they are not drawn."""
+    """The labels as `Poses`; joints outside the picture have no confidence, so that they are not drawn."""
     points, v = sample.keypoints[..., :2], sample.keypoints[..., 2]
     size = sample.image.shape[1], sample.image.shape[0]
     sure = np.ones(len(points), np.float32)

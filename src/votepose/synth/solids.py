@@ -1,4 +1,4 @@
-"""Simple surfaces: grids of points joined to triangles, rounded boxes, tubes."""
+"""Simple surfaces: grids of triangles, rounded boxes, tubes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tube(radius: float, height: float, taper: float = 1.0, steps: int = 16) -> t
 
 
 def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) unit normals, the faces' averaged by area."""
+    """(V, 3) unit normals, averaged over the faces by area."""
     corners = torch.as_tensor(faces, dtype=torch.int64)
     a, b, c = torch.as_tensor(points, dtype=torch.float32)[corners].unbind(1)
     across = torch.linalg.cross(b - a, c - a)

@@ -1,4 +1,4 @@
-"""A scene as triangles: everything that rays may hit, in camera axes."""
+"""A scene as triangles in camera axes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Stage:
 
     Attributes:
         points: (V, 3) float32 metres, in camera axes (x right, y down, z forward). normals: (V, 3) unit vectors.
-        coordinates: (V, 4) body coordinates of `anatomy.py`. rests: (V, 3) places on an average adult at rest.
+        coordinates: (V, 4) body coordinates of `anatomy.py`. rests: (V, 3) points on an average adult at rest.
         faces: (F, 3) int32. owners: (F,) int32. parts: (F,) int32 of `shading.py`.
-        materials: structured array, one an owner, as `shading.Material.numpy_dtype()`.
+        materials: structured array, one for each owner, as `shading.Material.numpy_dtype()`.
     """
 
     points: np.ndarray
@@ -30,7 +30,7 @@ class Stage:
 
     @classmethod
     def join(cls, stages: Sequence[Stage]) -> Stage:
-        """One stage of several, the owners numbered on."""
+        """One stage from several; their owners are numbered consecutively."""
         fields = {name: [getattr(stage, name) for stage in stages] for name in cls.__dataclass_fields__}
         vertices = np.cumsum([0] + [len(stage.points) for stage in stages])
         owners = np.cumsum([0] + [len(stage.materials) for stage in stages])

@@ -1,4 +1,4 @@
-"""Films a cast: dresses the people, puts things before and a scene behind them, lights, rays, camera, truth."""
+"""Renders a cast: clothes, props, background, lights, ray tracing, camera effects and annotations."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Shot:
 
 
 class Studio:
-    """Turns casts into pictures with truth.
+    """Turns casts into annotated pictures.
 
     Args:
         body: the body model.
-        backgrounds: pictures without people; procedural scenes stand in for them, wholly if None, else now and then.
-        props: the share of scenes with things in front of people.
-        effects: what the camera does.
+        backgrounds: pictures without people; procedural scenes are used if None, and otherwise now and then.
+        props: the share of scenes with objects in front of people.
+        effects: of the camera.
         device: of Warp, "cpu" or "cuda:0".
     """
 
@@ -52,10 +52,10 @@ class Studio:
         self._effects = effects or CameraEffects()
 
     def shoot(self, cast: Cast, rng: np.random.Generator, cover: float | None = None) -> Shot:
-        """Film a cast.
+        """Render a cast.
 
         Args:
-            cover: hide this share of the foremost person behind a thing; None leaves it to chance.
+            cover: hide this share of the nearest person behind an object; None leaves it to chance.
         """
         camera = cast.camera
         column = {name: k for k, name in enumerate(self._body.phenotypes)}

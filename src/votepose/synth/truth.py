@@ -1,4 +1,4 @@
-"""What is known of a generated picture, as COCO writes it: keypoints seen, hidden or outside; boxes, areas, order."""
+"""COCO annotations of a generated picture: keypoints visible, hidden or outside, boxes, areas, depth order."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from votepose.synth.cast import Camera
 from votepose.synth.figures import Figure
-from votepose.synth.render import NOBODY, Picture, Renderer
+from votepose.synth.render import BACKGROUND, Picture, Renderer
 
-# Metres of an adult's body: how near to a joint the surface before it must lie for the joint to count as seen.
+# Metres, for an adult's body: a joint is visible if the surface in front of it is at most this far away.
 _REACH = np.array(
     [0.04] + [0.032] * 2 + [0.055] * 2 + [0.14] * 2 + [0.10] * 2 + [0.09] * 2 + [0.19] * 2 + [0.12] * 2 + [0.11] * 2
 )
-_LEAST_AREA = 24  # pixels: a person of whom less is seen is nobody that one could point at
-_LEAST_SHARE = 0.03  # of a person within the picture that must be seen for their joints to be told
+_LEAST_AREA = 24  # pixels: a person with a smaller visible area is too small to label
+_LEAST_SHARE = 0.03  # least visible share of a person within the picture whose joints are labelled
 
 
 def annotate(
@@ -24,10 +24,10 @@ def annotate(
     """COCO annotations of the people in a picture, nearest first; `id` and `image_id` are for the caller to add.
 
     Beyond COCO's own: `depth` (metres), `hidden` (share of the person within the picture that others or things hide).
-    People of whom nearly nothing is seen become ignore regions (no keypoints), people of whom nothing is seen nothing.
+    People who are hardly visible become ignore regions (without keypoints); invisible people are left out.
 
     Args:
-        sizes: (N,) how large each body is beside an average adult.
+        sizes: (N,) size of each body relative to an average adult.
     """
     found = []
     for k in np.argsort([figure.keypoints[:, 2].mean() for figure in figures], kind="stable"):
@@ -60,7 +60,7 @@ def annotate(
 
 
 def _visibility(joints: np.ndarray, person: int, size: float, renderer: Renderer, camera: Camera) -> np.ndarray:
-    """(17,) COCO's v. A joint is seen if the first surface on the way to it is its own person's, and near to it."""
+    """(17,) COCO's v. A joint is visible if the first surface on its ray is its own person's, and near."""
     owner, where = renderer.first_hits(joints)
     near = np.linalg.norm(where - joints, axis=1) < _REACH * size
     points = camera.project(joints)
@@ -69,9 +69,9 @@ def _visibility(joints: np.ndarray, person: int, size: float, renderer: Renderer
 
 
 def _hidden_share(figure: Figure, person: int, picture: Picture, camera: Camera) -> float:
-    """The share of a person's near side, within the picture, before which somebody or something else stands.
+    """The share of a person's near side, within the picture, that other people or objects hide.
 
-    Measured on the vertices that face the camera, each counting for the picture's area around it.
+    Measured on the vertices that face the camera, each weighted by the picture area around it.
     """
     points, normals = figure.stage.points, figure.stage.normals
     facing = -(normals * points).sum(axis=1) / np.linalg.norm(points, axis=1)
@@ -80,9 +80,9 @@ def _hidden_share(figure: Figure, person: int, picture: Picture, camera: Camera)
     inside = (facing > 0.1) & (points[:, 2] > 0.05) & ((pixels >= 0) & (pixels < (width, height))).all(axis=1)
     if not inside.any():
         return 0.0
-    cells = pixels[inside] // 2 @ [width, 1]  # each part of the picture counts once, however dense the mesh is there
+    cells = pixels[inside] // 2 @ [width, 1]  # each part of the picture counts once, however dense the mesh
     chosen = np.flatnonzero(inside)[np.unique(cells, return_index=True)[1]]
     column, row = pixels[chosen].T
     owner = picture.owner[row, column]
-    other = (owner != NOBODY) & (owner != person) & (picture.depth[row, column] < points[chosen, 2])
+    other = (owner != BACKGROUND) & (owner != person) & (picture.depth[row, column] < points[chosen, 2])
     return float(other.mean())

@@ -1,1 +1,1 @@
-"""Backgrounds made of numbers: textures, what stands far off, grounds, walls and clutter; `scene` joins them."""
+"""Procedural backgrounds: textures, distant objects, grounds, walls and clutter; `scene` combines them."""

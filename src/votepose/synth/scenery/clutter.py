@@ -1,4 +1,4 @@
-"""Things that are nobody: boxes, posts, fences, blobs and signs with hard edges, painted onto a scene."""
+"""Objects without people: boxes, posts, fences, blobs and signs with hard edges, painted onto a scene."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from votepose.synth.scenery.walls import wall
 
 
 def scatter(image: np.ndarray, count: int, ground: float | None, rng: np.random.Generator) -> None:
-    """Paint `count` things onto an image (H, W, 3), in place; on the ground from row `ground` down, or anywhere."""
+    """Paint `count` objects onto an image (H, W, 3), in place; on the ground from row `ground` down, or anywhere."""
     height, width = image.shape[:2]
     feet = np.sort(rng.uniform(height * 0.2 if ground is None else ground, height * 1.15, count))
     for foot in feet:  # far ones first
@@ -27,7 +27,7 @@ def scatter(image: np.ndarray, count: int, ground: float | None, rng: np.random.
 
 
 def _surface(rng: np.random.Generator) -> Callable[[int, int], np.ndarray]:
-    """A maker of plain, striped, checked or walled surfaces of the height and width that it is given."""
+    """A function from height and width to a plain, striped, checked or wall-like surface."""
 
     def make(height: int, width: int) -> np.ndarray:
         kind = rng.random()
@@ -61,7 +61,7 @@ def _shadow(image: np.ndarray, foot: np.ndarray, size: float, rng: np.random.Gen
 
 
 def _box(image: np.ndarray, foot: np.ndarray, size: float, rng: np.random.Generator) -> None:
-    """A cuboid of which front, side and perhaps top are seen."""
+    """A cuboid with visible front, side and perhaps top."""
     (x, y), wide, high = foot, size * rng.uniform(0.5, 2.2), size * rng.uniform(0.3, 1.2)
     deep = np.array([size * rng.uniform(-0.5, 0.5), -size * rng.uniform(0.03, 0.25)])
     front = rectangle(x - wide / 2, y - high, x + wide / 2, y)
@@ -81,7 +81,7 @@ def _box(image: np.ndarray, foot: np.ndarray, size: float, rng: np.random.Genera
 
 
 def _post(image: np.ndarray, foot: np.ndarray, size: float, rng: np.random.Generator) -> None:
-    """A pole or trunk, often out of the picture at its top, lit from one side."""
+    """A pole or trunk, often cut by the upper edge of the picture, lit from one side."""
     (x, y), high, wide = foot, size * rng.uniform(2, 8), size * rng.uniform(0.03, 0.2)
     lean = rng.normal(0, 0.03) * high
     colour = pick(tx.WOODS if rng.random() < 0.4 else tx.STONES, rng)
@@ -120,7 +120,7 @@ def _blob(image: np.ndarray, foot: np.ndarray, size: float, rng: np.random.Gener
 
 
 def _sign(image: np.ndarray, foot: np.ndarray, size: float, rng: np.random.Generator) -> None:
-    """A poster or screen: a frame, a ground, some lines as of writing, some shapes."""
+    """A poster or screen: a frame, a background, lines like writing, and shapes."""
     (x, y), wide, high = foot, size * rng.uniform(0.4, 1.8), size * rng.uniform(0.4, 1.0)
     y -= size * rng.uniform(0, 2)
     left, top = x - wide / 2, y - high

@@ -10,7 +10,7 @@ from votepose.synth.scenery.textures import laid, mix, noise, pick, ramp, shade
 
 
 def ground(height: int, width: int, above: float, rng: np.random.Generator, indoors: bool) -> np.ndarray:
-    """A plane in perspective whose vanishing line lies `above` pixels over its first row."""
+    """A plane in perspective whose vanishing line is `above` pixels above its first row."""
     lens, eye = width * rng.uniform(0.7, 1.6), rng.uniform(1.0, 2.5)
     below = np.arange(height, dtype=np.float32)[:, None] + np.float32(max(above, 0) + 0.5)
     depth = np.float32(lens * eye) / below
@@ -42,7 +42,7 @@ def _soil(kind: str, u: np.ndarray, v: np.ndarray, footprint: np.ndarray, rng: n
         colours = tx.WALLS
     contrast = {"grass": 0.6, "sand": 0.25, "asphalt": 0.25, "carpet": 0.15}.get(kind, 0.06)
     total = np.zeros(u.shape, np.float32)
-    for size in (1.2, 0.1):  # metres of a lump; each tile holds finer ones, too
+    for size in (1.2, 0.1):  # metres of the coarsest detail; each tile holds finer ones, too
         tile = cv2.resize(np.pad(rng.standard_normal((32, 32), np.float32), 1, mode="wrap"), (272, 272))[8:-8, 8:-8]
         tile = tile + cv2.resize(rng.standard_normal((96, 96), np.float32), (256, 256)) * np.float32(0.7)
         scale = np.float32(8 / size)

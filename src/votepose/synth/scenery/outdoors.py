@@ -9,7 +9,7 @@ from votepose.synth.scenery.textures import cells, mix, noise, pick, ramp, shade
 
 
 def sky(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """From zenith to haze, with clouds more often than not."""
+    """A sky from zenith to haze, usually with clouds."""
     zenith, haze = pick(tx.SKIES, rng), pick(tx.HAZES, rng, 0.08)
     down = np.linspace(0, 1, height, dtype=np.float32)[:, None] ** np.float32(rng.uniform(0.5, 2))
     image = mix(np.broadcast_to(zenith, (height, width, 3)).copy(), haze, np.repeat(down, width, axis=1))
@@ -22,7 +22,7 @@ def sky(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def foliage(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Leaves in sun and shade."""
+    """Foliage in sun and shade."""
     lumps = noise(height, width, rng, rng.uniform(2, 7), 7, rng.uniform(0.65, 0.85))
     green, dark = pick(tx.LEAVES, rng), pick(tx.LEAVES, rng)
     light = green * np.float32(rng.uniform(1.5, 3)) + np.float32(0.02)
@@ -31,7 +31,7 @@ def foliage(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def hills(image: np.ndarray, rng: np.random.Generator) -> None:
-    """Lay one to three ridges of hills or trees over the lower part of a sky, in place."""
+    """Paint one to three ridges of hills or trees over the lower part of a sky, in place."""
     height, width = image.shape[:2]
     haze = image[-1].mean(axis=0)
     count = int(rng.integers(1, 4))
@@ -65,7 +65,7 @@ def facade(height: int, width: int, rng: np.random.Generator, metres: float) -> 
 
 
 def street(image: np.ndarray, rng: np.random.Generator) -> None:
-    """Stand a row of house fronts on the lower edge of a sky, in place: far ones first, hazier."""
+    """Paint a row of house fronts at the lower edge of a sky, in place: distant ones first, with haze."""
     height, width = image.shape[:2]
     haze, count = image[-1].mean(axis=0), int(rng.integers(2, 7))
     for k in range(count):

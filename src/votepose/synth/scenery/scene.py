@@ -1,4 +1,4 @@
-"""Scenes without people, put together from skies, walls, grounds and clutter."""
+"""Scenes without people, composed of skies, walls, grounds and clutter."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def procedural(size: tuple[int, int], rng: np.random.Generator, horizon: float |
 
     Args:
         size: (width, height), in pixels.
-        horizon: where the ground meets sky or wall, as a share of the height from the top; None for no ground, at
-            most 0 for nothing but ground.
+        horizon: where the ground meets sky or wall, as a share of the height from the top; None for no ground, 0
+            or less for ground only.
 
     Raises:
         ValueError: if a side is not positive.
@@ -43,10 +43,10 @@ def procedural(size: tuple[int, int], rng: np.random.Generator, horizon: float |
 
 
 def _scene(height: int, width: int, horizon: float, seam: int, rng: np.random.Generator) -> np.ndarray:
-    """A backdrop down to row `seam` and a ground from there on."""
+    """A backdrop above row `seam` and a ground below it."""
     backdrop = str(rng.choice(["room", "wall", "sky", "street", "hills", "woods"], p=[0.3, 0.1, 0.1, 0.2, 0.2, 0.1]))
     eye = horizon * height
-    if backdrop in ("room", "wall") and seam:  # a wall hides the vanishing line
+    if backdrop in ("room", "wall") and seam:  # a wall hides the horizon
         eye -= height * rng.uniform(0.05, 0.4)
     image = np.empty((height, width, 3), np.float32)
     if seam < height:
@@ -94,7 +94,7 @@ def _flat(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The image under light that changes across it, now and then in patches, as below trees or behind blinds."""
+    """The image under uneven light, sometimes in patches as below trees or behind blinds."""
     height, width = image.shape[:2]
     x, y = np.linspace(-1, 1, width, dtype=np.float32)[None], np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     slope = rng.normal(0, 0.2, 2).astype(np.float32)
@@ -107,7 +107,7 @@ def _lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _bokeh(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Lights far out of focus before a dim ground."""
+    """Lights far out of focus in front of a dark background."""
     colours = [pick(tx.VIVID, rng) * np.float32(rng.uniform(0.05, 0.6)) for _ in range(4)]
     image = ramp(noise(height, width, rng, rng.uniform(1, 4), 2, 0.4), *colours)
     lights, side = np.zeros_like(image), min(height, width)

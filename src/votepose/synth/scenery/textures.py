@@ -1,4 +1,4 @@
-"""Surfaces without pictures: fractal noise, cells (bricks, tiles, planks, windows) and palettes, in linear light."""
+"""Procedural textures in linear light: fractal noise, cells (bricks, tiles, planks, windows) and palettes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ COURTS = palette("b5533c", "3f7d5a", "2f6f9f", "c97b4a", "4b8f6a", "2a4d7c", "a9
 
 
 def pick(colours: np.ndarray, rng: np.random.Generator, spread: float = 0.15) -> np.ndarray:
-    """One of (n, 3) colours, (3,), a little lighter, darker and tinted."""
+    """A random one of (n, 3) colours, (3,), slightly varied in brightness and tint."""
     chosen = colours[rng.integers(len(colours))]
     return (chosen * np.exp(rng.normal(0, spread) + rng.normal(0, spread / 4, 3))).astype(np.float32)
 
@@ -90,15 +90,15 @@ def noise(
     """Fractal noise (height, width) float32, mean about 0, standard deviation about 1.
 
     Args:
-        cells: lumps of the coarsest octave along the shorter side; each octave has twice as many.
-        roughness: amplitude of an octave over that of the one before.
-        stretch: width of a lump over its height.
+        cells: of the coarsest octave along the shorter side; each further octave has twice as many.
+        roughness: amplitude of an octave relative to the one before.
+        stretch: width of a cell relative to its height.
     """
     lump = max(1.0, min(height, width) / cells)
     octaves = max(1, min(octaves, int(np.log2(lump)) + 1))
     total: np.ndarray = np.zeros((1, 1), np.float32)
     power, amplitude = 0.0, 1.0
-    for k in range(octaves):  # coarse octaves on few pixels: each has twice the resolution of the one before
+    for k in range(octaves):  # coarse octaves are made at low resolution: each has twice that of the one before
         part = 0.5 ** (octaves - 1 - k)
         size = max(1, round(width * part)), max(1, round(height * part))
         rows, columns = (int(min(n, n / wide) + 2) for n, wide in ((height, lump), (width, lump * stretch)))
@@ -112,7 +112,7 @@ def noise(
 
 
 def ramp(values: np.ndarray, *colours: np.ndarray) -> np.ndarray:
-    """Values (h, w), of which [-1.5, 1.5] is shown -> (h, w, 3) through evenly spaced colours (3,)."""
+    """Values (h, w) in [-1.5, 1.5], clipped -> (h, w, 3) by interpolating evenly spaced colours (3,)."""
     places = np.linspace(-1.5, 1.5, len(colours))
     steps = np.linspace(-1.5, 1.5, 256)
     table = np.stack([np.interp(steps, places, [c[k] for c in colours]) for k in range(3)], axis=-1)
@@ -121,12 +121,12 @@ def ramp(values: np.ndarray, *colours: np.ndarray) -> np.ndarray:
 
 
 def shade(image: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """(h, w, 3) times a factor of (h, w)."""
+    """(h, w, 3) times factors (h, w)."""
     return image * cv2.merge([np.ascontiguousarray(factor, np.float32)] * 3)
 
 
 def mix(below: np.ndarray, above: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(h, w, 3) with a share (h, w) in [0, 1] of `above`, which is (h, w, 3) or one colour (3,), laid over."""
+    """(h, w, 3) blended with `above`, (h, w, 3) or one colour (3,), by its share (h, w) in [0, 1]."""
     if above.ndim == 1:
         planes = zip(cv2.split(below), above, strict=True)
         return cv2.merge([plane + (value - plane) * share for plane, value in planes])
@@ -145,10 +145,10 @@ def cells(
     """A tone for each rectangle of a grid, about -1 to 1, and the share of joint (0 to 1) of each pixel, both (h, w).
 
     Args:
-        u, v: (h, w) or to be broadcast to it: where a pixel lies on the surface, in metres.
-        size: of a cell along u and v. gap: width of the joint between two. stagger: shift of each row over the last
-            along u, in cells; negative for a random shift.
-        footprint: metres that a pixel covers: where cells are smaller than pixels, both fade to their means.
+        u, v: (h, w) or to be broadcast to it: position of each pixel on the surface, in metres.
+        size: of a cell along u and v. gap: width of the joint between two. stagger: shift of each row along u
+            against the row before, in cells; negative for a random shift.
+        footprint: metres covered by a pixel: where cells are smaller than pixels, both results fade to their means.
     """
     row = np.floor(v / np.float32(size[1]))
     shifts = rng.random(64, np.float32) if stagger < 0 else np.arange(64, dtype=np.float32) * np.float32(stagger)
@@ -177,7 +177,7 @@ def laid(
     footprint: np.ndarray | np.float32,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Bricks, tiles or boards of one colour, each of its own tone, with joints."""
+    """Bricks, tiles or boards of one colour, each with its own tone, with joints."""
     tone, joint = cells(u, v, size, gap, rng, stagger, footprint)
     base, vary = pick(colours, rng), np.float32(rng.uniform(0.05, 0.5))
     other = pick(colours, rng) if rng.random() < 0.25 else base * (1 + vary)
@@ -193,7 +193,7 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarra
 def paint(image: np.ndarray, outline: np.ndarray, surface: np.ndarray | Callable[[int, int], np.ndarray]) -> None:
     """Fill a polygon (n, 2), in pixels, in place, with soft edges.
 
-    `surface` is a colour (3,), or makes an image (h, w, 3) of the height and width that it is given.
+    `surface` is a colour (3,), or a function from height and width to an image (h, w, 3).
     """
     height, width = image.shape[:2]
     low = np.maximum(np.floor(outline.min(axis=0)).astype(int) - 1, 0)

@@ -1,4 +1,4 @@
-"""Walls, their windows, doors and pictures, and rooms made of them. Images are (h, w, 3) float32, linear RGB."""
+"""Walls with windows, doors and pictures, and rooms. Images are (h, w, 3) float32, linear RGB."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def wall(height: int, width: int, rng: np.random.Generator, metres: float = 4.0)
             image = mix(image, pick(tx.WALLS, rng), np.repeat(np.clip(wave, 0, 1), height, axis=0))
     rough = rng.uniform(0.05, 0.25) if kind == "concrete" else rng.uniform(0.01, 0.08)
     image = shade(image, np.exp(np.float32(rough) * noise(height, width, rng, 3, 7, 0.75)))
-    if rng.random() < 0.35:  # painted otherwise up to the breast, as in corridors
+    if rng.random() < 0.35:  # another paint up to chest height, as in corridors
         row = int(height * rng.uniform(0.5, 0.8))
         image[row:] *= pick(tx.WALLS, rng)
         image[row : row + max(1, height // 80)] = pick(tx.WALLS, rng)
@@ -87,7 +87,7 @@ def _books(image: np.ndarray, left: float, top: float, wide: float, high: float,
 
 
 def room(image: np.ndarray, seam: int, eye: float, rng: np.random.Generator) -> None:
-    """Paint a back wall that meets the floor at row `seam`, side walls and a ceiling, in place, seen from row `eye`."""
+    """Paint a back wall down to the floor at row `seam`, side walls and a ceiling, in place, seen from row `eye`."""
     height, width = image.shape[:2]
     flat = wall(max(2, height), max(2, width), rng, metres=rng.uniform(2.5, 4))
     furnish(flat, rng)
