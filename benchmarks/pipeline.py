@@ -12,9 +12,10 @@ import numpy as np
 import psutil
 
 from votepose.grouping import GroupingConfig, group
+from votepose.inference.session import INPUTS, OUTPUTS
 from votepose.io.images import read_image
 from votepose.letterbox import Letterbox
-from votepose.predictor import INPUTS, OUTPUTS, Predictor
+from votepose.predictor import Predictor
 from votepose.visualization.draw import draw
 
 VOTES = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence")

@@ -80,10 +80,10 @@ class RememberingSession:
 @pytest.fixture(scope="module", autouse=True)
 def one_session() -> Iterator[None]:
     """All snippets share one session per file and options."""
-    open_session = predictor._open_session
+    open_session = predictor.open_session
     with pytest.MonkeyPatch.context() as patch:
         remembered = functools.cache(lambda *options: RememberingSession(open_session(*options)))
-        patch.setattr(predictor, "_open_session", remembered)
+        patch.setattr(predictor, "open_session", remembered)
         yield
 
 

@@ -1,8 +1,8 @@
-"""Image pixels <-> network input <-> map cells. The pixel convention of the whole project is written here, once.
+"""Image pixels <-> network input <-> map cells. This is the only place that defines the pixel convention.
 
 Coordinates are continuous: pixel i covers [i, i + 1), so an image of width w spans [0, w) and the centre of its first
-pixel is at 0.5. COCO's keypoint coordinates are read as such. Cell (row, column) of a map of stride s covers the input
-pixels [s column, s (column + 1)) and its centre is (column + 0.5, row + 0.5) in map coordinates; x comes before y.
+pixel is at 0.5. COCO's keypoint coordinates are read this way too. Cell (row, column) of a map of stride s covers the
+input pixels [s column, s (column + 1)); its centre is (column + 0.5, row + 0.5) in map coordinates. x comes before y.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from PIL import Image
 
 from votepose.errors import VoteposeError
 
-MULTIPLE = 32  # every side of a network input divides by it: the deepest stride of the backbones
+MULTIPLE = 32  # every side of a network input is a multiple of it: the deepest stride of the backbones
 FILL = 114  # grey of the padding
 
 
 def require_input_size(size: int) -> None:
-    """Raises VoteposeError unless the longest side of a network input can be so many pixels."""
+    """Raise VoteposeError unless `size` is a valid longest side of a network input, in pixels."""
     if size < MULTIPLE or size % MULTIPLE:
         raise VoteposeError(f"the input size should be a positive multiple of {MULTIPLE}, but is {size}")
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """An image scaled, aspect kept, into the top left corner of a padded input.
+    """An image scaled, keeping its aspect ratio, into the top left corner of a padded input.
 
     Attributes:
         width, height: of the image, in pixels.
@@ -43,10 +43,10 @@ class Letterbox:
 
     @classmethod
     def fit(cls, width: int, height: int, size: int, square: bool = False) -> Letterbox:
-        """The letterbox whose longest side is `size`; the other is only as long as needed, unless `square`.
+        """The letterbox whose longest side is `size`; the other is as short as possible, unless `square`.
 
         Raises:
-            ValueError: if a length is not positive or `size` does not divide by 32.
+            ValueError: if a length is not positive or `size` is not a multiple of 32.
         """
         if min(width, height, size) < 1 or size % MULTIPLE:
             raise ValueError(f"cannot fit {width}x{height} into {size}: it must be a positive multiple of {MULTIPLE}")
@@ -59,7 +59,7 @@ class Letterbox:
 
     @property
     def resized(self) -> tuple[int, int]:
-        """(width, height) of the scaled image: whole pixels, so the sides' scales differ by a hair."""
+        """(width, height) of the scaled image, in whole pixels: so the scales of the two sides differ slightly."""
         return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
 
     def apply(self, image: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ class Letterbox:
         return padded
 
     def to_map(self, points: np.ndarray, stride: float) -> np.ndarray:
-        """Image pixels (..., 2) -> map coordinates of a map with `stride` input pixels a cell."""
+        """Image pixels (..., 2) -> map coordinates of a map with `stride` input pixels per cell."""
         return points * (self._scales / np.float32(stride))
 
     def to_image(self, points: np.ndarray, stride: float) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,15 +12,13 @@ import numpy as np
 from votepose.errors import VoteposeError, one_line
 from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.inference.flip_tta import find_in_both_views
+from votepose.inference.session import OUTPUTS, open_session, read_metadata
 from votepose.inference.weights import resolve_weights
 from votepose.io.images import ImageSource, read_image, source_name
 from votepose.letterbox import Letterbox, require_input_size
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.utils.parallel import ordered_map
-
-INPUTS = ("images", "presence_threshold")
-OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 
 
 @dataclass(frozen=True)
@@ -145,8 +142,8 @@ def load(
         VoteposeError: if the file is missing or not votepose's, an option is out of range, or there is no such device.
     """
     path = resolve_weights(weights, ".onnx")
-    session = _open_session(path, device, threads)
-    metadata, skeleton = _read_metadata(session, path)
+    session = open_session(path, device, threads)
+    metadata, skeleton = read_metadata(session, path)
     size = int(metadata["input_size"] if input_size is None else input_size)
     presence = float(metadata["presence_threshold"] if presence_threshold is None else presence_threshold)
     require_input_size(size)
@@ -154,46 +151,6 @@ def load(
         if not 0 <= value <= 1:
             raise VoteposeError(f"the {name} threshold should be in [0, 1], but is {value}")
     return Predictor(session, skeleton, size, presence, score_threshold, metadata, flip_test)
-
-
-def _open_session(path: Path, device: str, threads: int | None) -> Any:
-    if threads is not None and threads < 1:
-        raise VoteposeError(f"threads should be at least 1, but is {threads}")
-    import onnxruntime  # slow to import, so not with `import votepose`
-
-    kind, _, number = device.lower().partition(":")
-    available = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_available_providers()}
-    if kind not in available or (number and not number.isdecimal()):
-        there = ", ".join(available)
-        raise VoteposeError(f"no device {device!r}: the installed onnxruntime {onnxruntime.__version__} has {there}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3
-    chosen = (available[kind], {"device_id": number} if number else {})
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=[chosen])
-    except Exception as error:  # onnxruntime's own exceptions have no public base class
-        raise VoteposeError(f"{path}: is not an ONNX model that can be run on {device}: {one_line(error)}") from error
-    if session.get_providers()[0] != available[kind]:  # onnxruntime would only log that it uses the CPU
-        raise VoteposeError(f"device {device!r} did not start: check its drivers, or choose --device cpu")
-    session.disable_fallback()
-    return session
-
-
-def _read_metadata(session: Any, path: Path) -> tuple[dict[str, Any], Skeleton]:
-    text = session.get_modelmeta().custom_metadata_map.get("votepose")
-    inputs, outputs = ({value.name for value in side} for side in (session.get_inputs(), session.get_outputs()))
-    if text is None or set(INPUTS) - inputs or set(OUTPUTS) - outputs:
-        raise VoteposeError(f"{path}: is an ONNX model, but not one of votepose's; make one with `votepose export`")
-    try:
-        metadata: dict[str, Any] = json.loads(text)
-        missing = {"input_size", "presence_threshold", "skeleton"} - set(metadata)
-        if not missing:
-            int(metadata["input_size"]), float(metadata["presence_threshold"])
-            return metadata, Skeleton.from_coco_category(metadata["skeleton"])
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise VoteposeError(f"{path}: its metadata cannot be read ({one_line(error)}); export it again") from None
-    raise VoteposeError(f"{path}: its metadata lacks {', '.join(sorted(missing))}; export it again")
 
 
 def _same_shape(inputs: Sequence[np.ndarray], most: int) -> list[list[int]]:

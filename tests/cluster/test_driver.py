@@ -26,11 +26,11 @@ def test_workers_that_no_machine_can_hold_are_told_of(
     small, dead = {"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}
     nodes = [{"Alive": True, "Resources": small}, {"Alive": False, "Resources": dead}]
     monkeypatch.setattr(driver.ray, "nodes", lambda: nodes)
-    with pytest.raises(VoteposeError, match=f"^a worker asks for {asked}, which this machine has not: "):
+    with pytest.raises(VoteposeError, match=f"^a worker needs {asked}, which this machine does not have: "):
         driver._check_room(job, growing=False)
     driver._check_room(job, growing=True)
     assert capsys.readouterr().err.endswith(
-        f"no machine of the cluster has {asked}, as a worker asks: waiting for one\n"
+        f"no machine of the cluster has {asked}, which a worker needs: waiting for one\n"
     )
     nodes[1]["Alive"] = True
     driver._check_room(job, growing=False)

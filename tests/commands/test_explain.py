@@ -26,7 +26,8 @@ from votepose.explain.explanation import Explanation
 from votepose.explain.page import to_page
 from votepose.explain.sheet import draw_sheet
 from votepose.grouping import GroupingConfig, group, vote_distances
-from votepose.predictor import OUTPUTS, Predictor
+from votepose.inference.session import OUTPUTS
+from votepose.predictor import Predictor
 from votepose.skeleton import COCO_17
 from votepose.visualization.colormap import heat_colours
 

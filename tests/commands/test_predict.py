@@ -1,4 +1,4 @@
-"""predict: videos, lists, addresses; runs that are stopped, and gone on with. The images' part is in test_cli."""
+"""predict: videos, lists, addresses; runs that are stopped and resumed. Images are tested in test_main."""
 
 from __future__ import annotations
 

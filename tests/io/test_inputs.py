@@ -149,7 +149,7 @@ def test_lists_that_are_none_are_one_line(folder: Path, monkeypatch: pytest.Monk
         ("-", "stdin: the list is empty"),
         ("none.txt", "none.txt: cannot be read"),
         ("photos", "photos: cannot be read"),
-        ("long.txt", "no list of paths"),
+        ("long.txt", "is not a list of paths"),
     ]:
         with pytest.raises(VoteposeError, match=said):
             find_inputs([], [name])

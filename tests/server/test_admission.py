@@ -20,7 +20,8 @@ from votepose.errors import VoteposeError
 from votepose.predictor import Predictor
 from votepose.server.admission import AdmissionQueue
 from votepose.server.app import create_app
-from votepose.server.limits import Limits, RequestError
+from votepose.server.errors import RequestError
+from votepose.server.limits import Limits
 
 
 class Served:

@@ -1,16 +1,15 @@
 """`votepose predict --engine ray`: millions of images over the processes and machines of a Ray cluster.
 
-The inputs (listing.py) are cut into numbered chunks, once, and the cut is written down (plan.py). Ray Data hands the
-chunks to workers that hold a Predictor each (driver.py, connection.py, worker.py). A chunk's records appear whole or
-not at all, by a rename or as one object of a store (files.py): so a chunk is done when its file exists, and doing it
-twice does no harm. That alone makes runs resumable and workers expendable. An image that kills workers is found out
-(journal.py).
+The inputs (listing.py) are divided into numbered chunks, once, and the division is saved (plan.py). Ray Data passes the
+chunks to workers, each with its own Predictor (driver.py, connection.py, worker.py). A chunk's records appear whole or
+not at all, by a rename or as one object of a store (files.py): a chunk is done when its file exists, and doing it twice
+does no harm. This makes runs resumable and workers expendable. An image that crashes workers is found (journal.py).
 
 | in the output folder | |
 |---|---|
-| records/part-00012.jsonl | a record an image, as in `poses.jsonl`; `image` and `error` where one could not be read |
+| records/part-00012.jsonl | one record per image, as in `poses.jsonl`; `image` and `error` if it could not be read |
 | pictures/part-00012/0034-photo.jpg | the drawing of that file's line 34, counted from 0 |
-| plan/ | which images are in which part, and what the results depend on |
+| plan/ | which images are in which part, and the settings that the results depend on |
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ def run(config: ClusterConfig, predictor: Predictor) -> int:
         0, or 1 if an image could not be read.
 
     Raises:
-        VoteposeError: if Ray is not installed or not reached, there are no images, or an option or the folder won't do.
-        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP; the same command goes on with the chunks that are not done.
+        VoteposeError: if Ray is not installed or not reachable, there are no images, or an option is wrong.
+        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP; the same command continues with the remaining chunks.
     """
     try:
         from votepose.cluster import driver

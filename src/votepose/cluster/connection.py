@@ -1,4 +1,4 @@
-"""To Ray: a cluster's, or one that is started on this machine for the time of a run."""
+"""Connects to a Ray cluster, or starts Ray on this machine for the duration of a run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from votepose.errors import VoteposeError, one_line
 
 @contextlib.contextmanager
 def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
-    """While within it, Ray runs: the program's own if it has one, the cluster at `address`, or one on this machine.
+    """Within the block Ray runs: the process's own if it has one, the cluster at `address`, or one on this machine.
 
     Args:
-        cpus: that one on this machine hands out; by default as many as there are.
+        cpus: of Ray on this machine; by default all.
 
     Yields:
-        Whether it is a cluster, which machines may join yet.
+        Whether it is a cluster, which more machines may join.
 
     Raises:
         VoteposeError: if nothing answers at the address.
@@ -33,9 +33,9 @@ def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
         with remarks_to_stderr():
             yield True
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls home
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it logs errors that it mends on stderr
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns of a change of its own otherwise
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it logs errors on stderr that it recovers from
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # otherwise Ray warns of a change in its behaviour
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
@@ -58,12 +58,12 @@ def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
 
 
 def remarks_to_stderr() -> contextlib.AbstractContextManager[object]:
-    """Ray tells of lost workers and machines on stdout, which is for the summary line: within it, on stderr."""
+    """Within the block, Ray's messages of lost workers and machines go to stderr: stdout is for the summary line."""
     return contextlib.redirect_stdout(_Remarks())
 
 
 class _Remarks(io.TextIOBase):
-    """Passes lines on to stderr, but for those on workers that Ray has killed itself, because the run was stopped."""
+    """Forwards lines to stderr, except those about workers that Ray killed itself because the run was stopped."""
 
     def __init__(self) -> None:
         self._begun = ""
@@ -78,7 +78,7 @@ class _Remarks(io.TextIOBase):
 
 @contextlib.contextmanager
 def _no_stderr() -> Iterator[None]:
-    """Ray's C++ says on it which log level it was told to keep. What goes wrong is raised."""
+    """Hides stderr, where Ray's C++ code reports its log level. Errors are raised as exceptions anyway."""
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -90,12 +90,12 @@ def _no_stderr() -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Ray tries for two minutes, and then ends the process: so see first whether somebody listens."""
+    """Check that the address accepts connections: Ray would try for two minutes, then end the process."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdecimal():
-        return  # "auto", or a mistake that Ray names at once
+        return  # "auto", or an error that Ray reports at once
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:  # the latter of a port that is none
+    except (OSError, OverflowError) as error:  # the latter for an invalid port number
         reason = getattr(error, "strerror", None) or "no answer"
         raise VoteposeError(f"no Ray cluster answers at {address} ({reason}); check --address") from None

@@ -1,4 +1,4 @@
-"""The process that the user started: finds the inputs, hands chunks to Ray Data, and counts."""
+"""The process that the user started: finds the inputs, passes chunks to Ray Data, and counts the results."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ def run(config: ClusterConfig, predictor: Predictor) -> int:
     started = None
     try:
         ray_runs = connected(config.ray.address, cpus) if left else contextlib.nullcontext(False)
-        with ray_runs as growing, stop_like_ctrl_c():  # in this order: Ray's start takes the signals over
+        with ray_runs as growing, stop_like_ctrl_c():  # in this order: Ray's start replaces the signal handlers
             started = time.perf_counter()
             if left:
                 _check_room(job, growing)
                 _work(left, job, config.ray.workers, summary)
-            for suffix in (".partial", ".begun"):  # what workers that died left
+            for suffix in (".partial", ".begun"):  # left by workers that died
                 files.sweep(f"{out}/records", suffix)
                 files.sweep(f"{out}/plan", suffix)
     finally:
-        if started is not None:  # a run that is stopped says what it did, too
+        if started is not None:  # also when the run is stopped
             summary.report(out if "://" in out else config.out, total, time.perf_counter() - started)
     return 1 if summary.failures else 0
 
 
 def _check_room(job: Job, growing: bool) -> None:
-    """Ray would wait for ever, and say nothing, where no machine can hold a worker.
+    """Check that some machine can hold a worker: otherwise Ray would wait for ever, silently.
 
     Raises:
-        VoteposeError: if there is none; in a cluster, which a machine may join yet, that is a remark on stderr.
+        VoteposeError: if none can. In a cluster, which more machines may join, this is a warning on stderr instead.
     """
     wanted = {"CPU": job.threads, "GPU": int(_on_gpu(job))}
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -72,8 +72,9 @@ def _check_room(job: Job, growing: bool) -> None:
         return
     asked = f"{job.threads} CPU{'s' * (job.threads > 1)}{' and a GPU' * _on_gpu(job)}"
     if not growing:
-        raise VoteposeError(f"a worker asks for {asked}, which this machine has not: lower --threads, or --device cpu")
-    print(f"votepose: no machine of the cluster has {asked}, as a worker asks: waiting for one", file=sys.stderr)
+        missing = f"a worker needs {asked}, which this machine does not have"
+        raise VoteposeError(f"{missing}: lower --threads, or use --device cpu")
+    print(f"votepose: no machine of the cluster has {asked}, which a worker needs: waiting for one", file=sys.stderr)
 
 
 def _on_gpu(job: Job) -> bool:
@@ -81,12 +82,12 @@ def _on_gpu(job: Job) -> bool:
 
 
 def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, summary: RunSummary) -> None:
-    """Have the chunks done, by up to `workers` at a time."""
+    """Process the chunks with up to `workers` at a time."""
     workers = workers or max(1, int(ray.cluster_resources().get("CPU", 0)) // job.threads)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised here, too
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised here as well
     rows = [{"part": chunk.part, "images": json.dumps(chunk.images)} for chunk in chunks]
     worker: Any = Worker
     done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
@@ -100,7 +101,7 @@ def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, summary: RunSu
         try:
             for row in done.iter_rows():
                 if row["fault"]:
-                    raise VoteposeError(f"{row['fault']}; when that is mended, the same command goes on")
+                    raise VoteposeError(f"{row['fault']}; once that is fixed, the same command continues")
                 failures = json.loads(row["failures"])
                 summary.failures += failures
                 summary.people += row["people"]
@@ -108,7 +109,7 @@ def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, summary: RunSu
                 summary.finished += row["images"] - len(failures)
                 bar.advance(row["images"])
         except ray.exceptions.RayError as error:
-            raise VoteposeError(f"Ray failed: {one_line(error)}; the same command goes on") from error
+            raise VoteposeError(f"Ray failed: {one_line(error)}; the same command continues") from error
 
 
 def _job(config: ClusterConfig, predictor: Predictor, out: str) -> Job:

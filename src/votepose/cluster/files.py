@@ -1,4 +1,4 @@
-"""Files anywhere: local paths and the URLs of fsspec (s3://, gs://, ...), read, and written whole or not at all."""
+"""Files anywhere: local paths and the URLs of fsspec (s3://, gs://, ...), read, or written whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def file_system(name: str) -> tuple[Any, str]:
     except ImportError as error:
         scheme = name.partition("://")[0]
         package = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}.get(scheme, error.name)
-        told = f"pip install {package}" if package else known_implementations.get(scheme, {}).get("err", str(error))
-        raise VoteposeError(f"{name}: needs a package that is not installed: {told}") from None
+        hint = f"pip install {package}" if package else known_implementations.get(scheme, {}).get("err", str(error))
+        raise VoteposeError(f"{name}: needs a package that is not installed: {hint}") from None
     except ValueError as error:
         raise VoteposeError(f"{name}: {error}; there are s3://, gs:// and the others of fsspec") from None
 
@@ -43,13 +43,15 @@ def read(name: str) -> bytes:
 
 
 def write(name: str, data: bytes) -> None:
-    """Write a file, whole or not at all, making its folder; one that is there is replaced."""
+    """Write a file, whole or not at all, creating its folder; an existing file is replaced."""
     system, path = file_system(name)
-    if isinstance(system, AsyncFileSystem):  # an object store: an object is there when it is whole; no folders
+    if isinstance(system, AsyncFileSystem):  # an object store: objects appear whole, and there are no folders
         system.pipe_file(path, data)
         return
     system.makedirs(path.rpartition("/")[0], exist_ok=True)
-    partial = f"{path}.{uuid.uuid4().hex[:8]}.partial"  # of its own: a retry may overtake what it stands in for
+    partial = (
+        f"{path}.{uuid.uuid4().hex[:8]}.partial"  # a unique name: a retry may overtake the attempt that it replaces
+    )
     try:
         system.pipe_file(partial, data)
         system.mv(partial, path)
@@ -59,13 +61,13 @@ def write(name: str, data: bytes) -> None:
 
 
 def remove(path: str, system: Any) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file, if it exists."""
     with contextlib.suppress(FileNotFoundError):
         system.rm_file(path)
 
 
 def in_folder(folder: str, suffix: str) -> list[str]:
-    """Names of the files in a folder that end so, sorted; none if there is no folder."""
+    """Names of the files in a folder that end in `suffix`, sorted; none if there is no folder."""
     system, path = file_system(folder)
     system.invalidate_cache()
     try:
@@ -76,19 +78,19 @@ def in_folder(folder: str, suffix: str) -> list[str]:
 
 
 def sweep(folder: str, suffix: str) -> None:
-    """Remove the files in a folder that end so."""
+    """Remove the files in a folder that end in `suffix`."""
     for name in in_folder(folder, suffix):
         system, path = file_system(f"{folder}/{name}")
         remove(path, system)
 
 
 def prepare(folder: str) -> None:
-    """Try to write into `folder`, before any work starts. Raises VoteposeError if that cannot be."""
+    """Test that `folder` can be written to, before any work starts. Raises VoteposeError if not."""
     system, path = file_system(folder)
     try:
         write(f"{folder}/.votepose", b"")
         remove(f"{path}/.votepose", system)
     except (FileExistsError, NotADirectoryError):
         raise VoteposeError(f"{folder}: is or lies in a file, not a folder; choose another --out") from None
-    except Exception as error:  # each file system has its own, for missing rights, buckets, credentials
+    except Exception as error:  # each file system has its own, for missing permissions, buckets, credentials
         raise VoteposeError(f"{folder}: cannot be written to ({one_line(error)}); choose another --out") from error

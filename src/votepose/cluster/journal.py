@@ -1,8 +1,8 @@
-"""Which image a worker was at when it died, so that one that kills workers cannot keep a run from its end.
+"""Records the image that a worker was processing when it died, so that one that crashes workers cannot block a run.
 
-Ray starts a dead worker anew and hands it the same chunk: for ever, if an image crashes a decoder or needs more memory
-than there is. So whoever begins a chunk leaves a journal, and who finds one goes carefully: an image at a time, noting
-each before it is touched.
+Ray restarts a dead worker with the same chunk: for ever, if an image crashes a decoder or needs more memory than there
+is. So a worker that begins a chunk writes a journal, and one that finds a journal proceeds carefully: one image at a
+time, noting each before it is read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 
 from votepose.cluster import files
 
-DEATHS = 2  # on one image; a machine that was lost by chance should not condemn it
+DEATHS = 2  # on one image: a machine lost by chance should not condemn it
 
 
 class Journal:
@@ -36,7 +36,7 @@ class Journal:
         self._write(None)
 
     def touch(self, place: int) -> None:
-        """Note that image number `place` of the chunk comes next."""
+        """Note that image number `place` of the chunk is next."""
         if self.careful and not self.condemned(place):
             self._write(place)
 

@@ -1,4 +1,4 @@
-"""The inputs of a run on Ray: all that `io.inputs` takes but videos, and the same behind the URLs of fsspec."""
+"""The inputs of a run on Ray: all of `io.inputs` except videos, and the same behind the URLs of fsspec."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def find_names(config: ClusterConfig, out: str) -> list[str]:
     for one in found:
         if one.moving:
             raise VoteposeError(f"{one.label}: --engine ray takes images; leave it out for videos")
-        if is_url(one.name) and one.label != one.name:  # the plan and the records name it
+        if is_url(one.name) and one.label != one.name:  # it would be written into the plan and the records
             raise VoteposeError(f"{one.label}: --engine ray takes no address with a password in it")
     for scheme in {one.name.partition("://")[0] for one in found if is_remote(one.name)}:
-        files.file_system(f"{scheme}://")  # a list may name what no worker could open
+        files.file_system(f"{scheme}://")  # a list may name URLs that no worker can open
     return list(dict.fromkeys(one.name for one in found))
 
 
@@ -38,8 +38,8 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
     """The images that a URL names: a file, a folder, a glob, or a list (.txt, .lst) of them, as URLs.
 
     Args:
-        recursive: look into the folders of a folder, too.
-        exclude: a folder to leave out: the results'.
+        recursive: also search subfolders.
+        exclude: a folder to skip: the results'.
 
     Raises:
         VoteposeError: if it names nothing, or cannot be listed.
@@ -47,7 +47,7 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
     system, path = files.file_system(name)
     try:
         if glob.has_magic(path):
-            base = re.split(r"[*?[]", path)[0].rpartition("/")[0]  # as typed, be it hidden or not
+            base = re.split(r"[*?[]", path)[0].rpartition("/")[0]  # as given, even if hidden
             matches = system.glob(path, detail=True).items()
             found = [e for e, info in matches if info["type"] == "file" and "/." not in e.removeprefix(base)]
         elif system.isdir(path):
@@ -70,10 +70,10 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
 
 
 def read_list(name: str) -> list[str]:
-    """What the list at a URL names, a line each, as `votepose.io.inputs.read_list` reads those of this machine.
+    """The names in the list at a URL, one per line, read as by `votepose.io.inputs.read_list`.
 
     Raises:
-        VoteposeError: if it cannot be read, or holds no line.
+        VoteposeError: if it cannot be read, or is empty.
     """
     try:
         text = os.fsdecode(files.read(name).removeprefix(b"\xef\xbb\xbf"))
@@ -83,7 +83,7 @@ def read_list(name: str) -> list[str]:
         raise VoteposeError(f"{name}: cannot be read as a list ({one_line(error)})") from error
     names = [entry.strip() for entry in text.split("\0" if "\0" in text else "\n") if entry.strip()]
     if not names:
-        raise VoteposeError(f"{name}: the list is empty; it should name an image path or URL a line")
+        raise VoteposeError(f"{name}: the list is empty; it should name one image path or URL per line")
     return names
 
 

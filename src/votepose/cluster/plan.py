@@ -1,5 +1,5 @@
-"""Which image is in which chunk. Written down once, so that a run that goes on, or a late worker of one that was
-stopped, can only ever write the same records into the same file."""
+"""Which image is in which chunk. This is saved once, so that a resumed run, or a late worker of a stopped one, can only
+write the same records into the same file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from votepose.cluster import files
 from votepose.errors import VoteposeError
 from votepose.io.settings import read_note, require_same_settings
 
-MOST = 256  # images of a chunk: the work that a worker that dies takes with it
+MOST = 256  # images per chunk: the work that is lost when a worker dies
 _ELSE = "choose another --out"
-SHARES = 64  # chunks that there should be, at least, so that many workers have something to do
+SHARES = 64  # chunks there should be at least, so that many workers are busy
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some images, done together: the content of one file of records.
+    """Images that are processed together: the content of one file of records.
 
     Attributes:
         part: its number.
@@ -31,17 +31,17 @@ class Chunk:
 
     @property
     def stem(self) -> str:
-        """What its files are called."""
+        """Name of its files, without suffix."""
         return f"part-{self.part:05d}"
 
 
 def make_plan(out: str, images: Sequence[str], size: int | None = None) -> list[Chunk]:
-    """The chunks that hold `images`: those planned by earlier runs, and new ones for new images, written down.
+    """The chunks that contain `images`: those of earlier runs, and new ones, which are saved, for new images.
 
     Args:
         out: folder of the results.
         images: names, each once.
-        size: images of a new chunk; None for `MOST`, or fewer where there are few images.
+        size: images per new chunk; None for `MOST`, or fewer if there are few images.
     """
     chunks = _read(out)
     known = {name for chunk in chunks for name in chunk.images}
@@ -59,13 +59,13 @@ def make_plan(out: str, images: Sequence[str], size: int | None = None) -> list[
 
 
 def left_of(out: str, chunks: Sequence[Chunk]) -> list[Chunk]:
-    """The chunks whose records are not there."""
+    """The chunks whose records do not exist yet."""
     done = set(files.in_folder(f"{out}/records", ".jsonl"))
     return [chunk for chunk in chunks if f"{chunk.stem}.jsonl" not in done]
 
 
 def check_settings(out: str, settings: Mapping[str, Any]) -> None:
-    """Note on what the results depend. Raises VoteposeError if those that are there were made otherwise."""
+    """Save the settings that the results depend on. Raises VoteposeError if earlier results were made with others."""
     note = f"{out}/plan/run.json"
     if not files.exists(note):
         files.write(note, json.dumps({"settings": dict(settings)}).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""What runs on the cluster: a Predictor, and the chunks that it is handed."""
+"""What runs on the cluster: a Predictor that processes chunks."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from votepose.predictor import Predictor, load
 from votepose.utils.parallel import ordered_map
 from votepose.visualization.draw import Style, draw
 
-READERS = 2  # threads that read and decode, while the worker's own looks for people
+READERS = 2  # threads that read and decode, while the worker's own runs the model
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker is told.
+    """What every worker is given.
 
     Attributes:
         out: folder of the results, absolute or a URL.
-        folder: where relative names start.
-        weights: the bytes of the ONNX file, which the other machines need not have; None for the bundled one.
+        folder: that relative names are relative to.
+        weights: bytes of the ONNX file, which other machines may not have; None for the bundled one.
         input_size, presence_threshold, score_threshold, device, threads: see `votepose.load`.
         style: of the drawings; None for none.
         flip_test: see `votepose.load`.
@@ -56,7 +56,7 @@ class Job:
 
 
 class Worker:
-    """Takes a chunk as a row of Ray Data; writes its drawings, then its records; gives back the counts."""
+    """Takes a chunk as a row of Ray Data; writes its drawings, then its records; returns the counts."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -65,13 +65,13 @@ class Worker:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """`part` and `images` in; `images` and `people` (counts), `failures` and `fault` out.
 
-        `images` in and `failures` are lists in JSON, as names may be no UTF-8. `fault` says why the chunk is not done:
-        "" if it is. It is not raised, because all that Ray would let through is a traceback.
+        The input `images` and `failures` are JSON lists, as names may not be valid UTF-8. `fault` is the reason why the
+        chunk is not done, "" if it is. It is not raised, because Ray would turn it into a traceback.
         """
         chunk = Chunk(int(row["part"]), tuple(json.loads(row["images"])))
         try:
             records, fault = self._do(chunk), ""
-        except Exception as error:  # a full disk, a bucket that does not answer: each file system has its own
+        except Exception as error:  # a full disk, an unreachable bucket: each file system has its own
             records, fault = [], f"{chunk.stem}: {one_line(error, 300)}"
         failures = [record["error"] for record in records if "error" in record]
         people = sum(len(record.get("people", ())) for record in records)
@@ -79,12 +79,12 @@ class Worker:
 
     def _do(self, chunk: Chunk) -> list[dict[str, Any]]:
         name = f"{self.job.out}/records/{chunk.stem}.jsonl"
-        if files.exists(name):  # by a worker that died before it could say so
+        if files.exists(name):  # written by a worker that died before it could report it
             return [json.loads(line) for line in files.read(name).splitlines()]
         self._predictor = self._predictor or _load(self.job)
         journal = Journal(f"{self.job.out}/plan/{chunk.stem}.begun")
         if journal.careful:
-            files.sweep(f"{self.job.out}/pictures/{chunk.stem}", ".partial")  # of whoever died over it
+            files.sweep(f"{self.job.out}/pictures/{chunk.stem}", ".partial")  # left by the worker that died
         records = list(self._records(chunk, journal, self._predictor))
         files.write(name, "".join(f"{json.dumps(record)}\n" for record in records).encode())
         journal.close()
@@ -94,7 +94,7 @@ class Worker:
         def read(place: int) -> np.ndarray | VoteposeError:
             name = chunk.images[place]
             if journal.condemned(place):
-                return VoteposeError(f"{name}: crashes its worker, or needs more memory than there is")
+                return VoteposeError(f"{name}: crashes the worker, or needs more memory than there is")
             try:
                 return read_anywhere(name, self.job.folder)
             except VoteposeError as error:
@@ -137,7 +137,7 @@ def read_anywhere(name: str, folder: str = "") -> np.ndarray:
         raise
     except Exception as error:  # each file system has its own
         raise VoteposeError(f"{name}: cannot be read ({one_line(error)})") from error
-    data.name = name  # by which messages call it
+    data.name = name  # the name in error messages
     return read_image(data)
 
 
@@ -161,7 +161,7 @@ def _load(job: Job) -> Predictor:
 
 
 def _picture_name(name: str) -> str:
-    """The last part of a path or URL, as a JPEG that any file system takes."""
+    """The last part of a path or URL, as a JPEG file name that is valid on any file system."""
     last = name.replace("\\", "/").partition("?")[0].rstrip("/").rpartition("/")[2]
     stem = last.rpartition(".")[0] or last
     return f"{stem.encode('utf-8', 'replace').decode()[-80:]}.jpg"

@@ -32,7 +32,7 @@ class InfoConfig:
 
 
 def run(config: InfoConfig) -> None:
-    """Print a line a preset, in millions of parameters, and one about the weights.
+    """Print one line per preset, with millions of parameters, and one about the weights.
 
     Raises:
         VoteposeError: if `config.weights` is not a weights file.

@@ -1,6 +1,6 @@
 """The `votepose` command. Each subcommand is a module with a `<Name>Config` dataclass and a `run` that takes one.
 
-A module is imported only when its command is asked for, so `votepose predict` needs neither torch nor the train extra.
+A module is imported only when its command is run, so `votepose predict` needs neither torch nor the train extra.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import votepose
 from votepose.errors import VoteposeError
 
 COMMANDS = {
-    "predict": "find every person's pose in images; draw them and write them down",
+    "predict": "find every person's pose in images and videos; write drawings and records",
     "explain": "show why people were found: presence, votes, and which of them agreed",
-    "serve": "answer over HTTP, with a page to try it on",
+    "serve": "serve poses over HTTP, with a page to try it on",
     "info": "print what the presets and a weights file are made of",
-    "train": "train a preset on COCO-format data, or go on with a run",
+    "train": "train a preset on COCO-format data, or resume a run",
     "evaluate": "measure COCO keypoint AP",
-    "analyse": "show where AP is lost: people, joints, and what each perfect step would win",
-    "calibrate": "make confidences mean what they say, or measure how well they do",
+    "analyse": "show where AP is lost: people, joints, and the gain of each step if it were perfect",
+    "calibrate": "fit the confidences to measured accuracy, or measure how well they fit",
     "ablate": "train and measure the cells of the paper's Table 2",
     "synth": "generate pictures of crowds with exact keypoints",
     "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",
 }
 
-EXTRAS = {"synth": "synth", "serve": "serve"}  # what a command's imports come with, where it is not the train extra
+EXTRAS = {"synth": "synth", "serve": "serve"}  # the extra that a command's imports need, if not train
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; None for `sys.argv`'s.
 
     Returns:
-        The exit status: 0; 1 if some images failed; 2 for a mistake of the user's; 130 if stopped by Ctrl-C.
+        The exit status: 0; 1 if some images failed; 2 for a user's mistake; 130 if stopped by Ctrl-C.
     """
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may be anything; printing it must not fail
+        sys.stdout.reconfigure(errors="backslashreplace")  # printing must not fail for any file name
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error), 2)
     except KeyboardInterrupt:
         return _complain("stopped; what was done so far is kept", 130)
-    except BrokenPipeError:  # `votepose info | head`: nobody reads on, which is no error
+    except BrokenPipeError:  # `votepose info | head` is not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
@@ -101,5 +101,5 @@ def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
     usage = "usage: votepose COMMAND [...]"
-    more = "`votepose COMMAND --help` tells a command's options; `votepose --version` the version."
+    more = "`votepose COMMAND --help` lists a command's options; `votepose --version` prints the version."
     return "\n".join([usage, "", votepose.__doc__ or "", "", "commands:", *lines, "", more])

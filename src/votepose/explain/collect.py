@@ -9,11 +9,12 @@ import numpy as np
 from votepose.errors import VoteposeError
 from votepose.explain.explanation import Explanation, VoteGroup
 from votepose.grouping import GroupingConfig, group, joint_confidences, vote_distances, vote_strengths
+from votepose.inference.session import OUTPUTS
 from votepose.io.images import ImageSource, read_image, source_name
 from votepose.letterbox import Letterbox
 from votepose.oks import body_sizes, oks
 from votepose.poses import Poses
-from votepose.predictor import OUTPUTS, Predictor
+from votepose.predictor import Predictor
 
 VOTE_OUTPUTS = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence", "vote_person")
 _COPY = 0.5  # OKS from which a group without a person counts as a copy of one

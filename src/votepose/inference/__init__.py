@@ -1,1 +1,1 @@
-"""What surrounds the model at run time: the flip test, provenance, default settings."""
+"""The model at run time: its session, weights and default settings, the flip test, provenance."""

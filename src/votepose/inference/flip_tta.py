@@ -1,4 +1,4 @@
-"""The flip test: a picture and its mirror image are both looked at, and what is found is averaged."""
+"""The flip test: the model runs on a picture and on its mirror image, and the poses are averaged."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from votepose.oks import body_sizes, oks, oks_nms
 from votepose.poses import Poses
 
-Finder = Callable[[np.ndarray], Poses]  # a picture (height, width, 3) uint8 -> its people, in its own pixels
+Finder = Callable[[np.ndarray], Poses]  # a picture (height, width, 3) uint8 -> its people, in its pixels
 
-_SAME = 0.5  # OKS from which a person and one found in the mirror are the same
-_DUPLICATE = 0.7  # OKS from which two people of the result are one
+_SAME = 0.5  # OKS from which people of the two views are the same
+_DUPLICATE = 0.7  # OKS from which two people of the result are duplicates
 
 
 def find_in_both_views(find: Finder, image: np.ndarray) -> Poses:
     """People of a picture (height, width, 3) and of its mirror image, matched by OKS and averaged; best first.
 
-    Joints are weighed by their confidence. A person whom only one view shows keeps half of the score.
+    Joints are weighted by their confidence. A person found in only one view keeps half of its score.
     """
     poses, mirrored = find(image), _mirrored(find(np.ascontiguousarray(image[:, ::-1])))
     if not len(poses) or not len(mirrored):

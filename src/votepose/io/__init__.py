@@ -1,1 +1,1 @@
-"""What comes in and goes out: images, lists of inputs, URLs, files that appear whole or not at all."""
+"""Input and output: images, lists of inputs, URLs, results, and files that appear whole or not at all."""

@@ -1,4 +1,4 @@
-"""A text file of entries, one a line, that is never seen half-written and can be gone on with."""
+"""A text file with one entry per line that is never seen half-written and can be resumed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from votepose.errors import VoteposeError
 
 
 class GrowingFile:
-    """Grows as `path`.partial, an entry at a time, and becomes `path` at the end. Nothing of it stays in memory.
+    """Grows as `path`.partial, one entry at a time, and is renamed to `path` at the end. It is never held in memory.
 
-    The tail is written with each entry and overwritten by the next, so that a full disk can still be left with a valid
-    file.
+    The tail is written after each entry and overwritten by the next, so that the file is valid even when the disk fills
+    up.
 
     Args:
         path: of the file.
-        head, separator, tail: what is written before, between and after the entries.
+        head, separator, tail: written before, between and after the entries.
     """
 
     def __init__(self, path: Path, head: str = "", separator: str = "\n", tail: str = "\n") -> None:
@@ -38,12 +38,13 @@ class GrowingFile:
         self._write(0, self._head)
 
     def resume(self, keep: Callable[[dict[str, Any]], bool]) -> None:
-        """Start with the entries that an earlier run left, up to the first that `keep` refuses.
+        """Start with an earlier run's entries, up to the first that `keep` rejects.
 
-        What a run that was killed left as `path`.partial counts, else `path`; an entry that was cut short goes.
+        They are read from `path`.partial, which a killed run leaves, or else from `path`; an incomplete entry is
+        dropped.
 
         Raises:
-            VoteposeError: if an entry is no JSON object.
+            VoteposeError: if an entry is not a JSON object.
         """
         if not self.partial.exists() and not self.path.exists():
             return self.begin()
@@ -65,8 +66,8 @@ class GrowingFile:
         self._write(self._whole, b"") if self.entries else self._write(0, self._head)
 
     def append(self, entry: str) -> None:
-        """Add an entry, without line ends of its own. Raises OSError if it cannot be written."""
-        # a name that is no text (surrogates) goes back to the bytes that it came from
+        """Add an entry, which has no line breaks. Raises OSError if it cannot be written."""
+        # surrogates, of a name that is not valid text, become the original bytes again
         data = (self._separator if self.entries else b"") + entry.encode("utf-8", "surrogateescape")
         self.entries += 1
         try:
@@ -77,27 +78,27 @@ class GrowingFile:
 
     @property
     def mark(self) -> tuple[int, int]:
-        """Where it stands, for `back_to`."""
+        """The current state, for `back_to`."""
         return self.entries, self._whole
 
     def back_to(self, mark: tuple[int, int]) -> None:
-        """Forget the entries that came after the mark."""
+        """Drop the entries after the mark."""
         self.entries, self._whole = mark
 
     def close(self) -> None:
-        """Finish the file and give it its name."""
-        self._write(self._whole, b"")  # an entry that was cut short by a full disk or Ctrl-C goes
+        """Finish the file and rename it to `path`."""
+        self._write(self._whole, b"")  # drops an entry that a full disk or Ctrl-C cut short
         os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self.partial, self.path)
 
     def discard(self) -> None:
-        """Leave the file as it was before."""
+        """Leave `path` as it was before."""
         self._file.close()
         self.partial.unlink(missing_ok=True)
 
     def _write(self, place: int, data: bytes) -> None:
-        """Let the file be what it is up to `place`, `data`, and the tail."""
+        """Make the file end with `data`, from byte `place` on, and the tail."""
         whole = data + (self._tail if self.entries or self._head else b"")
         self._file.seek(place)
         if self._file.write(whole) != len(whole):
@@ -106,7 +107,7 @@ class GrowingFile:
         self._whole = place + len(data)
 
     def _scan(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """The entries that are whole, and where each ends."""
+        """The complete entries, each with the byte at which it ends."""
         ending = self._separator.strip()
         with open(self.partial, "rb") as file:
             file.seek(len(self._head))
@@ -117,9 +118,9 @@ class GrowingFile:
                     value = json.loads(entry)
                 except ValueError:
                     if line.endswith(b"\n") and entry.startswith(b"{"):
-                        message = f"{self.path}: cannot be gone on with, byte {start} is in a broken line"
+                        message = f"{self.path}: cannot be resumed, byte {start} is in a broken line"
                         raise VoteposeError(f"{message}; leave out --resume, or choose another --out") from None
-                    return  # the tail, or an entry that was cut short
+                    return  # the tail, or an incomplete entry
                 if not isinstance(value, dict):
                     return
                 yield value, start + len(entry)

@@ -1,4 +1,4 @@
-"""Pictures over http(s): bounded in bytes and time, and one line that says what the server did wrong."""
+"""Images over http(s), with limits on bytes and time; every error is one line that names the URL."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from votepose.errors import VoteposeError
 
-MAX_BYTES = 2**26  # 64 MiB: more than any photo that a browser would be sent
-TIMEOUT = 20.0  # seconds of silence
-DEADLINE = 120.0  # seconds for the whole picture: a server that trickles bytes is given up, too
+MAX_BYTES = 2**26  # 64 MiB: more than any photo on a web page
+TIMEOUT = 20.0  # seconds without a byte
+DEADLINE = 120.0  # seconds for the whole image: also limits a server that sends byte by byte
 _CHUNK = 2**16
 
 
@@ -28,13 +28,13 @@ def fetch(url: str, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, deadli
     """The bytes of the image at an http(s) URL; redirects to http(s) are followed.
 
     Args:
-        url: as a browser shows it; spaces and letters of any script are quoted.
-        max_bytes: more are refused, without being read.
-        timeout: seconds that the server may be silent.
-        deadline: seconds that the whole may take.
+        url: as a browser shows it; spaces and non-ASCII letters are quoted.
+        max_bytes: a larger file is refused, without reading it to the end.
+        timeout: longest time without a byte, in seconds.
+        deadline: longest time for the whole image, in seconds.
 
     Raises:
-        VoteposeError: if there is no answer, or not an image's, or too large a one, in one line that names the URL.
+        VoteposeError: if there is no answer, or it is not an image or too large; in one line that names the URL.
     """
     quoted = urllib.parse.quote(url, safe="%/:?#[]@!$&'()*+,;=~-._")
     headers = {"User-Agent": "votepose", "Accept": "image/*,*/*;q=0.1"}
@@ -52,7 +52,7 @@ def fetch(url: str, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, deadli
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Redirects stay on the web: urllib would follow them to ftp."""
+    """Follows redirects to http(s) only: urllib would also follow one to ftp."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not is_url(newurl):
@@ -83,7 +83,7 @@ def _read(url: str, answer: Any, max_bytes: int, end: float) -> bytes:
             raise _too_large(url, max_bytes)
         if time.monotonic() > end:
             raise VoteposeError(f"{url}: is sent too slowly; download it, or try again")
-    if answer.length:  # bytes that the header announced and nobody sent
+    if answer.length:  # bytes that the header announced but were not sent
         raise VoteposeError(f"{url}: the connection broke off after {len(content)} bytes; try again")
     return bytes(content)
 
@@ -103,6 +103,6 @@ def _reason(error: Exception, timeout: float) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate cannot be trusted ({cause.verify_message})"
     if isinstance(error, http.client.HTTPException | ValueError):
-        return f"is no address that can be asked, or the answer is not HTTP ({type(error).__name__})"
+        return f"is not a valid address, or the answer is not HTTP ({type(error).__name__})"
     detail = getattr(cause, "strerror", None) or " ".join(str(cause).split()) or type(cause).__name__
     return f"cannot be reached ({detail[:120]})"

@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm")
 
 
 def prepare_folder(folder: Path, option: str = "--out") -> None:
-    """Make `folder` and try to write in it, before any work starts.
+    """Create `folder` and test that it can be written to, before any work starts.
 
     Raises:
         VoteposeError: if that fails; it says to choose another `option`.
@@ -36,10 +36,10 @@ def prepare_folder(folder: Path, option: str = "--out") -> None:
 
 
 def picture_paths(inputs: Sequence[Input], folder: Path) -> list[Path]:
-    """Where the drawings of the inputs go: the same relative names in `folder`, each of its own.
+    """Paths of the inputs' drawings: the same relative names in `folder`, all different.
 
-    Nothing is ever drawn over an input. An image that is neither JPEG, PNG nor WebP is drawn as PNG. A video's drawing
-    is an .mp4, or the same with another suffix of `VIDEO_SUFFIXES`: none of them is another's.
+    No drawing replaces an input. An image that is neither JPEG, PNG nor WebP is drawn as PNG. A video's drawing is
+    named .mp4 here, but may be written with any suffix of `VIDEO_SUFFIXES`: all of these names are reserved for it.
     """
     taken = {os.path.abspath(one.path).casefold() for one in inputs}
     chosen = []
@@ -58,7 +58,7 @@ def picture_paths(inputs: Sequence[Input], folder: Path) -> list[Path]:
 
 
 def _keys(target: Path) -> set[str]:
-    """What a drawing at `target` may be called, as file systems compare it."""
+    """All names that a drawing at `target` may get, case-folded as some file systems compare them."""
     suffixes = VIDEO_SUFFIXES if target.suffix in VIDEO_SUFFIXES else [target.suffix]
     return {os.path.abspath(target.with_suffix(suffix)).casefold() for suffix in suffixes}
 
@@ -97,7 +97,7 @@ def save_text(text: str, path: Path) -> None:
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Save as `path`'s suffix says, whole or not at all; makes the folder. Raises OSError if it cannot be written."""
+    """Save as `path`'s suffix says, whole or not at all; creates its folder. Raises OSError if it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         picture.save(temporary, quality=92)

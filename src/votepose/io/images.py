@@ -1,4 +1,4 @@
-"""Any image as RGB: whatever a user may hand to `read_image`. What names the images of a run: inputs."""
+"""Any image as RGB. Which images a run processes is decided by `io.inputs`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from votepose.io.download import fetch, is_url
 
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray
 
-MAX_PIXELS = 2**28  # 0.8 GB as RGB: room for a panorama of 20000 x 13000, none for a decompression bomb
+MAX_PIXELS = 2**28  # 0.8 GB as RGB: enough for a panorama of 20000 x 13000, too little for a decompression bomb
 _WHITE = (255, 255, 255)
 _opening = threading.Lock()
 
 
 def read_image(source: ImageSource) -> np.ndarray:
-    """Any image as (height, width, 3) uint8 RGB, turned as its EXIF orientation says, as viewers show it.
+    """Any image as (height, width, 3) uint8 RGB, with its EXIF orientation applied, as viewers show it.
 
     Args:
         source: a path, an http(s) URL, the bytes of a file, a binary file, a PIL image, or an array of uint8 or uint16
-            of (H, W), (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA. Transparency is laid on
-            white; 16-bit values are scaled to 8 bits; of several frames the first counts.
+            of (H, W), (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA. Transparency is composited
+            on white; 16-bit values are scaled to 8 bits; only the first of several frames is read.
 
     Raises:
         VoteposeError: if it cannot be read, in one line that names the file.
@@ -58,7 +58,7 @@ def source_name(source: ImageSource) -> str | None:
 
 
 def _open(file: Any, name: str) -> Image.Image:
-    # Pillow's own limit is a global and too low for a panorama: it is lifted for as long as the header is read.
+    # Pillow's own limit is a global and too low for panoramas: it is lifted while the header is read.
     with _opening:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -73,7 +73,7 @@ def _open(file: Any, name: str) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
-    with contextlib.suppress(Exception):  # a damaged EXIF block turns nothing in a viewer either
+    with contextlib.suppress(Exception):  # viewers ignore a damaged EXIF block too
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):  # I;16, I;16B, I, F: numbers beyond 8 bits
         return _from_array(_to_uint16(np.asarray(image)))
@@ -88,7 +88,9 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 def _to_uint16(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "u" or (values.dtype.kind == "i" and values.min() >= 0 and values.max() < 2**16):
         return values.astype(np.uint16)
-    finite = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)  # no known white: the file's own range counts
+    finite = np.nan_to_num(
+        values.astype(np.float64), posinf=0, neginf=0
+    )  # no known white level: the file's own range is used
     low, high = finite.min(), finite.max()
     return ((finite - low) * (65535 / max(high - low, 1e-12))).astype(np.uint16)
 

@@ -1,4 +1,4 @@
-"""What a run is given: files, folders, globs, lists of paths, URLs, videos, cameras. One `Input` for each."""
+"""The inputs of a run: files, folders, globs, lists of paths, URLs, videos, cameras. One `Input` for each."""
 
 from __future__ import annotations
 
@@ -17,39 +17,20 @@ from votepose.io.download import is_url
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"}
 )
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".flv",
-        ".3gp",
-        ".ogv",
-        ".mjpeg",
-        ".mjpg",
-        ".m3u8",
-    }
-)
+_CONTAINERS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".3gp", ".ogv"})
+_STREAMS = frozenset({".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".mjpeg", ".mjpg", ".m3u8"})
+VIDEO_SUFFIXES = _CONTAINERS | _STREAMS
 LISTS = frozenset({".txt", ".lst"})
 _LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "rtp://")
 
 
 @dataclass(frozen=True)
 class Input:
-    """One thing to look at.
+    """One image, video or stream.
 
     Attributes:
-        name: the path as it was given or found; a URL; "webcam:0". Records say it.
-        kind: an image file, an image at a URL, a video file or URL with an end, or a live stream without one.
+        name: the path as given or found, a URL, or "webcam:0".
+        kind: an image file, an image at a URL, a video file or URL that ends, or a live stream that does not.
     """
 
     name: str
@@ -62,17 +43,17 @@ class Input:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a path, and no address."""
+        """Whether it is a path, not a URL or camera."""
         return self.kind == "image" or (self.kind == "video" and "://" not in self.name)
 
     @property
     def label(self) -> str:
-        """The name as records and messages say it: without the user and password of a URL."""
+        """The name in records and messages: without the user and password of a URL."""
         return re.sub(r"(?<=://)[^/?#]*@", "", self.name)
 
     @property
     def path(self) -> Path:
-        """The file; for an address a made-up path, as unique as it is, to name results after."""
+        """The file; for a URL or camera a made-up path, as unique as its name, to name results after."""
         if self.is_file:
             return Path(self.name)
         text = self.label.partition("://")[2] or self.label
@@ -81,27 +62,26 @@ class Input:
 
     @property
     def key(self) -> str:
-        """What two names of the same file have in common."""
+        """The same for two names of the same file."""
         return os.path.abspath(self.name) if self.is_file else self.name
 
 
 def find_inputs(
     given: Sequence[str], listing: Sequence[str] = (), recursive: bool = False, exclude: Path | None = None
 ) -> list[Input]:
-    """What `given` and the lists name, in their order, each once; a folder or glob in natural order (2 before 10).
+    """The inputs that `given` and the lists name, in order, each once; folders in natural order (2 before 10).
 
     Args:
-        given: image files (whatever their suffix), video files (by suffix), folders (their images by suffix, without
-            hidden ones and videos), globs, which mean what the shell would make of them, `**` included; http(s) URLs;
-            rtsp:// and other streams; `webcam:0`; `video:` before what does not look like a video; `-`, a list on
-            stdin; .txt files, taken as lists.
-        listing: lists: files that name a path or URL a line (or NUL-separated). Paths start at the working directory.
-            A listed file that lacks is for the run to report, so that one of a million does not stop it.
-        recursive: look into the folders of a folder, too.
-        exclude: a folder to leave out of the folders that hold it (where an earlier run put its drawings).
+        given: image files (with any suffix), video files (by suffix), folders (their images by suffix, without hidden
+            ones and videos), globs as in a shell, including `**`; http(s) URLs; rtsp:// and other streams; `webcam:0`;
+            `video:` before a video without a known suffix; `-` for a list on stdin; .txt files, read as lists.
+        listing: lists: files with one path or URL per line (or NUL-separated). Paths are relative to the working
+            directory. A missing file of a list is reported when its turn comes, so that it does not stop the run.
+        recursive: also search subfolders.
+        exclude: a folder to skip when it lies in a searched one (where an earlier run put its drawings).
 
     Raises:
-        VoteposeError: if an input names nothing, a list cannot be read or is empty, or there is nothing at all.
+        VoteposeError: if an input names nothing, a list cannot be read or is empty, or there are no inputs.
     """
     found: dict[str, Input] = {}
     for text in given:
@@ -122,10 +102,10 @@ def find_images(inputs: Sequence[str], recursive: bool = False, exclude: Path | 
 
 
 def read_list(name: str) -> list[Input]:
-    """The inputs that a list names, a line each; `-` is stdin. A BOM, blank lines, blanks around a line do not count.
+    """The inputs that a list names, one per line; `-` is stdin. A BOM and blanks are ignored.
 
     Raises:
-        VoteposeError: if it cannot be read, holds no line, or is no text.
+        VoteposeError: if it cannot be read, has no lines, or is not text.
     """
     label = "stdin" if name == "-" else name
     try:
@@ -135,21 +115,21 @@ def read_list(name: str) -> list[Input]:
     entries = content.removeprefix(b"\xef\xbb\xbf").split(b"\0" if b"\0" in content else b"\n")
     names = [text for entry in entries if (text := os.fsdecode(entry).strip())]
     if not names:
-        raise VoteposeError(f"{label}: the list is empty; it should name an image path or URL a line")
+        raise VoteposeError(f"{label}: the list is empty; it should name one image path or URL per line")
     if max(map(len, names)) > 4096:  # the longest path of Linux
-        raise VoteposeError(f"{label}: is no list of paths; it should name an image path or URL a line")
+        raise VoteposeError(f"{label}: is not a list of paths; it should name one image path or URL per line")
     return [_classify(text) for text in names]
 
 
 def result_names(inputs: Sequence[Input]) -> list[Path]:
-    """What results of the inputs are called: files as `relative_names` says, addresses as their `path`."""
+    """Names of the inputs' results: of files from `relative_names`, of others their `path`."""
     files = [one.path for one in inputs if one.is_file]
     names = iter(relative_names(files) if files else [])
     return [next(names) if one.is_file else one.path for one in inputs]
 
 
 def relative_names(paths: Sequence[Path]) -> list[Path]:
-    """The paths as seen from the deepest folder that holds them all: as unique as the paths are."""
+    """The paths relative to the deepest folder that contains them all: as unique as the paths."""
     absolute = [os.path.abspath(path) for path in paths]
     try:
         folder = os.path.commonpath([os.path.dirname(path) for path in absolute])
@@ -159,7 +139,7 @@ def relative_names(paths: Sequence[Path]) -> list[Path]:
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key by which img2 comes before img10."""
+    """Sort key that puts img2 before img10."""
     pieces = re.split(r"([0-9]+)", str(path).casefold())
     return [(0, int(piece), "") if k % 2 else (1, 0, piece) for k, piece in enumerate(pieces)]
 
@@ -169,7 +149,7 @@ def _is_list(text: str) -> bool:
 
 
 def _classify(text: str) -> Input:
-    """What one path or URL is, by its looks alone."""
+    """The input of one path or URL, judged by its text alone."""
     if text.startswith("video:"):
         return Input(_tidy(text.removeprefix("video:")), "video")
     if text.lower().startswith(("webcam:", *_LIVE)):
@@ -181,7 +161,7 @@ def _classify(text: str) -> Input:
 
 
 def _tidy(text: str) -> str:
-    """A path without "./" and "//", so that a file has one name in the records; a URL as it is."""
+    """A path without "./" and "//", so that a file has one name in the records; a URL unchanged."""
     return text if "://" in text else str(Path(text))
 
 

@@ -1,4 +1,4 @@
-"""What is a path and what is the URL of a file system: told from the text alone, so that it costs no import of Ray."""
+"""Tells paths from URLs of file systems by their text alone: no import of fsspec."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 
 from votepose.io.download import is_url
 
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/")  # two letters at least: C:/ is a drive
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/")  # at least two letters: C:/ is a drive
 
 
 def is_remote(name: str) -> bool:
-    """Whether fsspec is to open it: a URL, but not of the web, whose addresses `read_image` takes with its limits."""
+    """Whether fsspec should open it: a URL other than http(s), which `read_image` reads with its limits."""
     return "://" in name and not is_url(name)
 
 
 def is_address(folder: Path) -> bool:
-    """Whether a folder was typed as a URL: a Path has one slash where that has two."""
+    """Whether a folder was given as a URL. A Path has one slash where the URL has two."""
     return bool(_SCHEME.match(str(folder)))
 
 
 def url_of(folder: Path) -> str:
-    """The folder as it was typed, with both slashes; those on this machine as absolute paths."""
+    """The folder as given, with both slashes; a local one as an absolute path."""
     text = str(folder)
     found = _SCHEME.match(text)
     if not found:

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from votepose.server.limits import RequestError
+from votepose.server.errors import RequestError
 
 T = TypeVar("T")
 _SHARE = 0.7  # of the time limit, for the expected wait in the queue: some work takes longer than the mean

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Query
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
@@ -21,9 +19,10 @@ import votepose
 from votepose.letterbox import MULTIPLE
 from votepose.predictor import Predictor
 from votepose.server.admission import AdmissionQueue
+from votepose.server.errors import RequestError, add_error_handlers
 from votepose.server.handler import Answer, Format, Options, handle
 from votepose.server.headers import SafeHeaders
-from votepose.server.limits import Limits, RequestError
+from votepose.server.limits import Limits
 from votepose.server.metrics import CONTENT_TYPE, Metrics
 from votepose.server.schema import BODY, responses
 from votepose.server.upload import drain, receive
@@ -57,7 +56,7 @@ def create_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:
     )
     app.openapi_version = "3.0.3"  # the version that the bundled Swagger UI reads
     app.add_middleware(SafeHeaders)
-    _add_error_handlers(app)
+    add_error_handlers(app)
     _add_poses(app, predictor, limits, queue, metrics)
     _add_about(app, predictor, limits, metrics)
     _add_page(app)
@@ -169,28 +168,3 @@ def _add_page(app: FastAPI) -> None:
             return await files.get_response(name, request.scope)
 
         app.add_route(path, page, include_in_schema=False)
-
-
-def _add_error_handlers(app: FastAPI) -> None:
-    """Every error is answered with one line, `{"detail": "..."}`, never with a traceback."""
-
-    @app.exception_handler(RequestError)
-    async def request_error(_: Request, error: RequestError) -> Response:
-        return JSONResponse({"detail": error.detail}, error.status, error.headers)
-
-    @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
-        return JSONResponse({"detail": str(error.detail)}, error.status_code, error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        lines = [f"{'.'.join(map(str, problem['loc'][1:]))}: {problem['msg']}" for problem in error.errors()]
-        return JSONResponse({"detail": "; ".join(lines)}, 422)
-
-    @app.exception_handler(ClientDisconnect)
-    async def disconnected(_: Request, __: ClientDisconnect) -> Response:
-        return Response(status_code=499)
-
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, __: Exception) -> Response:
-        return JSONResponse({"detail": "internal error; see the server's log"}, 500)

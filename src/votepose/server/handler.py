@@ -15,7 +15,8 @@ import numpy as np
 from votepose.errors import VoteposeError
 from votepose.poses import Poses
 from votepose.predictor import Predictor
-from votepose.server.limits import Limits, RequestError
+from votepose.server.errors import RequestError
+from votepose.server.limits import Limits
 from votepose.server.upload import decode, safe_name
 from votepose.visualization.draw import Style, draw
 

@@ -1,4 +1,4 @@
-"""The server's limits, and the error that becomes an answer of one line."""
+"""What the server accepts."""
 
 from __future__ import annotations
 
@@ -46,17 +46,3 @@ class Limits:
             raise VoteposeError(f"the max input size {message}")
         if not 0 < self.timeout < float("inf"):
             raise VoteposeError(f"the timeout should be a positive number of seconds, but is {self.timeout}")
-
-
-class RequestError(Exception):
-    """A request that is not served: HTTP status, reason and headers of the answer.
-
-    Args:
-        status: of HTTP, 4xx or 5xx.
-        detail: one line for the user.
-        headers: of the answer, such as Retry-After.
-    """
-
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.headers = status, detail, headers or {}

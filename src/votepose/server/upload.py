@@ -17,7 +17,8 @@ from starlette.requests import Request
 
 from votepose.errors import VoteposeError
 from votepose.io.images import read_image
-from votepose.server.limits import MIB, Limits, RequestError
+from votepose.server.errors import RequestError
+from votepose.server.limits import MIB, Limits
 
 # No EPS (runs Ghostscript), PSD, FITS, ...: formats that are not photos are not parsed.
 Image.init()

@@ -1,1 +1,1 @@
-"""Progress bars, signals, ordered parallel maps, array namespaces, assignment."""
+"""Progress bars, run summaries, signals, ordered parallel maps, array namespaces, assignment."""

@@ -1,4 +1,4 @@
-"""What NumPy and PyTorch call differently, so that `grouping` is written once for both."""
+"""The operations that NumPy and PyTorch name differently, so that `grouping` is written once for both."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-Array = Any  # numpy.ndarray or torch.Tensor; every function takes one kind and returns the same
+Array = Any  # numpy.ndarray or torch.Tensor; functions return the kind that they take
 
 
 def namespace(array: Array) -> ModuleType:
-    """The module, numpy or torch, that the array is of."""
+    """The module of the array: numpy or torch."""
     return sys.modules["torch" if type(array).__module__.startswith("torch") else "numpy"]
 
 
@@ -22,8 +22,8 @@ def transposed(x: Array) -> Array:
 
 
 def joints_first(poses: Array) -> Array:
-    """(..., K, 2) -> (K, ..., 2), laid out so: NumPy reduces over a first axis many times faster than over an inner."""
-    moved = namespace(poses).moveaxis(poses, poses.ndim - 2, 0)  # -2 would go into the exported graph as it is
+    """(..., K, 2) -> (K, ..., 2), contiguous: NumPy reduces much faster over the first axis than over an inner one."""
+    moved = namespace(poses).moveaxis(poses, poses.ndim - 2, 0)  # -2 would be exported unresolved
     return moved.copy() if isinstance(moved, np.ndarray) else moved
 
 
@@ -32,5 +32,5 @@ def take(values: Array, index: Array) -> Array:
     xp = namespace(values)
     if xp.__name__ != "numpy":
         return xp.gather(values, -1, index)
-    rows = values.reshape(-1, values.shape[-1])  # `take_along_axis` does the same at ten times the overhead
+    rows = values.reshape(-1, values.shape[-1])  # `take_along_axis` does the same with ten times the overhead
     return rows[xp.arange(len(rows))[:, None], index.reshape(rows.shape)].reshape(index.shape)

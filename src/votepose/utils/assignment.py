@@ -6,7 +6,7 @@ import numpy as np
 
 
 def assign(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of a row and a column, each at most once, with the largest sum; pairs of value 0 are left out.
+    """Pairs of a row and a column, each used at most once, of the largest total value; pairs of value 0 are left out.
 
     The Hungarian method (Kuhn 1955) as shortest augmenting paths with potentials (Jonker and Volgenant 1987), in
     O(R^2 C), the inner loop in NumPy.
@@ -22,9 +22,9 @@ def assign(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(rows)
         return rows[order], columns[order]
     count, width = values.shape
-    costs = np.concatenate([np.zeros((count, 1)), -values.astype(float)], axis=1)  # column 0 is where a path begins
+    costs = np.concatenate([np.zeros((count, 1)), -values.astype(float)], axis=1)  # paths start at column 0
     of_row, of_column = np.zeros(count), np.zeros(width + 1)
-    owner = np.full(width + 1, -1)  # the row that has the column
+    owner = np.full(width + 1, -1)  # the row assigned to each column
     for row in range(count):
         owner[0], column = row, 0
         shortest, before = np.full(width + 1, np.inf), np.zeros(width + 1, int)

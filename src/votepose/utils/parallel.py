@@ -1,4 +1,4 @@
-"""A map over threads that keeps the order and never holds more than a few items: for any number of images."""
+"""A map over threads that keeps the order and holds only a few items at a time, for any number of items."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """`map`, but `workers` calls run at a time; takes at most 2 `workers` items ahead of what has been handed out.
+    """Like `map`, with `workers` calls at a time; reads at most 2 `workers` items ahead of the last result.
 
     Raises:
-        VoteposeError: if `workers` is not positive. What a call raises is raised when its item's turn comes.
+        VoteposeError: if `workers` is not positive. An exception of a call is raised in place of its result.
     """
     if workers < 1:
         raise VoteposeError(f"workers should be at least 1, but is {workers}")
@@ -29,5 +29,5 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], worke
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:  # also when the caller stops listening
+    finally:  # also when the caller stops early
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""A bar on stderr, with the rate and the time left, while something runs; nothing where stderr is no terminal."""
+"""A progress bar on stderr, with the rate and the time left; nothing is shown if stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _INTERVAL = 0.1  # seconds between two drawings
 
 
 class Bar:
-    """`what ━━━━───── 12/40 3.1/s 0:09`, on one line that is written over, and gone at the end of the `with`.
+    """`what ━━━━───── 12/40 3.1/s 0:09`, on one line that is overwritten, and erased at the end of the `with`.
 
-    Bars may be nested: the inner one has the line as long as it lasts.
+    Bars may be nested: the inner one uses the line while it lasts.
 
     Args:
-        what: is being done.
-        total: steps that there are, if that is known.
-        done: steps that were done before; they do not count for the rate.
-        shown: False shows nothing.
-        file: the terminal, by default stderr.
+        what: is being done, such as "predict".
+        total: number of steps, if known.
+        done: steps done before; they do not count for the rate.
+        shown: False to show nothing.
+        file: the terminal; None for stderr.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Bar:
             self._write("")
 
     def advance(self, steps: int = 1) -> None:
-        """`steps` more were done."""
+        """Count `steps` more as done."""
         self.done += steps
         if self._shown and time.perf_counter() - self._drawn >= _INTERVAL:
             self._draw()
 
     def line(self, seconds: float) -> str:
-        """What the bar says `seconds` after its start."""
+        """The text of the bar `seconds` after its start."""
         here = self.done - self._before
         rate = here / seconds if here and seconds > 0 else 0.0
         parts = [self.what]
@@ -69,8 +69,8 @@ class Bar:
             self._write(self.line(self._drawn - self._started))
 
     def _write(self, line: str) -> None:
-        """Write over the line. Filled up with spaces: not every terminal knows the codes that clear it."""
-        width = shutil.get_terminal_size().columns - 1  # a full one would wrap
+        """Overwrite the line. It is padded with spaces: not every terminal knows the codes that clear it."""
+        width = shutil.get_terminal_size().columns - 1  # a full line would wrap
         encoding = self._file.encoding or "ascii"
         line = line[:width].encode(encoding, "replace").decode(encoding)
         self._file.write(f"\r{line:{width}}\r{line}")
@@ -78,7 +78,7 @@ class Bar:
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None, shown: bool = True) -> Iterator[Item]:
-    """The items, with a bar that counts those that are done; `total` of them, by default as many as `len` says."""
+    """Iterate over the items with a bar that counts them; `total` is by default their `len`."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     with Bar(what, total, shown=shown) as bar:

@@ -140,7 +140,7 @@ def test_what_cannot_be_resumed_is_one_line(tmp_path: Path, poses: Poses) -> Non
     with pytest.raises(VoteposeError, match="is not a note"):
         opened("records", tmp_path, resume=True)
     (tmp_path / "run.json").unlink()
-    with pytest.raises(VoteposeError, match="nothing says how it was made"):
+    with pytest.raises(VoteposeError, match=r"there is no run\.json beside it"):
         opened("records", tmp_path, resume=True)
     assert results.path.read_bytes() == before
 

@@ -10,7 +10,7 @@ function listGroups() {
 }
 
 const canvas = $("matrix");
-const ground = document.createElement("canvas"); // a pixel for every two votes: drawn anew only when it changes
+const ground = document.createElement("canvas"); // one pixel for every pair of votes; redrawn only when it changes
 let order = [];
 let drawnFor = "";
 function tints() {

@@ -14,15 +14,15 @@ from votepose.skeleton import Skeleton
 
 
 class CocoWriter:
-    """`results.json`, COCO keypoint results, and `images.json`, whose `images` tell which id is which file.
+    """`results.json`, COCO keypoint results, and `images.json`, whose `images` map each id to its file.
 
     An image of a video has `frame`, counted from 0, and `time`, in seconds since the first.
 
     Args:
-        folder: must be there, see `prepare_folder`.
-        skeleton: named in `images.json`.
-        names: of all images that will be written. The image ids are the files' stems where all are different integers
-            (as COCO's are), else 1, 2, … as they are written.
+        folder: must exist, see `prepare_folder`.
+        skeleton: written to `images.json`.
+        names: of all images that will be written. The image ids are the files' stems if these are all different
+            integers (as in COCO), else 1, 2, … as they are written.
     """
 
     def __init__(self, folder: Path, skeleton: Skeleton, names: Sequence[str]) -> None:
@@ -48,7 +48,7 @@ class CocoWriter:
         self._images.begin()
 
     def resume(self, unfinished: str | None) -> None:
-        """Start with an earlier run's results, without those of the video `unfinished`; `done` names their images."""
+        """Start with an earlier run's results, except of the video `unfinished`; `done` names their images."""
 
         def keep(image: dict[str, Any]) -> bool:
             if image.get("file_name") == unfinished or "id" not in image:
@@ -73,7 +73,7 @@ class CocoWriter:
             for person in poses.to_coco(number):
                 self._people.append(json.dumps(person))
             self._images.append(json.dumps(image))
-        except BaseException:  # no people without their image: readers of COCO results refuse them
+        except BaseException:  # no people without their image: readers of COCO results reject them
             self._people.back_to(mark)
             raise
 
@@ -83,7 +83,7 @@ class CocoWriter:
         self._images.close()
 
     def discard(self) -> None:
-        """Leave what was there before."""
+        """Leave earlier results as they were."""
         self._people.discard()
         self._images.discard()
 

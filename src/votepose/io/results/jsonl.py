@@ -11,12 +11,12 @@ from votepose.poses import Poses
 
 
 class RecordsWriter:
-    """`poses.jsonl`: one JSON record an image or frame and line, as `Poses.to_record` gives it.
+    """`poses.jsonl`: one JSON object per line, for each image or frame, as of `Poses.to_record`.
 
     A record of a video's frame has `frame`, counted from 0, and `time`, in seconds since the first, after `image`.
 
     Args:
-        folder: must be there, see `prepare_folder`.
+        folder: must exist, see `prepare_folder`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class RecordsWriter:
         self._lines.begin()
 
     def resume(self, unfinished: str | None) -> None:
-        """Start with an earlier run's records, without those of the video `unfinished`; `done` names their images."""
+        """Start with an earlier run's records, except of the video `unfinished`; `done` names their images."""
 
         def keep(record: dict[str, Any]) -> bool:
             if record.get("image") == unfinished or "people" not in record:
@@ -56,5 +56,5 @@ class RecordsWriter:
         self._lines.close()
 
     def discard(self) -> None:
-        """Leave what was there before."""
+        """Leave earlier results as they were."""
         self._lines.discard()

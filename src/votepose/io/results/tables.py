@@ -1,4 +1,4 @@
-"""Tables, a row a person: CSV and Parquet, with the same columns.
+"""Tables with one row per person: CSV and Parquet, with the same columns.
 
 | column | |
 |---|---|
@@ -6,10 +6,10 @@
 | frame, time | of a video: the frame, from 0, and seconds since the first; empty for an image |
 | width, height | of the image, in pixels |
 | person | 0, 1, … within the image or frame, best first |
-| id | who it is over the frames of a video; empty if not tracked |
+| id | of the person over the frames of a video; empty if not tracked |
 | score | in [0, 1] |
-| x1, y1, x2, y2 | the hull of the keypoints, in pixels |
-| NAME_x, NAME_y | for each keypoint: where it is, in pixels |
+| x1, y1, x2, y2 | bounding box of the keypoints, in pixels |
+| NAME_x, NAME_y | of each keypoint, in pixels |
 | NAME_confidence | in [0, 1] |
 | NAME_seen | 1 seen, 0 inferred (Parquet: true, false) |
 
@@ -55,7 +55,7 @@ def columns(skeleton: Skeleton) -> dict[str, str]:
 
 
 def rows(name: str, poses: Poses, frame: int | None, time: float | None) -> Iterator[list[Any]]:
-    """A row a person, in the order of `columns`."""
+    """One row per person, in the order of `columns`."""
     for k, pose in enumerate(poses):
         when = None if time is None else round(time, 4)
         row: list[Any] = [name, frame, when, *poses.image_size, k, pose.id, round(pose.score, 4)]
@@ -69,7 +69,7 @@ class CsvWriter:
     """`poses.csv`: UTF-8, commas, a header; see the module's table.
 
     Args:
-        folder: must be there, see `prepare_folder`.
+        folder: must exist, see `prepare_folder`.
         skeleton: names the columns.
     """
 
@@ -96,7 +96,7 @@ class CsvWriter:
         self._lines.close()
 
     def discard(self) -> None:
-        """Leave what was there before."""
+        """Leave earlier results as they were."""
         self._lines.discard()
 
 
@@ -104,7 +104,7 @@ class ParquetWriter:
     """`poses.parquet`, by pyarrow; see the module's table.
 
     Args:
-        folder: must be there, see `prepare_folder`.
+        folder: must exist, see `prepare_folder`.
         skeleton: names the columns.
 
     Raises:
@@ -130,7 +130,7 @@ class ParquetWriter:
 
     def write(self, name: str, poses: Poses, frame: int | None = None, time: float | None = None) -> None:
         """Add an image's people. Raises OSError if they cannot be written."""
-        text = os.fsencode(name).decode("utf-8", "backslashreplace")  # a name may be no text
+        text = os.fsencode(name).decode("utf-8", "backslashreplace")  # a name may not be valid text
         self._waiting += rows(text, poses, frame, time)
         self.empty = False
         if len(self._waiting) >= _ROWS:
@@ -146,7 +146,7 @@ class ParquetWriter:
             self._partial.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Leave what was there before."""
+        """Leave earlier results as they were."""
         self._file.close()
         self._partial.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""The results of a run in one of the formats, and the note of how they were made."""
+"""The results of a run in one of the formats, and a note of the settings that made them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ Format = Literal["records", "coco", "csv", "parquet"]
 
 
 class Results:
-    """Writes a run's results: a context manager. `run.json` beside them says how they were made.
+    """Writes a run's results: a context manager. `run.json` beside them records the settings that made them.
 
     Args:
         form: records: poses.jsonl. coco: results.json and images.json. csv: poses.csv. parquet: poses.parquet.
-        folder: must be there, see `prepare_folder`.
+        folder: must exist, see `prepare_folder`.
         skeleton: of the poses.
         names: of all images that will be written.
-        settings: of which the results depend, JSON-able.
-        resume: go on with what an earlier run of the same settings left in the folder.
+        settings: that the results depend on, JSON-able.
+        resume: continue the results that an earlier run with the same settings left in the folder.
 
     Attributes:
         done: names of the images and videos that the earlier run finished.
 
     Raises:
-        VoteposeError: if the earlier results were made otherwise, or this format cannot be gone on with, or lacks.
+        VoteposeError: if the earlier results were made with other settings, or this format cannot be resumed or needs
+            a package that is not installed.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Results:
     ) -> None:
         self._writer = _open(form, folder, skeleton, names)
         self._note = folder / "run.json"
-        self._new_note = folder / "run.json.partial"  # becomes the note when the results get their names
+        self._new_note = folder / "run.json.partial"  # becomes the note when the results are complete
         self._settings = {"format": form, **(settings or {})}
         self._unfinished: str | None = None
         self.path = self._writer.path
@@ -73,18 +74,18 @@ class Results:
 
     @contextlib.contextmanager
     def video(self, name: str) -> Iterator[None]:
-        """While the frames of a video are written: if it is left by Ctrl-C, `resume` begins the video anew."""
+        """Enclose the frames of a video: if Ctrl-C ends the block, `resume` starts the video again."""
         self._unfinished = name
         self._write_note()
         try:
             yield
-        except VoteposeError:  # damaged: what could be read is all that there is
+        except VoteposeError:  # damaged: the frames read so far are all there are
             self._finished()
             raise
         self._finished()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        # A run that failed before its first image must not replace what an earlier one left.
+        # A run that failed before its first image must not replace an earlier run's results.
         if self._writer.empty and kind is not None:
             self._writer.discard()
             self._new_note.unlink(missing_ok=True)
@@ -93,13 +94,13 @@ class Results:
         os.replace(self._new_note, self._note)
 
     def _read_note(self) -> str | None:
-        """The video that the earlier run left unfinished, "" for none; None if there was no earlier run."""
+        """The video that the earlier run left unfinished, "" if none; None if there was no earlier run."""
         if not isinstance(self._writer, RecordsWriter | CocoWriter):
             raise VoteposeError("--resume needs --format records or coco: a table does not list images without people")
         found = [path for path in (self._new_note, self._note) if path.exists()]
         if not found:
             if self.path.exists():
-                raise VoteposeError(f"{self.path}: nothing says how it was made, so it cannot be gone on with; {_ELSE}")
+                raise VoteposeError(f"{self.path}: there is no run.json beside it, so it cannot be resumed; {_ELSE}")
             return None
         note = read_note(found[0].read_bytes(), found[0], _ELSE)
         require_same_settings(note.get("settings"), self._settings, f"{self.path}: was", _ELSE)
