@@ -119,7 +119,7 @@ def test_a_run_whose_folder_goes_wrong_ends_with_a_line(predict: Predict) -> Non
     assert status == 2
     assert err.count("\n") == 1
     assert "out/records" in err
-    assert err.endswith("; when that is mended, the same command goes on\n")
+    assert err.endswith("; once that is fixed, the same command continues\n")
 
 
 @pytest.mark.usefixtures("cluster")

@@ -40,7 +40,7 @@ def test_an_image_that_kills_its_worker_gets_a_record_at_last(
     assert (counts["images"], counts["people"]) == (4, 6)
     assert [record["image"] for record in records()] == names
     assert ["error" in record for record in records()] == [False, False, True, False]
-    assert records()[2]["error"].startswith("in/2.jpg: crashes its worker")
+    assert records()[2]["error"].startswith("in/2.jpg: crashes the worker")
     assert worker.Worker(job)(row) == counts  # again, as Ray may have it: counted, not done
     assert not list(Path("out/plan").glob("*.begun"))
 

@@ -49,9 +49,7 @@ def write(name: str, data: bytes) -> None:
         system.pipe_file(path, data)
         return
     system.makedirs(path.rpartition("/")[0], exist_ok=True)
-    partial = (
-        f"{path}.{uuid.uuid4().hex[:8]}.partial"  # a unique name: a retry may overtake the attempt that it replaces
-    )
+    partial = f"{path}.{uuid.uuid4().hex[:8]}.partial"  # unique: a retry may overtake the attempt that it replaces
     try:
         system.pipe_file(partial, data)
         system.mv(partial, path)

@@ -72,7 +72,7 @@ class Worker:
         try:
             records, fault = self._do(chunk), ""
         except Exception as error:  # a full disk, an unreachable bucket: each file system has its own
-            records, fault = [], f"{chunk.stem}: {one_line(error, 300)}"
+            records, fault = [], f"{chunk.stem}: {' '.join(str(error).split())[:300] or type(error).__name__}"
         failures = [record["error"] for record in records if "error" in record]
         people = sum(len(record.get("people", ())) for record in records)
         return {"images": len(records), "people": people, "failures": json.dumps(failures), "fault": fault}
