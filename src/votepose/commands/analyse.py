@@ -12,9 +12,9 @@ import tyro
 
 from votepose.data.coco import load_coco
 from votepose.errors import VoteposeError
+from votepose.evaluation.checks import check_match, check_options, print_left_out
 from votepose.evaluation.error_analysis.analysis import analyse
 from votepose.evaluation.error_analysis.chart import draw_chart
-from votepose.evaluation.runner import check_match, check_options, print_left_out
 from votepose.inference.weights import resolve_weights
 from votepose.io.files import prepare_folder, save_picture, save_text
 from votepose.models.loading import load_estimator

@@ -14,7 +14,7 @@ from votepose.evaluation.calibration.chart import draw_reliability
 from votepose.evaluation.calibration.fit import calibrated_predictions, cross_validated_predictions, fit
 from votepose.evaluation.calibration.report import reliabilities, report_text
 from votepose.evaluation.calibration.samples import collect_samples
-from votepose.evaluation.runner import check_match, check_options, print_left_out
+from votepose.evaluation.checks import check_match, check_options, print_left_out
 from votepose.inference.weights import resolve_weights
 from votepose.io.files import prepare_folder, save_picture, save_text
 from votepose.models.checkpoint import save_weights

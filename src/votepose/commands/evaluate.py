@@ -12,17 +12,10 @@ import tyro
 
 from votepose.data.coco import load_coco
 from votepose.errors import VoteposeError
+from votepose.evaluation.checks import check_match, check_options, print_left_out, require_positive
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.gallery import write_gallery
-from votepose.evaluation.runner import (
-    check_match,
-    check_options,
-    find_all,
-    load_model,
-    picture_results,
-    print_left_out,
-    require_positive,
-)
+from votepose.evaluation.runner import find_all, load_model, picture_results
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.weights import resolve_weights
 from votepose.io.files import prepare_folder, save_text

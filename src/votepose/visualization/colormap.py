@@ -1,4 +1,4 @@
-"""How a likelihood becomes a colour: one map for the page and the picture."""
+"""The colour map of heatmaps, shared by the page and the drawing of `votepose explain`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STOPS = np.array([(24, 12, 60), (101, 21, 110), (188, 55, 84), (237, 105, 37), 
 
 
 def heat_colours(values: np.ndarray) -> np.ndarray:
-    """Values (h, w) in [0, 1] -> (h, w, 4) uint8 RGBA, the likelier the brighter and the less transparent."""
+    """Values (h, w) in [0, 1] -> (h, w, 4) uint8 RGBA, higher values are brighter and less transparent."""
     values = np.nan_to_num(values).clip(0, 1)
     place = values * (len(_STOPS) - 1)
     channels = [np.interp(place, np.arange(len(_STOPS)), _STOPS[:, k]) for k in range(3)]

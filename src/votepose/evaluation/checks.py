@@ -1,0 +1,53 @@
+"""Checks before an evaluation starts: options in range, data that fit the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from votepose.data.coco import CocoDataset
+from votepose.errors import VoteposeError
+from votepose.letterbox import require_input_size
+from votepose.skeleton import Skeleton
+
+
+def check_options(
+    limit: int | None = None,
+    input_size: int | None = None,
+    levels: int | None = None,
+    presence_threshold: float | None = None,
+) -> None:
+    """Raises VoteposeError unless the options that are given are in range."""
+    require_positive("limit", limit)
+    require_positive("levels", levels)
+    if input_size is not None:
+        require_input_size(input_size)
+    if presence_threshold is not None and not 0 <= presence_threshold <= 1:
+        raise VoteposeError(f"--presence-threshold should be in [0, 1], but is {presence_threshold}")
+
+
+def require_positive(option: str, value: int | None) -> None:
+    """Raises VoteposeError if the number given for `--option` is below 1."""
+    if value is not None and value < 1:
+        raise VoteposeError(f"--{option} should be at least 1, but is {value}")
+
+
+def print_left_out(dataset: CocoDataset, folder: Path) -> None:
+    """Print what of the data could not be used."""
+    for line in dataset.left_out[:5]:
+        print(f"{folder}: {line}")
+    if len(dataset.left_out) > 5:
+        print(f"{folder}: and {len(dataset.left_out) - 5} more remarks like these")
+
+
+def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
+    """Raises VoteposeError unless the data label the keypoints that the weights predict."""
+    if not any(len(sample.keypoints) for sample in dataset.samples):
+        raise VoteposeError(f"{dataset.annotations}: labels no person's keypoints, so nothing can be measured")
+    theirs, ours = dataset.skeleton, skeleton
+    if theirs.names != ours.names:
+        differing = sorted(set(theirs.names) ^ set(ours.names))
+        detail = f"only one of them has {differing[0]!r}" if differing else "in another order"
+        raise VoteposeError(
+            f"{weights}: has another skeleton ({len(ours)} keypoints) than {dataset.annotations} "
+            f"({len(theirs)} keypoints; {detail}); use weights that were trained on such data"
+        )
