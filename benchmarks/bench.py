@@ -86,21 +86,21 @@ def _export_lite(folder: Path) -> Path:
     """The `lite` preset with random weights: as fast as a trained one, except that it finds no people."""
     import torch
 
-    from votepose.models.checkpoint import save_weights
+    from votepose.models.checkpoint import Metadata, save_weights
     from votepose.models.posenet import PoseNet
     from votepose.models.presets import preset
     from votepose.skeleton import COCO_17
 
     torch.manual_seed(0)
     chosen = preset("lite")
-    save_weights(folder / "lite.safetensors", PoseNet(chosen.network), "lite", chosen.input_size, COCO_17)
+    save_weights(folder / "lite.safetensors", PoseNet(chosen.network), Metadata.of("lite", chosen, COCO_17))
     return _export(folder / "lite.safetensors", folder / "lite.onnx")
 
 
 def _export_bundled(folder: Path) -> Path:
-    from votepose.models.checkpoint import BUNDLED_WEIGHTS
+    from votepose.inference.weights import BUNDLED_SAFETENSORS
 
-    return _export(BUNDLED_WEIGHTS, folder / "bundled.onnx")
+    return _export(BUNDLED_SAFETENSORS, folder / "bundled.onnx")
 
 
 def _export(weights: Path, out: Path) -> Path:

@@ -18,8 +18,8 @@ from votepose.data.coco import CocoDataset, load_coco
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.runner import Model, find_all, load_model, picture_results
 from votepose.inference.flip_tta import Finder
+from votepose.inference.weights import BUNDLED_SAFETENSORS
 from votepose.io.images import read_image
-from votepose.models.checkpoint import BUNDLED_WEIGHTS
 
 PICTURES = sorted((Path(__file__).parents[1] / "examples").glob("*.jpg"))
 _METRICS = ("ap", "ap50", "ap75", "ap_m", "ap_l", "ar")
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="use only the first N images", metavar="N")
     options = parser.parse_args()
     data = load_coco(options.data, options.limit)
-    models = [_load(text) for text in [*options.weights, str(BUNDLED_WEIGHTS)]]
+    models = [_load(text) for text in [*options.weights, str(BUNDLED_SAFETENSORS)]]
     rows = []
     for model in models:
         found = measure(model.find, data)

@@ -27,9 +27,9 @@ from votepose.models.checkpoint import load_network
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import preset
 from votepose.training.config import TrainConfig
-from votepose.training.losses import refiner as look_objective
+from votepose.training.losses import refiner as refiner_loss
 from votepose.training.losses import votes as objective
-from votepose.training.losses.votes import ObjectiveConfig
+from votepose.training.losses.votes import VoteLossConfig
 from votepose.training.targets import choose_cells, paint
 
 HERE = Path(__file__).parent
@@ -43,7 +43,7 @@ REFINERS: dict[str, Mapping[str, float]] = {
     "confidence-3": {"joints": 1.5, "seen": 0.6},
 }
 AS_IT_IS = preset("mobile").objective
-VOTES: dict[str, ObjectiveConfig] = {
+VOTES: dict[str, VoteLossConfig] = {
     "as-it-is": AS_IT_IS,
     "presence-0.15": replace(AS_IT_IS, presence=0.15),
     "presence-1.5": replace(AS_IT_IS, presence=1.5),
@@ -89,13 +89,13 @@ def _options() -> argparse.Namespace:
 
 
 def _train_refiner(name: str, folder: Path, options: argparse.Namespace) -> None:
-    usual = dict(look_objective.WEIGHTS)
-    look_objective.WEIGHTS.update(REFINERS[name])
+    usual = dict(refiner_loss.WEIGHTS)
+    refiner_loss.WEIGHTS.update(REFINERS[name])
     try:
         start = refiner_runs.untrained_weights(options.out)
         refiner_runs.train_refiner(folder, options.crops, start, options.val, options.steps, people=48)
     finally:
-        look_objective.WEIGHTS.update(usual)
+        refiner_loss.WEIGHTS.update(usual)
 
 
 def _refiners(options: argparse.Namespace) -> list[dict[str, object]]:
@@ -151,7 +151,7 @@ def _vote_errors(network: PoseNet, batch: Batch, kappas: Tensor) -> dict[str, fl
     shape = (len(presence), presence.shape[1], presence.shape[2])
     targets = paint(keypoints, sizes, batch.image_index, shape, kappas, AS_IT_IS.targets)
     cells, owners = choose_cells(targets, 64, torch.Generator().manual_seed(0))
-    votes, chosen = network.ask(maps, cells), owners >= 0
+    votes, chosen = network.predict_votes(maps, cells), owners >= 0
     truth, size = keypoints[owners[chosen]], sizes[owners[chosen]]
     off = (votes.poses[chosen] - truth[..., :2]).norm(dim=-1) / size[:, None]
     known = ~batch.ignored(presence.shape[1:]) | (targets.owner >= 0)

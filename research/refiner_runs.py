@@ -15,12 +15,12 @@ from votepose.data.coco import CocoDataset
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.runner import estimate, picture_results
 from votepose.grouping import Groups
-from votepose.models.checkpoint import BUNDLED_WEIGHTS, load_network, save_weights
+from votepose.inference.weights import BUNDLED_SAFETENSORS
+from votepose.models.checkpoint import load_network, save_weights
 from votepose.models.estimator import PoseEstimator
-from votepose.models.heads.refiner import SecondLook
+from votepose.models.heads.refiner import PoseRefiner
 from votepose.models.posenet import PoseNet
-from votepose.models.presets import Preset, preset
-from votepose.skeleton import Skeleton
+from votepose.models.presets import Preset
 from votepose.training.config import TrainConfig
 from votepose.training.fit import run
 from votepose.utils.progress import track
@@ -74,16 +74,15 @@ def untrained_weights(out: Path) -> Path:
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(SEED)
-        network, about = load_network(BUNDLED_WEIGHTS)
-        network.second_look = PoseNet(network.config).second_look
-        skeleton = Skeleton.from_coco_category(about["skeleton"])
-        save_weights(path, network, about["preset"], about["input_size"], skeleton)
+        network, metadata = load_network(BUNDLED_SAFETENSORS)
+        network.refiner = PoseNet(network.config).refiner
+        save_weights(path, network, metadata)
     return path
 
 
-def refiner_of(folder: Path) -> SecondLook | None:
+def refiner_of(folder: Path) -> PoseRefiner | None:
     """The refiner that was trained in a folder."""
-    return load_network(folder / "weights.safetensors")[0].second_look
+    return load_network(folder / "weights.safetensors")[0].refiner
 
 
 class _VotesOnce(PoseEstimator):
@@ -97,19 +96,17 @@ class _VotesOnce(PoseEstimator):
         return self._cast
 
 
-def measured(refiners: Mapping[str, SecondLook | None], data: CocoDataset) -> dict[str, KeypointMetrics]:
+def measured(refiners: Mapping[str, PoseRefiner | None], data: CocoDataset) -> dict[str, KeypointMetrics]:
     """Metrics of each refiner, and of the bundled one, on the bundled network's votes."""
-    network, about = load_network(BUNDLED_WEIGHTS)
-    refiners = {**refiners, "bundled": network.second_look}
-    chosen, kappas = preset(about["preset"]), torch.from_numpy(data.skeleton.kappas)
+    network, metadata = load_network(BUNDLED_SAFETENSORS)
+    refiners = {**refiners, "bundled": network.refiner}
+    grouping, kappas = metadata.grouping, torch.from_numpy(data.skeleton.kappas)
     results: dict[str, list[dict[str, object]]] = {name: [] for name in refiners}
     for sample in track(data.samples, "measuring"):
-        estimator = _VotesOnce(network, kappas, chosen.grouping, chosen.levels).eval()
+        estimator = _VotesOnce(network, kappas, grouping, metadata.levels).eval()
         for name, module in refiners.items():
-            network.second_look = module
-            poses = estimate(
-                estimator, sample.image, about["input_size"], chosen.grouping.presence_threshold, data.skeleton
-            )
+            network.refiner = module
+            poses = estimate(estimator, sample.image, metadata.input_size, grouping.presence_threshold, data.skeleton)
             results[name] += picture_results(poses, sample, data.category_id)
     images = [sample.image_id for sample in data.samples]
     assert data.annotations is not None

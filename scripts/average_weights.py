@@ -9,17 +9,15 @@ calibrated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from votepose.errors import VoteposeError
-from votepose.models.checkpoint import load_network, save_weights
-from votepose.skeleton import Skeleton
+from votepose.models.calibration import Calibration
+from votepose.models.checkpoint import load_network, read_tensors, save_weights
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,12 @@ def mean(states: list[dict[str, Tensor]], shares: list[float]) -> tuple[dict[str
 
 def main(config: Config) -> None:
     paths, shares = zip(*map(_parsed, config.files), strict=True)
-    network, about = load_network(paths[0])
-    states = [network.state_dict(), *map(_tensors, paths[1:])]
+    network, metadata = load_network(paths[0])
+    states = [network.state_dict(), *map(read_tensors, paths[1:])]
     found, lacking = mean(states, [share / sum(shares) for share in shares])
     network.load_state_dict(found)
     config.out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(
-        config.out, network, about["preset"], about["input_size"], Skeleton.from_coco_category(about["skeleton"])
-    )
+    save_weights(config.out, network, replace(metadata, calibration=Calibration()))
     remark = f"; not in all of them: {', '.join(lacking)}" if lacking else ""
     print(f"{config.out}: the mean of {len(paths)} files, not calibrated{remark}")
 
@@ -75,13 +71,6 @@ def _parsed(file: str) -> tuple[Path, float]:
     except ValueError:
         pass
     raise VoteposeError(f"{file}: write FILE:SHARE with a positive share, such as weights.safetensors:0.5")
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise VoteposeError(f"{path}: not a readable safetensors file ({error})") from None
 
 
 if __name__ == "__main__":

@@ -24,14 +24,14 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.runner import load_model
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.provenance import weights_digest
+from votepose.inference.weights import BUNDLED_SAFETENSORS
 from votepose.io.appendable import GrowingFile
 from votepose.io.settings import require_same_settings
-from votepose.models.checkpoint import BUNDLED_WEIGHTS
 from votepose.poses import Pose
 from votepose.skeleton import BODY_SHARE
 from votepose.utils.progress import track
 
-MARGIN = 0.08  # of a person's box around its joints, on each side, as a share of the joints' box
+WIDE_MARGIN = 0.08  # of a person's box around its joints, on each side, as a share of the joints' box
 MIN_JOINTS = 5  # of a labelled person
 
 
@@ -41,7 +41,7 @@ class Config:
     """Folder with annotations.json beside images/ or images-*.zip; its labels are ignored."""
     out: tyro.conf.Positional[Path]
     """Parent of the new folder."""
-    weights: Path = BUNDLED_WEIGHTS
+    weights: Path = BUNDLED_SAFETENSORS
     """Of `votepose train` or `votepose export`."""
     input_size: int | None = None
     """Longest side of the network's input, in pixels; 896 finds more than the default, in twice the time."""
@@ -58,7 +58,7 @@ class Config:
 def label(person: Pose, image_id: int, image_size: tuple[int, int], config: Config) -> dict[str, Any] | None:
     """The COCO annotation of a person; without keypoints if it is uncertain, None if it is background."""
     low, high = person.keypoints.min(axis=0), person.keypoints.max(axis=0)
-    margin = MARGIN * (high - low) + 1
+    margin = WIDE_MARGIN * (high - low) + 1
     low, high = np.clip(low - margin, 0, image_size), np.clip(high + margin, 0, image_size)
     if person.score < config.perhaps or (high <= low).any():
         return None

@@ -1,8 +1,8 @@
 """Votes -> people (paper IV), as matrix products: no loop over people, the same time for two or two hundred.
 
 Every vote follows the strongest vote that it agrees with; pointers are followed to their end in log2 Q fixed steps;
-whom they end at is a person, and the members' votes are averaged by a one-hot product. Written once for NumPy and
-PyTorch arrays alike, so that runtime, training and the exported graph cannot come apart.
+votes with the same end form one person and are averaged by a one-hot product. Written once for NumPy and PyTorch
+arrays, so that runtime, training and the exported graph cannot differ.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class GroupingConfig:
     """How votes become people.
 
     Attributes:
-        presence_threshold: a cell is a candidate from here on (0.8 in the paper).
+        presence_threshold: least presence of a candidate cell (0.8 in the paper).
         rule: `euclidean`, the distance of whole vectors in cells (paper IV-A), or `scaled`: the distance of two votes,
-            weighed by how sure both are of each joint, as a share of the person's size.
-        threshold: votes closer than this are one person's; in cells or as a share, as the rule says.
+            weighted by the certainty of both for each joint, as a share of the person's size.
+        threshold: votes closer than this belong to one person; in cells or as a share, depending on the rule.
         pooling: `mean` (paper IV-B) or `certain`: joints weighed by their precision and the cell's presence.
-        candidates: at most so many cells are asked, the likeliest.
-        peaks: only cells that are likelier than their neighbours are asked.
+        candidates: greatest number of cells that vote, the likeliest.
+        peaks: only cells that are likelier than their neighbours vote.
     """
 
     presence_threshold: float | Array = 0.35  # an array where the exported graph has it as an input
@@ -102,7 +102,7 @@ def _agree(poses: Array, log_scales: Array, sizes: Array, config: GroupingConfig
 
 
 def vote_strengths(presence: Array, certainty: Array) -> Array:
-    """(..., Q) what decides who follows whom, from votes' presence (..., Q) and `joint_confidences` (..., Q, K)."""
+    """(..., Q) strengths by which votes follow each other, of presence (..., Q) and `joint_confidences` (..., Q, K)."""
     return presence * (0.05 + certainty.mean(-1))
 
 

@@ -11,17 +11,18 @@ import pytest
 import tyro
 
 from helpers import tiny
-from votepose.commands import ablate, train
+from votepose.commands import ablate
 from votepose.commands.ablate import AblateConfig, run
 from votepose.commands.main import main
 from votepose.errors import VoteposeError
-from votepose.evaluation.ablation_tables import Measured, document, own_options, table_2
+from votepose.training.ablation_tables import Measured, document, own_options, table_2
 from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.models import presets
 from votepose.models.checkpoint import save_weights
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import Preset, preset
-from votepose.skeleton import COCO_17
+from votepose.training.config import TrainConfig
+from votepose.training.recipes import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +40,12 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Preset]]:
     """Training that takes no time and teaches nothing; the folders and networks that it was asked for."""
     calls: list[tuple[str, Preset]] = []
 
-    def no_training(config: train.TrainConfig, chosen: Preset) -> None:
+    def no_training(config: TrainConfig, chosen: Preset, recipe: Recipe) -> None:
         calls.append((config.out.name, chosen))
         config.out.mkdir(parents=True)
-        save_weights(config.out / "weights.safetensors", PoseNet(chosen.network), config.preset, 64, COCO_17)
+        save_weights(config.out / "weights.safetensors", PoseNet(chosen.network), tiny.metadata(chosen.network))
 
-    monkeypatch.setattr(train, "run", no_training)
+    monkeypatch.setattr(ablate, "fit", no_training)
     return calls
 
 
@@ -95,7 +96,7 @@ def test_what_is_finished_is_not_done_again(data: Path, tmp_path: Path, trained:
 def test_a_stopped_ablation_goes_on(
     data: Path, tmp_path: Path, trained: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, training = tiny_config(data, tmp_path), train.run
+    config, training = tiny_config(data, tmp_path), ablate.fit
 
     def stop_at_the_third(*args: Any) -> None:
         if len(trained) == 2:
@@ -103,7 +104,7 @@ def test_a_stopped_ablation_goes_on(
         training(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "run", stop_at_the_third)
+        patch.setattr(ablate, "fit", stop_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             run(config)
     assert (tmp_path / "table.md").read_text().count("not yet") == 2
@@ -142,7 +143,7 @@ def test_a_row_of_ours_differs_in_what_it_says(name: str) -> None:
         network, grouping = differing["network"], differing["grouping"]
         assert bool(network) != bool(grouping)
         assert (row.run == whole.run) == bool(grouping)
-        assert len(network - {"prior"}) <= 1
+        assert len(network - {"proposals"}) <= 1
         assert len(grouping - {"threshold"}) == 1 or "paper's grouping" in row.name or not grouping
     assert len({row.key for row in rows}) == len(rows)
     assert ("no proposals" in [row.name for row in rows]) == (name == "movenet")

@@ -25,10 +25,10 @@ from votepose.export.backends import run_onnx, run_torch
 from votepose.export.onnx_graph import noise
 from votepose.grouping import GroupingConfig
 from votepose.models.calibration import Calibration, Curve
-from votepose.models.checkpoint import load_network, read_about, save_weights
+from votepose.models.checkpoint import load_network, read_metadata, save_weights
 from votepose.models.estimator import PoseEstimator
 from votepose.models.loading import load_estimator
-from votepose.models.outputs import People
+from votepose.models.outputs import PoseOutputs
 from votepose.models.posenet import PoseNet
 from votepose.predictor import load
 from votepose.skeleton import COCO_17, Skeleton
@@ -69,7 +69,7 @@ class Oracle(PoseEstimator):
         count = len(points)
         scores = torch.tensor([0.9] * (count - 1) + [0.4])
         visible = torch.from_numpy(v).float() * 2 + torch.rand(count, 17)
-        return People(
+        return PoseOutputs(
             torch.zeros(count, dtype=torch.int64),
             points,
             self.calibration.of_joints(torch.rand(count, 17)),
@@ -83,8 +83,9 @@ class Oracle(PoseEstimator):
 def oracle(data: Path, monkeypatch: pytest.MonkeyPatch) -> Oracle:
     """`calibrate` with weights that find all people."""
     estimator = Oracle(load_coco(data).samples, noise=3.0)
-    about = {"input_size": SIZE}
-    monkeypatch.setattr(calibrate, "load_estimator", lambda path: (estimator, COCO_17, read_about(path) | about))
+    monkeypatch.setattr(
+        calibrate, "load_estimator", lambda path: (estimator, replace(read_metadata(path), input_size=SIZE))
+    )
     return estimator
 
 
@@ -127,13 +128,9 @@ def test_weights_come_out_the_same_but_calibrated(
     out, report = tmp_path / "new" / "calibrated.safetensors", tmp_path / "report"
     run(CalibrateConfig((data,), weights, out, report=report))
     samples = load_coco(data).samples
-    about = read_about(out)
-    written = Calibration.from_dict(about["calibration"], 17)
-    assert len(written.joints) == 17
-    assert written != Calibration()
-    assert {k: v for k, v in about.items() if k not in ("calibration", "input_size")} == {
-        k: v for k, v in read_about(weights).items() if k not in ("calibration", "input_size")
-    }
+    metadata = read_metadata(out)
+    assert len(metadata.calibration.joints) == 17
+    assert replace(metadata, calibration=Calibration()) == replace(read_metadata(weights), input_size=SIZE)
     for name, value in load_network(out)[0].state_dict().items():
         assert value.shape == oracle.network.state_dict()[name].shape
     text = capsys.readouterr().out
@@ -170,8 +167,8 @@ def test_unusable_data_are_reported(data: Path, weights: Path, capsys: pytest.Ca
 
 def test_calibrated_weights_are_loaded_so(weights: Path, tmp_path: Path, dataset: CocoDataset) -> None:
     calibration = fit(collect_samples(Oracle(dataset.samples, noise=3.0), dataset.samples, SIZE, COCO_17))
-    network, about = load_network(weights)
-    save_weights(tmp_path / "c.safetensors", network, about["preset"], about["input_size"], COCO_17, calibration)
+    network, metadata = load_network(weights)
+    save_weights(tmp_path / "c.safetensors", network, replace(metadata, calibration=calibration))
     estimator = load_estimator(tmp_path / "c.safetensors")[0]
     assert estimator.calibration == calibration
     assert load_estimator(weights)[0].calibration == Calibration()
@@ -203,9 +200,9 @@ def test_mistakes_are_one_line(data: Path, weights: Path, tmp_path: Path) -> Non
 
 
 def test_the_exported_graph_is_calibrated_as_pytorch_is(weights: Path, tmp_path: Path) -> None:
-    network, about = load_network(weights)
+    network, metadata = load_network(weights)
     bent = Calibration(tuple(Curve(0.5 + k / 20, 1.2, -1.5) for k in range(17)), Curve(0.5, 0.9, 0.4), 0.01)
-    save_weights(tmp_path / "c.safetensors", network, about["preset"], about["input_size"], COCO_17, bent)
+    save_weights(tmp_path / "c.safetensors", network, replace(metadata, calibration=bent))
     export.run(ExportConfig(tmp_path / "c.safetensors", tmp_path / "c.onnx"))
     assert Calibration.from_dict(load(tmp_path / "c.onnx").metadata["calibration"], 17) == bent
     images = noise(96, 64, 2).numpy()

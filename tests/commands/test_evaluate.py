@@ -24,8 +24,8 @@ from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.runner import Model, load_model
 from votepose.inference.flip_tta import find_in_both_views
-from votepose.inference.weights import BUNDLED_ONNX
-from votepose.models.checkpoint import BUNDLED_WEIGHTS, load_network
+from votepose.inference.weights import BUNDLED_ONNX, BUNDLED_SAFETENSORS
+from votepose.models.checkpoint import load_network
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 
@@ -186,7 +186,7 @@ def test_mistakes_are_one_line(data: Path, weights: Path, change: Any, message: 
 
 
 def test_the_bundled_file_has_as_many_parameters_as_its_network() -> None:
-    network = load_network(BUNDLED_WEIGHTS)[0]
+    network = load_network(BUNDLED_SAFETENSORS)[0]
     trained = sum(p.numel() for p in network.parameters())
     assert load_model(BUNDLED_ONNX).parameters == pytest.approx(trained, rel=1e-3)
 

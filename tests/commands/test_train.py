@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import re
 import signal
@@ -20,16 +21,18 @@ from safetensors.torch import save_file
 
 from helpers import tiny
 from votepose.commands.main import main
-from votepose.commands.train import TrainConfig, parse_source, run
+from votepose.commands.train import run
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.models import presets
 from votepose.models.backbones.thunder import Thunder
 from votepose.models.checkpoint import load_network
+from votepose.training.config import TrainConfig, parse_source
 from votepose.training.fit import Checkpoints
 
-SCRIPT = Path(tiny.__file__)
+TESTS = str(Path(tiny.__file__).parents[1])
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def command(data: Path, out: Path, **options: Any) -> list[str]:
         "workers": 0,
     } | options
     flags = [str(part) for key, value in options.items() for part in (f"--{key}", value) if part is not True]
-    return [str(SCRIPT), "train", *flags]
+    return ["-m", "helpers.tiny", "train", *flags]
 
 
 def checkpoint(out: Path) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def checkpoint(out: Path) -> dict[str, Any]:
 
 
 class StopError(Exception):
-    """The power went."""
+    """Stands for a power cut."""
 
 
 @pytest.mark.parametrize("paper", [False, True])
@@ -130,7 +133,9 @@ def test_a_run_leaves_logs_and_resuming_a_finished_one_changes_nothing(data: Pat
 def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "out", tmp_path / "log"
     with log.open("w") as stdout:
-        process = subprocess.Popen([sys.executable, *command(data, out, steps=10_000)], stdout=stdout, stderr=stdout)
+        process = subprocess.Popen(
+            [sys.executable, *command(data, out, steps=10_000)], stdout=stdout, stderr=stdout, env=ENVIRONMENT
+        )
         while not (out / "last.ckpt").is_file():
             assert process.poll() is None, log.read_text()
             time.sleep(0.05)
@@ -147,12 +152,12 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Pat
 
 
 def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
-    # Pictures with nobody in them leave parts of the network without gradient.
+    # Pictures without people leave parts of the network without gradient.
     write_coco(synthetic_dataset(4, size=96, people=(0, 0)), tmp_path / "data")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     options = {"steps": 4, "batch-size": 1, "devices": 2, "val": data, "evaluate-every": 2, "evaluate-pictures": 2}
     call = [*torchrun, *command(tmp_path / "data", tmp_path / "out", **options)]
-    done = subprocess.run(call, capture_output=True, text=True)
+    done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr[-3000:]
     seen = {rank: {int(i) for r, i in re.findall(r"sample (\d) (\d+)", done.stdout) if r == rank} for rank in "01"}
     assert seen["0"] == {0, 2, 4, 6}
@@ -171,7 +176,7 @@ def test_a_finished_run_goes_on_with_more_steps_and_other_epochs(data: Path, tmp
 def test_a_run_ends_when_its_minutes_are_over_and_the_rate_with_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = itertools.count()  # a clock that goes on by a second whenever somebody looks
+    seconds = itertools.count()  # a clock that advances by a second at each reading
     monkeypatch.setattr("pytorch_lightning.callbacks.timer.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     config = tiny_config(data, tmp_path, steps=1000, steps_per_epoch=500, minutes=0.5, learning_rate=1e-3)
     run(config)
@@ -183,9 +188,9 @@ def test_a_run_ends_when_its_minutes_are_over_and_the_rate_with_it(
     assert first["global_step"] < checkpoint(tmp_path)["global_step"] < 60
 
 
-def test_teaching_the_prior_leaves_all_but_the_backbone_as_it_was(data: Path, tmp_path: Path) -> None:
+def test_the_backbone_heads_stage_changes_only_the_backbone(data: Path, tmp_path: Path) -> None:
     start = tiny.write_weights(tmp_path / "start.safetensors")
-    run(tiny_config(data, tmp_path / "run", weights=start, teach="prior", freeze=None))
+    run(tiny_config(data, tmp_path / "run", weights=start, stage="backbone-heads", freeze=None))
     before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
     changed = {name.removeprefix("backbone.trunk.") for name in before if not torch.equal(before[name], after[name])}
     assert changed
@@ -193,28 +198,28 @@ def test_teaching_the_prior_leaves_all_but_the_backbone_as_it_was(data: Path, tm
     assert {name for name in before if name.startswith("backbone.trunk.")} >= {f"backbone.trunk.{n}" for n in changed}
 
 
-def test_teaching_features_leaves_all_but_backbone_and_f_as_it_was(data: Path, tmp_path: Path) -> None:
+def test_the_distill_stage_changes_only_backbone_and_f(data: Path, tmp_path: Path) -> None:
     start = tiny.write_weights(tmp_path / "start.safetensors")
-    run(tiny_config(data, tmp_path / "run", weights=start, teach="features"))
-    run(tiny_config(data, tmp_path / "run", weights=start, teach="features", steps=6, resume=True))
+    run(tiny_config(data, tmp_path / "run", weights=start, stage="distill"))
+    run(tiny_config(data, tmp_path / "run", weights=start, stage="distill", steps=6, resume=True))
     before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"backbone", "project", "norm"}
     assert not any("teacher" in name for name in checkpoint(tmp_path / "run")["state_dict"])
 
 
-def test_teaching_looks_leaves_all_but_the_second_look_as_it_was(data: Path, tmp_path: Path) -> None:
+def test_the_refiner_stage_changes_only_the_refiner(data: Path, tmp_path: Path) -> None:
     start = tiny.write_weights(tmp_path / "start.safetensors")
-    run(tiny_config(data, tmp_path / "run", weights=start, teach="looks", freeze=None))
+    run(tiny_config(data, tmp_path / "run", weights=start, stage="refiner", freeze=None))
     before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
-    assert {name for name in before if name.startswith("second_look.")} >= changed
+    assert {name for name in before if name.startswith("refiner.")} >= changed
 
 
-def test_looks_are_taught_from_crops_that_are_cut_once(data: Path, tmp_path: Path) -> None:
+def test_the_refiner_trains_on_regions_that_are_cut_once(data: Path, tmp_path: Path) -> None:
     start, crops = tiny.write_weights(tmp_path / "start.safetensors"), tmp_path / "crops"
-    config = tiny_config(data, tmp_path / "run", weights=start, teach="looks", freeze=None, crops=crops)
+    config = tiny_config(data, tmp_path / "run", weights=start, stage="refiner", freeze=None, crops=crops)
     run(config)
     files = {path: path.stat().st_mtime_ns for path in crops.iterdir()}
     run(replace(config, steps=6, resume=True))
@@ -222,46 +227,51 @@ def test_looks_are_taught_from_crops_that_are_cut_once(data: Path, tmp_path: Pat
     before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
-    assert {name for name in before if name.startswith("second_look.")} >= changed
+    assert {name for name in before if name.startswith("refiner.")} >= changed
 
 
-def test_a_witness_is_as_it_was_given_and_goes_on_with_the_weights(
+def test_an_auxiliary_backbone_stays_as_given_except_in_the_joint_stage(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    witnessed = replace(tiny.PRESET, network=replace(tiny.NETWORK, witness=True))
-    monkeypatch.setitem(presets._PRESETS, "movenet", witnessed)
+    preset = replace(tiny.PRESET, network=replace(tiny.NETWORK, aux_backbone=True))
+    monkeypatch.setitem(presets._PRESETS, "movenet", preset)
     given, config = tmp_path / "thunder.safetensors", tiny_config(data, tmp_path / "first", steps=2)
     thunder = {name: value.half() for name, value in Thunder().state_dict().items()}
     save_file(thunder, given)
-    run(replace(config, witness_weights=given))
+    run(replace(config, aux_weights=given))
     first = tmp_path / "first" / "weights.safetensors"
-    run(replace(config, weights=first, teach="looks", freeze=None, out=tmp_path / "second"))
+    run(replace(config, weights=first, stage="refiner", freeze=None, out=tmp_path / "second"))
     for folder in ("first", "second"):
         network, _ = load_network(tmp_path / folder / "weights.safetensors")
-        assert network.witness is not None
-        assert all(torch.equal(value, thunder[name].float()) for name, value in network.witness.state_dict().items())
-    run(replace(config, weights=first, teach="all", freeze=None, out=tmp_path / "third"))
+        assert network.aux_backbone is not None
+        assert all(
+            torch.equal(value, thunder[name].float()) for name, value in network.aux_backbone.state_dict().items()
+        )
+    run(replace(config, weights=first, stage="joint", freeze=None, out=tmp_path / "third"))
     before, after = (load_network(tmp_path / x / "weights.safetensors")[0].state_dict() for x in ("first", "third"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert {name.split(".")[0] for name in changed} >= {"backbone", "witness", "presence", "vector", "second_look"}
-    with pytest.raises(VoteposeError, match=r"bundled, or give --witness-weights"):
-        run(replace(config, teach="all", out=tmp_path / "deaf"))
-    run(replace(config, out=tmp_path / "none"))  # without weights there is no witness
-    assert load_network(tmp_path / "none" / "weights.safetensors")[0].witness is None
+    assert {name.split(".")[0] for name in changed} >= {"backbone", "aux_backbone", "presence", "vector", "refiner"}
+    with pytest.raises(VoteposeError, match=r"--weights bundled or --aux-weights"):
+        run(replace(config, stage="joint", out=tmp_path / "refused"))
+    run(replace(config, out=tmp_path / "none"))  # without weights there is no auxiliary backbone
+    assert load_network(tmp_path / "none" / "weights.safetensors")[0].aux_backbone is None
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"witness_weights": Path("thunder.safetensors"), "preset": "lite"}, "the lite network has no witness"),
-        ({"crops": Path("crops")}, "add --teach looks"),
+        (
+            {"aux_weights": Path("thunder.safetensors"), "preset": "lite"},
+            "the lite network cannot use them: use --preset movenet",
+        ),
+        ({"crops": Path("crops")}, "add --stage refiner"),
         ({"minutes": 0.0}, "--minutes should be over 0"),
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),
-        ({"preset": "lite", "teach": "prior"}, "the lite network has no prior"),
-        ({"preset": "mobile", "teach": "looks"}, "a preset with a second look"),
-        ({"teach": "looks", "freeze": "stem"}, "no --freeze"),
-        ({"preset": "lite", "teach": "all"}, "the lite network has no prior or witness"),
+        ({"preset": "lite", "stage": "backbone-heads"}, "the lite backbone proposes no poses: use --preset movenet"),
+        ({"preset": "mobile", "stage": "refiner"}, "the mobile network has no refiner"),
+        ({"stage": "refiner", "freeze": "stem"}, "leave out --freeze"),
+        ({"preset": "lite", "stage": "joint"}, "needs pose proposals and an auxiliary backbone: use --preset movenet"),
         ({"data": ("nowhere",)}, "nowhere/annotations.json: not found"),
         ({"data": ("nowhere:much",)}, "'much' is no weight"),
         ({"data": ("nowhere:-1",)}, "over 0"),
@@ -278,8 +288,8 @@ def test_mistakes_are_one_line(data: Path, tmp_path: Path, changes: dict[str, An
 
 def test_an_existing_run_is_not_begun_anew(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "last.ckpt").touch()
-    assert main(command(data, tmp_path)[1:]) == 2
-    assert "go on with --resume" in capsys.readouterr().err
+    assert main(command(data, tmp_path)[2:]) == 2
+    assert "continue it with --resume" in capsys.readouterr().err
 
 
 def test_a_broken_checkpoint_is_one_line(data: Path, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def answers(model: onnx.ModelProto) -> list[np.ndarray]:
 @pytest.mark.parametrize("backbone", ["mobile", "maxvit", "lite"])
 def test_the_graph_of_every_other_backbone_takes_any_size(backbone: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = PoseNet(replace(tiny.NETWORK, backbone=backbone, stride=8, prior=False, second_look=0))
+    network = PoseNet(replace(tiny.NETWORK, backbone=backbone, stride=8, proposals=False, refiner=0))
     estimator = PoseEstimator(network, torch.from_numpy(KAPPAS), GroupingConfig()).eval()
     save(trace(estimator, tmp_path / "traced.onnx"), {}, tmp_path / "graph.onnx")
     exact, answer = run_torch(estimator), run_onnx(tmp_path / "graph.onnx")

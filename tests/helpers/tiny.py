@@ -1,6 +1,6 @@
-"""A network small enough to train in a test, and `python tests/tiny.py train …`: the command line with it as preset.
+"""A network small enough to train in a test; `python -m helpers.tiny train …` is the command line with it as preset.
 
-Lines `sample RANK INDEX` and `step N` on stdout tell a test what a process saw and did.
+Lines `sample RANK INDEX` and `step N` on stdout show a test what a process did.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import torch
 
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
-from votepose.models.checkpoint import save_weights
-from votepose.models.posenet import NetworkConfig, PoseNet
+from votepose.models.checkpoint import Metadata, save_weights
+from votepose.models.config import NetworkConfig
+from votepose.models.posenet import PoseNet
 from votepose.models.presets import Preset
-from votepose.skeleton import COCO_17
+from votepose.skeleton import COCO_17, Skeleton
 
 NETWORK = NetworkConfig(
     "movenet",
@@ -29,8 +30,8 @@ NETWORK = NetworkConfig(
     heads=2,
     encoder_layers=1,
     decoder_layers=1,
-    second_look=12,
-    prior=True,
+    refiner=12,
+    proposals=True,
 )
 PRESET = Preset(NETWORK, input_size=64)
 
@@ -42,22 +43,27 @@ def write_data(folder: Path, count: int = 6) -> Path:
 
 
 def write_weights(path: Path, seed: int = 0) -> Path:
-    """Weights of a tiny network that has learnt nothing."""
+    """Weights of an untrained tiny network."""
     torch.manual_seed(seed)
-    save_weights(path, PoseNet(NETWORK), "movenet", 64, COCO_17)
+    save_weights(path, PoseNet(NETWORK), metadata())
     return path
+
+
+def metadata(network: NetworkConfig = NETWORK, size: int = 64, skeleton: Skeleton = COCO_17) -> Metadata:
+    """Of a file with the weights of such a network."""
+    return Metadata.of("movenet", Preset(network, input_size=size), skeleton)
 
 
 def main() -> int:
     from votepose.commands import main as cli
-    from votepose.commands import train
     from votepose.data.loader import TrainingSet
-    from votepose.models import presets  # before Lightning: it makes torchvision importable
+    from votepose.models import presets
+    from votepose.training import fit
 
     def tell(*words: object) -> None:
         os.write(1, f"{' '.join(map(str, words))}\n".encode())  # at once, past the progress bar's own stdout
 
-    class Tell(train.pl.Callback):
+    class Tell(fit.pl.Callback):
         def on_train_batch_end(self, trainer: object, *_: object) -> None:
             tell("step", trainer.global_step)  # type: ignore[attr-defined]
 
@@ -68,7 +74,7 @@ def main() -> int:
     getitem = TrainingSet.__getitem__
     TrainingSet.__getitem__ = tell_index  # type: ignore[method-assign,assignment]
     presets._PRESETS["movenet"] = PRESET
-    train.LearningRateMonitor = Tell  # type: ignore[misc,assignment]
+    fit.LearningRateMonitor = Tell  # type: ignore[misc,assignment]
     torch.set_num_threads(1)
     return cli.main()
 

@@ -44,7 +44,7 @@ def test_each_joint_has_its_own_curve() -> None:
     torch.testing.assert_close(BENT.of_joints(p), torch.cat(alone, dim=1))
 
 
-def test_nobody_has_no_confidence() -> None:
+def test_no_people_have_no_confidences() -> None:
     assert BENT.of_joints(torch.zeros(0, 17)).shape == (0, 17)
     assert BENT.of_people(torch.zeros(0)).shape == (0,)
     assert BENT.is_seen(torch.zeros(0, 17)).shape == (0, 17)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,11 +15,20 @@ from torch import Tensor
 
 from helpers import fake_model, tiny
 from votepose.errors import VoteposeError
-from votepose.models import checkpoint as weights_file
+from votepose.grouping import GroupingConfig
+from votepose.inference.weights import BUNDLED_SAFETENSORS
 from votepose.models.calibration import Calibration, Curve
-from votepose.models.checkpoint import _FORMAT, fill, load_network, read_about, save_weights
+from votepose.models.checkpoint import (
+    _FORMAT,
+    load_into,
+    load_network,
+    read_metadata,
+    read_tensors,
+    save_weights,
+)
 from votepose.models.loading import load_estimator
 from votepose.models.posenet import PoseNet
+from votepose.models.presets import preset
 from votepose.skeleton import COCO_17, Skeleton
 
 
@@ -34,44 +44,64 @@ def state(network: PoseNet) -> dict[str, Tensor]:
 def test_what_was_saved_comes_back_in_half_precision(tmp_path: Path) -> None:
     torch.manual_seed(1)
     network = PoseNet(tiny.NETWORK)
-    save_weights(tmp_path / "a.safetensors", network, "movenet", 96, COCO_17)
-    loaded, about = load_network(tmp_path / "a.safetensors")
+    written = replace(tiny.metadata(size=96), levels=2, grouping=GroupingConfig(threshold=0.25))
+    save_weights(tmp_path / "a.safetensors", network, written)
+    loaded, metadata = load_network(tmp_path / "a.safetensors")
     assert not loaded.training
     assert loaded.config == network.config
-    assert (about["preset"], about["input_size"]) == ("movenet", 96)
-    assert Skeleton.from_coco_category(about["skeleton"]) == COCO_17
+    assert metadata == written
+    assert (metadata.preset, metadata.input_size, metadata.skeleton) == ("movenet", 96, COCO_17)
     for name, value in network.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value.half().to(value.dtype))
 
 
 def test_saving_what_was_loaded_changes_nothing(weights: Path, tmp_path: Path) -> None:
-    network, about = load_network(weights)
-    save_weights(tmp_path / "again.safetensors", network, about["preset"], about["input_size"], COCO_17)
+    network, metadata = load_network(weights)
+    save_weights(tmp_path / "again.safetensors", network, metadata)
     assert {p.name for p in tmp_path.iterdir()} == {"weights.safetensors", "again.safetensors"}  # no temporary
     again = load_file(tmp_path / "again.safetensors")
     for name, value in load_file(weights).items():
         assert torch.equal(again[name], value)
-    assert read_about(tmp_path / "again.safetensors") == about
+    assert read_metadata(tmp_path / "again.safetensors") == metadata
 
 
 def test_other_skeletons_come_back(tmp_path: Path) -> None:
     skeleton = Skeleton(("head", "left_paw", "right_paw"), ((0, 1),), (0.1, 0.2, 0.2), "cat")
-    network = PoseNet(replace(tiny.NETWORK, keypoints=3, prior=False))
-    save_weights(tmp_path / "cat.safetensors", network, "movenet", 96, skeleton)
-    loaded, about = load_network(tmp_path / "cat.safetensors")
-    assert Skeleton.from_coco_category(about["skeleton"]) == skeleton
+    network = PoseNet(replace(tiny.NETWORK, keypoints=3, proposals=False))
+    save_weights(tmp_path / "cat.safetensors", network, tiny.metadata(network.config, skeleton=skeleton))
+    loaded, metadata = load_network(tmp_path / "cat.safetensors")
+    assert metadata.skeleton == skeleton
     assert loaded.config.keypoints == 3
 
 
 def test_a_calibration_comes_back_and_older_files_have_none(weights: Path, tmp_path: Path) -> None:
     calibration = Calibration((Curve(0.5, 1.5, -0.25),) * 17, Curve(2.0, 0.5, 0.125), 1.5)
-    network, about = load_network(weights)
-    save_weights(tmp_path / "c.safetensors", network, about["preset"], about["input_size"], COCO_17, calibration)
-    assert Calibration.from_dict(read_about(tmp_path / "c.safetensors")["calibration"], 17) == calibration
-    del about["calibration"]
-    rewritten(weights, votepose=json.dumps(about))
-    assert "calibration" not in read_about(weights)
+    network, metadata = load_network(weights)
+    save_weights(tmp_path / "c.safetensors", network, replace(metadata, calibration=calibration))
+    assert read_metadata(tmp_path / "c.safetensors").calibration == calibration
+    rewritten(weights, votepose=json.dumps({k: v for k, v in metadata.to_dict().items() if k != "calibration"}))
     assert load_estimator(weights)[0].calibration == Calibration()
+
+
+def test_an_estimator_is_what_its_file_says_whatever_the_preset(tmp_path: Path) -> None:
+    metadata = replace(tiny.metadata(), levels=2, grouping=GroupingConfig(threshold=0.25, candidates=7))
+    save_weights(tmp_path / "w.safetensors", PoseNet(tiny.NETWORK), metadata)
+    estimator, _ = load_estimator(tmp_path / "w.safetensors")
+    assert (estimator.levels, estimator.config) == (2, metadata.grouping)
+
+
+def test_metadata_of_another_network_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="describes"):
+        save_weights(tmp_path / "w.safetensors", PoseNet(tiny.NETWORK), tiny.metadata(replace(tiny.NETWORK, width=64)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_bundled_file_of_format_5_is_read_in_the_terms_of_format_6() -> None:
+    metadata = read_metadata(BUNDLED_SAFETENSORS)
+    assert (metadata.preset, metadata.levels, metadata.input_size) == ("movenet", 3, 640)
+    assert metadata.network == preset("movenet").network
+    assert metadata.grouping == GroupingConfig()
+    assert set(read_tensors(BUNDLED_SAFETENSORS)) == set(PoseNet(metadata.network).state_dict())
 
 
 def truncated(path: Path) -> None:
@@ -100,8 +130,12 @@ def foreign(path: Path) -> None:
 
 
 def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **metadata: str) -> None:
-    about = {"format": _FORMAT, "votepose": json.dumps(read_about(path)), **metadata}
-    save_file(load_file(path) if tensors is None else tensors, path, metadata=about)
+    header = {"format": _FORMAT, "votepose": json.dumps(as_json(path)), **metadata}
+    save_file(load_file(path) if tensors is None else tensors, path, metadata=header)
+
+
+def as_json(path: Path) -> dict[str, Any]:
+    return read_metadata(path).to_dict()
 
 
 def of_another_format(path: Path) -> None:
@@ -121,18 +155,26 @@ def of_metadata_that_is_a_list(path: Path) -> None:
 
 
 def of_impossible_network(path: Path) -> None:
-    about = read_about(path)
-    rewritten(path, votepose=json.dumps(about | {"network": about["network"] | {"width": "wide"}}))
+    values = as_json(path)
+    rewritten(path, votepose=json.dumps(values | {"network": values["network"] | {"width": "wide"}}))
 
 
 def of_unknown_backbone(path: Path) -> None:
-    about = read_about(path)
-    rewritten(path, votepose=json.dumps(about | {"network": about["network"] | {"backbone": "cloud"}}))
+    values = as_json(path)
+    rewritten(path, votepose=json.dumps(values | {"network": values["network"] | {"backbone": "cloud"}}))
+
+
+def of_no_levels(path: Path) -> None:
+    rewritten(path, votepose=json.dumps(as_json(path) | {"levels": 0}))
+
+
+def of_unknown_grouping(path: Path) -> None:
+    rewritten(path, votepose=json.dumps(as_json(path) | {"grouping": {"magic": 1}}))
 
 
 def lacking(key: str) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
-        rewritten(path, votepose=json.dumps({k: v for k, v in read_about(path).items() if k != key}))
+        rewritten(path, votepose=json.dumps({k: v for k, v in as_json(path).items() if k != key}))
 
     damage.__name__ = f"lacking_{key}"
     return damage
@@ -140,16 +182,16 @@ def lacking(key: str) -> Callable[[Path], None]:
 
 def of_another_skeleton_than_the_network(path: Path) -> None:
     paws = Skeleton(("left_paw", "right_paw"), (), (0.1, 0.1), "cat").to_coco_category()
-    rewritten(path, votepose=json.dumps(read_about(path) | {"skeleton": paws}))
+    rewritten(path, votepose=json.dumps(as_json(path) | {"skeleton": paws}))
 
 
 def of_broken_calibration(path: Path) -> None:
-    rewritten(path, votepose=json.dumps(read_about(path) | {"calibration": {"joints": [{"rise": -1}]}}))
+    rewritten(path, votepose=json.dumps(as_json(path) | {"calibration": {"joints": [{"rise": -1}]}}))
 
 
 def of_calibration_of_another_skeleton(path: Path) -> None:
     calibration = Calibration((Curve(),) * 3).to_dict()
-    rewritten(path, votepose=json.dumps(read_about(path) | {"calibration": calibration}))
+    rewritten(path, votepose=json.dumps(as_json(path) | {"calibration": calibration}))
 
 
 def of_lightning(path: Path) -> None:
@@ -195,6 +237,10 @@ BROKEN = [
     lacking("input_size"),
     lacking("skeleton"),
     lacking("network"),
+    lacking("grouping"),
+    lacking("levels"),
+    of_no_levels,
+    of_unknown_grouping,
     of_another_skeleton_than_the_network,
     of_broken_calibration,
     of_calibration_of_another_skeleton,
@@ -213,7 +259,7 @@ def test_a_file_that_will_not_do_is_one_line_and_changes_nothing(weights: Path, 
     network = PoseNet(tiny.NETWORK)
     before = state(network)
     damage(weights)
-    for use in (lambda: fill(network, weights), lambda: load_network(weights)):
+    for use in (lambda: load_into(network, weights), lambda: load_network(weights)):
         with pytest.raises(VoteposeError) as error:
             use()
         assert "\n" not in str(error.value)
@@ -222,23 +268,11 @@ def test_a_file_that_will_not_do_is_one_line_and_changes_nothing(weights: Path, 
         assert torch.equal(value, before[name])
 
 
-def test_bundled_weights_that_are_not_installed_are_told_where_to_find(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert weights_file.named(Path("bundled")) == weights_file.named(None) == weights_file.BUNDLED_WEIGHTS
-    assert weights_file.named(tmp_path / "mine") == tmp_path / "mine"
-    monkeypatch.setattr(weights_file, "BUNDLED_WEIGHTS", tmp_path / "votepose.safetensors")
-    with pytest.raises(VoteposeError, match=r"no such weights file \(.*pip install -e"):
-        read_about(weights_file.named(None))
-    with pytest.raises(VoteposeError, match=r"no such weights file$"):
-        read_about(tmp_path / "other.safetensors")
-
-
 def test_weights_of_another_network_are_refused_with_the_difference(weights: Path) -> None:
     network = PoseNet(replace(tiny.NETWORK, width=64, scales=False))
     before = state(network)
     with pytest.raises(VoteposeError) as error:
-        fill(network, weights)
+        load_into(network, weights)
     assert "\n" not in str(error.value)
     assert "preset movenet" in str(error.value)
     assert "width 32 (wanted 64)" in str(error.value)
@@ -251,11 +285,11 @@ def test_weights_of_another_skeleton_of_as_many_keypoints_are_refused(weights: P
     network = PoseNet(tiny.NETWORK)
     before = state(network)
     paws = Skeleton(("nose", *(f"paw{k}" for k in range(16))), (), (0.1,) * 17, "cat")
-    save_weights(tmp_path / "cat.safetensors", network, "movenet", 96, paws)
+    save_weights(tmp_path / "cat.safetensors", network, tiny.metadata(skeleton=paws))
     with pytest.raises(VoteposeError, match="'paw0' where the data have 'left_eye'") as error:
-        fill(network, tmp_path / "cat.safetensors", COCO_17)
+        load_into(network, tmp_path / "cat.safetensors", COCO_17)
     assert "\n" not in str(error.value)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
-    fill(network, weights, COCO_17)
+    load_into(network, weights, COCO_17)
     assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -1,4 +1,4 @@
-"""Images in, people out: nobody, planted people, batches."""
+"""Images in, people out: empty pictures, planted people, batches."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from helpers import tiny
 from helpers.bodies import KAPPAS, matched, people_apart
 from votepose.grouping import PAPER, GroupingConfig
 from votepose.models.estimator import PoseEstimator
-from votepose.models.heads.refiner import Look
-from votepose.models.heads.roi_align import MARGIN
-from votepose.models.outputs import People
-from votepose.models.posenet import Maps, PoseNet, Votes
+from votepose.models.heads.roi_align import WIDE_MARGIN
+from votepose.models.outputs import PoseOutputs, RefinedPoses
+from votepose.models.posenet import FeatureMaps, PoseNet, Votes
 
 WIDTH, HEIGHT = 40, 32  # cells
 
 
 class Oracle(PoseNet):
-    """A network that finds planted people (image, pose in cells), asked at all their joints; no second look."""
+    """A network that finds planted people (image, pose in cells) at all their joints; no refiner."""
 
     def __init__(self, people: list[tuple[int, np.ndarray]]) -> None:
-        super().__init__(replace(tiny.NETWORK, prior=False, second_look=0))
+        super().__init__(replace(tiny.NETWORK, proposals=False, refiner=0))
         self.people = people
 
-    def encode(self, images: Tensor) -> Maps:
+    def encode(self, images: Tensor) -> FeatureMaps:
         presence = torch.full((len(images), HEIGHT, WIDTH), -20.0)
         self.owner = torch.full((len(images), HEIGHT * WIDTH), -1)
         for person, (image, pose) in enumerate(self.people):
             cells = torch.from_numpy(np.floor(pose)).long()
             presence[image, cells[:, 1], cells[:, 0]] = 6.0
             self.owner[image, cells[:, 1] * WIDTH + cells[:, 0]] = person
-        return Maps(torch.zeros(len(images), 17, HEIGHT, WIDTH), [presence], None, None, [], None)
+        return FeatureMaps(torch.zeros(len(images), 17, HEIGHT, WIDTH), [presence], None, None, [], None)
 
-    def ask(self, maps: Maps, cells: Tensor) -> Votes:
+    def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
         poses = torch.from_numpy(np.stack([pose for _, pose in self.people]))
         votes = poses[self.owner.gather(1, cells).clamp(min=0)]
         return Votes(votes, torch.full(votes.shape[:-1], -2.0))
@@ -72,7 +71,7 @@ def test_planted_people_are_found_in_input_pixels(config: GroupingConfig) -> Non
 
 
 @torch.no_grad()
-def test_somebody_found_twice_is_one() -> None:
+def test_a_person_found_twice_is_one() -> None:
     pose = people_apart(1, np.random.default_rng(0), columns=1)[0]
     double = pose + 0.4
     config = GroupingConfig(threshold=1e-3)  # too strict to see that they agree
@@ -80,27 +79,32 @@ def test_somebody_found_twice_is_one() -> None:
     assert len(found.scores) == 1
 
 
-class Looking(Oracle):
+class Refining(Oracle):
     """Each look moves everybody by a cell to the right, and finds the pose as good as its turn says."""
 
     qualities = (0.25, 0.64)
 
     def __init__(self, people: list[tuple[int, np.ndarray]]) -> None:
         super().__init__(people)
-        self.second_look, self.shown = torch.nn.Identity(), list[tuple[Tensor, float]]()
+        self.refiner, self.shown = torch.nn.Identity(), list[tuple[Tensor, float]]()
 
-    def look_again(
-        self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor, margin: float = MARGIN
-    ) -> Look:
+    def refine(
+        self,
+        pyramid: Sequence[FeatureMaps],
+        poses: Tensor,
+        image_index: Tensor,
+        kappas: Tensor,
+        margin: float = WIDE_MARGIN,
+    ) -> RefinedPoses:
         logits = torch.logit(torch.full(poses.shape[:2], self.qualities[len(self.shown)]))
         self.shown.append((poses, margin))
-        return Look(poses + torch.tensor([1.0, 0.0]), logits, logits, logits[:, 0], torch.zeros(0))
+        return RefinedPoses(poses + torch.tensor([1.0, 0.0]), logits, logits, logits[:, 0], torch.zeros(0))
 
 
 @torch.no_grad()
 def test_the_second_look_is_taken_twice_from_nearer_each_time() -> None:
     pose = people_apart(1, np.random.default_rng(0), columns=1)[0] * 0.9
-    found, network = estimator(Oracle([(0, pose)]))(pictures(), torch.tensor(0.9)), Looking([(0, pose)])
+    found, network = estimator(Oracle([(0, pose)]))(pictures(), torch.tensor(0.9)), Refining([(0, pose)])
     looked = estimator(network)(pictures(), torch.tensor(0.9))
     (first, wide), (again, near) = network.shown
     assert wide > near
@@ -111,19 +115,19 @@ def test_the_second_look_is_taken_twice_from_nearer_each_time() -> None:
 
 
 @torch.no_grad()
-def test_who_is_nobody_at_the_first_look_is_not_looked_at_again() -> None:
+def test_background_in_the_first_refinement_gets_no_second() -> None:
     poses = people_apart(2, np.random.default_rng(0), columns=2) * 0.9
-    network = Looking([(0, poses[0]), (0, poses[1])])
+    network = Refining([(0, poses[0]), (0, poses[1])])
     network.qualities = (1e-5, 0.9)
     assert not len(estimator(network)(pictures(), torch.tensor(0.9)).scores)
     assert [len(poses) for poses, _ in network.shown] == [2, 0]
 
 
-@pytest.mark.parametrize("second_look", [0, 1])
+@pytest.mark.parametrize("refiner", [0, 1])
 @torch.no_grad()
-def test_nobody_is_an_empty_result(second_look: int) -> None:
+def test_a_picture_without_people_is_an_empty_result(refiner: int) -> None:
     torch.manual_seed(0)
-    model = estimator(PoseNet(replace(tiny.NETWORK, second_look=second_look)).eval())
+    model = estimator(PoseNet(replace(tiny.NETWORK, refiner=refiner)).eval())
     found = model(pictures(batch=2), torch.tensor(2.0))
     assert found.keypoints.shape == (0, 17, 2)
     assert found.confidences.shape == found.seen.shape == (0, 17)
@@ -131,7 +135,7 @@ def test_nobody_is_an_empty_result(second_look: int) -> None:
     assert found.presence.shape == (2, 16, 24)
 
 
-def of_image(found: People, image: int) -> np.ndarray:
+def of_image(found: PoseOutputs, image: int) -> np.ndarray:
     """(P, K * 2 + K + 1) what is said of an image's people, in an order of its own."""
     here = found.image_index == image
     rows = torch.cat([found.keypoints[here].flatten(1), found.confidences[here], found.scores[here, None]], dim=1)
@@ -169,7 +173,7 @@ def test_what_is_said_of_people_is_in_range() -> None:
 class FarSighted(Oracle):
     """Sees its people on the coarse level only, where the map is half as large."""
 
-    def encode(self, images: Tensor) -> Maps:
+    def encode(self, images: Tensor) -> FeatureMaps:
         maps = super().encode(images)
         coarse = images.shape[-1] == 4 * WIDTH
         return replace(maps, presence=[maps.presence[0] if coarse else torch.full_like(maps.presence[0], -20.0)])
@@ -183,12 +187,12 @@ def test_who_is_seen_on_the_coarse_level_alone_is_found_in_full_pixels() -> None
     images = pictures(batch=2, height=8 * HEIGHT, width=8 * WIDTH)
     assert not len(model(images, torch.tensor(0.9)).scores)
     model.levels = 2
-    found, ballot = model.explain(images, torch.tensor(0.9))
+    found, votes_out = model.explain(images, torch.tensor(0.9))
     for image, wanted in ((0, poses[:1]), (1, poses[1:])):
         assert matched(found.keypoints[found.image_index == image].numpy(), 8 * wanted) < 1e-2
-    np.testing.assert_allclose(ballot.vote_poses, found.keypoints[ballot.vote_person], atol=1e-2)
-    assert ((ballot.vote_poses - ballot.vote_cells[:, None]).norm(dim=-1).amin(dim=1) < 8).all()
-    np.testing.assert_allclose(ballot.vote_scales, 8 * np.exp(-2), rtol=1e-4)
+    np.testing.assert_allclose(votes_out.vote_poses, found.keypoints[votes_out.vote_person], atol=1e-2)
+    assert ((votes_out.vote_poses - votes_out.vote_cells[:, None]).norm(dim=-1).amin(dim=1) < 8).all()
+    np.testing.assert_allclose(votes_out.vote_scales, 8 * np.exp(-2), rtol=1e-4)
 
 
 @torch.no_grad()
@@ -196,12 +200,12 @@ def test_who_is_seen_on_both_levels_is_one_person() -> None:
     pose = people_apart(1, np.random.default_rng(0), columns=1)[0]
 
     class Both(Oracle):
-        def encode(self, images: Tensor) -> Maps:
+        def encode(self, images: Tensor) -> FeatureMaps:
             self.people = [(0, pose if images.shape[-1] == 8 * WIDTH else pose / 2)]
             return super().encode(images)
 
-        def ask(self, maps: Maps, cells: Tensor) -> Votes:
-            return super().ask(maps, cells)
+        def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
+            return super().predict_votes(maps, cells)
 
     model = estimator(Both([(0, pose)]))
     model.levels = 2
@@ -216,9 +220,9 @@ def test_levels_need_not_divide_the_input(levels: int, height: int, width: int) 
     model = estimator(tiny_network())
     model.levels = levels
     images = pictures(2, height, width)
-    found, ballot = model.explain(images, torch.tensor(0.0))
+    found, votes_out = model.explain(images, torch.tensor(0.0))
     assert found.keypoints.isfinite().all()
-    assert len(ballot.vote_image) > len(estimator(tiny_network()).explain(images, torch.tensor(0.0))[1].vote_image)
+    assert len(votes_out.vote_image) > len(estimator(tiny_network()).explain(images, torch.tensor(0.0))[1].vote_image)
     for i in range(2):
         np.testing.assert_allclose(
             of_image(found, i), of_image(model(images[i : i + 1], torch.tensor(0.0)), 0), atol=0.05, rtol=1e-3
@@ -228,50 +232,50 @@ def test_levels_need_not_divide_the_input(levels: int, height: int, width: int) 
 @torch.no_grad()
 def test_other_skeletons_work() -> None:
     torch.manual_seed(0)
-    network = PoseNet(replace(tiny.NETWORK, keypoints=5, prior=False)).eval()
+    network = PoseNet(replace(tiny.NETWORK, keypoints=5, proposals=False)).eval()
     found = PoseEstimator(network, torch.full((5,), 0.1), GroupingConfig())(pictures(), torch.tensor(0.0))
     assert found.keypoints.shape[1:] == (5, 2)
 
 
 @torch.no_grad()
-def test_the_ballot_tells_who_voted_for_whom() -> None:
+def test_each_vote_names_the_person_that_it_joined() -> None:
     poses = people_apart(3, np.random.default_rng(0), columns=2) * 0.9
     model = estimator(Oracle([(0, poses[0]), (1, poses[1]), (1, poses[2])]))
-    people, ballot = model.explain(pictures(batch=3, height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.9))
-    assert set(ballot.vote_image.tolist()) == {0, 1}
-    assert (ballot.vote_person >= 0).all()
-    assert set(ballot.vote_person.tolist()) == {0, 1, 2}
-    np.testing.assert_array_equal(people.image_index[ballot.vote_person], ballot.vote_image)
+    people, votes_out = model.explain(pictures(batch=3, height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.9))
+    assert set(votes_out.vote_image.tolist()) == {0, 1}
+    assert (votes_out.vote_person >= 0).all()
+    assert set(votes_out.vote_person.tolist()) == {0, 1, 2}
+    np.testing.assert_array_equal(people.image_index[votes_out.vote_person], votes_out.vote_image)
     # Noiseless votes are their person's pose, and were cast at one of its joints.
-    np.testing.assert_allclose(ballot.vote_poses, people.keypoints[ballot.vote_person], atol=1e-2)
-    assert ((ballot.vote_poses - ballot.vote_cells[:, None]).norm(dim=-1).amin(dim=1) < 4).all()
-    np.testing.assert_allclose(ballot.vote_scales, 4 * np.exp(-2), rtol=1e-4)
-    assert (ballot.vote_presence >= 0.9).all()
+    np.testing.assert_allclose(votes_out.vote_poses, people.keypoints[votes_out.vote_person], atol=1e-2)
+    assert ((votes_out.vote_poses - votes_out.vote_cells[:, None]).norm(dim=-1).amin(dim=1) < 4).all()
+    np.testing.assert_allclose(votes_out.vote_scales, 4 * np.exp(-2), rtol=1e-4)
+    assert (votes_out.vote_presence >= 0.9).all()
 
 
 @torch.no_grad()
-def test_votes_for_somebody_who_was_dropped_went_to_nobody() -> None:
+def test_votes_of_a_dropped_person_joined_none() -> None:
     pose = people_apart(1, np.random.default_rng(0), columns=1)[0]
     model = estimator(Oracle([(0, pose), (0, pose + 0.4)]), GroupingConfig(threshold=1e-3))
-    people, ballot = model.explain(pictures(), torch.tensor(0.9))
+    people, votes_out = model.explain(pictures(), torch.tensor(0.9))
     assert len(people.scores) == 1
-    assert set(ballot.vote_person.tolist()) == {-1, 0}
-    kept = ballot.vote_person == 0
-    assert (ballot.vote_poses[kept] - people.keypoints[0]).abs().max() < 1e-2
-    assert (ballot.vote_poses[~kept] - people.keypoints[0]).abs().max() > 1
+    assert set(votes_out.vote_person.tolist()) == {-1, 0}
+    kept = votes_out.vote_person == 0
+    assert (votes_out.vote_poses[kept] - people.keypoints[0]).abs().max() < 1e-2
+    assert (votes_out.vote_poses[~kept] - people.keypoints[0]).abs().max() > 1
 
 
 @pytest.mark.parametrize("threshold", [2.0, 0.0])
 @torch.no_grad()
-def test_the_ballot_of_any_network_is_sound(threshold: float) -> None:
-    people, ballot = estimator(tiny_network()).explain(pictures(batch=2), torch.tensor(threshold))
-    votes = len(ballot.vote_image)
+def test_the_votes_out_of_any_network_is_sound(threshold: float) -> None:
+    people, votes_out = estimator(tiny_network()).explain(pictures(batch=2), torch.tensor(threshold))
+    votes = len(votes_out.vote_image)
     assert bool(votes) == (threshold == 0.0)
-    assert ballot.vote_cells.shape == (votes, 2)
-    assert ballot.vote_poses.shape == (votes, 17, 2)
-    assert ballot.vote_scales.shape == (votes, 17)
-    assert ballot.vote_presence.shape == ballot.vote_person.shape == (votes,)
-    assert set(range(len(people.scores))) <= set(ballot.vote_person.tolist())  # nobody without a vote
+    assert votes_out.vote_cells.shape == (votes, 2)
+    assert votes_out.vote_poses.shape == (votes, 17, 2)
+    assert votes_out.vote_scales.shape == (votes, 17)
+    assert votes_out.vote_presence.shape == votes_out.vote_person.shape == (votes,)
+    assert set(range(len(people.scores))) <= set(votes_out.vote_person.tolist())  # no person without a vote
 
 
 @torch.no_grad()
@@ -283,7 +287,7 @@ def test_in_a_crowd_the_likeliest_do_not_take_all_votes() -> None:
     oracle = Oracle(planted)
     encode = oracle.encode
 
-    def fading(images: Tensor) -> Maps:
+    def fading(images: Tensor) -> FeatureMaps:
         maps = encode(images)
         fade = torch.linspace(0, 2, HEIGHT * WIDTH).view(HEIGHT, WIDTH)
         presence = torch.where(maps.presence[-1] > 0, 6 - fade, -20)
@@ -291,6 +295,6 @@ def test_in_a_crowd_the_likeliest_do_not_take_all_votes() -> None:
 
     oracle.encode = fading  # type: ignore[method-assign]
     model = estimator(oracle, GroupingConfig(candidates=2 * len(planted)))
-    people, ballot = model.explain(pictures(height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.5))
-    assert len(ballot.vote_image) == 2 * len(planted)
+    people, votes_out = model.explain(pictures(height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.5))
+    assert len(votes_out.vote_image) == 2 * len(planted)
     assert len(people.scores) >= 0.9 * len(planted)  # 4 of 12, if the likeliest were asked

@@ -11,23 +11,23 @@ from torch import Tensor
 
 from helpers import tiny
 from votepose.errors import VoteposeError
-from votepose.models.posenet import Maps, NetworkConfig, PoseNet
+from votepose.models.posenet import FeatureMaps, NetworkConfig, PoseNet
 
-CONFIG = replace(tiny.NETWORK, prior=False)
+CONFIG = replace(tiny.NETWORK, proposals=False)
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "prior": {"prior": True},
+    "proposals": {"proposals": True},
     "absolute": {"vectors": "absolute"},
     "added positions": {"relative": False},
     "no scales": {"scales": False},
-    "paper": {"vectors": "absolute", "relative": False, "scales": False, "second_look": 0, "stacks": 2},
+    "paper": {"vectors": "absolute", "relative": False, "scales": False, "refiner": 0, "stacks": 2},
     "stride 8": {"stride": 8, "patch": 2},
     "no hourglass": {"hourglass": False},
     "no transformer": {"transformer": False},
     "neither": {"hourglass": False, "transformer": False},
-    "neither, prior": {"hourglass": False, "transformer": False, "prior": True},
+    "neither, proposals": {"hourglass": False, "transformer": False, "proposals": True},
     "5 joints": {"keypoints": 5},
-    "witness": {"witness": True},
+    "auxiliary backbone": {"aux_backbone": True},
 }
 
 
@@ -57,7 +57,7 @@ def test_votes_of_chosen_cells_equal_the_dense_field(name: str) -> None:
     assert dense.poses.shape == (2, height * width, k, 2)
     assert dense.log_scales.shape == (2, height * width, k)
     cells = torch.stack([torch.randperm(height * width)[:9], torch.randperm(height * width)[:9]])
-    votes = network.ask(network.encode(images), cells)
+    votes = network.predict_votes(network.encode(images), cells)
     for sparse, whole in ((votes.poses, dense.poses), (votes.log_scales, dense.log_scales)):
         assert whole.isfinite().all()
         picked = torch.stack([field[c] for field, c in zip(whole, cells, strict=True)])
@@ -75,7 +75,7 @@ def test_one_network_takes_any_size(size: tuple[int, int]) -> None:
 
 @torch.no_grad()
 def test_images_of_a_batch_do_not_see_each_other() -> None:
-    network, images = build(replace(CONFIG, prior=True)), pictures()
+    network, images = build(replace(CONFIG, proposals=True)), pictures()
     presence, votes = network(images)
     alone, its_votes = network(images[1:])
     torch.testing.assert_close(presence[1:], alone, atol=1e-4, rtol=1e-4)
@@ -88,7 +88,7 @@ def test_pixels_may_be_bytes_or_floats() -> None:
     torch.testing.assert_close(network(images)[0], network(images.float())[0])
 
 
-def shifted(maps: Maps, cells: int) -> Maps:
+def shifted(maps: FeatureMaps, cells: int) -> FeatureMaps:
     """The maps of a picture moved `cells` to the right, as far as a vote can tell."""
     assert maps.memory_positions is not None
     features = maps.features.roll(cells, dims=-1)
@@ -103,7 +103,7 @@ def test_a_picture_moved_by_a_patch_moves_the_votes_of_a_relative_network() -> N
     for relative in (True, False):
         network = build(replace(CONFIG, relative=relative))
         maps = network.encode(images)
-        before, after = network.ask(maps, cells), network.ask(shifted(maps, 4), cells + 4)
+        before, after = network.predict_votes(maps, cells), network.predict_votes(shifted(maps, 4), cells + 4)
         moves[relative] = (after.poses - before.poses - torch.tensor([4.0, 0.0])).abs().max()
     assert moves[True] < 1e-3
     assert moves[False] > 1e-2
@@ -115,7 +115,7 @@ def test_a_network_that_says_nothing_votes_for_its_own_cell_or_for_the_middle() 
         network = PoseNet(replace(CONFIG, vectors=vectors)).eval()
         for parameter in network.vector.parameters():
             parameter.zero_()
-        poses = network.ask(network.encode(pictures(batch=1)), torch.tensor([[0, 24 * 3 + 5]])).poses
+        poses = network.predict_votes(network.encode(pictures(batch=1)), torch.tensor([[0, 24 * 3 + 5]])).poses
         own = torch.tensor([[0.5, 0.5], [5.5, 3.5]]) if vectors == "residual" else torch.tensor([12.0, 8.0])
         torch.testing.assert_close(poses, own.expand(1, 2, 2)[:, :, None].expand_as(poses))
 
@@ -143,18 +143,18 @@ def test_switched_off_parts_are_not_built() -> None:
     assert neither["presence"] == CONFIG.channels + 1  # a 1x1 convolution and its bias
     assert neither["vector"] == (CONFIG.channels + 2) * 3 * 17  # over [F;H], scales included
     assert parts(transformer=False)["presence"] == whole["presence"]
-    assert "second_look" not in parts(second_look=0)
+    assert "refiner" not in parts(refiner=0)
 
 
 def test_parts_add_up() -> None:
-    network = PoseNet(replace(CONFIG, prior=True))
+    network = PoseNet(replace(CONFIG, proposals=True))
     assert sum(count for _, count in network.parts()) == sum(p.numel() for p in network.parameters())
 
 
 @pytest.mark.parametrize("changes", [{"backbone": "lite"}, {"keypoints": 5}, {"stride": 8}])
-def test_a_prior_that_nobody_has_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(VoteposeError, match="prior"):
-        PoseNet(replace(CONFIG, prior=True, **changes))
+def test_proposals_without_movenet_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(VoteposeError, match="proposes poses"):
+        PoseNet(replace(CONFIG, proposals=True, **changes))
 
 
 @pytest.mark.parametrize("keypoints", [5, 17])
@@ -163,10 +163,10 @@ def test_a_second_look_keeps_the_skeleton(keypoints: int) -> None:
     network = build(replace(CONFIG, keypoints=keypoints))
     maps = network.encode(pictures())
     poses, images = torch.rand(3, keypoints, 2) * 16, torch.tensor([0, 1, 1])
-    look = network.look_again([maps], poses, images, torch.full((keypoints,), 0.1))
+    look = network.refine([maps], poses, images, torch.full((keypoints,), 0.1))
     assert look.poses.shape == (3, keypoints, 2)
 
 
-def test_a_witness_knows_bodies_only() -> None:
+def test_an_auxiliary_backbone_knows_bodies_only() -> None:
     with pytest.raises(VoteposeError, match="knows 17 keypoints, not 5"):
-        PoseNet(replace(CONFIG, keypoints=5, witness=True))
+        PoseNet(replace(CONFIG, keypoints=5, aux_backbone=True))

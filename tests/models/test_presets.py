@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from votepose import grouping
-from votepose.commands.train import TrainConfig, run
+from votepose.commands.train import run
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.models.checkpoint import load_network
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import NAMES, preset
-from votepose.training.losses import votes as objective
+from votepose.training.config import TrainConfig
+from votepose.training.losses.votes import PAPER
+from votepose.training.recipes import recipe
 
 MILLIONS = {"mobile": 8.6, "maxvit": 19.1}  # paper, Table 1
 
@@ -34,7 +36,7 @@ def test_the_papers_networks_have_the_papers_shape(name: str) -> None:
     assert chosen.input_size // chosen.network.stride == 64
     assert chosen.network.channels == 256
     assert chosen.network.stacks >= 2
-    assert chosen.network.second_look == 0
+    assert chosen.network.refiner == 0
 
 
 def test_the_papers_networks_differ_in_backbone_and_one_width() -> None:
@@ -46,25 +48,16 @@ def test_the_papers_networks_differ_in_backbone_and_one_width() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_paper_keeps_to_the_letter(name: str) -> None:
     chosen, ours = preset(name, paper=True), preset(name)
-    network = chosen.network
-    assert (network.vectors, network.relative, network.scales, network.second_look, network.witness, network.prior) == (
-        "absolute",
-        False,
-        False,
-        0,
-        False,
-        False,
-    )
-    assert chosen.objective == objective.PAPER
-    assert chosen.objective.form == "paper"
+    network, losses = chosen.network, recipe(name, paper=True).losses
+    assert (network.vectors, network.relative, network.scales) == ("absolute", False, False)
+    assert (network.refiner, network.aux_backbone, network.proposals) == (0, False, False)
+    assert losses == PAPER
+    assert losses.form == "paper"
     assert chosen.grouping == grouping.PAPER
-    assert (chosen.grouping.presence_threshold, chosen.grouping.rule, chosen.grouping.pooling) == (
-        0.8,
-        "euclidean",
-        "mean",
-    )
+    rule = chosen.grouping
+    assert (rule.presence_threshold, rule.rule, rule.pooling) == (0.8, "euclidean", "mean")
     assert ours.network.vectors == "residual"
-    assert ours.objective.form == "likelihood"
+    assert recipe(name).losses.form == "likelihood"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -105,6 +98,6 @@ def test_every_preset_can_be_trained_validated_and_resumed(name: str, tmp_path: 
     )
     run(config)
     run(replace(config, steps=2, resume=True))
-    network, about = load_network(tmp_path / "out" / "weights.safetensors")
-    assert (about["preset"], about["input_size"]) == (name, 64)
+    network, metadata = load_network(tmp_path / "out" / "weights.safetensors")
+    assert (metadata.preset, metadata.input_size) == (name, 64)
     assert all(parameter.isfinite().all() for parameter in network.parameters())

@@ -44,7 +44,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         ((f"{weights}",), "FILE:SHARE"),
         ((f"{weights}:0",), "positive share"),
         ((f"{tmp_path / 'none'}:1",), "no such weights"),
-        ((f"{weights}:1", f"{tmp_path / 'none'}:1"), "not a readable"),
+        ((f"{weights}:1", f"{tmp_path / 'none'}:1"), "no such weights"),
     ):
         with pytest.raises(VoteposeError, match=complaint):
             average.main(average.Config(files, tmp_path / "out.safetensors"))

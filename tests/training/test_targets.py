@@ -118,7 +118,7 @@ def test_a_disc_grows_with_the_person_and_ends() -> None:
     assert [cells(size) for size in (1.0, 2.5, 5.0, 500.0)] == [1, 5, 13, 13]
 
 
-def test_nobody_leaves_the_map_empty() -> None:
+def test_without_people_the_map_is_empty() -> None:
     targets = paint(torch.zeros(0, 17, 3), torch.zeros(0), torch.zeros(0).long(), SHAPE, torch.ones(17), TargetConfig())
     assert not targets.presence.any()
     assert (targets.owner == -1).all()
@@ -134,4 +134,4 @@ def test_chosen_cells_are_owned_and_every_person_is_asked_as_often() -> None:
     cells, owners = choose_cells(targets, 30_000, torch.Generator().manual_seed(0))
     assert torch.equal(owners[0], targets.owner[0].flatten()[cells[0]])
     torch.testing.assert_close(owners[0].bincount() / 30_000, torch.full((3,), 1 / 3), atol=0.01, rtol=0)
-    assert (owners[1] == -1).all()  # nobody in the second image
+    assert (owners[1] == -1).all()  # no person in the second image

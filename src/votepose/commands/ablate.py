@@ -1,7 +1,7 @@
 """`votepose ablate`: the cells of the paper's Table 2, trained and measured at a size that the machine can do.
 
-All cells see the same pictures in the same order, from the same seed. What is finished is kept: the same command goes
-on where it was stopped, and `table.md` holds what is known so far.
+All cells see the same pictures in the same order, from the same seed. Finished cells are kept: the same command
+continues where it was stopped, and `table.md` holds the results so far.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Literal
 
 import torch
 
-from votepose.commands import train
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
-from votepose.evaluation.ablation_tables import Cell, Measured, document, own_options, table_2
+from votepose.training.ablation_tables import Cell, Measured, document, own_options, table_2
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.runner import coco_results
 from votepose.io.files import prepare_folder, replacing, save_text
@@ -28,7 +27,8 @@ from votepose.letterbox import require_input_size
 from votepose.models.backbones.build import Part
 from votepose.models.checkpoint import load_network
 from votepose.models.estimator import PoseEstimator
-from votepose.training.config import parse_source
+from votepose.training.config import TrainConfig, parse_source
+from votepose.training.fit import fit
 
 _ELSE = "choose another --out"
 _DRAWN = {"train": 400, "val": 100}  # pictures, where no data is given
@@ -36,7 +36,7 @@ _DRAWN = {"train": 400, "val": 100}  # pictures, where no data is given
 
 @dataclass(frozen=True)
 class AblateConfig:
-    """Train and measure the cells of the paper's Table 2, and what our own options bring; go on where that stopped."""
+    """Train and measure the cells of the paper's Table 2, and what our own options bring; continues a stopped run."""
 
     data: tuple[str, ...] = ()
     """Folders to train on, as for `votepose train`; without one, drawn figures."""
@@ -49,11 +49,11 @@ class AblateConfig:
     paper: bool = False
     """Table 2 with the paper's losses, vectors, grouping and schedule."""
     steps: int = 2000
-    """Optimiser steps a cell."""
-    batch_size: int = train.TrainConfig.batch_size
+    """Optimiser steps per cell."""
+    batch_size: int = TrainConfig.batch_size
     input_size: int = 256
     """Side of the input in pixels, a multiple of 32."""
-    learning_rate: float = train.TrainConfig.learning_rate
+    learning_rate: float = TrainConfig.learning_rate
     backbone_weights: tuple[str, ...] = ()
     """Weights of the backbones, each as PRESET=FILE."""
     pretrained: bool = False
@@ -61,7 +61,7 @@ class AblateConfig:
     freeze: Part | None = None
     """Which part of the backbone is not trained; by default the preset's."""
     limit: int | None = None
-    """Measure on only the first so many pictures."""
+    """Measure only on this many pictures, the first ones."""
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     accelerator: str = "auto"
     workers: int = 1
@@ -175,11 +175,11 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
         return
     print(f"{cell.preset}, {cell.name}: training in {folder}")
     weights = dict(pair.split("=", 1) for pair in config.backbone_weights)
-    settings = train.TrainConfig(
+    settings = TrainConfig(
         data,
         folder,
         preset=cell.preset,
-        paper=cell.chosen.objective.form == "paper",
+        paper=cell.recipe.losses.form == "paper",
         input_size=config.input_size,
         pretrained=config.pretrained,
         freeze=config.freeze,
@@ -196,7 +196,7 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
         seed=config.seed,
         resume=(folder / "last.ckpt").is_file(),
     )
-    train.run(settings, cell.chosen)
+    fit(settings, cell.chosen, cell.recipe)
     (folder / "trained").touch()
     (folder / "last.ckpt").unlink(missing_ok=True)  # four times the weights, in every cell
 

@@ -50,22 +50,22 @@ def run(config: AnalyseConfig) -> None:
     weights = resolve_weights(config.weights, ".safetensors")
     if config.out:
         prepare_folder(config.out)
-    estimator, skeleton, about = load_estimator(weights)
+    estimator, metadata = load_estimator(weights)
     estimator.levels = estimator.levels if config.levels is None else config.levels
     estimator.to("cuda" if torch.cuda.is_available() else "cpu")
     dataset = load_coco(config.data, config.limit)
     print_left_out(dataset, config.data)
-    check_match(dataset, skeleton, weights)
-    size = config.input_size or int(about["input_size"])
+    check_match(dataset, metadata.skeleton, weights)
+    size = config.input_size or metadata.input_size
     facts = {
         "data": str(config.data),
         "weights": str(config.weights or "bundled"),
-        "preset": about["preset"],
+        "preset": metadata.preset,
         "input_size": size,
         "levels": estimator.levels,
         "pictures": len(dataset.samples),
     }
-    report = analyse(estimator, dataset, size, skeleton, facts)
+    report = analyse(estimator, dataset, size, metadata.skeleton, facts)
     print(report.to_markdown())
     if config.out:
         chart = draw_chart({table.key: table for table in report.tables})

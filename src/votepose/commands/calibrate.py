@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -47,14 +47,14 @@ def run(config: CalibrateConfig) -> None:
         VoteposeError: if the weights, the data, or an output path cannot be used.
     """
     _check(config)
-    estimator, skeleton, about = load_estimator(resolve_weights(config.weights, ".safetensors"))
+    estimator, metadata = load_estimator(resolve_weights(config.weights, ".safetensors"))
+    skeleton = metadata.skeleton
     datasets = [load_coco(folder, config.limit) for folder in config.data]
     for folder, dataset in zip(config.data, datasets, strict=True):
         print_left_out(dataset, folder)
         check_match(dataset, skeleton, config.weights)
     pictures = [sample for dataset in datasets for sample in dataset.samples]
-    size = int(about["input_size"])
-    samples = collect_samples(estimator, pictures, size, skeleton)
+    samples = collect_samples(estimator, pictures, metadata.input_size, skeleton)
     if not samples.labelled.any():
         raise VoteposeError(
             f"{config.weights}: finds none of the labelled people in these {len(pictures)} pictures, "
@@ -71,7 +71,7 @@ def run(config: CalibrateConfig) -> None:
         save_text(f"# Reliability\n\n{text}\n\n![Reliability](reliability.png)\n", config.report / "report.md")
         print(f"report.md and reliability.png in {config.report}")
     if config.out:
-        save_weights(config.out, estimator.network, about["preset"], size, skeleton, fit(samples))
+        save_weights(config.out, estimator.network, replace(metadata, calibration=fit(samples)))
         print(f"{config.out}: calibrated on {len(pictures)} pictures")
 
 

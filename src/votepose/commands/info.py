@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from votepose.inference.weights import resolve_weights
-from votepose.models.checkpoint import read_about
+from votepose.models.checkpoint import read_metadata
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import NAMES, preset
 from votepose.predictor import load
@@ -17,9 +16,9 @@ _PARTS = {
     "neck": ("project", "norm"),
     "hourglass": ("presence",),
     "transformer": ("transformer",),
-    "vectors": ("vector", "pointer"),
-    "second look": ("second_look",),
-    "witness": ("witness",),
+    "vectors": ("vector", "proposal_attention"),
+    "refiner": ("refiner",),
+    "aux": ("aux_backbone",),
 }
 
 
@@ -59,7 +58,7 @@ def describe(weights: Path) -> str:
     Raises:
         VoteposeError: if it is not one of votepose's.
     """
-    about: dict[str, Any] = load(weights).metadata if weights.suffix == ".onnx" else read_about(weights)
+    about = load(weights).metadata if weights.suffix == ".onnx" else read_metadata(weights).to_dict()
     size = weights.stat().st_size / 1e6
     keypoints = len(about["skeleton"]["keypoints"])
     return (

@@ -28,6 +28,11 @@ COMMANDS = {
     "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",
 }
 
+RENAMED = {  # options that once had another name
+    "--teach": "--stage (votes, distill, backbone-heads, refiner or joint)",
+    "--witness-weights": "--aux-weights",
+}
+
 EXTRAS = {"synth": "synth", "serve": "serve"}  # the extra that a command's imports need, if not train
 
 
@@ -72,6 +77,9 @@ def _dispatch(argv: list[str]) -> int:
         close = difflib.get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}"
         raise VoteposeError(f"no command {command!r}; {hint}")
+    for word in argv[1:]:
+        if new := RENAMED.get(word.partition("=")[0]):
+            raise VoteposeError(f"{word.partition('=')[0]} is now called {new}")
     try:
         return _run(command, argv[1:])
     except ModuleNotFoundError as error:

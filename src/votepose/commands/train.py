@@ -1,8 +1,13 @@
-"""`votepose train`: a preset, pictures and an objective -> weights."""
+"""`votepose train`: see `training.fit`."""
 
 from __future__ import annotations
 
 from votepose.training.config import TrainConfig
-from votepose.training.fit import run
+from votepose.training.fit import fit
 
 __all__ = ["TrainConfig", "run"]
+
+
+def run(config: TrainConfig) -> None:
+    """Train; see `TrainConfig`."""
+    fit(config)

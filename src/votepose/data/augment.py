@@ -48,7 +48,7 @@ def augment(
     skeleton: Skeleton,
     zoom: float = 1.0,
 ) -> Sample:
-    """The sample warped once into `size` (width, height) and recoloured; people who left the frame are gone."""
+    """The sample warped once into `size` (width, height) and recoloured, without people who left the frame."""
     height, width = sample.image.shape[:2]
     scale = zoom * min(size[0] / width, size[1] / height) * math.exp(rng.uniform(*np.log(config.scale)))
     angle = math.radians(rng.uniform(-config.rotation, config.rotation)) if rng.random() < config.rotated else 0.0

@@ -32,8 +32,8 @@ class Sample:
         image: (height, width, 3) uint8 RGB.
         keypoints: (N, K, 3) x, y and COCO's v: 0 unlabelled, 1 hidden, 2 visible.
         boxes: (N, 4) x, y, width, height. areas: (N,).
-        ignore: (R, 4) boxes where people are of whom nothing is known: crowds, people without keypoints.
-        complete: whether everybody in the picture is labelled or in an ignore box.
+        ignore: (R, 4) boxes of people without known joints: crowds, and people without keypoints.
+        complete: whether all people in the picture are labelled or in an ignore box.
         scale: pixels of the picture for one of those that the json counts in, along x and y; mostly 1.
     """
 
@@ -48,8 +48,7 @@ class Sample:
     scale: tuple[float, float] = (1.0, 1.0)
 
     def untold(self, points: np.ndarray) -> np.ndarray:
-        """(P,) bool: whether unlabelled people may be at points (P, 2): in an ignore box, or anywhere in a picture
-        where not everybody is labelled."""
+        """(P,) bool: unlabelled people may be at points (P, 2): in ignore boxes and incompletely labelled pictures."""
         if not self.complete:
             return np.ones(len(points), bool)
         low, high = self.ignore[:, :2], self.ignore[:, :2] + self.ignore[:, 2:]
@@ -58,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """Samples of one skeleton; `left_out` says what of the json `annotations` could not be used, and why."""
+    """Samples of one skeleton; `left_out` lists what of the json `annotations` could not be used, and why."""
 
     samples: list[Sample]
     skeleton: Skeleton
@@ -71,7 +70,7 @@ def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
     """Load `folder`: annotations.json beside images/ or images-*.zip; the first `limit` pictures.
 
     Pictures and annotations that cannot be used are left out and named in `left_out`. Of several categories the first
-    with keypoints counts. People without a box get their keypoints' hull.
+    with keypoints counts. PoseOutputs without a box get their keypoints' hull.
 
     Raises:
         VoteposeError: if the json is missing or unreadable, or no picture can be used.

@@ -1,4 +1,4 @@
-"""Batches for training. What sample i is depends on the seed and on i alone, so a stopped run goes on exactly."""
+"""Batches for training. Sample i depends on the seed and on i alone, so a stopped run continues exactly."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Batch:
         keypoints: (N, K, 3) in input pixels, with COCO's v.
         boxes: (N, 4) x, y, width, height, in input pixels. areas: (N,) in square input pixels.
         image_index: (N,) image of each person.
-        ignore: (B, S/4, S/4) bool: people may be here of whom nothing is known.
-        complete: (B,) bool: everybody else is labelled.
+        ignore: (B, S/4, S/4) bool: unlabelled people may be here.
+            complete: (B,) bool: everyone else is labelled.
     """
 
     images: Tensor

@@ -33,7 +33,7 @@ def synthetic_dataset(count: int, size: int = 256, people: tuple[int, int] = (1,
 
 def _draw_picture(image_id: int, size: int, people: tuple[int, int], rng: np.random.Generator) -> Sample:
     image = _background(size, rng)
-    owner = np.zeros((size, size), np.uint8)  # who is on top at each pixel; 0 is nobody
+    owner = np.zeros((size, size), np.uint8)  # the figure on top at each pixel; 0 is background
     bodies = [_random_pose(size, rng) for _ in range(rng.integers(people[0], people[1], endpoint=True))]
     keypoints, boxes, areas, masks = [], [], [], []
     for number, body in enumerate(bodies, start=1):
@@ -70,7 +70,7 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _random_pose(size: int, rng: np.random.Generator) -> np.ndarray:
-    """(17, 2) joints of a person who faces us: the left side is on the right."""
+    """(17, 2) joints of a person facing the camera: the left side is on the right."""
     points = np.zeros((17, 2))
     for side, sign in (("left", 1.0), ("right", -1.0)):
         shoulder, hip = np.array([0.11 * sign, -0.28]), np.array([0.08 * sign, 0.0])

@@ -57,14 +57,14 @@ def load_model(
         predictor = load(weights, input_size=input_size, presence_threshold=presence_threshold, score_threshold=0.0)
         preset = str(predictor.metadata.get("preset", "?"))
         return Model(predictor, predictor.skeleton, preset, predictor.input_size, _onnx_parameters(weights))
-    estimator, skeleton, about = load_estimator(weights)
+    estimator, metadata = load_estimator(weights)
     estimator.levels = estimator.levels if levels is None else levels
     estimator.to("cuda" if torch.cuda.is_available() else "cpu")
-    size = int(about["input_size"] if input_size is None else input_size)
+    size = metadata.input_size if input_size is None else input_size
     require_input_size(size)
     threshold = estimator.config.presence_threshold if presence_threshold is None else presence_threshold
-    find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=skeleton)
-    return Model(find, skeleton, about["preset"], size, sum(p.numel() for p in estimator.parameters()))
+    find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=metadata.skeleton)
+    return Model(find, metadata.skeleton, metadata.preset, size, sum(p.numel() for p in estimator.parameters()))
 
 
 def _onnx_parameters(weights: Path) -> int:

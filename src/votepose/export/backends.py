@@ -1,4 +1,4 @@
-"""The graph in other runtimes' formats, each as a `Run` that can be held against PyTorch's answer."""
+"""The graph in other runtimes' formats, each as a `Run` that can be compared with PyTorch's output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SAME_POSE = 1.0  # input pixels
 
 
 def run_torch(estimator: PoseEstimator) -> Run:
-    """PyTorch's own answer: what the others are measured by."""
+    """PyTorch's own output: the reference of the others."""
     return _torch_run(Graph(estimator))
 
 
@@ -88,9 +88,9 @@ def write_torch(estimator: PoseEstimator, path: Path, metadata: dict[str, Any]) 
 
 
 def check_same(run: Run, wanted: Run, path: Path, quantized: bool = False) -> None:
-    """The file finds the same people as PyTorch, and the same nobody, on shapes and a batch it was not traced with.
+    """The file finds the same people as PyTorch, or none, on shapes and a batch that it was not traced with.
 
-    A `quantized` file need only be near in presence: who is found in noise hangs on its last digits.
+    A `quantized` file need only be near in presence: the people found in noise depend on its last digits.
 
     Raises:
         VoteposeError: if it does not.
@@ -103,7 +103,7 @@ def check_same(run: Run, wanted: Run, path: Path, quantized: bool = False) -> No
             if not gap <= bound:
                 raise VoteposeError(f"{path}: was not kept, its presence is off PyTorch's by {gap:.3f}")
             count, most = abs(len(theirs["scores"]) - len(ours["scores"])), len(ours["scores"])
-            # In noise somebody may stand right at a threshold; the others stand where they should.
+            # In noise a person may lie right at a threshold; the others agree.
             moved = most and not quantized and np.median(_nearest(theirs, ours)) > _SAME_POSE
             if moved or count > (most if quantized else 1 + 0.1 * most):
                 raise VoteposeError(f"{path}: was not kept, it finds other people than PyTorch")

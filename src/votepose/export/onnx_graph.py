@@ -17,11 +17,11 @@ from onnx.utils import Extractor
 from torch import Tensor, nn
 
 from votepose.models.estimator import PoseEstimator
-from votepose.models.outputs import Ballot, People
+from votepose.models.outputs import PoseOutputs, VoteOutputs
 
 OPSET = 17
 INPUT_NAMES = ["images", "presence_threshold"]
-OUTPUT_NAMES = [*People._fields, *Ballot._fields]
+OUTPUT_NAMES = [*PoseOutputs._fields, *VoteOutputs._fields]
 
 
 class Graph(nn.Module):
@@ -38,7 +38,7 @@ class Graph(nn.Module):
 
 
 def noise(width: int, height: int, batch: int = 1) -> Tensor:
-    """Pictures (batch, height, width, 3) uint8 in which a threshold of 0 finds somebody: a tracer cannot follow nobody.
+    """Pictures (batch, height, width, 3) uint8 in which a threshold of 0 finds people: a tracer needs some.
 
     Always the same.
     """
@@ -62,8 +62,8 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
             dynamic_axes={
                 "images": {0: "batch", 1: "height", 2: "width"},
                 "presence": {0: "batch", 1: "rows", 2: "columns"},
-                **{name: {0: "people"} for name in People._fields[:-1]},
-                **{name: {0: "votes"} for name in Ballot._fields},
+                **{name: {0: "people"} for name in PoseOutputs._fields[:-1]},
+                **{name: {0: "votes"} for name in VoteOutputs._fields},
             },
         )
     model = onnx.load(path)
@@ -119,7 +119,7 @@ def _depending(graph: onnx.GraphProto) -> set[str]:
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Leave out the nodes whose outputs nobody reads."""
+    """Drop the nodes whose outputs are not used."""
     read, kept = {value.name for value in graph.output}, []
     for node in reversed(graph.node):
         if read.intersection(node.output):

@@ -1,4 +1,4 @@
-"""Confidences that mean what they say: increasing curves from what a network believes to what turned out to be true.
+"""Confidences that mean what they say: increasing curves from raw outputs to observed frequencies.
 
 They are part of the estimator and of the exported graph. `votepose calibrate` fits them to pictures held apart.
 """
@@ -41,14 +41,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is done to the network's beliefs before anybody sees them; by default nothing.
+    """The curves between the network's raw outputs and the reported values; by default the identity.
 
     Attributes:
         joints: a curve for each of the K joints, or none: to the share of OKS that the joint is expected to keep.
-        people: to the OKS that the person is expected to have with somebody real; it keeps the order of scores, so AP
+        people: to the OKS that the pose is expected to have with a real person; it keeps the order of scores, so AP
             does not depend on it.
         seen: logit of visibility over which a joint is called seen. COCO labels seven visible joints for a hidden one:
-            a network that learnt from it says 2 where the picture speaks for neither.
+            a network trained on it predicts 2 where the picture is evidence for neither.
 
     Raises:
         ValueError: if `seen` is not finite.

@@ -1,141 +1,192 @@
-"""Weights files: safetensors that carry the configuration of the network they fit."""
+"""Weights files: safetensors that say what they are, so that they never depend on what a preset says today.
+
+Format 6 holds, as JSON beside the tensors, network, grouping, pyramid levels, input size, skeleton and calibration.
+Format 5 is still read (see `format_5`).
+"""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
+from votepose.grouping import GroupingConfig
+from votepose.io.files import replacing
 from votepose.letterbox import MULTIPLE
+from votepose.models import format_5
 from votepose.models.calibration import Calibration
-from votepose.models.posenet import NetworkConfig, PoseNet
+from votepose.models.config import NetworkConfig
+from votepose.models.posenet import PoseNet
+from votepose.models.presets import Preset
 from votepose.skeleton import Skeleton
 
-BUNDLED_WEIGHTS = Path(__file__).parents[1] / "weights" / "votepose.safetensors"
-_FORMAT = "5"
-_LEFT_OUT = "an installed package leaves it out: clone votepose's repository and pip install -e it"
+_FORMAT = "6"
 _HINT = "a weights file is written by `votepose train` (weights.safetensors)"
 
 
-def save_weights(
-    path: Path,
-    network: PoseNet,
-    preset: str,
-    input_size: int,
-    skeleton: Skeleton,
-    calibration: Calibration = Calibration(),
-) -> None:
-    """Write fp16 weights with their configuration; the file appears whole or not at all."""
+@dataclass(frozen=True)
+class Metadata:
+    """What a weights file says of itself.
+
+    Attributes:
+        preset: name of the preset that it was trained from.
+        network: its parts.
+        grouping: how its votes become people.
+        levels: of the image pyramid.
+        input_size: longest side of the network input, in pixels; a multiple of 32.
+        skeleton: of its K keypoints.
+        calibration: of its confidences.
+
+    Raises:
+        ValueError: if a value is out of range, or they do not go together.
+    """
+
+    preset: str
+    network: NetworkConfig
+    grouping: GroupingConfig
+    levels: int
+    input_size: int
+    skeleton: Skeleton
+    calibration: Calibration = Calibration()
+
+    def __post_init__(self) -> None:
+        size, keypoints = self.input_size, self.network.keypoints
+        if not isinstance(self.preset, str) or not isinstance(size, int) or size < MULTIPLE or size % MULTIPLE:
+            raise ValueError(f"preset {self.preset!r}, input size {size!r}")
+        if not isinstance(self.levels, int) or self.levels < 1:
+            raise ValueError(f"{self.levels!r} levels")
+        if len(self.skeleton) != keypoints:
+            raise ValueError(f"{keypoints} keypoints, but a skeleton of {len(self.skeleton)}")
+
+    @classmethod
+    def of(cls, name: str, preset: Preset, skeleton: Skeleton) -> Metadata:
+        """Of a network of this preset."""
+        return cls(name, preset.network, preset.grouping, preset.levels, preset.input_size, skeleton)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; `from_dict` reads it."""
+        return {
+            "preset": self.preset,
+            "network": asdict(self.network),
+            "grouping": asdict(self.grouping),
+            "levels": self.levels,
+            "input_size": self.input_size,
+            "skeleton": self.skeleton.to_coco_category(),
+            "calibration": self.calibration.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Metadata:
+        """The inverse of `to_dict`. Raises ValueError, TypeError, KeyError or AttributeError for anything else."""
+        network = NetworkConfig(**values["network"])
+        return cls(
+            values["preset"],
+            network,
+            GroupingConfig(**values["grouping"]),
+            values["levels"],
+            values["input_size"],
+            Skeleton.from_coco_category(values["skeleton"]),
+            Calibration.from_dict(values.get("calibration"), network.keypoints),
+        )
+
+
+def save_weights(path: Path, network: PoseNet, metadata: Metadata) -> None:
+    """Write fp16 weights with their metadata; the file appears whole or not at all.
+
+    Raises:
+        ValueError: if the metadata is of another network.
+    """
+    if metadata.network != network.config:
+        raise ValueError(f"the metadata describes {metadata.network}, not {network.config}")
     tensors = {
-        k: v.detach().cpu().half().contiguous() if v.is_floating_point() else v.cpu()
-        for k, v in network.state_dict().items()
+        name: value.detach().cpu().half().contiguous() if value.is_floating_point() else value.cpu()
+        for name, value in network.state_dict().items()
     }
-    about = {
-        "preset": preset,
-        "network": asdict(network.config),
-        "input_size": input_size,
-        "skeleton": skeleton.to_coco_category(),
-        "calibration": calibration.to_dict(),
-    }
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"format": _FORMAT, "votepose": json.dumps(about)})
-    temporary.chmod(0o644)  # safetensors makes files that only their owner may read
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"format": _FORMAT, "votepose": json.dumps(metadata.to_dict())})
+        temporary.chmod(0o644)  # safetensors makes files that only their owner may read
 
 
-def named(weights: Path | None) -> Path:
-    """The file that `--weights` names: `bundled`, or nothing, is the package's own."""
-    return BUNDLED_WEIGHTS if weights in (None, Path("bundled")) else weights
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """The configuration in a weights file: preset, network, input_size, skeleton, and calibration but in older files.
+def read_metadata(path: Path) -> Metadata:
+    """What a weights file says of itself.
 
     Raises:
         VoteposeError: if the file is missing, truncated or not one of ours.
     """
-    if not path.is_file():
-        why = f" ({_LEFT_OUT})" if path == BUNDLED_WEIGHTS else ""
-        raise VoteposeError(f"{path}: there is no such weights file{why}")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise VoteposeError(f"{path}: not a readable safetensors file ({_first_line(error)}); {_HINT}") from None
-    if "votepose" not in metadata:
-        raise VoteposeError(f"{path}: a safetensors file, but not of votepose; {_HINT}")
-    if metadata.get("format") != _FORMAT:
-        raise VoteposeError(f"{path}: weights of format {metadata.get('format')}, this version reads {_FORMAT}")
-    try:
-        about: dict[str, Any] = json.loads(metadata["votepose"])
-        network = NetworkConfig(**about["network"])
-    except (ValueError, TypeError, KeyError):
-        raise VoteposeError(f"{path}: weights of a network that this version of votepose does not know") from None
-    try:
-        _check(about, network.keypoints)
-    except (ValueError, TypeError, KeyError) as error:
-        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise VoteposeError(f"{path}: its description of the network cannot be used: {reason}") from None
-    return about
+    return _read(path)[1]
 
 
-def _check(about: dict[str, Any], keypoints: int) -> None:
-    """What is said beside the network; raises ValueError, TypeError or KeyError if it will not do."""
-    size, preset = about["input_size"], about["preset"]
-    if not isinstance(preset, str) or not isinstance(size, int) or size < MULTIPLE or size % MULTIPLE:
-        raise ValueError(f"preset {preset!r}, input size {size!r}")
-    skeleton = Skeleton.from_coco_category(about["skeleton"])
-    if len(skeleton) != keypoints:
-        raise ValueError(f"{keypoints} keypoints, but a skeleton of {len(skeleton)}")
-    Calibration.from_dict(about.get("calibration"), keypoints)
-
-
-def load_network(path: Path) -> tuple[PoseNet, dict[str, Any]]:
-    """Build the network that a weights file describes and fill it. Returns it in eval mode, with `read_about`.
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file, by the names that `PoseNet` has for them.
 
     Raises:
-        VoteposeError: if the file is missing, truncated or not one of ours, or nothing can be built of what it says.
+        VoteposeError: if the file is missing, truncated or not one of ours.
     """
-    about = read_about(path)
+    form, _ = _read(path)
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    return {format_5.upgraded_key(name): x for name, x in tensors.items()} if form == "5" else tensors
+
+
+def _read(path: Path) -> tuple[str, Metadata]:
+    """Format and metadata."""
+    if not path.is_file():
+        raise VoteposeError(f"{path}: there is no such weights file")
     try:
-        network = PoseNet(NetworkConfig(**about["network"]))
-    except Exception as error:  # what impossible numbers raise depends on the layer that meets them
-        raise VoteposeError(f"{path}: describes a network that cannot be built ({_first_line(error)})") from error
-    fill(network, path)
-    return network.eval(), about
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise VoteposeError(f"{path}: not a readable safetensors file ({one_line(error)}); {_HINT}") from None
+    if "votepose" not in header:
+        raise VoteposeError(f"{path}: a safetensors file, but not of votepose; {_HINT}")
+    form = header.get("format", "")
+    if form not in ("5", _FORMAT):
+        raise VoteposeError(f"{path}: weights of format {form or 'unknown'}, this version reads 5 and {_FORMAT}")
+    try:
+        values = json.loads(header["votepose"])
+        values = format_5.upgraded(values) if form == "5" else values
+        NetworkConfig(**values["network"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise VoteposeError(f"{path}: weights of a network that this version of votepose does not know") from None
+    try:
+        return form, Metadata.from_dict(values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise VoteposeError(f"{path}: its description of the network cannot be used: {reason}") from None
 
 
-def fill(network: PoseNet, path: Path, skeleton: Skeleton | None = None) -> None:
-    """Load weights into a network of the same architecture, and skeleton if one is given; a network is filled whole or
-    left as it was.
+def load_network(path: Path) -> tuple[PoseNet, Metadata]:
+    """The network that a weights file describes, with its weights, in eval mode; and the file's metadata.
+
+    Raises:
+        VoteposeError: if the file is missing, truncated or not one of ours, or the network that it describes cannot be
+            built.
+    """
+    metadata = read_metadata(path)
+    try:
+        network = PoseNet(metadata.network)
+    except Exception as error:  # what impossible numbers raise depends on the layer that they reach
+        raise VoteposeError(f"{path}: describes a network that cannot be built ({one_line(error)})") from error
+    load_into(network, path)
+    return network.eval(), metadata
+
+
+def load_into(network: PoseNet, path: Path, skeleton: Skeleton | None = None) -> None:
+    """Load weights into a network of the same architecture, and skeleton if one is given; all of them or none.
 
     Raises:
         VoteposeError: if the file is of another architecture or skeleton, or its numbers cannot be used.
     """
-    about = read_about(path)
-    theirs, ours = NetworkConfig(**about["network"]), network.config
-    differing = [f.name for f in fields(ours) if getattr(theirs, f.name) != getattr(ours, f.name)]
-    if differing:
-        listed = ", ".join(f"{name} {getattr(theirs, name)} (wanted {getattr(ours, name)})" for name in differing)
-        raise VoteposeError(f"{path}: weights of another network (preset {about['preset']}): {listed}")
-    known = Skeleton.from_coco_category(about["skeleton"])
-    if skeleton is not None and known.names != skeleton.names:
-        theirs_first, ours_first = next(
-            pair for pair in zip(known.names, skeleton.names, strict=True) if pair[0] != pair[1]
-        )
-        raise VoteposeError(
-            f"{path}: weights of another skeleton (of a {known.category}): {theirs_first!r} where the "
-            f"data have {ours_first!r}"
-        )
-    with safe_open(path, "pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    _require_same(path, read_metadata(path), network.config, skeleton)
+    state = read_tensors(path)
     wanted = network.state_dict()
     wrong = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
     if wrong or len(state) != len(wanted):
@@ -145,5 +196,17 @@ def fill(network: PoseNet, path: Path, skeleton: Skeleton | None = None) -> None
     network.load_state_dict({k: v.to(wanted[k].dtype) if isinstance(v, torch.Tensor) else v for k, v in state.items()})
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _require_same(path: Path, metadata: Metadata, ours: NetworkConfig, skeleton: Skeleton | None) -> None:
+    theirs = metadata.network
+    differing = [f.name for f in fields(ours) if getattr(theirs, f.name) != getattr(ours, f.name)]
+    if differing:
+        listed = ", ".join(f"{name} {getattr(theirs, name)} (wanted {getattr(ours, name)})" for name in differing)
+        raise VoteposeError(f"{path}: weights of another network (preset {metadata.preset}): {listed}")
+    known = metadata.skeleton
+    if skeleton is not None and known.names != skeleton.names:
+        pairs = zip(known.names, skeleton.names, strict=True)
+        their_name, our_name = next(pair for pair in pairs if pair[0] != pair[1])
+        raise VoteposeError(
+            f"{path}: weights of another skeleton (of a {known.category}): {their_name!r} where the data have "
+            f"{our_name!r}"
+        )

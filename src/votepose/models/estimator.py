@@ -13,34 +13,35 @@ from torch import Tensor, nn
 from votepose.grouping import GroupingConfig, Groups, group, joint_confidences
 from votepose.letterbox import FILL, MULTIPLE
 from votepose.models.calibration import Calibration
-from votepose.models.heads.roi_align import CLOSER
-from votepose.models.outputs import Ballot, People
-from votepose.models.posenet import Maps, PoseNet, Votes
+from votepose.models.features import FeatureMaps
+from votepose.models.heads.roi_align import CLOSE_MARGIN
+from votepose.models.outputs import PoseOutputs, VoteOutputs, Votes
+from votepose.models.posenet import PoseNet
 from votepose.oks import body_sizes, oks_nms
 
 _DUPLICATE = 0.7  # two people this alike (OKS) are one person found twice
-_FAINT = 0.02  # people below this score, uncalibrated, are not worth a row
-_NO_VOTE = 1.0  # a joint that no vote was cast on: so much less, as a logit, is it taken for visible
+_MIN_SCORE = 0.02  # people below this score, uncalibrated, are dropped
+_NO_VOTE = 1.0  # subtracted from the visibility logit of a joint that no vote was cast on
 _SURE = 10.0  # a logit of visibility where votes alone decide
 
 
 @dataclass(frozen=True)
 class _Level:
-    """One level of the image pyramid: what the network knows at this size, and the votes cast there.
+    """One level of the image pyramid: the network's maps at this size, and the votes cast there.
 
     Attributes:
         maps: of the network, in this level's cells.
-        strength, centres, votes: (B, Q), (B, Q, 2) and (B, Q, ...) of the cells asked, in the *finest* level's cells.
+        strength, centres, votes: (B, Q), (B, Q, 2) and (B, Q, ...) of the candidates, in the *finest* level's cells.
     """
 
-    maps: Maps
+    maps: FeatureMaps
     strength: Tensor
     centres: Tensor
     votes: Votes
 
 
 class PoseEstimator(nn.Module):
-    """The whole of votepose: `forward` maps images (B, H, W, 3) uint8 RGB, sides multiples of 32, to `People`.
+    """The whole of votepose: `forward` maps images (B, H, W, 3) uint8 RGB, sides multiples of 32, to `PoseOutputs`.
 
     Args:
         network: its parts.
@@ -48,7 +49,7 @@ class PoseEstimator(nn.Module):
         config: how votes become people.
         levels: of the image pyramid, each half the one before. All levels vote and the votes are grouped together, so
             that near people, larger than the network's field of view, are found as well as far ones.
-        calibration: what makes confidences, scores and `seen` of the network's beliefs.
+        calibration: turns the network's raw outputs into confidences, scores and `seen`.
     """
 
     kappas: Tensor
@@ -65,14 +66,14 @@ class PoseEstimator(nn.Module):
         self.network, self.config, self.levels, self.calibration = network, config, levels, calibration
         self.register_buffer("kappas", kappas, persistent=False)
 
-    def forward(self, images: Tensor, presence_threshold: Tensor) -> People:
+    def forward(self, images: Tensor, presence_threshold: Tensor) -> PoseOutputs:
         return self.explain(images, presence_threshold)[0]
 
-    def explain(self, images: Tensor, presence_threshold: Tensor) -> tuple[People, Ballot]:
+    def explain(self, images: Tensor, presence_threshold: Tensor) -> tuple[PoseOutputs, VoteOutputs]:
         """The people, and the votes that made them."""
         levels, groups = self.vote(images, presence_threshold)
         leader, image_index, poses, confidences, visible, scores = self._people([x.maps for x in levels], groups)
-        people = People(
+        people = PoseOutputs(
             image_index,
             poses * self.network.config.stride,
             self.calibration.of_joints(confidences),
@@ -80,10 +81,10 @@ class PoseEstimator(nn.Module):
             self.calibration.of_people(scores),
             levels[0].maps.presence[-1].sigmoid(),
         )
-        return people, self._ballot(levels, groups, leader, presence_threshold)
+        return people, self._vote_outputs(levels, groups, leader, presence_threshold)
 
     def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
-        """Images (B, H, W, 3) -> what each level knows and votes, and all their votes grouped."""
+        """Images (B, H, W, 3) -> the maps and votes of each level, and all votes grouped."""
         pixels = images.permute(0, 3, 1, 2).float()
         levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(self.levels)]
         strength, centres, poses, log_scales = joined_votes(levels)
@@ -91,13 +92,13 @@ class PoseEstimator(nn.Module):
         with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
             return levels, group(poses, log_scales, centres, strength, self.kappas, config)
 
-    def _ballot(self, levels: Sequence[_Level], groups: Groups, leader: Tensor, threshold: Tensor) -> Ballot:
+    def _vote_outputs(self, levels: Sequence[_Level], groups: Groups, leader: Tensor, threshold: Tensor) -> VoteOutputs:
         strength, centres, poses, log_scales = joined_votes(levels)
         image, row = ((strength >= threshold) & (strength > 0)).nonzero(as_tuple=True)
         order = torch.ones_like(leader).cumsum(0) - 1  # arange(P): a tracer would write P down as a constant
         person = torch.full_like(groups.follow, -1).flatten().scatter(0, leader, order)
         stride = self.network.config.stride
-        return Ballot(
+        return VoteOutputs(
             image,
             centres[image, row] * stride,
             poses[image, row] * stride,
@@ -107,11 +108,11 @@ class PoseEstimator(nn.Module):
         )
 
     def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
-        """What is seen and voted on the pixels of a level."""
+        """Maps and votes of the pixels of a level."""
         maps = self.network.encode(pixels)
         presence = maps.presence[-1].sigmoid()
         strength, cells = self._candidates(presence, threshold, self.config.candidates >> level)
-        votes = self.network.ask(maps, cells)
+        votes = self.network.predict_votes(maps, cells)
         width = presence.shape[-1]
         centres = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
         return _Level(
@@ -122,10 +123,10 @@ class PoseEstimator(nn.Module):
         )
 
     def _candidates(self, presence: Tensor, threshold: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """(B, Q) presence and flat index of the cells that are asked: the likeliest, or the likeliest peaks.
+        """(B, Q) presence and flat index of the candidates: the likeliest cells, or the likeliest peaks.
 
-        Where a crowd has more peaks than may be asked, the likeliest of each block of the map come first, so that
-        hardly anybody is left without a vote.
+        Where a crowd has more peaks than candidates, the likeliest of each block of the map come first, so that few
+        people are left without a vote.
         """
         first = torch.zeros_like(presence)
         if self.config.peaks:
@@ -133,17 +134,17 @@ class PoseEstimator(nn.Module):
             presence = presence * (presence == F.max_pool2d(presence[:, None], 3, 1, 1)[:, 0])
             blocks = F.interpolate(F.max_pool2d(presence[:, None], side), scale_factor=side, mode="nearest")[:, 0]
             first = ((presence == blocks) & (presence >= threshold)).to(presence.dtype)
-        # Padded, so that the smallest of maps has cells enough to choose from: without presence, they vote for nobody.
+        # Padded, so that the smallest of maps has enough cells to choose from; without presence, they do not vote.
         presence, first = F.pad(presence.flatten(1), (0, count)), F.pad(first.flatten(1), (0, count))
         cells = (presence + first).topk(count).indices
         strength = presence.gather(1, cells)
         return strength, cells * (strength > 0)
 
-    def _people(self, maps: Sequence[Maps], groups: Groups) -> tuple[Tensor, ...]:
-        """Groups -> the people to report: (flat index of the leading vote, image, poses, confidences, logits of
-        visibility, scores), the last but one and the confidences before calibration."""
+    def _people(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
+        """Groups -> the people to report: flat index of the leading vote, image, poses, confidences, logits of
+        visibility and scores, the last three uncalibrated."""
         voted = self.pooled(groups)
-        found = self._looked_at(maps, *voted) if self.network.second_look is not None else self._as_voted(*voted)
+        found = self._refined(maps, *voted) if self.network.refiner is not None else self._as_voted(*voted)
         _, image, poses, *_, scores = found
         return _rows(self._distinct(poses, scores, image), *found)
 
@@ -153,9 +154,9 @@ class PoseEstimator(nn.Module):
         confidences = joint_confidences(log_scales, body_sizes(poses), self.kappas)
         return leader, image, poses, confidences, _SURE * (2 * voted.float() - 1), votes
 
-    def _looked_at(
+    def _refined(
         self,
-        maps: Sequence[Maps],
+        maps: Sequence[FeatureMaps],
         leader: Tensor,
         image: Tensor,
         poses: Tensor,
@@ -163,26 +164,29 @@ class PoseEstimator(nn.Module):
         voted: Tensor,
         votes: Tensor,
     ) -> tuple[Tensor, ...]:
-        """The people as two looks correct them; those whom the first shows to be nobody, or the same, are left out."""
-        look = self.network.look_again(maps, poses, image, self.kappas)
-        first = look.quality.sigmoid()
-        keep = self._distinct(look.poses, (votes * first).sqrt(), image)
-        leader, image, poses, voted, votes, first = _rows(keep, leader, image, look.poses, voted, votes, first)
-        # It is known better now where they are: once more, from nearer.
-        look = self.network.look_again(maps, poses, image, self.kappas, CLOSER)
-        # How well the votes agree and how good the pose looks are two witnesses: together they rank better than either.
-        scores = (votes * (first * look.quality.sigmoid()).sqrt()).sqrt()
-        # A joint is seen where the look finds it visible; that a vote was cast on it speaks for it.
-        visible = look.seen - _NO_VOTE * (~voted).float()
-        return leader, image, look.poses, look.confidences.sigmoid(), visible, scores
+        """The people as two refinements correct them, without those that the first shows to be background or double."""
+        refined = self.network.refine(maps, poses, image, self.kappas)
+        first = refined.quality.sigmoid()
+        keep = self._distinct(refined.poses, (votes * first).sqrt(), image)
+        leader, image, poses, voted, votes, first = _rows(keep, leader, image, refined.poses, voted, votes, first)
+        # The poses are better now, so the second refinement works on a closer region.
+        refined = self.network.refine(maps, poses, image, self.kappas, CLOSE_MARGIN)
+        # The votes' agreement and the pose's quality rank better together than either alone.
+        scores = (votes * (first * refined.quality.sigmoid()).sqrt()).sqrt()
+        # A joint is seen where the refiner finds it visible; a vote cast on it is evidence for that.
+        visible = refined.seen - _NO_VOTE * (~voted).float()
+        return leader, image, refined.poses, refined.confidences.sigmoid(), visible, scores
 
     def _distinct(self, poses: Tensor, scores: Tensor, image: Tensor) -> Tensor:
-        """(P,) bool: neither faint nor somebody who was found twice."""
-        return oks_nms(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _FAINT)
+        """(P,) bool: neither a duplicate nor below the least score."""
+        return oks_nms(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _MIN_SCORE)
 
     def pooled(self, groups: Groups) -> tuple[Tensor, ...]:
-        """People as their votes pool them, but for those found twice, who would be looked at only to be dropped: flat
-        index of the leading vote (P,), image (P,), poses (P, K, 2), log_scales, seen (P, K), scores (P,)."""
+        """People as their votes pool them, without duplicates, which need not be refined.
+
+        Returns:
+            Flat index of the leading vote (P,), image (P,), poses (P, K, 2), log_scales, seen (P, K), scores (P,).
+        """
         image, row = groups.leader.nonzero(as_tuple=True)
         columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
         people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
@@ -196,8 +200,7 @@ def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
 
 
 def halved(pixels: Tensor, times: int) -> Tensor:
-    """Pixels (B, 3, H, W) at half the size, so many times over, with grey below and to the right up to multiples of
-    32: a level of the image pyramid."""
+    """A level of the image pyramid: pixels (B, 3, H, W) halved `times` times, padded with grey to multiples of 32."""
     if not times:
         return pixels
     pixels = F.avg_pool2d(pixels, 2**times)

@@ -1,234 +1,151 @@
 """The network of the paper, whole: backbone -> F -> presence H -> [F;H] -> transformer -> votes.
 
-And what we added to it: a second look at each person, and a witness whom it and the votes may hear.
+What we added to it: a refiner of pooled poses, an auxiliary backbone that refiner and votes read, and votes that start
+from proposed poses.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.errors import VoteposeError
-from votepose.models.backbones.build import build_backbone, fill_trunk
+from votepose.models.backbones.build import build_backbone, load_trunk
 from votepose.models.backbones.movenet import MoveNet
 from votepose.models.backbones.thunder import Thunder
+from votepose.models.config import NetworkConfig
+from votepose.models.features import FeatureMaps, FeatureSpec
 from votepose.models.heads.heatmap import StackedHourglass, presence_head
-from votepose.models.heads.proposals import Pointer, Prior
-from votepose.models.heads.refiner import Look, SecondLook
-from votepose.models.heads.roi_align import MARGIN, Detail, Frame, crop
+from votepose.models.heads.proposals import ProposalAttention
+from votepose.models.heads.refiner import PoseRefiner
+from votepose.models.heads.roi_align import WIDE_MARGIN, RoiGrid, roi_align
 from votepose.models.heads.vote_transformer import GroupingTransformer, mlp
+from votepose.models.outputs import RefinedPoses, Votes
 from votepose.skeleton import COCO_17
 
 _VECTOR_UNIT = 16.0  # cells: outputs are of order one
 _CORRECTION_UNIT = 4.0  # cells: likewise, where a vote starts from a proposed pose
 
 
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Everything that sets one network apart from another.
-
-    Attributes:
-        backbone: `mobile`, `maxvit`, `lite` or `movenet` (see `network.backbone`).
-        keypoints: K; a pose vector has 2 K numbers.
-        stride: input pixels a map cell; a 512-pixel input at stride 8 makes the paper's M = 64.
-        channels: of the feature map F (256 in the paper).
-        hourglass, transformer: False replaces the branch by a 1x1 head (paper V-F).
-        stacks, depth, hourglass_width: of the stacked hourglass.
-        width, heads, encoder_layers, decoder_layers, patch: of the transformer; a memory token is `patch` cells wide.
-        vectors: `absolute` (paper) or `residual`, offsets from the cell that votes.
-        relative: rotary positions in the transformer in place of added sine embeddings.
-        scales: each vote also says how unsure it is of each joint (log of a Laplace scale).
-        second_look: channels of the second look at each person, at its finest; 0 leaves it out.
-        witness: second look and votes also hear MoveNet Thunder (17 keypoints; see `network.thunder`).
-        prior: presence and votes start from the backbone's own beliefs (`movenet` only; see `network.prior`).
-    """
-
-    backbone: str
-    keypoints: int = 17
-    stride: int = 8
-    channels: int = 256
-    hourglass: bool = True
-    stacks: int = 2
-    depth: int = 4
-    hourglass_width: int = 128
-    transformer: bool = True
-    width: int = 256
-    heads: int = 8
-    encoder_layers: int = 2
-    decoder_layers: int = 2
-    patch: int = 4
-    vectors: Literal["absolute", "residual"] = "residual"
-    relative: bool = True
-    scales: bool = True
-    second_look: int = 0
-    witness: bool = False
-    prior: bool = False
-
-
-@dataclass(frozen=True)
-class Maps:
-    """What the network knows of a batch before any cell is asked.
-
-    Attributes:
-        features: [F;H] (B, C + 1, h, w).
-        presence: presence logits of every stack, each (B, h, w); the last counts.
-        memory, memory_positions: the encoder's (B, T, D) and (T, 2) in cells; None without transformer.
-        details: what the second look crops: the backbone's maps, or the most telling channels of them, and the
-            witness'.
-        prior: what the backbone believes by itself; None where it believes nothing.
-    """
-
-    features: Tensor
-    presence: list[Tensor]
-    memory: Tensor | None
-    memory_positions: Tensor | None
-    details: list[Tensor]
-    prior: Prior | None
-
-
-@dataclass(frozen=True)
-class Votes:
-    """Pose vectors of Q cells an image.
-
-    Attributes:
-        poses: (B, Q, K, 2) joints in map coordinates, whatever the parametrisation.
-        log_scales: (B, Q, K) log of the Laplace scale in cells; zeros where the network has none.
-    """
-
-    poses: Tensor
-    log_scales: Tensor
-
-
 class PoseNet(nn.Module):
-    """Images -> presence and votes. `NetworkConfig` sets the parts; `Maps`, `Votes` and `Look` are what comes out."""
+    """Images -> presence and votes. `NetworkConfig` sets the parts; `FeatureMaps`, `Votes`, `RefinedPoses` come out.
+
+    Args:
+        config: the parts and their sizes.
+        pretrained: let timm download the backbone's ImageNet weights.
+        backbone_weights, aux_weights: safetensors of the backbone's and of the auxiliary backbone's trunk.
+
+    Raises:
+        VoteposeError: if the parts do not go together, or weights cannot be had.
+    """
 
     def __init__(
         self,
         config: NetworkConfig,
         pretrained: bool = False,
         backbone_weights: Path | None = None,
-        witness_weights: Path | None = None,
+        aux_weights: Path | None = None,
     ) -> None:
         super().__init__()
-        if config.prior and (config.backbone, config.keypoints, config.stride) != ("movenet", len(COCO_17), 4):
-            raise VoteposeError(f"only the movenet backbone has a prior, of {len(COCO_17)} keypoints at stride 4")
-        if config.witness and config.keypoints != len(COCO_17):
-            raise VoteposeError(f"the witness knows {len(COCO_17)} keypoints, not {config.keypoints}")
+        _require_parts(config)
         self.config = config
         self.backbone = build_backbone(config.backbone, pretrained, backbone_weights)
-        self.witness = Thunder() if config.witness and config.second_look else None
-        if self.witness is not None:
-            self.witness.requires_grad_(False)  # a witness is not taught what to say, unless all is taught
-            if witness_weights is not None:
-                fill_trunk(self.witness, witness_weights, "witness")
-        sources = (*self.backbone.channels, *(detail.channels for detail in self._heard))
+        self.aux_backbone = Thunder() if config.aux_backbone and config.refiner else None
+        if self.aux_backbone is not None:
+            self.aux_backbone.requires_grad_(False)  # frozen, except in the joint stage
+            if aux_weights is not None:
+                load_trunk(self.aux_backbone, aux_weights, "auxiliary backbone")
+        sources = (*self.backbone.channels, *(spec.channels for spec in self._aux_specs))
         project = [nn.Conv2d(c, config.channels, 1, bias=False) for c in sources]
-        for heard in project[len(self.backbone.channels) :]:
-            nn.init.zeros_(heard.weight)  # a fresh network does not listen
+        for aux in project[len(self.backbone.channels) :]:
+            nn.init.zeros_(aux.weight)  # a fresh network does not read it
         self.project = nn.ModuleList(project)
         self.norm = nn.BatchNorm2d(config.channels)
-        rate = 0.5 if config.prior else 0.02  # of cells that lie on a keypoint, as a fresh network believes
-        self.presence: nn.Module = (
-            StackedHourglass(config.channels, config.hourglass_width, config.stacks, config.depth, rate)
-            if config.hourglass
-            else presence_head(config.channels, rate)
-        )
-        self.transformer = (
-            GroupingTransformer(
-                config.channels,
-                config.width,
-                config.heads,
-                config.encoder_layers,
-                config.decoder_layers,
-                config.patch,
-                config.relative,
-            )
-            if config.transformer
-            else None
-        )
-        self.pointer = Pointer(config.channels, config.width) if config.prior and config.transformer else None
+        self.presence = _presence_branch(config)
+        self.transformer = _transformer(config) if config.transformer else None
+        attend = config.proposals and config.transformer
+        self.proposal_attention = ProposalAttention(config.channels, config.width) if attend else None
         outputs = config.keypoints * (3 if config.scales else 2)
         self.vector = (
-            mlp(config.width, config.width, outputs, 1e-3 if config.prior else None)
+            mlp(config.width, config.width, outputs, 1e-3 if config.proposals else None)
             if config.transformer
             else nn.Linear(config.channels + 1, outputs)  # a 1x1 convolution over [F;H]
         )
-        detailed = self.detailed
-        if config.second_look and not {1, 2, 4} <= {detail.reduction for detail in detailed}:
-            raise VoteposeError(f"the {config.backbone} backbone has not the three maps that a second look wants")
-        self.second_look = SecondLook(detailed, config.keypoints, config.second_look) if config.second_look else None
+        specs = self.feature_specs
+        if config.refiner and not {1, 2, 4} <= {spec.reduction for spec in specs}:
+            raise VoteposeError(f"the {config.backbone} backbone lacks the three maps that the refiner needs")
+        self.refiner = PoseRefiner(specs, config.keypoints, config.refiner) if config.refiner else None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Votes]:
         """Images (B, 3, H, W), uint8 or 0..255 -> presence logits (B, h, w) and the dense field of votes, Q = h w."""
         maps = self.encode(images)
         height, width = maps.presence[-1].shape[-2:]
         every = torch.arange(height * width, device=images.device)
-        return maps.presence[-1], self.ask(maps, every[None].expand(len(images), -1))
+        return maps.presence[-1], self.predict_votes(maps, every[None].expand(len(images), -1))
 
-    def encode(self, images: Tensor) -> Maps:
-        """Everything that is computed once an image. Sides must be multiples of 32."""
-        maps, testimony = self.backbone(images), self.testimony(images)
-        return replace(self._believe(maps, testimony, images), details=[*self.backbone.details(maps), *testimony])
+    def encode(self, images: Tensor) -> FeatureMaps:
+        """Everything that is computed once per image. Sides must be multiples of 32."""
+        maps, aux = self.backbone(images), self.aux_features(images)
+        return replace(self._decode(maps, aux, images), roi_features=[*self.backbone.roi_features(maps), *aux])
 
-    def encode_for_votes(self, images: Tensor) -> Maps:
-        """Likewise for votes alone: without details, and no gradient reaches backbone and witness."""
+    def encode_frozen(self, images: Tensor) -> FeatureMaps:
+        """As `encode`, but without the refiner's features, and without gradients to either backbone."""
         with torch.no_grad():
-            maps, testimony = self.backbone(images), self.testimony(images)
-        torch.clear_autocast_cache()  # or weights cast without gradient would be taken again where it is wanted
-        return self._believe(maps, testimony, images)
+            maps, aux = self.backbone(images), self.aux_features(images)
+        torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+        return self._decode(maps, aux, images)
 
-    def testimony(self, images: Tensor) -> list[Tensor]:
-        """What the witness sees: the last of `Maps.details`."""
-        return self.witness(images.to(self.backbone.mean.dtype) / 127.5 - 1) if self.witness is not None else []
+    def aux_features(self, images: Tensor) -> list[Tensor]:
+        """The auxiliary backbone's maps: the last of `FeatureMaps.roi_features`; none without such a backbone."""
+        if self.aux_backbone is None:
+            return []
+        maps: list[Tensor] = self.aux_backbone(images.to(self.backbone.mean.dtype) / 127.5 - 1)
+        return maps
 
-    def _believe(self, maps: Sequence[Tensor], testimony: Sequence[Tensor], images: Tensor) -> Maps:
-        """The backbone's maps and the witness' -> what cells can be asked about."""
-        prior = (
-            self.backbone.trunk.prior(maps[0])
-            if isinstance(self.backbone.trunk, MoveNet) and self.config.prior
-            else None
-        )
-        features = self._joined(maps, testimony, images)
+    def _decode(self, maps: Sequence[Tensor], aux: Sequence[Tensor], images: Tensor) -> FeatureMaps:
+        """The backbones' maps -> everything that cells vote from."""
+        trunk = self.backbone.trunk
+        proposals = trunk.proposals(maps[0]) if isinstance(trunk, MoveNet) and self.config.proposals else None
+        features = self._fuse_features(maps, aux, images)
         logits = self.presence(features)
         logits = [x[:, 0].float() for x in (logits if isinstance(logits, list) else [logits])]
-        if prior is not None:
-            logits = [x + prior.presence for x in logits]
+        if proposals is not None:
+            logits = [x + proposals.presence for x in logits]
         features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
         memory, positions = self.transformer.encode(features) if self.transformer else (None, None)
-        return Maps(features, logits, memory, positions, [], prior)
+        return FeatureMaps(features, logits, memory, positions, [], proposals)
 
     def features(self, images: Tensor) -> Tensor:
         """Images -> the feature map F (B, C, h, w) alone."""
-        return self._joined(self.backbone(images), self.testimony(images), images)
+        return self._fuse_features(self.backbone(images), self.aux_features(images), images)
 
-    def _joined(self, maps: Sequence[Tensor], testimony: Sequence[Tensor], images: Tensor) -> Tensor:
-        """The backbone's maps and the witness' -> the feature map F."""
+    def _fuse_features(self, maps: Sequence[Tensor], aux: Sequence[Tensor], images: Tensor) -> Tensor:
+        """The backbones' maps -> the feature map F."""
         size = [side // self.config.stride for side in images.shape[-2:]]
         total: Tensor | None = None
-        told = [*maps[: len(self.backbone.channels)], *testimony]  # early maps are for the second look alone
-        for project, x in zip(self.project, told, strict=True):
+        fused = [*maps[: len(self.backbone.channels)], *aux]  # early maps are for the refiner alone
+        for project, x in zip(self.project, fused, strict=True):
             x = resize(project(x), size)
             total = x if total is None else total + x
         return F.relu(self.norm(total))
 
     @property
-    def detailed(self) -> tuple[Detail, ...]:
-        """What `Maps.details` holds."""
-        return self.backbone.detailed + self._heard
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
+        """Of `FeatureMaps.roi_features`."""
+        return self.backbone.feature_specs + self._aux_specs
 
     @property
-    def _heard(self) -> tuple[Detail, ...]:
-        """What `testimony` holds."""
-        return self.witness.detailed if self.witness is not None else ()
+    def _aux_specs(self) -> tuple[FeatureSpec, ...]:
+        """Of `aux_features`."""
+        return self.aux_backbone.feature_specs if self.aux_backbone is not None else ()
 
-    def ask(self, maps: Maps, cells: Tensor) -> Votes:
+    def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
         """The votes of chosen cells (B, Q), given by flat index: row * width + column."""
         width = maps.features.shape[-1]
         picked = _pick(maps.features, cells)
@@ -239,12 +156,13 @@ class PoseNet(nn.Module):
             picked = self.transformer.decode(picked, positions, maps.memory, maps.memory_positions)
         with torch.autocast(picked.device.type, enabled=False):  # bf16 would round coordinates to a quarter of a cell
             values = self.vector(picked.float())
-        if self.pointer is not None and maps.prior is not None:
-            start = self.pointer(picked, positions, _pick(maps.features, maps.prior.cells), maps.prior)
-            return self._votes(values, start, positions, maps)
-        return self._votes(values, None, positions, maps)
+        start: Tensor | None = None
+        if self.proposal_attention is not None and maps.proposals is not None:
+            centres = _pick(maps.features, maps.proposals.cells)
+            start = self.proposal_attention(picked, positions, centres, maps.proposals)
+        return self._votes(values, start, positions, maps)
 
-    def _votes(self, values: Tensor, start: Tensor | None, positions: Tensor, maps: Maps) -> Votes:
+    def _votes(self, values: Tensor, start: Tensor | None, positions: Tensor, maps: FeatureMaps) -> Votes:
         k = self.config.keypoints
         vectors = values[..., : 2 * k].unflatten(-1, (k, 2)) * (_VECTOR_UNIT if start is None else _CORRECTION_UNIT)
         if start is not None:
@@ -258,33 +176,63 @@ class PoseNet(nn.Module):
             return Votes(poses, torch.zeros_like(poses[..., 0]))
         return Votes(poses, (values[..., 2 * k :] + math.log(4.0)).clamp(-4, 5))
 
-    def look_again(
-        self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor, margin: float = MARGIN
-    ) -> Look:
-        """Look again at P poses (P, K, 2), in the first level's cells, of the images `image_index` (P,).
+    def refine(
+        self,
+        pyramid: Sequence[FeatureMaps],
+        poses: Tensor,
+        image_index: Tensor,
+        kappas: Tensor,
+        margin: float = WIDE_MARGIN,
+    ) -> RefinedPoses:
+        """Correct P poses (P, K, 2), in the first level's cells, of the images `image_index` (P,).
 
-        `pyramid`: the maps of each level, each half the size of the one before. `kappas`: (K,) of the skeleton.
-        `margin`: of the crops, see `Frame.around`.
+        Args:
+            pyramid: the maps of each level, each half the size of the one before.
+            poses, image_index: see above.
+            kappas: (K,) of the skeleton.
+            margin: of the regions, see `RoiGrid.around`.
         """
-        assert self.second_look is not None
-        # Somebody more, who is dropped again: not every runtime knows how to reduce, pool or convolve nobody.
+        assert self.refiner is not None
+        # One pose more, which is dropped again: not every runtime can reduce, pool or convolve an empty batch.
         poses = torch.cat([poses, poses.new_ones(1, self.config.keypoints, 2)])
         image_index = torch.cat([image_index, torch.zeros(1, dtype=torch.long, device=poses.device)])
-        frame = Frame.around(poses, image_index, margin)
-        crops = self.crop(pyramid, frame)
-        look = self.second_look(crops, frame.into(poses), kappas)
-        return Look(
-            frame.back(look.poses)[:-1], look.confidences[:-1], look.seen[:-1], look.quality[:-1], look.heat[:-1]
+        grid = RoiGrid.around(poses, image_index, margin)
+        refined = self.refiner(self.rois(pyramid, grid), grid.to_grid(poses), kappas)
+        return RefinedPoses(
+            grid.to_cells(refined.poses)[:-1],
+            refined.confidences[:-1],
+            refined.seen[:-1],
+            refined.quality[:-1],
+            refined.heat[:-1],
         )
 
-    def crop(self, pyramid: Sequence[Maps], frame: Frame) -> list[Tensor]:
-        """What the second look sees of the people in `frame` (see `crops.crop`)."""
-        return crop([maps.details for maps in pyramid], self.detailed, self.config.stride, frame)
+    def rois(self, pyramid: Sequence[FeatureMaps], grid: RoiGrid) -> list[Tensor]:
+        """The regions of interest that the refiner reads (see `roi_align`)."""
+        return roi_align([maps.roi_features for maps in pyramid], self.feature_specs, self.config.stride, grid)
 
     def parts(self) -> Iterator[tuple[str, int]]:
         """(name, number of parameters) of each part."""
         for name, module in self.named_children():
             yield name, sum(p.numel() for p in module.parameters())
+
+
+def _require_parts(config: NetworkConfig) -> None:
+    if config.proposals and (config.backbone, config.keypoints, config.stride) != ("movenet", len(COCO_17), 4):
+        raise VoteposeError(f"only the movenet backbone proposes poses, of {len(COCO_17)} keypoints at stride 4")
+    if config.aux_backbone and config.keypoints != len(COCO_17):
+        raise VoteposeError(f"the auxiliary backbone knows {len(COCO_17)} keypoints, not {config.keypoints}")
+
+
+def _presence_branch(config: NetworkConfig) -> nn.Module:
+    rate = 0.5 if config.proposals else 0.02  # share of cells on a keypoint that a fresh network predicts
+    if not config.hourglass:
+        return presence_head(config.channels, rate)
+    return StackedHourglass(config.channels, config.hourglass_width, config.stacks, config.depth, rate)
+
+
+def _transformer(config: NetworkConfig) -> GroupingTransformer:
+    layers = config.encoder_layers, config.decoder_layers
+    return GroupingTransformer(config.channels, config.width, config.heads, *layers, config.patch, config.relative)
 
 
 def _pick(maps: Tensor, cells: Tensor) -> Tensor:
@@ -293,6 +241,7 @@ def _pick(maps: Tensor, cells: Tensor) -> Tensor:
 
 
 def resize(x: Tensor, size: list[int]) -> Tensor:
+    """Maps (B, C, h, w) at `size` (height, width), bilinear."""
     if list(x.shape[-2:]) == size:
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

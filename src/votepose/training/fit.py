@@ -1,14 +1,13 @@
-"""`votepose train`: a preset, pictures and an objective -> weights. The loop is PyTorch Lightning's.
+"""The training run: a preset, pictures and a stage -> weights. The loop is PyTorch Lightning's.
 
-An epoch here is a fixed number of steps, not a pass over the pictures: every epoch ends in a checkpoint, written
-atomically, from which `--resume` goes on exactly. Which pictures step n sees, how they are augmented, and every random
+An epoch here is a fixed number of steps, not a pass over the pictures: every epoch ends in a checkpoint, written whole,
+from which `--resume` continues exactly where it stopped. The pictures of step n, their augmentation, and every random
 number drawn in it depend on the seed and on n alone.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,15 +24,100 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from votepose.data.coco import load_coco
 from votepose.data.loader import Batch, Source, TrainingSet
 from votepose.errors import VoteposeError
+from votepose.inference.weights import resolve_weights
+from votepose.io.files import replacing
 from votepose.letterbox import require_input_size
-from votepose.models.checkpoint import named, read_about, save_weights
+from votepose.models import presets
+from votepose.models.checkpoint import read_metadata, save_weights
 from votepose.models.posenet import PoseNet
-from votepose.models.presets import Preset, preset
+from votepose.models.presets import Preset
 from votepose.skeleton import COCO_17, Skeleton
-from votepose.training.config import TrainConfig, parse_source, require_parts, require_start
+from votepose.training import recipes
+from votepose.training.config import TrainConfig, parse_source
 from votepose.training.lightning_module import PoseModule
-from votepose.training.refiner_targets import Lesson, LookObjective
-from votepose.training.roi_cache import cut
+from votepose.training.recipes import Recipe
+from votepose.training.refiner_targets import RefinerBatch
+from votepose.training.roi_cache import fill_cache
+from votepose.training.stages import require_options, require_parts
+from votepose.training.stages.refiner import CachedRefinerStage
+
+
+def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None = None) -> None:
+    """Train; see `TrainConfig`. Leaves `out`/weights.safetensors (averaged weights), last.ckpt and logs.
+
+    Args:
+        config: what to train on, and how.
+        preset, recipe: what to train in place of the preset that `config` names, and how.
+
+    Raises:
+        VoteposeError: for data that cannot be used, options that do not go together, or `--resume` without a
+            checkpoint.
+    """
+    torch.set_flush_denormal(True)  # CPUs are many times slower with them
+    try:
+        module, epochs = _prepare(config, preset, recipe)
+        _run(config, module, epochs)
+    finally:  # the rest of the process keeps exact arithmetic
+        torch.set_flush_denormal(False)
+
+
+def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) -> tuple[PoseModule, int]:
+    """What trains, and the number of epochs."""
+    last = config.out / "last.ckpt"
+    if config.resume and not last.is_file():
+        raise VoteposeError(f"--resume: {last} does not exist; start without --resume")
+    if not config.resume and last.is_file():
+        raise VoteposeError(f"{last} exists: continue it with --resume, or choose another --out")
+    if config.minutes is not None and not 0 < config.minutes < math.inf:
+        raise VoteposeError(f"--minutes should be over 0, but is {config.minutes}")
+    epochs = _epochs(config, last)
+    preset = preset or presets.preset(config.preset, config.paper)
+    recipe = recipe or recipes.recipe(config.preset, config.paper)
+    require_options(config, preset, recipe)
+    pl.seed_everything(config.seed)
+    sources = _sources(config)
+    skeleton = sources[0].dataset.skeleton
+    preset = _adapted(preset, config, skeleton)
+    require_parts(config, preset.network)
+    val = load_coco(config.val) if config.val else None
+    module = PoseModule(config, preset, recipe, skeleton, sources, val)
+    config.out.mkdir(parents=True, exist_ok=True)
+    if isinstance(module.stage, CachedRefinerStage) and config.devices * config.nodes == 1:
+        _fill_cache(config, module, module.stage)
+    return module, epochs
+
+
+def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
+    trainer = pl.Trainer(
+        accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.nodes,
+        precision=config.precision,
+        # A batch without people leaves the refiner without gradient.
+        strategy="ddp_find_unused_parameters_true" if config.devices * config.nodes > 1 else "auto",
+        max_epochs=epochs,  # not max_steps, with which Lightning repeats a step on resuming
+        reload_dataloaders_every_n_epochs=1,
+        check_val_every_n_epoch=config.evaluate_every,
+        num_sanity_val_steps=0,
+        gradient_clip_val=config.clip,
+        log_every_n_steps=min(25, config.steps_per_epoch),
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        limit_val_batches=1 if config.val else 0,
+        logger=[CSVLogger(config.out, "csv", flush_logs_every_n_steps=1), TensorBoardLogger(config.out, "tensorboard")],
+        callbacks=[
+            EMAWeightAveraging(decay=config.average),
+            LearningRateMonitor(),
+            RichProgressBar(),
+            module.timer,
+            Checkpoints(config.out),
+        ],
+    )
+    pictures = sum(len(source.dataset.samples) for source in module.sources)
+    print(f"training {config.preset} on {pictures} pictures, {asdict(config)}")
+    last = str(config.out / "last.ckpt") if config.resume else None
+    trainer.fit(module, ckpt_path=last, weights_only=False)
 
 
 class Checkpoints(pl.Callback):
@@ -44,12 +128,10 @@ class Checkpoints(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, PoseModule)
-        temporary = self.last.with_suffix(".tmp")
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            averaged = _averaged_network(trainer, module)
-            save_weights(self.weights, averaged, module.config.preset, module.chosen.input_size, module.skeleton)
-            os.replace(temporary, self.last)  # last, so that who is killed before it does the epoch again
+        with replacing(self.last) as temporary:
+            trainer.save_checkpoint(temporary)
+            if trainer.is_global_zero:  # the checkpoint comes last: a run killed before it repeats the epoch
+                save_weights(self.weights, _averaged_network(trainer, module), module.metadata)
 
 
 def _averaged_network(trainer: pl.Trainer, module: PoseModule) -> PoseNet:
@@ -74,25 +156,26 @@ def _sources(config: TrainConfig) -> list[Source]:
     return sources
 
 
-def _adapted(chosen: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
+def _adapted(preset: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
+    """The preset with the parts that options, data and starting weights leave it."""
     network = replace(
-        chosen.network,
+        preset.network,
         keypoints=len(skeleton),
-        prior=chosen.network.prior and skeleton == COCO_17,  # MoveNet believes nothing of other bodies
-        witness=chosen.network.witness and skeleton == COCO_17 and _has_witness(config),
-        hourglass=chosen.network.hourglass and config.hourglass,
-        transformer=chosen.network.transformer and config.transformer,
+        proposals=preset.network.proposals and skeleton == COCO_17,  # MoveNet proposes no other bodies
+        aux_backbone=preset.network.aux_backbone and skeleton == COCO_17 and _has_aux_weights(config),
+        hourglass=preset.network.hourglass and config.hourglass,
+        transformer=preset.network.transformer and config.transformer,
     )
-    size = chosen.input_size if config.input_size is None else config.input_size
+    size = preset.input_size if config.input_size is None else config.input_size
     require_input_size(size)
-    return replace(chosen, network=network, input_size=size)
+    return replace(preset, network=network, input_size=size)
 
 
-def _has_witness(config: TrainConfig) -> bool:
-    """Whether the second look's witness has weights to start from."""
-    if config.witness_weights or not config.weights:
-        return config.witness_weights is not None
-    return bool(read_about(named(config.weights))["network"].get("witness"))
+def _has_aux_weights(config: TrainConfig) -> bool:
+    """Whether the auxiliary backbone has weights to start from."""
+    if config.aux_weights or not config.weights:
+        return config.aux_weights is not None
+    return read_metadata(resolve_weights(config.weights, ".safetensors")).network.aux_backbone
 
 
 def _epochs(config: TrainConfig, last: Path) -> int:
@@ -107,88 +190,17 @@ def _epochs(config: TrainConfig, last: Path) -> int:
     return done["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
 
 
-def run(config: TrainConfig, chosen: Preset | None = None) -> None:
-    """Train; see `TrainConfig`. Leaves `out`/weights.safetensors (averaged weights), last.ckpt and logs.
-
-    Args:
-        config: what to train on, and how.
-        chosen: what to train in place of the preset that `config` names.
-
-    Raises:
-        VoteposeError: for data that cannot be used, or `--resume` without a checkpoint.
-    """
-    torch.set_flush_denormal(True)  # CPUs are many times slower with them
-    try:
-        _train(config, chosen)
-    finally:  # the rest of the process keeps exact arithmetic
-        torch.set_flush_denormal(False)
-
-
-def _cut_crops(config: TrainConfig, chosen: Preset, module: PoseModule) -> None:
-    """Fill the folder of crops, where one is asked for and it is not yet full."""
-    if not config.crops or config.devices * config.nodes > 1:
-        return
+def _fill_cache(config: TrainConfig, module: PoseModule, stage: CachedRefinerStage) -> None:
+    """Cut the regions that the cache still lacks."""
     pictures = config.crop_pictures or sum(len(source.dataset.samples) for source in module.sources)
-    data = TrainingSet(module.sources, chosen.input_size, config.augment, config.seed, pictures)
+    data = TrainingSet(module.sources, module.input_size, config.augment, config.seed, pictures)
     device = torch.device("cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu")
-    network, finder = (
-        module.network.to(device),
-        LookObjective(module.skeleton, chosen.grouping, chosen.levels).to(device),
-    )
+    network, stage = module.network.to(device), stage.to(device)
 
-    def find(batch: Batch) -> Lesson:
+    def find(batch: Batch) -> RefinerBatch:
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16-mixed"):
-            return finder.lesson(network, batch.to(device)).to("cpu")
+            return stage.refiner_batch(network, batch.to(device)).to("cpu")
 
     network.eval()
-    cut(config.crops, find, data, network.detailed, config.workers)
-    network.cpu()
-
-
-def _train(config: TrainConfig, chosen: Preset | None) -> None:
-    last = config.out / "last.ckpt"
-    if config.resume and not last.is_file():
-        raise VoteposeError(f"--resume: {last} does not exist; start without --resume")
-    if not config.resume and last.is_file():
-        raise VoteposeError(f"{last} exists: go on with --resume, or choose another --out")
-    if config.minutes is not None and not 0 < config.minutes < math.inf:
-        raise VoteposeError(f"--minutes should be over 0, but is {config.minutes}")
-    epochs = _epochs(config, last)
-    chosen = chosen or preset(config.preset, config.paper)
-    require_start(config, chosen)
-    pl.seed_everything(config.seed)
-    sources = _sources(config)
-    skeleton = sources[0].dataset.skeleton
-    adapted = _adapted(chosen, config, skeleton)
-    require_parts(config, adapted.network)
-    module = PoseModule(config, adapted, skeleton, sources, load_coco(config.val) if config.val else None)
-    config.out.mkdir(parents=True, exist_ok=True)
-    _cut_crops(config, adapted, module)
-    trainer = pl.Trainer(
-        accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.nodes,
-        precision=config.precision,
-        # A batch without people leaves the second look without gradient.
-        strategy="ddp_find_unused_parameters_true" if config.devices * config.nodes > 1 else "auto",
-        max_epochs=epochs,  # not max_steps, with which Lightning repeats a step on resuming
-        reload_dataloaders_every_n_epochs=1,
-        check_val_every_n_epoch=config.evaluate_every,
-        num_sanity_val_steps=0,
-        gradient_clip_val=config.clip,
-        log_every_n_steps=min(25, config.steps_per_epoch),
-        enable_checkpointing=False,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        limit_val_batches=1 if config.val else 0,
-        logger=[CSVLogger(config.out, "csv", flush_logs_every_n_steps=1), TensorBoardLogger(config.out, "tensorboard")],
-        callbacks=[
-            EMAWeightAveraging(decay=config.average),
-            LearningRateMonitor(),
-            RichProgressBar(),
-            module.timer,
-            Checkpoints(config.out),
-        ],
-    )
-    print(f"training {config.preset} on {sum(len(s.dataset.samples) for s in sources)} pictures, {asdict(config)}")
-    trainer.fit(module, ckpt_path=str(last) if config.resume else None, weights_only=False)
+    fill_cache(stage.cache, find, data, network.feature_specs, config.workers)
+    module.cpu()

@@ -1,196 +1,126 @@
-"""`votepose train --teach looks`: the second look alone is taught, on the people that the rest of the network finds."""
+"""What the refiner is trained on: regions around poses with errors, and the labelled people that they belong to.
+
+It learns from poses as inference pools them, and from true poses with the errors that pose estimators make (jitter,
+inverted sides, stray joints; Ronchi & Perona, ICCV 2017; Moon et al., PoseFix, CVPR 2019), so that it meets more errors
+than the training pictures hold.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from votepose.data.loader import Batch
-from votepose.grouping import GroupingConfig
-from votepose.models.estimator import PoseEstimator
-from votepose.models.heads.refiner import SecondLook
-from votepose.models.heads.roi_align import CLOSER, MARGIN, Frame
-from votepose.models.posenet import Maps, PoseNet
-from votepose.oks import oks
-from votepose.skeleton import Skeleton
-from votepose.training.losses.refiner import LookTruth, drawn_in_part, look_losses, spoilt
+from votepose.models.features import FeatureMaps
+from votepose.models.heads.refiner import draw
+from votepose.models.heads.roi_align import CLOSE_MARGIN, WIDE_MARGIN, RoiGrid
+from votepose.models.posenet import PoseNet
+from votepose.training.targets import GroundTruth
 
-_ALIKE = 0.1  # OKS, by twice the tolerance, from which a pose is somebody's
-_FAINT = 0.02  # score below which a pose is not looked at
-_CROWD = 8  # people a picture are looked at in training, if there are so many
-_ROUND = 32  # and a multiple of this: for each new number of people a GPU chooses its kernels anew
-_AGAIN = 0.5  # of the people, who are looked at for the second time
+_SHARE_SYNTHETIC = 0.4  # of people, who get synthetic errors
+_INVERTED = _STRAY = 0.06  # of their joints
+_DROPPED = 0.1  # of all joints are not drawn: the refiner must do without them
+_TWICE = 0.5  # of the people are refined for the second time
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """The N labelled people of a batch, in cells, and where there is nobody else.
+class RefinerTargets:
+    """The labelled people behind P poses, in the grid of their regions.
 
     Attributes:
-        keypoints: (N, K, 3) with COCO's v. sizes: (N,) root of the area. image_index: (N,).
-        certain: (B, h, w) bool: if nobody is labelled here, nobody is here.
+        keypoints: (P, K, 3) with COCO's v; zeros for background.
+        sizes: (P,) root of the area.
+        is_person: (P,) bool: the pose belongs to a labelled person.
+        weight: (P,) of the quality loss; 0 where people may be unlabelled.
     """
 
     keypoints: Tensor
     sizes: Tensor
-    image_index: Tensor
-    certain: Tensor
-
-    @staticmethod
-    def of(batch: Batch, stride: int, certain: Tensor) -> Labelled:
-        keypoints = torch.cat([batch.keypoints[..., :2] / stride, batch.keypoints[..., 2:]], dim=-1)
-        return Labelled(keypoints, batch.sizes / stride, batch.image_index, certain)
-
-    def match(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
-        """(P,) whom of the same image each pose (P, K, 2) is most like, and whether at all; looser than COCO's OKS, so
-        that a far pose is drawn to its person too."""
-        if not len(self.sizes) or not len(poses):
-            nobody = torch.zeros(len(poses), dtype=torch.long, device=poses.device)
-            return nobody, nobody > 0
-        labelled = (self.keypoints[..., 2] > 0).float()
-        likeness = oks(poses[:, None], self.keypoints[None, ..., :2], self.sizes[None], 2 * kappas, labelled[None])
-        best = likeness.masked_fill(image_index[:, None] != self.image_index[None], 0.0).max(dim=1)
-        return best.indices, best.values > _ALIKE
-
-    def missed(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
-        """Poses (M, K, 2) and images (M,) of the people whom none of the poses (P, K, 2) is like; their unlabelled
-        joints lie amid the labelled ones."""
-        person, somebody = self.match(poses, image_index, kappas)
-        found = torch.isin(torch.arange(len(self.sizes), device=poses.device), person[somebody])
-        keypoints, images = self.keypoints[~found], self.image_index[~found]
-        labelled = keypoints[..., 2:] > 0
-        middle = (keypoints[..., :2] * labelled).sum(dim=1) / labelled.sum(dim=1).clamp(min=1)
-        return torch.where(labelled, keypoints[..., :2], middle[:, None]), images
-
-    def certain_at(self, poses: Tensor, image_index: Tensor) -> Tensor:
-        """(P,) bool: if a pose (P, K, 2) is of nobody labelled, it is nobody's."""
-        height, width = self.certain.shape[-2:]
-        x, y = poses.mean(dim=1).floor().long().unbind(dim=-1)
-        return self.certain[image_index, y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    is_person: Tensor
+    weight: Tensor
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What the second look is shown of P people, and who they really are.
+class RefinerBatch:
+    """The refiner's input for P people, and its targets.
 
     Attributes:
-        crops: of the maps, as `crops.crop` gives them.
-        poses: (P, K, 2) as they were found, in the crops' grid.
-        truth: of the same people.
+        rois: of the maps, as `roi_align` returns them.
+        poses: (P, K, 2) as they were found, in the regions' grid.
+        targets: of the same people.
     """
 
-    crops: list[Tensor]
+    rois: list[Tensor]
     poses: Tensor
-    truth: LookTruth
+    targets: RefinerTargets
 
     def __len__(self) -> int:
         return len(self.poses)
 
-    def to(self, device: torch.device | str) -> Lesson:
-        truth = LookTruth(*(getattr(self.truth, field.name).to(device) for field in fields(self.truth)))
-        return Lesson([crop.to(device) for crop in self.crops], self.poses.to(device), truth)
+    def to(self, device: torch.device | str) -> RefinerBatch:
+        targets = RefinerTargets(*(getattr(self.targets, field.name).to(device) for field in fields(self.targets)))
+        return RefinerBatch([roi.to(device) for roi in self.rois], self.poses.to(device), targets)
 
 
-def prepare(
-    network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, people: Labelled, kappas: Tensor
-) -> Lesson:
-    """The lesson that poses (P, K, 2), in cells, of the images `image_index` (P,) give: half of them as they are, half
-    as a first look corrects them, from nearer."""
-    again = torch.rand(len(poses), device=poses.device) < _AGAIN
-    poses = torch.where(again[:, None, None], _corrected(network, pyramid, poses, image_index, kappas), poses)
-    person, somebody = people.match(poses, image_index, kappas)
-    frame = Frame.around(poses, image_index, torch.where(again, CLOSER, MARGIN))
-    truth = LookTruth(
+def build_refiner_batch(
+    network: PoseNet,
+    pyramid: Sequence[FeatureMaps],
+    poses: Tensor,
+    image_index: Tensor,
+    people: GroundTruth,
+    kappas: Tensor,
+) -> RefinerBatch:
+    """The batch of poses (P, K, 2), in cells, of the images `image_index` (P,).
+
+    Half of the poses stay as they are; half are refined once before, and get closer regions.
+    """
+    twice = torch.rand(len(poses), device=poses.device) < _TWICE
+    poses = torch.where(twice[:, None, None], _refined(network, pyramid, poses, image_index, kappas), poses)
+    person, is_person = people.match(poses, image_index, kappas)
+    grid = RoiGrid.around(poses, image_index, torch.where(twice, CLOSE_MARGIN, WIDE_MARGIN))
+    targets = RefinerTargets(
         torch.zeros(*poses.shape[:2], 3, device=poses.device),
-        torch.ones_like(frame.spacings),
-        somebody,
-        (somebody | people.certain_at(poses, image_index)).float(),
+        torch.ones_like(grid.spacings),
+        is_person,
+        (is_person | people.certain_at(poses, image_index)).float(),
     )
-    if somebody.any():
+    if is_person.any():
         keypoints = people.keypoints[person]
-        inside = torch.cat([frame.into(keypoints[..., :2]), keypoints[..., 2:]], dim=-1) * somebody[:, None, None]
-        sizes = torch.where(somebody, people.sizes[person] / frame.spacings, truth.sizes)
-        truth = LookTruth(inside, sizes, somebody, truth.weight)
-    return Lesson(network.crop(pyramid, frame), frame.into(poses), truth)
+        inside = torch.cat([grid.to_grid(keypoints[..., :2]), keypoints[..., 2:]], dim=-1) * is_person[:, None, None]
+        sizes = torch.where(is_person, people.sizes[person] / grid.spacings, targets.sizes)
+        targets = RefinerTargets(inside, sizes, is_person, targets.weight)
+    return RefinerBatch(network.rois(pyramid, grid), grid.to_grid(poses), targets)
 
 
 @torch.no_grad()
-def _corrected(network: PoseNet, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor) -> Tensor:
-    """The poses after a look at them, as inference takes it."""
-    assert network.second_look is not None
-    training = network.second_look.training
-    network.second_look.eval()
-    corrected = network.look_again(pyramid, poses, image_index, kappas).poses
-    network.second_look.train(training)
-    torch.clear_autocast_cache()  # or weights cast without gradient would be taken again where it is wanted
-    return corrected
+def _refined(
+    network: PoseNet, pyramid: Sequence[FeatureMaps], poses: Tensor, image_index: Tensor, kappas: Tensor
+) -> Tensor:
+    """The poses refined once, as in inference."""
+    assert network.refiner is not None
+    training = network.refiner.training
+    network.refiner.eval()
+    refined = network.refine(pyramid, poses, image_index, kappas).poses
+    network.refiner.train(training)
+    torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+    return refined
 
 
-def teach(second_look: SecondLook, lesson: Lesson, kappas: Tensor, flip: Tensor) -> dict[str, Tensor]:
-    """The losses of a lesson: see `look_losses`."""
-    if not len(lesson):
-        return {"total": second_look.joint.sum() * 0}
-    shown = spoilt(lesson.poses, lesson.truth, kappas, flip)
-    return look_losses(second_look(lesson.crops, shown, kappas, drawn_in_part(shown)), lesson.truth, kappas)
+def synthesize_pose_errors(poses: Tensor, targets: RefinerTargets, kappas: Tensor, flip: Tensor) -> Tensor:
+    """Input poses (P, K, 2): as they were found or, for some of the labelled people, the true ones with errors."""
+    labelled = targets.keypoints[..., 2] > 0
+    chance = torch.rand(3, *labelled.shape, device=poses.device)
+    spread = 0.8 * torch.exp(0.7 * torch.randn_like(chance[0])) * kappas * targets.sizes[:, None]
+    wrong = targets.keypoints[..., :2] + torch.randn_like(poses) * spread[..., None]
+    wrong = torch.where((chance[0] < _INVERTED)[..., None], wrong[:, flip], wrong)
+    wrong = torch.where((chance[1] < _STRAY)[..., None], wrong + 3 * torch.randn_like(poses), wrong)
+    use = (targets.is_person & (chance[2, :, 0] < _SHARE_SYNTHETIC))[:, None] & labelled & labelled[:, flip]
+    return torch.where(use[..., None], wrong, poses)
 
 
-class LookObjective(nn.Module):
-    """What the second look is taught over the whole image pyramid, the rest of the network frozen: on the people whom
-    the votes find, and on those whom they miss.
-
-    `forward(network, batch)` returns a dict of scalars; `total` is what is minimised.
-    """
-
-    kappas: Tensor
-    flip: Tensor
-
-    def __init__(self, skeleton: Skeleton, grouping: GroupingConfig, levels: int) -> None:
-        super().__init__()
-        self.grouping, self.levels = grouping, levels
-        self.register_buffer("kappas", torch.from_numpy(skeleton.kappas), persistent=False)
-        self.register_buffer("flip", torch.from_numpy(skeleton.flip), persistent=False)
-
-    def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
-        assert network.second_look is not None
-        network.eval()  # what is not taught must not drift by its running statistics
-        network.second_look.train(self.training)
-        return teach(network.second_look, self.lesson(network, batch), self.kappas, self.flip)
-
-    def lesson(self, network: PoseNet, batch: Batch, testimony: Sequence[Sequence[Tensor]] = ()) -> Lesson:
-        """Everybody whom the network's votes find in a batch, and whom they miss. There is no gradient in it but that
-        of `testimony`, which takes the place of what the witness says of each level, if it is given."""
-        maps, poses, image_index = self._found(network, batch)
-        if testimony:
-            maps = [
-                replace(level, details=[*level.details[: -len(said)], *said])
-                for level, said in zip(maps, testimony, strict=True)
-            ]
-        known = ~batch.ignored(maps[0].features.shape[-2:])
-        people = Labelled.of(batch, network.config.stride, known & batch.complete[:, None, None])
-        missed, missed_image = people.missed(poses, image_index, self.kappas)
-        poses, image_index = torch.cat([poses, missed]), torch.cat([image_index, missed_image])
-        chosen = self._chosen(people.match(poses, image_index, self.kappas)[1], len(batch))
-        return prepare(network, maps, poses[chosen], image_index[chosen], people, self.kappas)
-
-    @staticmethod
-    def _chosen(somebody: Tensor, pictures: int) -> Tensor:
-        """Whom of P poses to look at, of whom it is known whether they are `somebody` (P,): where there are many, a
-        round number of them, and rather somebody than nobody."""
-        if len(somebody) < 2 * _ROUND:
-            return torch.arange(len(somebody), device=somebody.device)
-        count = min(len(somebody), max(_CROWD * pictures, 2 * _ROUND)) // _ROUND * _ROUND
-        return (torch.rand(len(somebody), device=somebody.device) + somebody).topk(count).indices
-
-    @torch.no_grad()
-    def _found(self, network: PoseNet, batch: Batch) -> tuple[list[Maps], Tensor, Tensor]:
-        """The maps of each level, and the poses (P, K, 2), in cells, of the images (P,) that the votes find on them."""
-        estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
-        threshold = torch.as_tensor(self.grouping.presence_threshold)
-        levels, groups = estimator.vote(batch.images.permute(0, 2, 3, 1), threshold)
-        _, image_index, poses, _, _, scores = estimator.pooled(groups)
-        shown = scores > _FAINT
-        torch.clear_autocast_cache()  # or weights cast without gradient would be taken again where it is wanted
-        return [level.maps for level in levels], poses[shown], image_index[shown]
+def drop_keypoints(poses: Tensor) -> Tensor:
+    """The drawing of poses (P, K, 2) with a few joints left out (see `refiner.draw`)."""
+    kept = torch.rand(poses.shape[:2], device=poses.device) > _DROPPED
+    return draw(poses) * kept[..., None, None]

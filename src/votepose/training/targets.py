@@ -2,17 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from votepose.data.loader import Batch
+from votepose.oks import oks
+
 _REACH = 2  # cells: a keypoint's disc never reaches further
+_SIMILAR = 0.1  # OKS, by twice the tolerance, from which a pose belongs to a labelled person
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The N labelled people of a batch, in cells, and where unlabelled ones are impossible.
+
+    Attributes:
+        keypoints: (N, K, 3) with COCO's v. sizes: (N,) root of the area. image_index: (N,).
+        certain: (B, h, w) bool: without a labelled person here, the cell is background.
+    """
+
+    keypoints: Tensor
+    sizes: Tensor
+    image_index: Tensor
+    certain: Tensor
+
+    @staticmethod
+    def of(batch: Batch, stride: int, certain: Tensor) -> GroundTruth:
+        keypoints = torch.cat([batch.keypoints[..., :2] / stride, batch.keypoints[..., 2:]], dim=-1)
+        return GroundTruth(keypoints, batch.sizes / stride, batch.image_index, certain)
+
+    def match(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
+        """The labelled person of the same image that each pose is most similar to.
+
+        More tolerant than COCO's OKS, so that a distant pose still learns to move to its person.
+
+        Args:
+            poses: (P, K, 2) in cells. image_index: (P,). kappas: (K,) of the skeleton.
+
+        Returns:
+            (P,) rows of people, and (P,) bool, whether the pose is of a person at all.
+        """
+        if not len(self.sizes) or not len(poses):
+            none = torch.zeros(len(poses), dtype=torch.long, device=poses.device)
+            return none, none > 0
+        labelled = (self.keypoints[..., 2] > 0).float()
+        similarity = oks(poses[:, None], self.keypoints[None, ..., :2], self.sizes[None], 2 * kappas, labelled[None])
+        best = similarity.masked_fill(image_index[:, None] != self.image_index[None], 0.0).max(dim=1)
+        return best.indices, best.values > _SIMILAR
+
+    def missed(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
+        """Poses (M, K, 2) and images (M,) of the people that none of the poses (P, K, 2) matches.
+
+        Their unlabelled joints are placed at the mean of the labelled ones.
+        """
+        person, is_person = self.match(poses, image_index, kappas)
+        found = torch.isin(torch.arange(len(self.sizes), device=poses.device), person[is_person])
+        keypoints, images = self.keypoints[~found], self.image_index[~found]
+        labelled = keypoints[..., 2:] > 0
+        middle = (keypoints[..., :2] * labelled).sum(dim=1) / labelled.sum(dim=1).clamp(min=1)
+        return torch.where(labelled, keypoints[..., :2], middle[:, None]), images
+
+    def certain_at(self, poses: Tensor, image_index: Tensor) -> Tensor:
+        """(P,) bool: a pose (P, K, 2) that matches no labelled person is background."""
+        height, width = self.certain.shape[-2:]
+        x, y = poses.mean(dim=1).floor().long().unbind(dim=-1)
+        return self.certain[image_index, y.clamp(0, height - 1), x.clamp(0, width - 1)]
 
 
 @dataclass(frozen=True)
 class TargetConfig:
-    """How far around a keypoint its person's vector is asked for.
+    """How far around a keypoint cells are trained to vote for its person.
 
     Attributes:
         disc: radius as a share of the keypoint's OKS tolerance; 0 marks the keypoint's own cell alone (paper, Fig. 2).
@@ -23,11 +84,11 @@ class TargetConfig:
 
 @dataclass(frozen=True)
 class Targets:
-    """What every cell of a batch should answer.
+    """What every cell of a batch should predict.
 
     Attributes:
         presence: (B, h, w) 1 on keypoints, otherwise 0.
-        owner: (B, h, w) int64 row of the person that the cell belongs to, -1 where nobody's.
+        owner: (B, h, w) int64 row of the person that the cell belongs to, -1 for background.
     """
 
     presence: Tensor
@@ -75,8 +136,11 @@ def paint(
 
 
 def choose_cells(targets: Targets, count: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-    """Draw `count` owned cells an image, every person as often: flat indices (B, count) and their owners, -1 where the
-    image has nobody."""
+    """Draw `count` owned cells from each image, each person equally often.
+
+    Returns:
+        Flat indices (B, count) and their owners (B, count), -1 where the image has no labelled person.
+    """
     owner = targets.owner.flatten(1)
     weights = torch.zeros(owner.shape, device=owner.device)
     owned = owner >= 0
@@ -86,3 +150,33 @@ def choose_cells(targets: Targets, count: int, generator: torch.Generator | None
     weights[~owned.any(dim=1)] = 1.0
     cells = torch.multinomial(weights, count, replacement=True, generator=generator)
     return cells, owner.gather(1, cells)
+
+
+@dataclass(frozen=True)
+class VoteTargets:
+    """What presence and votes of a batch are compared with.
+
+    Attributes:
+        people: the labelled people.
+        cells: what each cell should predict.
+        weights: (B, h, w) of each cell in the presence loss; 0 in ignore regions.
+    """
+
+    people: GroundTruth
+    cells: Targets
+    weights: Tensor
+
+    @staticmethod
+    def of(
+        batch: Batch, stride: int, shape: tuple[int, int, int], kappas: Tensor, config: TargetConfig, incomplete: float
+    ) -> VoteTargets:
+        """Targets for maps (B, h, w) = `shape`; `incomplete` weighs empty cells of incompletely labelled pictures."""
+        ignore = batch.ignored(shape[1:])
+        people = GroundTruth.of(batch, stride, ~ignore)
+        cells = paint(people.keypoints, people.sizes, people.image_index, shape, kappas, config)
+        owned = cells.owner >= 0
+        known = ~ignore | owned
+        empty = torch.where(batch.complete, 1.0, incomplete)[:, None, None]
+        weights = torch.where(owned, torch.ones_like(empty), empty) * known
+        certain = known & batch.complete[:, None, None]
+        return VoteTargets(replace(people, certain=certain), cells, weights)

@@ -20,7 +20,9 @@ from votepose.evaluation.error_analysis.truth import Truth
 from votepose.evaluation.runner import estimate
 from votepose.grouping import GroupingConfig
 from votepose.models.estimator import PoseEstimator
-from votepose.models.posenet import Maps, PoseNet, Votes
+from votepose.models.features import FeatureMaps
+from votepose.models.outputs import Votes
+from votepose.models.posenet import PoseNet
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 
@@ -90,10 +92,10 @@ class Faulty(PoseNet):
     """Knows two people of 20 pixels, and does one thing wrong: the one that its `fault`, a part's name, says."""
 
     def __init__(self, fault: str) -> None:
-        super().__init__(replace(tiny.NETWORK, prior=False, second_look=0))
+        super().__init__(replace(tiny.NETWORK, prior=False, refiner=0))
         self.fault, self.truth = fault, Truth.of(two_people(size=20), 320, 4, KAPPAS)
 
-    def encode(self, pixels: Tensor) -> Maps:
+    def encode(self, pixels: Tensor) -> FeatureMaps:
         height, width = (side // 4 for side in pixels.shape[-2:])
         seen = self.truth.presence(height, width, 0)
         if self.fault == "presence":
@@ -101,9 +103,9 @@ class Faulty(PoseNet):
         seen = seen * (0.6 if self.fault == "score" else 1.0)
         if self.fault == "score":
             seen[-3::2, ::8] = 1  # in the background
-        return Maps(torch.zeros(1, 17, height, width), [(20 * (seen - 0.5))[None]], None, None, [], None)
+        return FeatureMaps(torch.zeros(1, 17, height, width), [(20 * (seen - 0.5))[None]], None, None, [], None)
 
-    def ask(self, maps: Maps, cells: Tensor) -> Votes:
+    def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
         width = maps.features.shape[-1]
         centres = torch.stack([cells % width, cells // width], dim=-1)[0] + 0.5
         owner = self.truth.nearest_person(centres, torch.zeros(len(centres)))

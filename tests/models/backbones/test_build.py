@@ -43,8 +43,8 @@ def test_maps_have_the_announced_channels_and_strides(
     maps = backbone(pixels(height, width))
     expected = [(1, c, height // s, width // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
     assert [tuple(x.shape) for x in maps[: len(expected)]] == expected
-    detailed = [(1, d.channels, height // d.stride, width // d.stride) for d in backbone.detailed]
-    assert [tuple(x.shape) for x in backbone.details(maps)] == detailed
+    feature_specs = [(1, d.channels, height // d.stride, width // d.stride) for d in backbone.feature_specs]
+    assert [tuple(x.shape) for x in backbone.roi_features(maps)] == feature_specs
     assert list(backbone.strides) == sorted(backbone.strides)
 
 
@@ -193,7 +193,7 @@ try:
     import torchvision
 except RuntimeError:
     pass
-from votepose.network._torchvision import ensure_importable
+from votepose.models.backbones._torchvision import ensure_importable
 assert ensure_importable() is ensure_importable()
 import timm, torchvision
 assert hasattr(torchvision, "ops")

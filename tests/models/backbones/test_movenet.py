@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from helpers.scripts_of import script
-from votepose.models.backbones.build import fill_trunk
+from votepose.models.backbones.build import load_trunk
 from votepose.models.backbones.mobilenetv2_fpn import Conv
 from votepose.models.backbones.movenet import MoveNet
 from votepose.models.backbones.thunder import Thunder
@@ -97,7 +97,7 @@ def test_converted_weights_fill_the_network_and_keep_their_places(
     tensors, expected = source(network)
     save_tfjs(tmp_path / "source", tensors)
     convert_movenet.convert(tmp_path / "source", tmp_path / "converted.safetensors")
-    fill_trunk(network, tmp_path / "converted.safetensors", "network")
+    load_trunk(network, tmp_path / "converted.safetensors", "network")
     filled = network.state_dict()
     assert set(filled) == set(expected)
     assert all(np.array_equal(filled[name].numpy(), value.astype(np.float32)) for name, value in expected.items())
@@ -109,7 +109,7 @@ def test_thunder_says_what_is_in_its_maps_and_moves_with_the_picture() -> None:
     thunder, image = Thunder().eval(), torch.rand(1, 3, 128, 160) * 2 - 1
     maps = thunder(image)
     assert [tuple(x.shape[1:]) for x in maps] == [
-        (d.channels, 128 // d.stride, 160 // d.stride) for d in thunder.detailed
+        (d.channels, 128 // d.stride, 160 // d.stride) for d in thunder.feature_specs
     ]
     flat = thunder(torch.zeros(1, 3, 128, 160))[0][0, :, 16, 20]  # far from the borders
     torch.testing.assert_close(flat, thunder(torch.zeros(1, 3, 256, 256))[0][0, :, 32, 32], atol=1e-4, rtol=1e-3)

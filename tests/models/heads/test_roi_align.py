@@ -1,4 +1,4 @@
-"""Crops: where they lie, that they are bilinear, and that people, images and levels are kept apart."""
+"""Regions: where they lie, that they are bilinear, and that people, images and levels are kept apart."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from votepose.models.heads.roi_align import COLUMNS, ROWS, Detail, Frame, coarser, crop, grid_shape, sample
+from votepose.models.features import ROI_COLUMNS, ROI_ROWS, FeatureSpec, context_feature, roi_shape
+from votepose.models.heads.roi_align import RoiGrid, roi_align, sample
 
-DETAILS = (Detail(3, 2, 0.5), Detail(3, 4, 1), Detail(3, 16, 2), Detail(3, 32, 4))
+SPECS = (FeatureSpec(3, 2, 0.5), FeatureSpec(3, 4, 1), FeatureSpec(3, 16, 2), FeatureSpec(3, 32, 4))
 
 
 def poses(count: int = 5, size: float = 30.0) -> Tensor:
@@ -17,8 +18,8 @@ def poses(count: int = 5, size: float = 30.0) -> Tensor:
     return torch.rand(count, 17, 2, generator=generator) * size + 64 - size / 2
 
 
-def frame(count: int = 5, size: float = 30.0) -> Frame:
-    return Frame.around(poses(count, size), torch.arange(count) % 2)
+def grid(count: int = 5, size: float = 30.0) -> RoiGrid:
+    return RoiGrid.around(poses(count, size), torch.arange(count) % 2)
 
 
 def ramps(height: int, width: int, step: float) -> Tensor:
@@ -29,52 +30,52 @@ def ramps(height: int, width: int, step: float) -> Tensor:
 
 
 def pyramid(levels: int = 3, side: int = 128) -> list[list[Tensor]]:
-    steps, strides = [2**level for level in range(levels)], [detail.stride for detail in DETAILS]
+    steps, strides = [2**level for level in range(levels)], [spec.stride for spec in SPECS]
     return [[ramps(side * 4 // s // k, side * 4 // s // k, s / 4 * k) for s in strides] for k in steps]
 
 
 def test_a_pose_lies_in_the_middle_of_its_crop_with_a_margin() -> None:
-    inside = frame().into(poses())
+    inside = grid().to_grid(poses())
     low, high = inside.amin(dim=1), inside.amax(dim=1)
-    torch.testing.assert_close((low + high) / 2, torch.tensor([COLUMNS / 2, ROWS / 2]).expand(5, 2))
+    torch.testing.assert_close((low + high) / 2, torch.tensor([ROI_COLUMNS / 2, ROI_ROWS / 2]).expand(5, 2))
     assert (low > 1).all()
-    assert (high < torch.tensor([COLUMNS - 1, ROWS - 1])).all()
+    assert (high < torch.tensor([ROI_COLUMNS - 1, ROI_ROWS - 1])).all()
 
 
 def test_each_may_have_a_margin_of_its_own() -> None:
     images, margins = torch.zeros(5, dtype=torch.long), torch.linspace(1.0, 2.0, 5)
-    together = Frame.around(poses(), images, margins)
+    together = RoiGrid.around(poses(), images, margins)
     for i, margin in enumerate(margins.tolist()):
-        torch.testing.assert_close(together.spacings[i], Frame.around(poses(), images, margin).spacings[i])
+        torch.testing.assert_close(together.spacings[i], RoiGrid.around(poses(), images, margin).spacings[i])
 
 
 def test_back_undoes_into() -> None:
-    torch.testing.assert_close(frame().back(frame().into(poses())), poses())
+    torch.testing.assert_close(grid().to_cells(grid().to_grid(poses())), poses())
 
 
 def test_a_crop_grows_and_moves_with_its_person() -> None:
     images = torch.zeros(5, dtype=torch.long)
-    one, other = Frame.around(poses(), images), Frame.around(poses() * 3 + 7, images)
+    one, other = RoiGrid.around(poses(), images), RoiGrid.around(poses() * 3 + 7, images)
     torch.testing.assert_close(other.centres, one.centres * 3 + 7)
     torch.testing.assert_close(
-        other.into(poses() * 3 + 7), one.into(poses()), atol=0.7, rtol=0.1
+        other.to_grid(poses() * 3 + 7), one.to_grid(poses()), atol=0.7, rtol=0.1
     )  # but for a fixed rim
 
 
 @pytest.mark.parametrize(("size", "level"), [(5.0, 0), (40.0, 0), (60.0, 1), (120.0, 2), (400.0, 2)])
 def test_large_people_are_cropped_from_coarser_levels(size: float, level: int) -> None:
-    assert frame(size=size).levels(3).tolist() == [level] * 5
-    assert frame(size=size).levels(1).tolist() == [0] * 5
+    assert grid(size=size).levels(3).tolist() == [level] * 5
+    assert grid(size=size).levels(1).tolist() == [0] * 5
 
 
 @pytest.mark.parametrize("size", [12.0, 30.0, 45.0])
-def test_crops_of_a_ramp_are_the_grid_itself(size: float) -> None:
+def test_regions_of_a_ramp_are_the_grid_itself(size: float) -> None:
     """Bilinear values of x are x, whatever map of whatever level they are read from."""
-    found = crop(pyramid(), DETAILS, 4, frame(size=size))
-    for values, detail in zip(found, (*DETAILS, coarser(DETAILS)), strict=True):
-        assert values.shape == (5, *detail.shape) == (5, 3, *grid_shape(detail.reduction))
-        grid = frame(size=size).grid(detail.reduction)
-        torch.testing.assert_close(values[:, :2].flatten(2).transpose(1, 2), grid, atol=1e-3, rtol=1e-4)
+    found = roi_align(pyramid(), SPECS, 4, grid(size=size))
+    for values, spec in zip(found, (*SPECS, context_feature(SPECS)), strict=True):
+        assert values.shape == (5, *spec.shape) == (5, 3, *roi_shape(spec.reduction))
+        points = grid(size=size).points(spec.reduction)
+        torch.testing.assert_close(values[:, :2].flatten(2).transpose(1, 2), points, atol=1e-3, rtol=1e-4)
         images = torch.tensor([0.0, 1, 0, 1, 0])[:, None, None].expand_as(values[:, 2])
         torch.testing.assert_close(values[:, 2], images)
 
@@ -103,6 +104,6 @@ def test_each_sample_is_of_its_own_level() -> None:
     assert values.flatten().tolist() == [3, 1, 2, 2, 1, 3]
 
 
-def test_nobody_is_cropped_nowhere() -> None:
-    found = crop(pyramid(), DETAILS, 4, Frame.around(torch.zeros(0, 17, 2), torch.zeros(0).long()))
+def test_no_people_have_no_regions() -> None:
+    found = roi_align(pyramid(), SPECS, 4, RoiGrid.around(torch.zeros(0, 17, 2), torch.zeros(0).long()))
     assert [len(values) for values in found] == [0, 0, 0, 0, 0]

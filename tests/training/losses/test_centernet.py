@@ -1,4 +1,4 @@
-"""Teaching a prior: what the losses ask of MoveNet's heads is what its decoding reads back."""
+"""The losses of MoveNet's heads: what they aim at is what its decoding reads back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers import tiny
 from helpers.bodies import KAPPAS, people_apart
 from votepose.data.loader import Batch
 from votepose.models.backbones.movenet import HEADS, MoveNet, scaled_output
-from votepose.models.posenet import PoseNet
-from votepose.training.losses.centernet import PriorObjective, paint_gaussians
+from votepose.training.losses.centernet import CenterNetCriterion, paint_gaussians
 
 SIDE, STRIDE = 64, 4  # cells, pixels
 
@@ -42,8 +40,8 @@ def batch_of(keypoints: Tensor) -> Batch:
     )
 
 
-def answers(batch: Batch) -> dict[str, Tensor]:
-    """Head outputs that say just what is true, at every cell where they are asked and at their neighbours."""
+def right_outputs(batch: Batch) -> dict[str, Tensor]:
+    """Head outputs that are exactly right, at every cell that is read and at its neighbours."""
     outputs = {name: torch.zeros(1, channels, SIDE, SIDE) for name, channels in HEADS.items()}
     outputs["center"] -= 12
     outputs["kpt_heatmap"] -= 12
@@ -64,78 +62,59 @@ def answers(batch: Batch) -> dict[str, Tensor]:
     return outputs
 
 
-@pytest.fixture
-def network() -> PoseNet:
-    torch.manual_seed(0)
-    return PoseNet(tiny.NETWORK)
+def judge(batch: Batch, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    return CenterNetCriterion(torch.from_numpy(KAPPAS))(outputs, batch, STRIDE)
 
 
-def judge(
-    network: PoseNet,
-    batch: Batch,
-    outputs: dict[str, Tensor],
-    monkeypatch: pytest.MonkeyPatch,
-    objective: PriorObjective | None = None,
-) -> dict[str, Tensor]:
-    monkeypatch.setattr(MoveNet, "head_outputs", lambda self, pyramid: ({}, outputs))
-    return (objective or PriorObjective(torch.from_numpy(KAPPAS)))(network, batch)
-
-
-def test_right_answers_cost_nothing_and_are_read_back_as_the_people(
-    network: PoseNet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_right_outputs_cost_nothing_and_are_read_back_as_the_people() -> None:
     keypoints = people()
     batch = batch_of(keypoints)
-    outputs = answers(batch)
-    parts = judge(network, batch, outputs, monkeypatch)
+    outputs = right_outputs(batch)
+    parts = judge(batch, outputs)
     assert {name for name, value in parts.items() if value > 1e-3} == set()
     features = torch.cat([scaled_output(name, output) for name, output in outputs.items()], dim=1)
-    prior = MoveNet().prior(features)
-    found = prior.poses[0, prior.logits[0] > 0]
+    proposals = MoveNet().proposals(features)
+    found = proposals.poses[0, proposals.logits[0] > 0]
     assert len(found) == len(keypoints)
     distance = (found[:, None] - keypoints[None, ..., :2]).norm(dim=-1).mean(-1)
     assert (distance.amin(dim=0) < 1e-3).all()
 
 
 @pytest.mark.parametrize("head", [name for name in HEADS if name != "box_offset"])
-def test_each_wrong_answer_costs(network: PoseNet, monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+def test_each_wrong_output_costs(head: str) -> None:
     batch = batch_of(people())
-    outputs = answers(batch)
-    right = judge(network, batch, outputs, monkeypatch)["total"]
-    wrong = judge(network, batch, outputs | {head: outputs[head].roll(3, dims=-1)}, monkeypatch)["total"]
+    outputs = right_outputs(batch)
+    right = judge(batch, outputs)["total"]
+    wrong = judge(batch, outputs | {head: outputs[head].roll(3, dims=-1)})["total"]
     assert wrong > right + 0.05
 
 
-def test_unlabelled_joints_and_ignored_regions_teach_nothing(network: PoseNet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlabelled_joints_and_ignored_regions_do_not_count() -> None:
     keypoints = people()
     keypoints[:, 3, 2] = 0
     batch = batch_of(keypoints)
     other = batch.keypoints.clone()
     other[:, 3, :2] = 7.0
     outputs = {name: torch.zeros(1, n, SIDE, SIDE, requires_grad=True) for name, n in HEADS.items()}
-    first, second = (
-        judge(network, replace(batch, keypoints=k), outputs, monkeypatch) for k in (batch.keypoints, other)
-    )
+    first, second = (judge(replace(batch, keypoints=k), outputs) for k in (batch.keypoints, other))
     assert {name: value.item() for name, value in first.items()} == {name: v.item() for name, v in second.items()}
     ignored = replace(batch, ignore=torch.ones(1, SIDE, SIDE) > 0)
-    heatmap = judge(network, ignored, outputs, monkeypatch)["center"]
+    heatmap = judge(ignored, outputs)["center"]
     (gradient,) = torch.autograd.grad(heatmap, outputs["center"])
     assert int((gradient != 0).sum()) <= len(keypoints)  # the centres themselves
 
 
-def test_empty_cells_weigh_less_where_people_may_be_unlabelled(
-    network: PoseNet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_empty_cells_weigh_less_where_people_may_be_unlabelled() -> None:
     batch = batch_of(people())
     outputs = {name: torch.zeros(1, n, SIDE, SIDE) for name, n in HEADS.items()}
-    known = judge(network, batch, outputs, monkeypatch)["center"]
-    unknown = judge(network, replace(batch, complete=torch.zeros(1) > 0), outputs, monkeypatch)["center"]
+    known = judge(batch, outputs)["center"]
+    unknown = judge(replace(batch, complete=torch.zeros(1) > 0), outputs)["center"]
     assert unknown < 0.2 * known
 
 
-def test_a_picture_of_nobody_is_bearable(network: PoseNet) -> None:
-    batch = batch_of(people()[:0])
-    total = PriorObjective(torch.from_numpy(KAPPAS))(network, batch)["total"]
+def test_a_picture_without_people_is_bearable() -> None:
+    outputs = {name: torch.zeros(1, n, SIDE, SIDE, requires_grad=True) for name, n in HEADS.items()}
+    total = judge(batch_of(people()[:0]), outputs)["total"]
     total.backward()
     assert total.isfinite()
 

@@ -18,19 +18,19 @@ from votepose.training.losses.functional import (
 )
 
 ONE = torch.ones(1)
-LOGITS = torch.tensor([[[0.0, math.log(3)]]])  # presence 0.5 and 0.75
+HEATMAP_LOGIT_SCALE = torch.tensor([[[0.0, math.log(3)]]])  # presence 0.5 and 0.75
 TARGETS = torch.tensor([[[1.0, 0.0]]])
 
 
 def test_asymmetric_loss_is_the_published_one_by_hand() -> None:
     # -log(0.5) (1 - 0.5)^1 on the keypoint, -log(1 - 0.75) 0.75^2 beside it, one keypoint
     expected = 0.5 * math.log(2) + 0.5625 * math.log(4)
-    torch.testing.assert_close(asymmetric_loss(LOGITS, TARGETS, 1.0, 2.0), torch.tensor(expected))
+    torch.testing.assert_close(asymmetric_loss(HEATMAP_LOGIT_SCALE, TARGETS, 1.0, 2.0), torch.tensor(expected))
 
 
 def test_asymmetric_loss_is_not_the_one_that_the_paper_prints() -> None:
     printed = 0.5 * math.log(2) + (1 - 0.75) ** 2 * math.log(4)  # eq. 2: (1 - sigmoid) on both sides
-    assert abs(asymmetric_loss(LOGITS, TARGETS, 1.0, 2.0) - printed) > 0.5
+    assert abs(asymmetric_loss(HEATMAP_LOGIT_SCALE, TARGETS, 1.0, 2.0) - printed) > 0.5
 
 
 def test_easy_negatives_vanish_and_hard_ones_stay() -> None:
@@ -42,12 +42,12 @@ def test_easy_negatives_vanish_and_hard_ones_stay() -> None:
 
 
 def test_asymmetric_loss_without_focus_is_cross_entropy() -> None:
-    entropy = torch.nn.functional.binary_cross_entropy_with_logits(LOGITS, TARGETS, reduction="sum")
-    torch.testing.assert_close(asymmetric_loss(LOGITS, TARGETS, 0.0, 0.0), entropy)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(HEATMAP_LOGIT_SCALE, TARGETS, reduction="sum")
+    torch.testing.assert_close(asymmetric_loss(HEATMAP_LOGIT_SCALE, TARGETS, 0.0, 0.0), entropy)
 
 
 def test_ignored_cells_do_not_count() -> None:
-    logits = LOGITS.clone().requires_grad_()
+    logits = HEATMAP_LOGIT_SCALE.clone().requires_grad_()
     asymmetric_loss(logits, TARGETS, 1.0, 2.0, weights=torch.tensor([[[1.0, 0.0]]])).backward()
     assert logits.grad is not None
     assert logits.grad[0, 0, 0] < 0

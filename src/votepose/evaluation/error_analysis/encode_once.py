@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from votepose.models.heads.refiner import Look
-from votepose.models.heads.roi_align import MARGIN
-from votepose.models.posenet import Maps, PoseNet, Votes
+from votepose.models.features import FeatureMaps
+from votepose.models.heads.roi_align import WIDE_MARGIN
+from votepose.models.outputs import RefinedPoses, Votes
+from votepose.models.posenet import PoseNet
 
 
 class EncodeOnce(nn.Module):
@@ -17,20 +18,25 @@ class EncodeOnce(nn.Module):
 
     def __init__(self, network: PoseNet) -> None:
         super().__init__()
-        self.network, self.config, self.second_look = network, network.config, network.second_look
-        self._encoded: list[tuple[Tensor, Maps]] = []
+        self.network, self.config, self.refiner = network, network.config, network.refiner
+        self._encoded: list[tuple[Tensor, FeatureMaps]] = []
 
-    def encode(self, pixels: Tensor) -> Maps:
+    def encode(self, pixels: Tensor) -> FeatureMaps:
         for known, maps in self._encoded:
             if known.shape == pixels.shape and torch.equal(known, pixels):
                 return maps
         self._encoded.append((pixels, self.network.encode(pixels)))
         return self._encoded[-1][1]
 
-    def ask(self, maps: Maps, cells: Tensor) -> Votes:
-        return self.network.ask(maps, cells)
+    def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
+        return self.network.predict_votes(maps, cells)
 
-    def look_again(
-        self, pyramid: Sequence[Maps], poses: Tensor, image_index: Tensor, kappas: Tensor, margin: float = MARGIN
-    ) -> Look:
-        return self.network.look_again(pyramid, poses, image_index, kappas, margin)
+    def refine(
+        self,
+        pyramid: Sequence[FeatureMaps],
+        poses: Tensor,
+        image_index: Tensor,
+        kappas: Tensor,
+        margin: float = WIDE_MARGIN,
+    ) -> RefinedPoses:
+        return self.network.refine(pyramid, poses, image_index, kappas, margin)

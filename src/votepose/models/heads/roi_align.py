@@ -1,8 +1,8 @@
-"""Crops: what the network's maps hold around each person, on a grid of one size for everybody, large or small.
+"""Regions of interest: the network's maps around each person, on a grid of one size for large and small people.
 
-A person's crop is cut out of the level of the image pyramid on which the person is some fifty cells tall, and out of
-the next coarser one, which sees more around. Everything is written with gathers, since people of one batch lie on
-different maps of different sizes: no loop over people.
+A person's region is cut from the level of the image pyramid on which the person is about fifty cells tall, and from the
+next coarser one, which holds more context. Everything is written with gathers, since the people of one batch lie on
+different maps of different sizes: there is no loop over people.
 """
 
 from __future__ import annotations
@@ -14,54 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from votepose.models.features import ROI_COLUMNS, ROI_ROWS, FeatureSpec, context_feature, roi_shape
 from votepose.models.heads.vote_transformer import grid_positions
 
-ROWS, COLUMNS = 32, 24  # of a crop's grid: a standing body is taller than wide
-MARGIN, CLOSER = 1.35, 1.1  # a crop's side over the pose's: as votes tell it, and as a look has corrected it
-_FINER = 0.8  # octaves: by so much the cells of a person's level are finer than the grid, in the middle
-LOGITS = 8.0  # of a testimony: so large is 1
-_LEAST_SPACING = 0.4  # cells: finer grids would show nothing more
+WIDE_MARGIN, CLOSE_MARGIN = 1.35, 1.1  # a region's side over the pose's: around a pose as voted, and as refined once
+_FINER = 0.8  # octaves by which the cells of a person's level are finer than the grid, on average
+_MIN_SPACING = 0.4  # cells: finer grids hold no more detail
 
 
 @dataclass(frozen=True)
-class Detail:
-    """One of the maps that are cropped.
-
-    Attributes:
-        channels: of the map.
-        stride: of the map, in pixels of its level.
-        reduction: how much coarser than ROWS x COLUMNS the grid is on which it is sampled; 0.5 is twice as fine.
-        testimony: its last channels, one a joint, are likelihoods: logits over `LOGITS`. At a reduction of 0.5 only.
-    """
-
-    channels: int
-    stride: int
-    reduction: float
-    testimony: bool = False
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, rows, columns) of its crop."""
-        return (self.channels, *grid_shape(self.reduction))
-
-
-def coarser(details: Sequence[Detail]) -> Detail:
-    """The map that is also cropped from the next coarser level, which sees more around."""
-    return next(detail for detail in details if detail.reduction == 1)
-
-
-def grid_shape(reduction: float) -> tuple[int, int]:
-    """Rows and columns of a crop's grid that is so much coarser."""
-    return round(ROWS / reduction), round(COLUMNS / reduction)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where P crops lie.
+class RoiGrid:
+    """Where the regions of P people lie.
 
     Attributes:
         centres: (P, 2) in the finest level's cells.
-        spacings: (P,) of each crop's grid, in the finest level's cells.
+        spacings: (P,) of each region's grid, in the finest level's cells.
         image_index: (P,) int64 image of each.
     """
 
@@ -70,61 +37,64 @@ class Frame:
     image_index: Tensor
 
     @staticmethod
-    def around(poses: Tensor, image_index: Tensor, margin: float | Tensor = MARGIN) -> Frame:
-        """A crop around each of the poses (P, K, 2), in cells, larger by a factor, or by one each (P,)."""
+    def around(poses: Tensor, image_index: Tensor, margin: float | Tensor = WIDE_MARGIN) -> RoiGrid:
+        """A region around each of the poses (P, K, 2), in cells, larger by a factor: one for all, or (P,)."""
         low, high = poses.amin(dim=1), poses.amax(dim=1)
         width, height = (high - low).unbind(dim=-1)
-        side = torch.maximum(height, width * (ROWS / COLUMNS)) * margin + 2
-        return Frame((low + high) / 2, (side / ROWS).clamp(min=_LEAST_SPACING), image_index)
+        side = torch.maximum(height, width * (ROI_ROWS / ROI_COLUMNS)) * margin + 2
+        return RoiGrid((low + high) / 2, (side / ROI_ROWS).clamp(min=_MIN_SPACING), image_index)
 
-    def into(self, points: Tensor) -> Tensor:
-        """Points (P, N, 2) in cells -> in the crop's grid, whose upper left corner is 0, 0."""
+    def to_grid(self, points: Tensor) -> Tensor:
+        """Points (P, N, 2) in cells -> in the region's grid, whose upper left corner is 0, 0."""
         return (points - self.centres[:, None]) / self.spacings[:, None, None] + grid_middle(points)
 
-    def back(self, points: Tensor) -> Tensor:
-        """Points (P, N, 2) of the crop's grid -> in cells."""
+    def to_cells(self, points: Tensor) -> Tensor:
+        """Points (P, N, 2) in the region's grid -> in cells."""
         return (points - grid_middle(points)) * self.spacings[:, None, None] + self.centres[:, None]
 
     def levels(self, count: int) -> Tensor:
-        """(P,) the level of a pyramid of `count` whose cells are a little finer than the grid's."""
+        """(P,) the level, of a pyramid of `count`, whose cells are a little finer than the grid's."""
         return (self.spacings.log2() - _FINER).round().clamp(0, count - 1).long()
 
-    def grid(self, reduction: float) -> Tensor:
-        """(P, ROWS COLUMNS / reduction^2, 2) points of a grid so much coarser, in the finest level's cells."""
-        return self.back(grid_positions(*grid_shape(reduction), reduction, self.centres.device)[None])
+    def points(self, reduction: float) -> Tensor:
+        """(P, rows columns, 2) points of the grid at this reduction, in the finest level's cells."""
+        return self.to_cells(grid_positions(*roi_shape(reduction), reduction, self.centres.device)[None])
 
 
 def grid_middle(like: Tensor) -> Tensor:
-    """(2,) the middle of a crop, in its grid."""
-    return torch.tensor([COLUMNS / 2, ROWS / 2], device=like.device)
+    """(2,) the middle of a region, in its grid."""
+    return torch.tensor([ROI_COLUMNS / 2, ROI_ROWS / 2], device=like.device)
 
 
-def crop(pyramid: Sequence[Sequence[Tensor]], details: Sequence[Detail], stride: int, frame: Frame) -> list[Tensor]:
-    """The crops (P, C, rows, columns) of P people: of each map, and at last of the finer grid's map at the next coarser
-    level (see `coarser`).
+def roi_align(
+    pyramid: Sequence[Sequence[Tensor]], specs: Sequence[FeatureSpec], stride: int, grid: RoiGrid
+) -> list[Tensor]:
+    """The regions (P, C, rows, columns) of P people: of each map, then of the `context_feature` on the coarser level.
 
     Args:
-        pyramid: the maps (B, C, h, w) of each level, as `details` tells, the finest level first.
-        details: of the maps.
-        stride: pixels of a cell.
-        frame: where the crops lie, in cells of the very first level.
+        pyramid: the maps (B, C, h, w) of each level, as `specs` describes them, the finest level first.
+        specs: of the maps.
+        stride: pixels per cell.
+        grid: where the regions lie.
     """
-    level = frame.levels(len(pyramid))
+    level = grid.levels(len(pyramid))
     next_level = (level + 1).clamp(max=len(pyramid) - 1)
-    again = coarser(details)
-    wanted = [(i, detail, level) for i, detail in enumerate(details)] + [(details.index(again), again, next_level)]
-    return [_sampled([maps[i] for maps in pyramid], detail, stride, of, frame) for i, detail, of in wanted]
+    context = context_feature(specs)
+    wanted = [(i, spec, level) for i, spec in enumerate(specs)] + [(specs.index(context), context, next_level)]
+    return [_sampled([maps[i] for maps in pyramid], spec, stride, of, grid) for i, spec, of in wanted]
 
 
-def _sampled(maps: Sequence[Tensor], detail: Detail, stride: int, level: Tensor, frame: Frame) -> Tensor:
-    points = frame.grid(detail.reduction) / (2.0**level * (detail.stride / stride))[:, None, None]
-    values = sample(maps, points, level, frame.image_index)
-    return values.transpose(1, 2).reshape(values.shape[0], *detail.shape)
+def _sampled(maps: Sequence[Tensor], spec: FeatureSpec, stride: int, level: Tensor, grid: RoiGrid) -> Tensor:
+    points = grid.points(spec.reduction) / (2.0**level * (spec.stride / stride))[:, None, None]
+    values = sample(maps, points, level, grid.image_index)
+    return values.transpose(1, 2).reshape(values.shape[0], *spec.shape)
 
 
 def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: Tensor) -> Tensor:
-    """Bilinear values (P, N, C) at points (P, N, 2), in cells, each person's of the map (B, C, h, w) of its own `level`
-    (P,) and image (P,); zero outside."""
+    """Bilinear values (P, N, C) at points (P, N, 2), in cells; zero outside the map.
+
+    Row p is sampled from the map (B, C, h, w) of level `level[p]`, at image `image_index[p]`.
+    """
     flat = torch.cat([x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) for x in maps])
     zero = torch.zeros_like(level)
     first, height, width, start = zero, zero, zero, 0
@@ -150,7 +120,7 @@ def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: T
 
 
 def _rows(table: Tensor, index: Tensor) -> Tensor:
-    """table[index]: by `embedding`, but where a gradient is wanted, for which a GPU would sort all of its indices."""
+    """table[index], by `embedding` except where a gradient is needed: its backward pass sorts all indices on a GPU."""
     if not (table.requires_grad and torch.is_grad_enabled()):
         return F.embedding(index, table)
     return table.index_select(0, index.flatten()).view(*index.shape, -1)

@@ -1,12 +1,12 @@
-"""The grouping transformer (paper III-D): an encoder over the map, and a decoder that any set of cells can be asked of.
+"""The grouping transformer (paper III-D): an encoder over the map, and a decoder for any set of cells.
 
-The decoder's queries attend to the encoder's memory and never to each other, so asking a few cells gives what the
-dense field holds at them.
+The decoder's queries attend to the encoder's memory and never to each other, so decoding a few cells gives the values
+of the dense field at them.
 
 Positions enter in one of two ways. `absolute`: sine embeddings are added to the tokens, as in DETR. `relative`:
 queries, keys *and values* are rotated by their position and the result is rotated back by the query's (rotary
-embeddings, Su et al. 2021, extended to values), so that all a cell learns of a token is its content and where it lies
-*from here*. A shift of the picture then shifts the votes, and a map larger than the training map is no news.
+embeddings, Su et al. 2021, extended to values), so that a cell sees a token's content and *relative* position only. A
+shift of the picture then shifts the votes, and a map may be larger than the training map.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Attention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def keys_values(self, memory: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What the memory offers: keys and values, each (B, heads, T, head)."""
+        """Keys and values of the memory, each (B, heads, T, head)."""
         key, value = (self._split(x) for x in self.key_value(memory).chunk(2, dim=-1))
         if angles is None:
             return key, value
@@ -86,7 +86,7 @@ class Attention(nn.Module):
 
 
 def mlp(inputs: int, hidden: int, outputs: int, last_std: float | None = None) -> nn.Sequential:
-    """Two linear layers; with `last_std`, the second starts that close to answering 0."""
+    """Two linear layers; with `last_std`, the second starts that close to 0."""
     last = nn.Linear(hidden, outputs)
     if last_std is not None:
         nn.init.normal_(last.weight, std=last_std)
@@ -109,7 +109,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Pre-norm cross-attention and MLP; no self-attention, so a query's answer depends on no other query."""
+    """Pre-norm cross-attention and MLP; no self-attention, so no query depends on another."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -122,11 +122,11 @@ class DecoderLayer(nn.Module):
 
 
 class GroupingTransformer(nn.Module):
-    """[F;H] -> memory -> the answers of cells.
+    """[F;H] -> memory -> decoded cells.
 
     `encode` maps [F;H] (B, C + 1, h, w) to a memory (B, T, D) of the map in patches of `patch` x `patch` cells, with
     their positions (T, 2) in cells; `decode` maps the [F;H] of Q cells (B, Q, C + 1) at positions (B, Q, 2) to
-    answers (B, Q, D).
+    their decoded features (B, Q, D).
     """
 
     def __init__(

@@ -1,30 +1,31 @@
-"""Teaching a backbone's prior: the losses of MoveNet's own heads, those of a centre-based detector (CenterNet, Zhou et
-al., 2019), in place of the whole network's.
+"""The losses of MoveNet's own heads, those of a centre-based detector (CenterNet, Zhou et al., 2019).
 
-Votes start from what the backbone believes of people (`network.prior`). Trained through the votes alone, those beliefs
-fall apart: a vote's loss says nothing of where a heatmap should be low. Taught by what they mean, they follow new
-pictures, sizes and crowds, at a third of a whole step's cost.
+Votes start from the poses that these heads propose (`models.heads.proposals`). Trained through the votes alone, the
+proposals degrade: a vote's loss does not say where a heatmap should be low. Trained on their own targets, they adapt to
+new pictures, sizes and crowds.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.data.loader import Batch
-from votepose.models.backbones.movenet import MoveNet
-from votepose.models.posenet import PoseNet
 from votepose.training.losses import functional as losses
 
 _SPREAD = 0.054  # standard deviation of a heatmap's Gaussian as a share of the box's root area
 _REACH = 9  # cells: further from its peak, a Gaussian is not painted
 _BESIDE = torch.cartesian_prod(torch.arange(-1, 2), torch.arange(-1, 2))  # a cell and its eight neighbours, (9, 2)
-_ON = 0.3  # what a Gaussian must reach for a cell of an incompletely labelled picture to count in full
+_ON = 0.3  # value of a Gaussian from which a cell of an incompletely labelled picture counts in full
+WEIGHTS = {"center": 1.0, "heatmap": 1.0, "regress": 1.0, "offset": 0.5, "box": 0.1}
+"""Of the losses in their sum."""
 
 
-class PriorObjective(nn.Module):
-    """Losses by name; `total` is what is minimised. `forward(network, batch)` returns a dict of scalars.
+class CenterNetCriterion(nn.Module):
+    """`forward(outputs, labels, stride)` returns scalars: the losses of `WEIGHTS`, and their `total`.
 
     Args:
         kappas: (K,) of the skeleton, see `Skeleton.kappas`.
@@ -38,32 +39,36 @@ class PriorObjective(nn.Module):
         self.incomplete = incomplete
         self.register_buffer("kappas", kappas, persistent=False)
 
-    def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
-        trunk, stride = network.backbone.trunk, network.config.stride
-        assert isinstance(trunk, MoveNet)
-        _, outputs = trunk.head_outputs(trunk.pyramid(network.backbone.normalised(batch.images))[0])
+    def forward(self, outputs: Mapping[str, Tensor], labels: Batch, stride: int) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            outputs: of each head of `movenet.HEADS`, (B, C, h, w); logits for the two heatmaps.
+            labels: of the batch.
+            stride: input pixels per cell of the outputs.
+        """
         outputs = {name: output.float() for name, output in outputs.items()}
-        keypoints = batch.keypoints[..., :2] / stride
-        labelled = batch.keypoints[..., 2] > 0
-        boxes, images = batch.boxes / stride, batch.image_index
-        sizes = batch.sizes / stride
+        keypoints = labels.keypoints[..., :2] / stride
+        labelled = labels.keypoints[..., 2] > 0
+        boxes, images = labels.boxes / stride, labels.image_index
+        sizes = labels.sizes / stride
         centres = boxes[:, :2] + boxes[:, 2:] / 2
         every = torch.zeros_like(images)
         person, joint = labelled.nonzero(as_tuple=True)
+        spreads = _spreads(boxes)
         parts = {
-            "center": _heatmap_loss(outputs["center"], centres, images, every, _spreads(boxes), batch, self.incomplete),
-            "heatmap": keypoint_heatmap_loss(outputs["kpt_heatmap"], batch, stride, self.incomplete),
+            "center": _heatmap_loss(outputs["center"], centres, images, every, spreads, labels, self.incomplete),
+            "heatmap": keypoint_heatmap_loss(outputs["kpt_heatmap"], labels, stride, self.incomplete),
             "regress": self._regress(outputs["kpt_regress"], centres, images, keypoints, labelled, sizes),
             "offset": _offset(outputs["kpt_offset"], keypoints[person, joint], images[person], joint),
             "box": _box(outputs["box_scale"], centres, images, boxes[:, 2:], sizes),
         }
-        weights = {"center": 1.0, "heatmap": 1.0, "regress": 1.0, "offset": 0.5, "box": 0.1}
-        return {**parts, "total": sum((weights[name] * parts[name] for name in parts), torch.zeros(()))}
+        return {**parts, "total": sum((WEIGHTS[name] * parts[name] for name in parts), torch.zeros(()))}
 
     def _regress(
         self, maps: Tensor, centres: Tensor, images: Tensor, keypoints: Tensor, labelled: Tensor, sizes: Tensor
     ) -> Tensor:
-        """The whole pose, as answered at a person's centre and beside it: L1 in body sizes, and OKS' heavy tail."""
+        """The whole pose, as predicted at a person's centre and beside it: L1 in body sizes, and OKS' heavy tail."""
         person, cells, inside = _cells_at(centres, maps.shape)
         if not inside.any():
             return maps.sum() * 0
@@ -76,10 +81,15 @@ class PriorObjective(nn.Module):
 
 
 def keypoint_heatmap_loss(logits: Tensor, batch: Batch, stride: float, incomplete: float) -> Tensor:
-    """Penalty-reduced focal loss (CornerNet, Law & Deng, 2018) of heatmaps (B, K, h, w) of cells of `stride` pixels,
-    that should have a Gaussian at each labelled keypoint, as wide as the person is large.
+    """Penalty-reduced focal loss (CornerNet, Law & Deng, 2018) of keypoint heatmaps.
 
-    `incomplete` is the weight of empty cells in pictures where people may be unlabelled.
+    The target is a Gaussian at each labelled keypoint, as wide as the person is large.
+
+    Args:
+        logits: (B, K, h, w).
+        batch: its labels.
+        stride: input pixels per cell.
+        incomplete: weight of empty cells in pictures where people may be unlabelled.
     """
     person, joint = (batch.keypoints[..., 2] > 0).nonzero(as_tuple=True)
     points, spread = batch.keypoints[person, joint, :2] / stride, _spreads(batch.boxes / stride)
@@ -94,8 +104,7 @@ def _spreads(boxes: Tensor) -> Tensor:
 def _heatmap_loss(
     logits: Tensor, points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, batch: Batch, incomplete: float
 ) -> Tensor:
-    """The focal loss of heatmaps (B, C, h, w) with Gaussians at `points` (n, 2) of `channels` (n,), normalised by their
-    number."""
+    """The focal loss of heatmaps (B, C, h, w) with Gaussians at points (n, 2) of `channels` (n,), over their number."""
     target = paint_gaussians(points, images, channels, spread, logits.shape)
     peak = target == 1
     p = logits.sigmoid()
@@ -149,7 +158,7 @@ def _offset(maps: Tensor, points: Tensor, images: Tensor, joints: Tensor) -> Ten
 
 
 def _box(maps: Tensor, centres: Tensor, images: Tensor, sides: Tensor, sizes: Tensor) -> Tensor:
-    """Width and height of people's boxes, answered at their centres: L1 in body sizes."""
+    """Width and height of people's boxes, as predicted at their centres: L1 in body sizes."""
     person, cells, inside = _cells_at(centres, maps.shape)
     person, cells = person[inside], cells[inside]
     if not len(person):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.grouping import PAPER
 from votepose.models.presets import Preset, preset
+from votepose.training.recipes import Recipe, recipe
 
 # AP in percent: with both, without both, without hourglass, without transformer (paper, Table 2)
 _PAPER_AP = {"mobile": (48.9, 11.4, 43.1, 56.0), "maxvit": (68.8, 17.1, 57.7, 61.2)}
@@ -23,6 +24,7 @@ class Cell:
         name: which option is switched off.
         preset: its name.
         chosen: the preset changed so.
+        recipe: how it is trained.
         key: name of the measurement.
         run: name of the training run; rows that differ only in grouping share it.
         paper: AP in the paper, in percent.
@@ -31,6 +33,7 @@ class Cell:
     name: str
     preset: str
     chosen: Preset
+    recipe: Recipe
     key: str
     run: str
     paper: float | None = None
@@ -46,7 +49,7 @@ class Measured:
 
 def table_2(name: str, paper: bool) -> list[Cell]:
     """The paper's rows for one preset (V-F): 1x1 heads in place of the hourglass, the transformer, or both."""
-    chosen = preset(name, paper)
+    chosen, how = preset(name, paper), recipe(name, paper)
     rows = (
         (_WHOLE, True, True),
         ("w/o both (only 1x1 conv head)", False, False),
@@ -58,22 +61,22 @@ def table_2(name: str, paper: bool) -> list[Cell]:
         network = replace(chosen.network, hourglass=hourglass, transformer=transformer)
         key = _slug(name, title, "paper" if paper else "")
         known = _PAPER_AP[name][i] if name in _PAPER_AP else None
-        cells.append(Cell(title, name, replace(chosen, network=network), key, key, known))
+        cells.append(Cell(title, name, replace(chosen, network=network), how, key, key, known))
     return cells
 
 
 def own_options(name: str) -> list[Cell]:
     """Rows that switch off our additions to the paper, one at a time."""
-    chosen = preset(name)
+    chosen, how = preset(name), recipe(name)
     network, grouping = chosen.network, chosen.grouping
     # with proposals, votes start from their poses, whatever the vectors are
-    absolute = "absolute vectors, no proposals" if network.prior else "absolute vectors"
+    absolute = "absolute vectors, no proposals" if network.proposals else "absolute vectors"
     trained = {
-        "no proposals": replace(network, prior=False),
-        absolute: replace(network, vectors="absolute", prior=False),
+        "no proposals": replace(network, proposals=False),
+        absolute: replace(network, vectors="absolute", proposals=False),
         "positions added to the tokens": replace(network, relative=False),
         "no scales": replace(network, scales=False),
-        "no pose refiner": replace(network, second_look=0, witness=False),
+        "no pose refiner": replace(network, refiner=0, aux_backbone=False),
     }
     grouped = {
         "mean pooling": replace(grouping, pooling="mean"),
@@ -81,13 +84,13 @@ def own_options(name: str) -> list[Cell]:
         "the paper's grouping (0.8, Euclidean, mean)": PAPER,
     }
     whole = _slug(name, _WHOLE)
-    cells = [Cell(_AS_IT_IS, name, chosen, _slug(name, _AS_IT_IS), whole)]
+    cells = [Cell(_AS_IT_IS, name, chosen, how, _slug(name, _AS_IT_IS), whole)]
     for title, changed in trained.items():
         if changed != network:
             key = _slug(name, title)
-            cells.append(Cell(title, name, replace(chosen, network=changed), key, key))
+            cells.append(Cell(title, name, replace(chosen, network=changed), how, key, key))
     for title, rule in grouped.items():
-        cells.append(Cell(title, name, replace(chosen, grouping=rule), _slug(name, title), whole))
+        cells.append(Cell(title, name, replace(chosen, grouping=rule), how, _slug(name, title), whole))
     return cells
 
 

@@ -1,4 +1,4 @@
-"""A batch -> its losses; and that a network which follows them learns."""
+"""A batch -> its losses; and that a network which minimises them learns."""
 
 from __future__ import annotations
 
@@ -16,29 +16,34 @@ from helpers.bodies import people_apart
 from votepose.data.augment import NONE
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.data.toy import synthetic_dataset
-from votepose.models.posenet import Maps, NetworkConfig, PoseNet, Votes
+from votepose.models.config import NetworkConfig
+from votepose.models.features import FeatureMaps
+from votepose.models.outputs import Votes
+from votepose.models.posenet import PoseNet
 from votepose.skeleton import COCO_17
-from votepose.training.losses.votes import PAPER, Objective, ObjectiveConfig, choose_cells
+from votepose.training.losses.votes import PAPER, VoteLossConfig
+from votepose.training.stages.votes import VoteStage
+from votepose.training.targets import choose_cells
 
 SIDE, STRIDE = 24, 4  # cells, pixels
-FORMS = {"likelihood": ObjectiveConfig(), "paper": PAPER}
+FORMS = {"likelihood": VoteLossConfig(), "paper": PAPER}
 
 
 @dataclass
 class Puppet:
-    """Stands in for a network: its presence and the shift of its otherwise perfect votes are the test's to set."""
+    """Stands in for a network: the test sets its presence, and the shift of its otherwise perfect votes."""
 
     truth: Tensor  # (N, K, 2) cells
     logits: Tensor
     shift: float = 0.0
     config: NetworkConfig = field(default_factory=lambda: replace(tiny.NETWORK, stride=STRIDE))
-    second_look: None = None
+    refiner: None = None
     owners: Tensor | None = None
 
-    def encode(self, images: Tensor) -> Maps:
-        return Maps(torch.zeros(len(images), 17, SIDE, SIDE), [self.logits], None, None, [], None)
+    def encode(self, images: Tensor) -> FeatureMaps:
+        return FeatureMaps(torch.zeros(len(images), 17, SIDE, SIDE), [self.logits], None, None, [], None)
 
-    def ask(self, maps: Maps, cells: Tensor) -> Votes:
+    def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
         assert self.owners is not None
         poses = self.truth[self.owners.clamp(min=0)] + self.shift
         return Votes(poses.requires_grad_(), torch.full(poses.shape[:-1], -1.0))
@@ -67,13 +72,13 @@ def batch_of(keypoints: Tensor, images: int = 2, **changes: Any) -> Batch:
     return replace(batch, **changes)
 
 
-def judge(monkeypatch: pytest.MonkeyPatch, puppet: Puppet, batch: Batch, config: ObjectiveConfig) -> dict[str, Tensor]:
+def judge(monkeypatch: pytest.MonkeyPatch, puppet: Puppet, batch: Batch, config: VoteLossConfig) -> dict[str, Tensor]:
     def choose(targets: Any, count: int) -> tuple[Tensor, Tensor]:
         cells, puppet.owners = choose_cells(targets, count)
         return cells, puppet.owners
 
-    monkeypatch.setattr("votepose.training.losses.votes.choose_cells", choose)
-    return Objective(config, COCO_17)(puppet, batch)  # type: ignore[arg-type]
+    monkeypatch.setattr("votepose.training.stages.votes.choose_cells", choose)
+    return VoteStage(config, COCO_17)(puppet, batch)  # type: ignore[arg-type]
 
 
 def blank() -> Tensor:
@@ -94,7 +99,7 @@ def test_worse_votes_cost_more_and_perfect_ones_least(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_unlabelled_joints_are_not_taught(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+def test_unlabelled_joints_do_not_count(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     keypoints = people(labelled=6)
     wrong = keypoints[..., :2].clone()
     wrong[:, 6:] += 50.0
@@ -133,7 +138,7 @@ def test_ignored_regions_teach_nothing_but_labelled_people_in_them_do(
 
 def test_empty_cells_weigh_less_where_people_may_be_unlabelled(monkeypatch: pytest.MonkeyPatch) -> None:
     keypoints, logits = people(), blank()
-    config = ObjectiveConfig(incomplete=0.25)
+    config = VoteLossConfig(incomplete=0.25)
     batch = batch_of(keypoints, complete=torch.tensor([True, False]))
     judge(monkeypatch, Puppet(keypoints[..., :2], logits), batch, config)["presence"].backward()
     assert logits.grad is not None
@@ -144,13 +149,13 @@ def test_empty_cells_weigh_less_where_people_may_be_unlabelled(monkeypatch: pyte
 def test_the_paper_form_is_equation_5(monkeypatch: pytest.MonkeyPatch) -> None:
     keypoints = people()
     parts = judge(monkeypatch, Puppet(keypoints[..., :2], blank(), 1.0), batch_of(keypoints), PAPER)
-    objective = Objective(PAPER, COCO_17)
-    assert objective.balance is not None
-    first, second = objective.balance.weights
+    stage = VoteStage(PAPER, COCO_17)
+    assert stage.criterion.balance is not None
+    first, second = stage.criterion.balance.weights
     expected = (first * parts["presence"] + second * parts["votes"]) / (first + second)
     torch.testing.assert_close(parts["total"], expected)
-    assert [name for name, _ in objective.named_parameters()] == ["balance.raw"]
-    assert Objective(ObjectiveConfig(), COCO_17).balance is None
+    assert [name for name, _ in stage.named_parameters()] == ["criterion.balance.raw"]
+    assert VoteStage(VoteLossConfig(), COCO_17).criterion.balance is None
 
 
 def drawn(count: int, size: int = 64, people: tuple[int, int] = (1, 2)) -> Batch:
@@ -163,21 +168,21 @@ def network(**changes: Any) -> PoseNet:
     return PoseNet(replace(tiny.NETWORK, **changes)).train()
 
 
-def all_losses(config: ObjectiveConfig, net: PoseNet, batch: Batch) -> dict[str, Tensor]:
+def all_losses(config: VoteLossConfig, net: PoseNet, batch: Batch) -> dict[str, Tensor]:
     torch.manual_seed(1)
-    return Objective(config, COCO_17)(net, batch)
+    return VoteStage(config, COCO_17)(net, batch)
 
 
 def test_every_parameter_learns_something() -> None:
     net, batch = network(stacks=2), drawn(4)
-    all_losses(ObjectiveConfig(), net, batch)["total"].backward()
-    silent = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
-    assert silent == []
+    all_losses(VoteLossConfig(), net, batch)["total"].backward()
+    untrained = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert untrained == []
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_pictures_without_people_are_bearable(form: str) -> None:
-    net = network(second_look=0) if form == "paper" else network()
+    net = network(refiner=0) if form == "paper" else network()
     parts = all_losses(FORMS[form], net, drawn(2, people=(0, 0)))
     assert all(value.isfinite() for value in parts.values())
     parts["total"].backward()
@@ -187,18 +192,18 @@ def test_pictures_without_people_are_bearable(form: str) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"stride": 8, "patch": 2, "prior": False},
+        {"stride": 8, "patch": 2, "proposals": False},
         {"scales": False},
         {"hourglass": False},
         {"transformer": False},
-        {"prior": False, "vectors": "absolute"},
+        {"proposals": False, "vectors": "absolute"},
     ],
 )
 def test_every_switch_can_be_trained(changes: dict[str, Any]) -> None:
     net = network(**changes)
-    parts = all_losses(ObjectiveConfig(), net, drawn(2))
+    parts = all_losses(VoteLossConfig(), net, drawn(2))
     assert parts.keys() >= {"presence", "votes", "total"}
-    assert ("places" in parts) == (net.second_look is not None)
+    assert ("places" in parts) == (net.refiner is not None)
     parts["total"].backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
 
@@ -213,19 +218,19 @@ def no_denormals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_denormals")
 def test_a_small_network_learns_a_few_pictures() -> None:
-    net = network(prior=False, channels=48, hourglass_width=32, width=64, heads=4)
+    net = network(proposals=False, channels=48, hourglass_width=32, width=64, heads=4)
     batch = drawn(3, people=(1, 1))
-    objective = Objective(ObjectiveConfig(votes=64), COCO_17)
+    stage = VoteStage(VoteLossConfig(votes=64), COCO_17)
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3)
     history: list[dict[str, float]] = []
     for _ in range(80):
         optimizer.zero_grad()
-        parts = objective(net, batch)
+        parts = stage(net, batch)
         parts["total"].backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         history.append({name: value.item() for name, value in parts.items()})
     first, last = ({n: np.mean([h[n] for h in part]) for n in part[0]} for part in (history[:3], history[-3:]))
     assert last["presence"] < 0.5 * first["presence"]
-    assert last["votes"] < first["votes"] - 2  # nats a joint
-    assert last["places"] < 0.7 * first["places"]  # nats a joint
+    assert last["votes"] < first["votes"] - 2  # nats per joint
+    assert last["places"] < 0.7 * first["places"]  # nats per joint

@@ -1,0 +1,87 @@
+"""An estimator as one file, in one of the formats; it appears only when it was found to compute what PyTorch does."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from votepose import __version__
+from votepose.export.backends import Run, check_same, run_onnx, run_torch, write_openvino, write_torch
+from votepose.export.onnx_graph import save, trace
+from votepose.export.quantize import halve, pack
+from votepose.models.checkpoint import Metadata
+from votepose.models.estimator import PoseEstimator
+
+Precision = Literal["float32", "float16", "int8"]
+Format = Literal["onnx", "openvino", "torch"]
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+
+
+def write_export(estimator: PoseEstimator, metadata: Metadata, out: Path, form: Format, precision: Precision) -> None:
+    """Write network, grouping and refiner to `out`, and OpenVINO's weights beside it.
+
+    Args:
+        estimator: in eval mode.
+        metadata: of its weights file.
+        out: the file; its suffix is the format's in `SUFFIXES`.
+        form: onnx, openvino or torch (torch.export's program).
+        precision: of the stored weights.
+
+    Raises:
+        VoteposeError: if the written file computes something else, or a package is missing.
+    """
+    about = _about(estimator, metadata, precision)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
+        written = Path(folder) / out.name
+        if form == "torch":
+            check_same(write_torch(estimator, written, about), run_torch(estimator), out)
+        else:
+            run = _write_graph(estimator, about, written, form, precision)
+            check_same(run, run_torch(estimator), out, quantized=precision == "int8")
+        written.chmod(0o644)
+        parts = sorted(path for path in Path(folder).iterdir() if path.is_file())
+        for path in parts:  # .bin before .xml: the file that names the other comes last
+            os.replace(path, out.with_name(path.name))
+
+
+def size(out: Path) -> int:
+    """Bytes of the file, and of OpenVINO's weights beside it."""
+    return sum(path.stat().st_size for path in (out, out.with_suffix(".bin")) if path == out or out.suffix == ".xml")
+
+
+def _about(estimator: PoseEstimator, metadata: Metadata, precision: Precision) -> dict[str, Any]:
+    """What the exported file says of itself."""
+    return {
+        "preset": metadata.preset,
+        "input_size": metadata.input_size,
+        "stride": estimator.network.config.stride,
+        "levels": estimator.levels,
+        "presence_threshold": estimator.config.presence_threshold,
+        "skeleton": metadata.skeleton.to_coco_category(),
+        "grouping": asdict(estimator.config),
+        "calibration": estimator.calibration.to_dict(),
+        "precision": precision,
+        "version": __version__,
+    }
+
+
+def _write_graph(
+    estimator: PoseEstimator, about: dict[str, Any], path: Path, form: Format, precision: Precision
+) -> Run:
+    """Write `path` as ONNX or OpenVINO."""
+    work = path.parent / "work"
+    work.mkdir()
+    model = trace(estimator, work / "traced.onnx")
+    if precision == "int8":
+        pack(model)
+    if precision != "float32" and form == "onnx":  # OpenVINO stores its own halves
+        halve(model)
+    if form == "onnx":
+        save(model, about, path)
+        return run_onnx(path)
+    save(model, about, work / "graph.onnx")
+    return write_openvino(work / "graph.onnx", path, about, half=precision != "float32")

@@ -1,0 +1,49 @@
+"""Everything that sets one network apart from another, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The parts of a `PoseNet` and their sizes.
+
+    Attributes:
+        backbone: `mobile`, `maxvit`, `lite` or `movenet` (see `models.backbones.build`).
+        keypoints: K; a pose vector has 2 K numbers.
+        stride: input pixels per map cell; a 512-pixel input at stride 8 makes the paper's M = 64.
+        channels: of the feature map F (256 in the paper).
+        hourglass, transformer: False replaces the branch by a 1x1 head (paper V-F).
+        stacks, depth, hourglass_width: of the stacked hourglass.
+        width, heads, encoder_layers, decoder_layers, patch: of the transformer; a memory token is `patch` cells wide.
+        vectors: `absolute` (paper) or `residual`, offsets from the voting cell.
+        relative: rotary positions in the transformer in place of added sine embeddings.
+        scales: each vote also predicts its uncertainty of each joint (log of a Laplace scale).
+        refiner: channels of the pose refiner at its finest level; 0 leaves it out.
+        aux_backbone: refiner and votes also read MoveNet Thunder (17 keypoints; see `models.backbones.thunder`).
+        proposals: presence and votes start from poses that the backbone proposes (`movenet` only; see
+            `models.heads.proposals`).
+    """
+
+    backbone: str
+    keypoints: int = 17
+    stride: int = 8
+    channels: int = 256
+    hourglass: bool = True
+    stacks: int = 2
+    depth: int = 4
+    hourglass_width: int = 128
+    transformer: bool = True
+    width: int = 256
+    heads: int = 8
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    patch: int = 4
+    vectors: Literal["absolute", "residual"] = "residual"
+    relative: bool = True
+    scales: bool = True
+    refiner: int = 0
+    aux_backbone: bool = False
+    proposals: bool = False

@@ -1,0 +1,28 @@
+"""How each preset is trained: its losses, and the part of its backbone that stays frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from votepose.models.backbones.build import Part
+from votepose.training.losses.votes import PAPER, VoteLossConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Losses and frozen part.
+
+    Attributes:
+        losses: of presence and votes.
+        freeze: part of the backbone that the `votes` stage does not train.
+    """
+
+    losses: VoteLossConfig = VoteLossConfig()
+    freeze: Part = "none"
+
+
+def recipe(preset: str, paper: bool = False) -> Recipe:
+    """The recipe of a preset; with `paper`, its losses keep to the paper's letter."""
+    # MoveNet's heads propose the poses that votes start from: trained through votes alone, they degrade.
+    freeze: Part = "all" if preset == "movenet" else "none"
+    return Recipe(PAPER if paper else VoteLossConfig(), freeze)

@@ -1,0 +1,81 @@
+"""The training stages, one file each: what trains, with which losses, steps, optimiser groups and clipping."""
+
+from __future__ import annotations
+
+from votepose.errors import VoteposeError
+from votepose.models.backbones.build import Part
+from votepose.models.config import NetworkConfig
+from votepose.models.presets import Preset
+from votepose.skeleton import COCO_17, Skeleton
+from votepose.training.config import TrainConfig
+from votepose.training.recipes import Recipe
+from votepose.training.stages.backbone_heads import BackboneHeadsStage
+from votepose.training.stages.base import Stage
+from votepose.training.stages.distill import DistillStage
+from votepose.training.stages.joint import JointStage
+from votepose.training.stages.refiner import CachedRefinerStage, RefinerStage
+from votepose.training.stages.votes import VoteStage
+
+_STAGES: dict[str, type[Stage]] = {
+    "votes": VoteStage,
+    "distill": DistillStage,
+    "backbone-heads": BackboneHeadsStage,
+    "refiner": RefinerStage,
+    "joint": JointStage,
+}
+
+
+def build_stage(config: TrainConfig, preset: Preset, recipe: Recipe, skeleton: Skeleton) -> Stage:
+    """The stage that a configuration names, for a network of this preset."""
+    frozen = _frozen_part(config, recipe)
+    match config.stage:
+        case "votes":
+            return VoteStage(recipe.losses, skeleton, frozen)
+        case "distill":
+            return DistillStage(preset.network.channels, frozen)
+        case "backbone-heads":
+            return BackboneHeadsStage(skeleton, frozen)
+        case "refiner" if config.crops:
+            return CachedRefinerStage(config.crops, skeleton, preset.grouping, preset.levels, frozen)
+        case "refiner":
+            return RefinerStage(skeleton, preset.grouping, preset.levels, frozen)
+        case "joint":
+            return JointStage(recipe.losses, skeleton, preset.grouping, preset.levels, frozen)
+
+
+def require_options(config: TrainConfig, preset: Preset, recipe: Recipe) -> None:
+    """Before anything slow: options that go together, parts to train, and weights under what is frozen.
+
+    Raises:
+        VoteposeError: otherwise.
+    """
+    stage = _STAGES[config.stage]
+    stage.require(preset.network, "use --preset movenet")
+    if issubclass(stage, RefinerStage) and config.freeze not in (None, "all"):
+        raise VoteposeError("--stage refiner: trains nothing of the backbone: leave out --freeze")
+    if config.aux_weights and not preset.network.aux_backbone:
+        raise VoteposeError(f"--aux-weights: the {config.preset} network cannot use them: use --preset movenet")
+    if config.crops and not issubclass(stage, RefinerStage):
+        raise VoteposeError("--crops: are what the refiner trains on: add --stage refiner")
+    if config.crops and config.devices * config.nodes > 1 and not any(config.crops.glob("people-*.npy")):
+        raise VoteposeError("--crops: cut them with one process first (--devices 1 --steps 1)")
+    start = config.weights or config.backbone_weights or config.pretrained or config.resume
+    if _frozen_part(config, recipe) != "none" and not start:
+        raise VoteposeError(
+            f"the {config.preset} backbone is frozen and has no weights: start from --weights (`bundled` for the "
+            f"package's), from --backbone-weights (see scripts/convert_*.py), or train it too with --freeze none"
+        )
+
+
+def require_parts(config: TrainConfig, network: NetworkConfig) -> None:
+    """The parts that the stage trains must survive what data and starting weights change of the preset.
+
+    Raises:
+        VoteposeError: otherwise.
+    """
+    hint = f"it wants pictures with COCO's {len(COCO_17)} keypoints, and --weights bundled or --aux-weights"
+    _STAGES[config.stage].require(network, hint)
+
+
+def _frozen_part(config: TrainConfig, recipe: Recipe) -> Part:
+    return config.freeze or _STAGES[config.stage].default_freeze or recipe.freeze

@@ -1,0 +1,63 @@
+"""`votepose train --stage backbone-heads`: MoveNet's own heads, which propose the poses that votes start from.
+
+At a third of a whole step's cost, they adapt to new pictures, sizes and crowds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from votepose.data.loader import Batch
+from votepose.errors import VoteposeError
+from votepose.models.backbones.build import Part
+from votepose.models.backbones.movenet import MoveNet
+from votepose.models.config import NetworkConfig
+from votepose.models.posenet import PoseNet
+from votepose.skeleton import Skeleton
+from votepose.training.losses.centernet import CenterNetCriterion
+from votepose.training.stages.base import Stage, relative_groups
+
+
+class BackboneHeadsStage(Stage):
+    """The heads of a movenet backbone, and its trunk beyond the frozen part; nothing else trains.
+
+    The learning rate is relative to the size of each weight tensor.
+
+    Args:
+        skeleton: of the people.
+        frozen: part of the backbone that does not train.
+    """
+
+    default_freeze: ClassVar[Part | None] = "stem"
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
+
+    def __init__(self, skeleton: Skeleton, frozen: Part = "stem") -> None:
+        super().__init__(frozen)
+        self.criterion = CenterNetCriterion(torch.from_numpy(skeleton.kappas))
+
+    @classmethod
+    def require(cls, network: NetworkConfig, hint: str) -> None:
+        if not network.proposals:
+            raise VoteposeError(f"--stage backbone-heads: the {network.backbone} backbone proposes no poses: {hint}")
+
+    def select(self, network: PoseNet) -> None:
+        network.requires_grad_(False)
+        super().select(network)
+
+    def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.criterion(head_outputs(network, batch), batch, network.config.stride)
+        return losses
+
+    def _trunk_groups(self, pretrained: Sequence[Tensor], rate: float, backbone_rate: float) -> list[dict[str, Any]]:
+        return relative_groups(pretrained, rate)
+
+
+def head_outputs(network: PoseNet, batch: Batch) -> dict[str, Tensor]:
+    """What MoveNet's heads predict for a batch, by name."""
+    trunk = network.backbone.trunk
+    assert isinstance(trunk, MoveNet)
+    return trunk.head_outputs(trunk.pyramid(network.backbone.normalised(batch.images))[0])[1]

@@ -1,0 +1,97 @@
+"""`votepose train --stage joint`: every part of a movenet network at once, each by its own losses.
+
+The backbone trains on its own heads' targets; hourglass and transformer learn to vote from its features; the refiner
+learns from the people that the votes find; and the auxiliary backbone, made for crops of one person, adapts to whole
+pictures, through the refiner and through its own heatmaps. No other gradient passes from one part to another: a vote's
+loss does not say where a heatmap should be low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from votepose.data.loader import Batch
+from votepose.errors import VoteposeError
+from votepose.grouping import GroupingConfig
+from votepose.models.backbones.build import Part
+from votepose.models.config import NetworkConfig
+from votepose.models.estimator import halved
+from votepose.models.posenet import PoseNet
+from votepose.skeleton import Skeleton
+from votepose.training.losses.aux_heatmaps import aux_heatmap_losses
+from votepose.training.losses.centernet import CenterNetCriterion
+from votepose.training.losses.votes import VoteCriterion, VoteLossConfig
+from votepose.training.stages.backbone_heads import head_outputs
+from votepose.training.stages.base import Stage, relative_groups
+from votepose.training.stages.refiner import RefinerStage, refiner_step
+from votepose.training.stages.votes import cast_votes
+
+
+class JointStage(Stage):
+    """Backbone heads, votes, refiner and auxiliary backbone together.
+
+    The learning rate of the two backbones is relative to the size of each weight tensor.
+
+    Args:
+        config: losses of presence and votes.
+        skeleton, grouping, levels: of the network, as its preset says.
+        frozen: part of the backbone that does not train.
+    """
+
+    default_freeze: ClassVar[Part | None] = "stem"
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
+
+    def __init__(
+        self,
+        config: VoteLossConfig,
+        skeleton: Skeleton,
+        grouping: GroupingConfig,
+        levels: int,
+        frozen: Part = "stem",
+    ) -> None:
+        super().__init__(frozen)
+        self.config = config
+        kappas = torch.from_numpy(skeleton.kappas)
+        self.proposals = CenterNetCriterion(kappas)
+        self.votes = VoteCriterion(config, kappas)
+        self.refiner = RefinerStage(skeleton, grouping, levels)
+
+    @classmethod
+    def require(cls, network: NetworkConfig, hint: str) -> None:
+        if not (network.proposals and network.aux_backbone):
+            raise VoteposeError(f"--stage joint: needs pose proposals and an auxiliary backbone: {hint}")
+
+    def select(self, network: PoseNet) -> None:
+        assert network.aux_backbone is not None
+        network.aux_backbone.requires_grad_(True)
+        super().select(network)
+
+    def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
+        assert network.refiner is not None
+        network.train(self.training)
+        stride, kappas = network.config.stride, self.refiner.kappas
+        maps = network.encode_frozen(batch.images)
+        targets, votes, owners = cast_votes(network, maps, batch, self.config, kappas)
+        parts = [self.votes(maps.presence, votes, owners, targets)]
+        if any(p.requires_grad for p in network.backbone.parameters()):
+            parts.append(self.proposals(head_outputs(network, batch), batch, stride))
+        aux = [network.aux_features(halved(batch.images.float(), i)) for i in range(self.refiner.levels)]
+        parts.append(aux_heatmap_losses(aux, batch, stride, self.config.incomplete))
+        network.eval()  # people are found as in inference
+        refiner_batch = self.refiner.refiner_batch(network, batch, aux)
+        network.refiner.train(self.training)
+        parts.append(refiner_step(network.refiner, refiner_batch, kappas, self.refiner.flip))
+        total = sum((part.pop("total") for part in parts), torch.zeros((), device=batch.images.device))
+        return {**{name: loss for part in parts for name, loss in part.items()}, "total": total}
+
+    def _trunk_groups(self, pretrained: Sequence[Tensor], rate: float, backbone_rate: float) -> list[dict[str, Any]]:
+        return relative_groups(pretrained, rate * backbone_rate)
+
+    def clip(self, network: PoseNet, norm: float) -> None:
+        """Each part by itself: MoveNet's gradients, as large as its activations, would leave nothing of the others."""
+        for part in network.children():
+            torch.nn.utils.clip_grad_norm_(part.parameters(), norm)

@@ -1,0 +1,147 @@
+"""`votepose train --stage refiner`: the refiner alone, on the people that the rest of the network finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from votepose.data.loader import Batch
+from votepose.errors import VoteposeError
+from votepose.grouping import GroupingConfig
+from votepose.models.backbones.build import Part
+from votepose.models.config import NetworkConfig
+from votepose.models.estimator import PoseEstimator
+from votepose.models.features import FeatureMaps
+from votepose.models.heads.refiner import PoseRefiner
+from votepose.models.posenet import PoseNet
+from votepose.skeleton import Skeleton
+from votepose.training.losses.refiner import refiner_losses
+from votepose.training.refiner_targets import (
+    RefinerBatch,
+    build_refiner_batch,
+    drop_keypoints,
+    synthesize_pose_errors,
+)
+from votepose.training.roi_cache import RoiCache, jittered, roi_loader
+from votepose.training.stages.base import Epoch, Stage
+from votepose.training.targets import GroundTruth
+
+_MIN_SCORE = 0.02  # poses below it are not refined
+_CROWD = 8  # people per picture are refined in training, if there are as many
+_ROUND = 32  # and a multiple of this: a GPU chooses its kernels anew for each new number of people
+
+
+class RefinerStage(Stage):
+    """The refiner, over the whole image pyramid, on the people that the votes find, and on those that they miss.
+
+    Args:
+        skeleton: of the people.
+        grouping, levels: of the network.
+        frozen: part of the backbone that does not train: all of it.
+    """
+
+    default_freeze: ClassVar[Part | None] = "all"
+    kappas: Tensor
+    flip: Tensor
+
+    def __init__(self, skeleton: Skeleton, grouping: GroupingConfig, levels: int, frozen: Part = "all") -> None:
+        super().__init__(frozen)
+        self.grouping, self.levels = grouping, levels
+        self.register_buffer("kappas", torch.from_numpy(skeleton.kappas), persistent=False)
+        self.register_buffer("flip", torch.from_numpy(skeleton.flip), persistent=False)
+
+    @classmethod
+    def require(cls, network: NetworkConfig, hint: str) -> None:
+        if not network.refiner:
+            raise VoteposeError(f"--stage refiner: the {network.backbone} network has no refiner: {hint}")
+
+    def select(self, network: PoseNet) -> None:
+        network.requires_grad_(False)
+        assert network.refiner is not None
+        network.refiner.requires_grad_(True)
+        super().select(network)
+
+    def forward(self, network: PoseNet, batch: Any) -> dict[str, Tensor]:
+        assert network.refiner is not None
+        network.eval()  # running statistics of what does not train must not drift
+        network.refiner.train(self.training)
+        return refiner_step(network.refiner, self.refiner_batch(network, batch), self.kappas, self.flip)
+
+    def refiner_batch(
+        self, network: PoseNet, batch: Batch, aux_pyramid: Sequence[Sequence[Tensor]] = ()
+    ) -> RefinerBatch:
+        """The people that the network's votes find in a batch, and those that they miss.
+
+        It carries no gradient except that of `aux_pyramid`, which, if given, replaces the auxiliary backbone's features
+        of each level.
+        """
+        maps, poses, image_index = self._found(network, batch)
+        if aux_pyramid:
+            maps = [
+                replace(level, roi_features=[*level.roi_features[: -len(aux)], *aux])
+                for level, aux in zip(maps, aux_pyramid, strict=True)
+            ]
+        known = ~batch.ignored(maps[0].features.shape[-2:])
+        people = GroundTruth.of(batch, network.config.stride, known & batch.complete[:, None, None])
+        missed, missed_image = people.missed(poses, image_index, self.kappas)
+        poses, image_index = torch.cat([poses, missed]), torch.cat([image_index, missed_image])
+        chosen = self._chosen(people.match(poses, image_index, self.kappas)[1], len(batch))
+        return build_refiner_batch(network, maps, poses[chosen], image_index[chosen], people, self.kappas)
+
+    @staticmethod
+    def _chosen(is_person: Tensor, pictures: int) -> Tensor:
+        """Rows of the P poses to refine: where there are many, a round number of them, people before background."""
+        if len(is_person) < 2 * _ROUND:
+            return torch.arange(len(is_person), device=is_person.device)
+        count = min(len(is_person), max(_CROWD * pictures, 2 * _ROUND)) // _ROUND * _ROUND
+        return (torch.rand(len(is_person), device=is_person.device) + is_person).topk(count).indices
+
+    @torch.no_grad()
+    def _found(self, network: PoseNet, batch: Batch) -> tuple[list[FeatureMaps], Tensor, Tensor]:
+        """The maps of each level, and the poses (P, K, 2), in cells, of the images (P,) that the votes find on them."""
+        estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
+        threshold = torch.as_tensor(self.grouping.presence_threshold)
+        levels, groups = estimator.vote(batch.images.permute(0, 2, 3, 1), threshold)
+        _, image_index, poses, _, _, scores = estimator.pooled(groups)
+        shown = scores > _MIN_SCORE
+        torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+        return [level.maps for level in levels], poses[shown], image_index[shown]
+
+
+class CachedRefinerStage(RefinerStage):
+    """The refiner, on regions of interest that were cut once and are kept on disk.
+
+    Args:
+        cache: folder of the regions.
+        skeleton, grouping, levels, frozen: see `RefinerStage`.
+    """
+
+    def __init__(
+        self, cache: Path, skeleton: Skeleton, grouping: GroupingConfig, levels: int, frozen: Part = "all"
+    ) -> None:
+        super().__init__(skeleton, grouping, levels, frozen)
+        self.cache = cache
+
+    def forward(self, network: PoseNet, batch: RefinerBatch) -> dict[str, Tensor]:
+        assert network.refiner is not None
+        network.eval()
+        network.refiner.train(self.training)
+        return refiner_step(network.refiner, jittered(batch), self.kappas, self.flip)
+
+    def loader(self, network: PoseNet, epoch: Epoch) -> DataLoader[Any]:
+        cache = RoiCache(self.cache, network.feature_specs, network.config.keypoints)
+        return roi_loader(cache, epoch.batch_size, epoch.seed, epoch.start, epoch.stop, epoch.rank, epoch.world)
+
+
+def refiner_step(refiner: PoseRefiner, batch: RefinerBatch, kappas: Tensor, flip: Tensor) -> dict[str, Tensor]:
+    """Refine a batch's poses, with synthetic errors among them: see `refiner_losses`."""
+    if not len(batch):
+        return {"total": refiner.joint_embedding.sum() * 0}
+    shown = synthesize_pose_errors(batch.poses, batch.targets, kappas, flip)
+    return refiner_losses(refiner(batch.rois, shown, kappas, drop_keypoints(shown)), batch.targets, kappas)
