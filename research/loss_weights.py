@@ -25,11 +25,10 @@ from votepose.data.coco import load_coco
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.models.checkpoint import load_network
 from votepose.models.posenet import PoseNet
-from votepose.models.presets import preset
 from votepose.training.config import TrainConfig
 from votepose.training.losses import refiner as refiner_loss
-from votepose.training.losses import votes as objective
-from votepose.training.losses.votes import VoteLossConfig
+from votepose.training.losses.votes import PAPER, VoteLossConfig
+from votepose.training.recipes import recipe
 from votepose.training.targets import choose_cells, paint
 
 HERE = Path(__file__).parent
@@ -42,14 +41,15 @@ REFINERS: dict[str, Mapping[str, float]] = {
     "confidence-0": {"joints": 0.0, "seen": 0.0},
     "confidence-3": {"joints": 1.5, "seen": 0.6},
 }
-AS_IT_IS = preset("mobile").objective
+RECIPE = recipe("mobile")
+AS_IT_IS = RECIPE.losses
 VOTES: dict[str, VoteLossConfig] = {
     "as-it-is": AS_IT_IS,
     "presence-0.15": replace(AS_IT_IS, presence=0.15),
     "presence-1.5": replace(AS_IT_IS, presence=1.5),
     "oks-0": replace(AS_IT_IS, oks=0.0),
     "oks-2": replace(AS_IT_IS, oks=2.0),
-    "paper": objective.PAPER,
+    "paper": PAPER,
 }
 
 
@@ -122,7 +122,7 @@ def _train_votes(name: str, folder: Path, options: argparse.Namespace) -> None:
             steps_per_epoch=options.steps,
             augment=AugmentConfig(scale=(0.8, 2.2), mosaic=0.0),
         ),
-        replace(preset("mobile"), objective=VOTES[name]),
+        replace(RECIPE, losses=VOTES[name]),
     )
 
 

@@ -20,9 +20,9 @@ from votepose.models.checkpoint import load_network, save_weights
 from votepose.models.estimator import PoseEstimator
 from votepose.models.heads.refiner import PoseRefiner
 from votepose.models.posenet import PoseNet
-from votepose.models.presets import Preset
 from votepose.training.config import TrainConfig
-from votepose.training.fit import run
+from votepose.training.fit import fit
+from votepose.training.recipes import Recipe
 from votepose.utils.progress import track
 
 SEED = 5  # of the untrained refiner
@@ -45,7 +45,7 @@ def train_refiner(folder: Path, crops: Path, start: Path, skeleton_data: Path, s
             (str(skeleton_data),),
             folder,
             weights=start,
-            teach="looks",
+            stage="refiner",
             crops=crops,
             crop_pictures=1,  # the crops exist already
             batch_size=people,
@@ -60,11 +60,11 @@ def train_refiner(folder: Path, crops: Path, start: Path, skeleton_data: Path, s
     )
 
 
-def train_once(config: TrainConfig, chosen: Preset | None = None) -> None:
+def train_once(config: TrainConfig, recipe: Recipe | None = None) -> None:
     """Train, unless the folder already holds the finished run."""
     finished = config.out / "finished"
     if not finished.exists():
-        run(config, chosen)
+        fit(config, recipe=recipe)
         finished.touch()
 
 

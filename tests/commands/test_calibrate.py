@@ -61,7 +61,7 @@ class Oracle(PoseEstimator):
         self.known = {sample.image.tobytes(): sample for sample in samples}
         self.rng, self.noise = np.random.default_rng(0), noise
 
-    def forward(self, images: Tensor, presence_threshold: Tensor) -> People:
+    def forward(self, images: Tensor, presence_threshold: Tensor) -> PoseOutputs:
         sample = self.known[images[0].numpy().tobytes()]
         v = np.concatenate([sample.keypoints[..., 2], np.ones((1, 17))])
         points = np.concatenate([sample.keypoints[..., :2], np.full((1, 17, 2), 1e4)])
