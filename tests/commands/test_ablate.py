@@ -15,12 +15,12 @@ from votepose.commands import ablate
 from votepose.commands.ablate import AblateConfig, run
 from votepose.commands.main import main
 from votepose.errors import VoteposeError
-from votepose.training.ablation_tables import Measured, document, own_options, table_2
 from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.models import presets
 from votepose.models.checkpoint import save_weights
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import Preset, preset
+from votepose.training.ablation_tables import Measured, document, own_options, table_2
 from votepose.training.config import TrainConfig
 from votepose.training.recipes import Recipe
 
@@ -60,6 +60,7 @@ def tiny_config(data: Path, out: Path, **changes: Any) -> AblateConfig:
         workers=0,
         precision="32-true",
         accelerator="cpu",
+        freeze="none",
         out=out,
     )
     return replace(config, **changes)

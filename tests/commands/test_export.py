@@ -42,7 +42,7 @@ def estimator(weights: Path) -> PoseEstimator:
 
 @pytest.fixture(scope="module", autouse=True)
 def _traced_once(weights: Path) -> Iterator[None]:
-    """Each file of these weights is of the same trace, which takes eight seconds."""
+    """Each file of these weights is of the same trace, which takes seconds."""
     traced: list[onnx.ModelProto] = []
 
     def again(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
@@ -53,7 +53,7 @@ def _traced_once(weights: Path) -> Iterator[None]:
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("votepose.commands.export.trace", again)
+        patch.setattr("votepose.export.write.trace", again)
         yield
 
 

@@ -233,3 +233,13 @@ def test_a_reader_who_leaves_is_no_error() -> None:
 def test_python_m_votepose_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "votepose", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"votepose {votepose.__version__}\n"
+
+
+@pytest.mark.parametrize(("old", "new"), [("--teach", "--stage"), ("--witness-weights", "--aux-weights")])
+def test_an_option_that_was_renamed_is_one_line_that_names_the_new(
+    capsys: pytest.CaptureFixture[str], old: str, new: str
+) -> None:
+    assert cli.main(["train", "--data", "x", f"{old}=y"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"{old} is now called {new}" in error

@@ -102,7 +102,7 @@ class Refining(Oracle):
 
 
 @torch.no_grad()
-def test_the_second_look_is_taken_twice_from_nearer_each_time() -> None:
+def test_people_are_refined_twice_from_closer_regions() -> None:
     pose = people_apart(1, np.random.default_rng(0), columns=1)[0] * 0.9
     found, network = estimator(Oracle([(0, pose)]))(pictures(), torch.tensor(0.9)), Refining([(0, pose)])
     looked = estimator(network)(pictures(), torch.tensor(0.9))

@@ -159,7 +159,7 @@ def test_proposals_without_movenet_are_refused(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("keypoints", [5, 17])
 @torch.no_grad()
-def test_a_second_look_keeps_the_skeleton(keypoints: int) -> None:
+def test_refinement_keeps_the_skeleton(keypoints: int) -> None:
     network = build(replace(CONFIG, keypoints=keypoints))
     maps = network.encode(pictures())
     poses, images = torch.rand(3, keypoints, 2) * 16, torch.tensor([0, 1, 1])

@@ -18,7 +18,6 @@ from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
-from votepose.training.ablation_tables import Cell, Measured, document, own_options, table_2
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.runner import coco_results
 from votepose.io.files import prepare_folder, replacing, save_text
@@ -27,6 +26,7 @@ from votepose.letterbox import require_input_size
 from votepose.models.backbones.build import Part
 from votepose.models.checkpoint import load_network
 from votepose.models.estimator import PoseEstimator
+from votepose.training.ablation_tables import Cell, Measured, document, own_options, table_2
 from votepose.training.config import TrainConfig, parse_source
 from votepose.training.fit import fit
 

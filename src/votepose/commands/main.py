@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import votepose
 from votepose.errors import VoteposeError
+from votepose.utils import old_names
 
 COMMANDS = {
     "predict": "find every person's pose in images and videos; write drawings and records",
@@ -26,11 +27,6 @@ COMMANDS = {
     "ablate": "train and measure the cells of the paper's Table 2",
     "synth": "generate pictures of crowds with exact keypoints",
     "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",
-}
-
-RENAMED = {  # options that once had another name
-    "--teach": "--stage (votes, distill, backbone-heads, refiner or joint)",
-    "--witness-weights": "--aux-weights",
 }
 
 EXTRAS = {"synth": "synth", "serve": "serve"}  # the extra that a command's imports need, if not train
@@ -78,7 +74,7 @@ def _dispatch(argv: list[str]) -> int:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}"
         raise VoteposeError(f"no command {command!r}; {hint}")
     for word in argv[1:]:
-        if new := RENAMED.get(word.partition("=")[0]):
+        if new := old_names.OPTIONS.get(word.partition("=")[0]):
             raise VoteposeError(f"{word.partition('=')[0]} is now called {new}")
     try:
         return _run(command, argv[1:])

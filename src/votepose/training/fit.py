@@ -128,10 +128,13 @@ class Checkpoints(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, PoseModule)
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.last)  # takes part in what the first process writes
+            return
         with replacing(self.last) as temporary:
             trainer.save_checkpoint(temporary)
-            if trainer.is_global_zero:  # the checkpoint comes last: a run killed before it repeats the epoch
-                save_weights(self.weights, _averaged_network(trainer, module), module.metadata)
+            # The checkpoint gets its name last: a run that is killed before repeats the epoch.
+            save_weights(self.weights, _averaged_network(trainer, module), module.metadata)
 
 
 def _averaged_network(trainer: pl.Trainer, module: PoseModule) -> PoseNet:

@@ -92,7 +92,7 @@ class Faulty(PoseNet):
     """Knows two people of 20 pixels, and does one thing wrong: the one that its `fault`, a part's name, says."""
 
     def __init__(self, fault: str) -> None:
-        super().__init__(replace(tiny.NETWORK, prior=False, refiner=0))
+        super().__init__(replace(tiny.NETWORK, proposals=False, refiner=0))
         self.fault, self.truth = fault, Truth.of(two_people(size=20), 320, 4, KAPPAS)
 
     def encode(self, pixels: Tensor) -> FeatureMaps:
