@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from votepose.errors import VoteposeError
-from votepose.io.inputs import Input, find_images, find_inputs, natural_key, read_list, relative_names
+from votepose.io.inputs import Input, find_inputs, natural_key, read_list, relative_names
 
 
 @pytest.fixture
@@ -29,6 +29,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def names(paths: list[Path]) -> list[str]:
     return [path.as_posix().removeprefix("photos/") for path in paths]
+
+
+def find_images(given: list[str], recursive: bool = False, exclude: Path | None = None) -> list[Path]:
+    """The image files among `find_inputs`."""
+    return [Path(one.name) for one in find_inputs(given, (), recursive, exclude) if one.kind == "image"]
 
 
 def test_folders_give_their_images_in_natural_order(folder: Path) -> None:

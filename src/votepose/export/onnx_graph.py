@@ -33,8 +33,8 @@ class Graph(nn.Module):
         self.eval()  # an exporter puts back the mode that it found: a module's first is `train`
 
     def forward(self, images: Tensor, presence_threshold: Tensor) -> tuple[Tensor, ...]:
-        people, ballot = self.estimator.explain(images, presence_threshold)
-        return (*people, *ballot)
+        people, votes = self.estimator.explain(images, presence_threshold)
+        return (*people, *votes)
 
 
 def noise(width: int, height: int, batch: int = 1) -> Tensor:

@@ -96,11 +96,6 @@ def find_inputs(
     return list(found.values())
 
 
-def find_images(inputs: Sequence[str], recursive: bool = False, exclude: Path | None = None) -> list[Path]:
-    """The image files among `find_inputs`: for those who can take no others."""
-    return [Path(one.name) for one in find_inputs(inputs, (), recursive, exclude) if one.kind == "image"]
-
-
 def read_list(name: str) -> list[Input]:
     """The inputs that a list names, one per line; `-` is stdin. A BOM and blanks are ignored.
 
