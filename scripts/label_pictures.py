@@ -31,7 +31,7 @@ from votepose.poses import Pose
 from votepose.skeleton import BODY_SHARE
 from votepose.utils.progress import track
 
-WIDE_MARGIN = 0.08  # of a person's box around its joints, on each side, as a share of the joints' box
+MARGIN = 0.08  # of a person's box around its joints, on each side, as a share of the joints' box
 MIN_JOINTS = 5  # of a labelled person
 
 
@@ -58,7 +58,7 @@ class Config:
 def label(person: Pose, image_id: int, image_size: tuple[int, int], config: Config) -> dict[str, Any] | None:
     """The COCO annotation of a person; without keypoints if it is uncertain, None if it is background."""
     low, high = person.keypoints.min(axis=0), person.keypoints.max(axis=0)
-    margin = WIDE_MARGIN * (high - low) + 1
+    margin = MARGIN * (high - low) + 1
     low, high = np.clip(low - margin, 0, image_size), np.clip(high + margin, 0, image_size)
     if person.score < config.perhaps or (high <= low).any():
         return None
