@@ -104,9 +104,12 @@ def check_same(run: Run, wanted: Run, path: Path, quantized: bool = False) -> No
                 raise VoteposeError(f"{path}: was not kept, its presence is off PyTorch's by {gap:.3f}")
             count, most = abs(len(theirs["scores"]) - len(ours["scores"])), len(ours["scores"])
             # In noise a person may lie right at a threshold; the others agree.
-            moved = most and not quantized and np.median(_nearest(theirs, ours)) > _SAME_POSE
-            if moved or count > (most if quantized else 1 + 0.1 * most):
-                raise VoteposeError(f"{path}: was not kept, it finds other people than PyTorch")
+            off = float(np.median(_nearest(theirs, ours))) if most and not quantized else 0.0
+            if off > _SAME_POSE or count > (most if quantized else 1 + 0.1 * most):
+                raise VoteposeError(
+                    f"{path}: was not kept, it finds other people than PyTorch: {len(theirs['scores'])} in place of "
+                    f"{most} at {images.shape[2]} x {images.shape[1]}, with keypoints off by {off:.1f} pixels"
+                )
 
 
 def _torch_run(module: torch.nn.Module) -> Run:

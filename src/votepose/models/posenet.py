@@ -164,14 +164,15 @@ class PoseNet(nn.Module):
 
     def _votes(self, values: Tensor, start: Tensor | None, positions: Tensor, maps: FeatureMaps) -> Votes:
         k = self.config.keypoints
-        vectors = values[..., : 2 * k].unflatten(-1, (k, 2)) * (_VECTOR_UNIT if start is None else _CORRECTION_UNIT)
+        # Not unflatten, whose shape a tracer writes down as a constant.
+        vectors = values[..., : 2 * k].reshape(*values.shape[:-1], k, 2)
+        vectors = vectors * (_VECTOR_UNIT if start is None else _CORRECTION_UNIT)
         if start is not None:
             poses = start + vectors
         elif self.config.vectors == "residual":
             poses = positions[:, :, None] + vectors
         else:  # a fresh network points at the map's middle
-            height, width = maps.features.shape[-2:]
-            poses = vectors + torch.tensor([width / 2, height / 2], device=vectors.device)
+            poses = vectors + _middle(maps.presence[-1])
         if not self.config.scales:
             return Votes(poses, torch.zeros_like(poses[..., 0]))
         return Votes(poses, (values[..., 2 * k :] + math.log(4.0)).clamp(-4, 5))
@@ -238,6 +239,12 @@ def _transformer(config: NetworkConfig) -> GroupingTransformer:
 def _pick(maps: Tensor, cells: Tensor) -> Tensor:
     """Values of maps (B, C, h, w) at cells (B, Q), flat: (B, Q, C)."""
     return maps.flatten(2).gather(2, cells[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
+
+
+def _middle(presence: Tensor) -> Tensor:
+    """(2,) the middle of maps (B, h, w), in cells: counted, or a tracer would write their size down as a constant."""
+    cells = torch.ones_like(presence[0])
+    return torch.stack([cells[0].sum(), cells[:, 0].sum()]) / 2
 
 
 def resize(x: Tensor, size: list[int]) -> Tensor:
