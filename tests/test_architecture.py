@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,15 @@ def imported(path: Path) -> Iterator[str]:
             yield from (name.name.split(".")[1] for name in node.names if name.name.startswith("votepose."))
 
 
+def imported_modules(path: Path) -> Iterator[str]:
+    """The dotted names of votepose's modules that a file may import, whether a name is a module or in one."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (node.module, *(f"{node.module}.{name.name}" for name in node.names))
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if not path.stem.startswith("__") or path.parent != PACKAGE]
 
 
@@ -53,3 +62,19 @@ def test_folders_form_no_cycle() -> None:
     for path in FILES:
         graph[room(path)] |= set(imported(path)) - {room(path)}
     TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_modules_form_no_cycle() -> None:
+    names = {".".join(["votepose", *path.relative_to(PACKAGE).with_suffix("").parts]): path for path in FILES}
+    graph = {name: set(imported_modules(path)) & names.keys() for name, path in names.items()}
+    TopologicalSorter(graph).prepare()
+
+
+def test_a_broken_rule_is_found(tmp_path: Path) -> None:
+    """An import that points down, wherever it hides, and a cycle."""
+    low = tmp_path / "oks.py"
+    low.write_text("def late():\n    from votepose.training.fit import fit\n    import votepose.data.coco\n")
+    below = [name for name in imported(low) if layers()[name] > layers()["oks"]]
+    assert below == ["training", "data"]
+    with pytest.raises(CycleError):
+        TopologicalSorter({"oks": {"training"}, "training": {"oks"}}).prepare()

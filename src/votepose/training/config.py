@@ -31,9 +31,9 @@ class TrainConfig:
         freeze: part of the backbone that does not train: none, stem (its first stages, which take most of the time),
             trunk (all but its last stages) or all; the stage's own by default.
         stage: what trains. `votes`: the whole network. `distill`: only the backbone, to predict the features of the
-            bundled one, for a backbone without weights to start from (labels are not used). `backbone-heads`: only the
-            heads of a movenet backbone, which propose the poses that votes start from (`learning_rate` is then relative
-            to the size of each weight tensor). `refiner`: only the refiner, over the preset's whole image pyramid.
+            bundled one, for a backbone without weights to start from (labels are not used). `backbone-heads`: only a
+            movenet backbone, on the targets of its own heads, which propose the poses that votes start from
+            (`learning_rate` is then relative to the size of each weight tensor). `refiner`: only the refiner, over the preset's whole image pyramid.
             `joint`: every part of a movenet network by losses of its own, the auxiliary backbone included (the
             backbones' rate is relative to the size of each tensor).
         crops: with `--stage refiner`, a folder that keeps the regions around people: they are cut once and then trained
