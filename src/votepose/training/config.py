@@ -33,9 +33,9 @@ class TrainConfig:
         stage: what trains. `votes`: the whole network. `distill`: only the backbone, to predict the features of the
             bundled one, for a backbone without weights to start from (labels are not used). `backbone-heads`: only a
             movenet backbone, on the targets of its own heads, which propose the poses that votes start from
-            (`learning_rate` is then relative to the size of each weight tensor). `refiner`: only the refiner, over the preset's whole image pyramid.
-            `joint`: every part of a movenet network by losses of its own, the auxiliary backbone included (the
-            backbones' rate is relative to the size of each tensor).
+            (`learning_rate` is then relative to the size of each weight tensor). `refiner`: only the refiner, over the
+            preset's whole image pyramid. `joint`: every part of a movenet network by losses of its own, the auxiliary
+            backbone included (the backbones' rate is relative to the size of each tensor).
         crops: with `--stage refiner`, a folder that keeps the regions around people: they are cut once and then trained
             on as often as needed, which saves most of the time on a CPU. `batch_size` then counts people.
         crop_pictures: number of augmented pictures that regions are cut from; by default the number of pictures.
