@@ -298,6 +298,16 @@ def test_a_broken_checkpoint_is_one_line(data: Path, tmp_path: Path) -> None:
         run(tiny_config(data, tmp_path, resume=True))
 
 
+def test_a_checkpoint_of_another_stage_is_one_line(data: Path, tmp_path: Path) -> None:
+    config = tiny_config(data, tmp_path, steps=1)
+    run(config)
+    start = tmp_path / "weights.safetensors"
+    before = (tmp_path / "last.ckpt").read_bytes()
+    with pytest.raises(VoteposeError, match=r"another preset, stage or version .* --weights .*weights.safetensors$"):
+        run(replace(config, steps=2, stage="distill", weights=start, resume=True))
+    assert (tmp_path / "last.ckpt").read_bytes() == before
+
+
 def test_a_source_is_a_folder_a_weight_and_a_use() -> None:
     assert parse_source("a/b") == (Path("a/b"), 1.0, False)
     assert parse_source("a:0.2") == (Path("a"), 0.2, False)

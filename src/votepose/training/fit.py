@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from votepose.models.backbones._torchvision import ensure_importable
 
@@ -70,7 +71,8 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
         raise VoteposeError(f"{last} exists: continue it with --resume, or choose another --out")
     if config.minutes is not None and not 0 < config.minutes < math.inf:
         raise VoteposeError(f"--minutes should be over 0, but is {config.minutes}")
-    epochs = _epochs(config, last)
+    begun: dict[str, Any] = {"epoch": -1, "global_step": 0}
+    checkpoint = _read_checkpoint(last) if config.resume else begun
     preset = preset or presets.preset(config.preset, config.paper)
     recipe = recipe or recipes.recipe(config.preset, config.paper)
     require_options(config, preset, recipe)
@@ -81,10 +83,17 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
     require_parts(config, preset.network)
     val = load_coco(config.val) if config.val else None
     module = PoseModule(config, preset, recipe, skeleton, sources, val)
+    if config.resume and checkpoint["state_dict"].keys() != module.state_dict().keys():
+        raise VoteposeError(
+            f"{last}: of another preset, stage or version of votepose, so it cannot be resumed; start a new --out with "
+            f"--weights {config.out / 'weights.safetensors'}"
+        )
     config.out.mkdir(parents=True, exist_ok=True)
     if isinstance(module.stage, CachedRefinerStage) and config.devices * config.nodes == 1:
         _fill_cache(config, module, module.stage)
-    return module, epochs
+    left = max(0, config.steps - checkpoint["global_step"])
+    # Epochs in all, those before the checkpoint included, which may have been of another length.
+    return module, checkpoint["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
 
 
 def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
@@ -181,16 +190,12 @@ def _has_aux_weights(config: TrainConfig) -> bool:
     return read_metadata(resolve_weights(config.weights, ".safetensors")).network.aux_backbone
 
 
-def _epochs(config: TrainConfig, last: Path) -> int:
-    """Epochs in all, those before a checkpoint included, which may have been of another length."""
-    done = {"epoch": -1, "global_step": 0}
-    if config.resume:
-        try:
-            done = torch.load(last, mmap=True, map_location="cpu", weights_only=False)
-        except Exception as error:  # what torch raises depends on where the file is broken
-            raise VoteposeError(f"{last}: not a readable checkpoint ({type(error).__name__}); start anew") from error
-    left = max(0, config.steps - done["global_step"])
-    return done["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
+def _read_checkpoint(last: Path) -> dict[str, Any]:
+    try:
+        checkpoint: dict[str, Any] = torch.load(last, mmap=True, map_location="cpu", weights_only=False)
+        return {name: checkpoint[name] for name in ("epoch", "global_step", "state_dict")}
+    except Exception as error:  # what torch raises depends on where the file is broken
+        raise VoteposeError(f"{last}: not a readable checkpoint ({type(error).__name__}); start anew") from error
 
 
 def _fill_cache(config: TrainConfig, module: PoseModule, stage: CachedRefinerStage) -> None:
