@@ -2,7 +2,6 @@
 # faster-coco-eval counts annotations with negative ids as unmatched; pycocotools does not.
 #
 # Printed on 2026-11-27, Python 3.11, 2 CPU cores:
-#
 #     faster-coco-eval 1.8.0, pycocotools 2.0.11
 #     keypoint AP of results that equal the ground truth
 #     ids (1, 2): pycocotools 1.0, faster-coco-eval 1.0 (0 warnings)

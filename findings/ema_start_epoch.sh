@@ -2,7 +2,6 @@
 # Lightning's EMAWeightAveraging(update_starting_at_epoch=2) averages from the first step of epoch 0.
 #
 # Printed on 2026-11-27, Python 3.11, 2 CPU cores:
-#
 #     pytorch-lightning 2.6.6, torch 2.13.0+cpu
 #     3 epochs of 3 steps; updates of the average as (epoch, steps taken)
 #     update_starting_at_step=6: [(2, 7), (2, 8), (2, 9)]

@@ -2,7 +2,6 @@
 # Lightning: a checkpoint from an epoch's end, resumed with max_steps, trains on one batch more than the epoch has.
 #
 # Printed on 2026-11-27, Python 3.11, 2 CPU cores:
-#
 #     pytorch-lightning 2.6.6, torch 2.13.0+cpu
 #     an epoch has 4 batches; steps are (epoch, batch index, sample)
 #     epoch 0 resumed with {'max_epochs': 2}: steps [(1, 0, 0), (1, 1, 1), (1, 2, 2), (1, 3, 3)], ends of epochs [1]

@@ -2,7 +2,6 @@
 # OpenVINO: indices that a float32 model computes by MatMul point elsewhere on processors with bf16 instructions.
 #
 # Printed on 2026-11-27, Python 3.11, 2 CPU cores:
-#
 #     openvino 2026.4.1, numpy 2.4.6
 #     Multiply, ReduceSum, no hint: [1923, 64250, 49291]
 #     Multiply, ReduceSum, f32 hint: [1923, 64250, 49291]

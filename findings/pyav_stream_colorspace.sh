@@ -2,7 +2,6 @@
 # PyAV: a stream declared as BT.709 is tagged so, but RGB frames are converted to it by BT.601.
 #
 # Printed on 2026-11-27, Python 3.11, 2 CPU cores:
-#
 #     PyAV 18.1.0, numpy 2.4.6
 #     grey (128, 128, 128), BT.709 set on stream only: file says 1, read back as (128, 128, 128)
 #     grey (128, 128, 128), BT.709 set on stream and frame: file says 1, read back as (128, 128, 128)
