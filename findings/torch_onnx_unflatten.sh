@@ -4,12 +4,12 @@
 #
 # Expected: `x.unflatten(-1, (4, 2))` and `x.reshape(*x.shape[:-1], 4, 2)` are equal in PyTorch, and export alike.
 # Seen (2026-11-27, torch 2.13.0, onnx 1.23.2, onnxruntime 1.32.0): no warning; "unflatten, batch 3: error".
-# Exits 0 while this is so, 1 once it changes.
+# Exits 0 while this is so, 1 once it changes, 2 if the packages cannot be installed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q torch==2.13.0 onnx==1.23.2 onnxruntime==1.32.0 numpy 2> /dev/null
+"$folder/venv/bin/pip" install -q torch==2.13.0 onnx==1.23.2 onnxruntime==1.32.0 numpy 2> /dev/null || exit 2
 ORT_DISABLE_TELEMETRY=1 "$folder/venv/bin/python" - "$folder" << 'PYTHON'
 import sys
 import warnings
