@@ -27,15 +27,33 @@ def save_clip(
     audio: str | None = None,
     codec: str = "mpeg4",
     faststart: bool = False,
+    pixel_shape: Fraction | None = None,
+    cover: np.ndarray | None = None,
+    container_format: str | None = None,
+    tone: int | None = None,
 ) -> Path:
-    """Encode frames at `times` in seconds (or `RATE` a second), with a tone as long as they are."""
+    """Encode frames at `times` in seconds (or `RATE` a second), with a tone of their length, or of `tone` frames'.
+
+    `cover` is a picture that becomes the first video stream, without a mark if the path does not end in .mp4.
+    """
     options = {"movflags": "+faststart"} if faststart else {}
-    with av.open(str(path), "w", options=options) as container:
+    with av.open(str(path), "w", format=container_format, options=options) as container:
+        if cover is not None:
+            still = container.add_stream("mjpeg", rate=RATE)
+            still.height, still.width, still.pix_fmt = *cover.shape[:2], "yuvj420p"
+            if path.suffix == ".mp4":
+                still.disposition = av.stream.Disposition.attached_pic
+            picture = av.VideoFrame.from_ndarray(cover, format="rgb24").reformat(format="yuvj420p")
+            picture.pts = 0
+            covers = [*still.encode(picture), *still.encode()]
         video = container.add_stream(codec, rate=RATE)
         video.height, video.width, video.pix_fmt = *frames[0].shape[:2], "yuv420p"
         video.codec_context.time_base = Fraction(1, 1000)
         video.bit_rate = 4_000_000
+        video.codec_context.sample_aspect_ratio = pixel_shape or Fraction(1)
         sound = container.add_stream(audio, rate=48000, layout="mono") if audio else None
+        if cover is not None:
+            container.mux(covers)
         for k, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts = round(1000 * (times[k] if times else k / RATE))
@@ -44,11 +62,12 @@ def save_clip(
         container.mux(video.encode())
         if sound:
             size = sound.codec_context.frame_size or 1024
-            wave = np.sin(np.arange(48000 * len(frames) // RATE) * 440 * 2 * np.pi / 48000)
+            first = round(48000 * times[0]) if times and container_format else 0
+            wave = np.sin(np.arange(48000 * (tone or len(frames)) // RATE) * 440 * 2 * np.pi / 48000)
             for start in range(0, len(wave) - size, size):
                 chunk = (wave[None, start : start + size] * 2**14).astype(np.int16)
                 piece = av.AudioFrame.from_ndarray(chunk, format="s16", layout="mono")
-                piece.sample_rate, piece.pts = 48000, start
+                piece.sample_rate, piece.pts = 48000, first + start
                 container.mux(sound.encode(piece))
             container.mux(sound.encode())
     return path

@@ -158,3 +158,36 @@ def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:
             sum(isinstance(o, np.ndarray) for o in gc.get_objects()) for frame in reader if frame.index in (20, 70)
         ]
     assert alive[1] - alive[0] < 10
+
+
+def test_a_damaged_transport_stream_is_named(tmp_path: Path) -> None:
+    times = [5 + k / RATE for k in range(30)]
+    content = save_clip(tmp_path / "a.ts", dot_frames(30), times=times, container_format="mpegts").read_bytes()
+    middle = 188 * (len(content) // 188 // 2)
+    (tmp_path / "a.ts").write_bytes(content[:middle] + content[middle + 3 * 188 :])
+    with pytest.raises(VoteposeError, match="damaged"), VideoReader(str(tmp_path / "a.ts")) as reader:
+        list(reader)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_sound_that_lasts_longer_does_not_make_a_file_damaged(tmp_path: Path, suffix: str) -> None:
+    audio = "libmp3lame"
+    with VideoReader(str(save_clip(tmp_path / f"a{suffix}", dot_frames(5), audio=audio, tone=60))) as reader:
+        assert len(list(reader)) == 5
+
+
+def test_only_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        still = container.add_stream("mjpeg", rate=RATE)
+        still.height, still.width, still.pix_fmt = 96, 128, "yuvj420p"
+        still.disposition = av.stream.Disposition.attached_pic
+        sound = container.add_stream("aac", rate=48000, layout="mono")
+        picture = av.VideoFrame.from_ndarray(dot_frames(1)[0], format="rgb24").reformat(format="yuvj420p")
+        picture.pts = 0
+        container.mux([*still.encode(picture), *still.encode()])
+        piece = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), format="s16", layout="mono")
+        piece.sample_rate = 48000
+        container.mux([*sound.encode(piece), *sound.encode()])
+    with pytest.raises(VoteposeError, match="holds no video, only a cover picture"):
+        VideoReader(str(path))

@@ -12,6 +12,8 @@ import pytest
 
 from helpers.clips import RATE, audio_packets, av, dot_centres, dot_frames, save_clip
 from votepose.errors import VoteposeError
+from votepose.video import codecs
+from votepose.video.codecs import Source
 from votepose.video.reader import VideoReader
 from votepose.video.writer import VideoWriter
 
@@ -19,7 +21,7 @@ from votepose.video.writer import VideoWriter
 def copied(source: Path, stem: Path, codec: str | None = None) -> Path:
     """The video written anew, frame by frame."""
     with VideoReader(str(source)) as reader:
-        writer = VideoWriter(stem, reader.rate, reader.audio, source.suffix, codec)
+        writer = VideoWriter(stem, reader.rate, Source(reader.codec, source.suffix, reader.audio), codec)
         reader.on_audio = writer.write_audio
         for frame in reader:
             writer.write(frame.pixels, frame.time)
@@ -121,3 +123,69 @@ def test_an_encoder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     for codec in ("h266_magic", "aac"):
         with pytest.raises(VoteposeError, match=f"cannot encode {codec}"):
             VideoWriter(tmp_path / "a", Fraction(RATE), codec=codec)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "audio", "target"),
+    [
+        ("libx264", ".mp4", None, "webm"),
+        ("libx264", ".mp4", "aac", "webm"),
+        ("libx264", ".mkv", "libopus", "webm"),
+        ("mpeg4", ".avi", "libmp3lame", "mp4"),
+        ("libvpx-vp9", ".mp4", "aac", "mp4"),
+        ("libvpx-vp9", ".webm", None, "webm"),
+        ("flv", ".avi", "pcm_s16le", "webm"),
+    ],
+)
+def test_a_drawing_is_in_a_container_made_for_its_codec(
+    tmp_path: Path, codec: str, suffix: str, audio: str | None, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codecs, "H264", ())  # as if FFmpeg had none but x264
+    monkeypatch.setattr(codecs, "CODECS", ("libvpx-vp9", "mpeg4"))
+    path = copied(save_clip(tmp_path / f"a{suffix}", dot_frames(20), codec=codec, audio=audio), tmp_path / "b")
+    assert path.suffix == f".{target}"
+    with av.open(str(path)) as container:
+        assert len(container.streams.audio) == (audio is not None)
+        names = {stream.codec_context.codec.canonical_name for stream in container.streams}
+        assert names <= ({"vp9", "opus"} if target == "webm" else {codec.removeprefix("libvpx-"), "aac", "mp3"})
+        assert max(float(packet.pts * packet.time_base) for packet in container.demux() if packet.pts) > 1.8
+
+
+def test_it_says_what_it_chose_and_how_to_choose(tmp_path: Path) -> None:
+    for source, note in [(Source("h264", ".mp4"), True), (Source("mpeg4", ".mp4"), False), (Source(), False)]:
+        writer = VideoWriter(tmp_path / "a", Fraction(RATE), source)
+        same = writer.note is None
+        assert same == (not note) or writer.path.suffix == ".mp4"
+        if writer.note:
+            assert "--video-codec" in writer.note
+            assert writer.path.suffix in writer.note
+    assert VideoWriter(tmp_path / "a", Fraction(RATE), Source("h264", ".mp4"), "libx264").note is None
+
+
+def test_h264_is_drawn_as_h264_by_an_encoder_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codecs, "H264", ("libopenh264", "h264_nvenc", "libx264"))  # x264 in place of a device's
+    monkeypatch.setattr(codecs, "CODECS", ("libopenh264", "h264_nvenc", "libx264", "libvpx-vp9"))
+    monkeypatch.setattr(codecs, "_opens", lambda _, name: name == "libx264")
+    path = copied(save_clip(tmp_path / "a.mp4", dot_frames(5), codec="libx264", audio="aac"), tmp_path / "b")
+    assert path.suffix == ".mp4"
+    with VideoReader(str(path)) as reader:
+        assert reader.codec == "h264"
+    assert not codecs._has_encoder(av, "nothing", "video")
+
+
+def test_mp3_goes_into_an_mp4_file_under_either_of_its_names(tmp_path: Path) -> None:
+    source = save_clip(tmp_path / "a.avi", dot_frames(20), audio="libmp3lame")
+    path = copied(source, tmp_path / "b")
+    assert path.suffix == ".mp4"
+    assert b"".join(audio_packets(path)) == b"".join(audio_packets(source))
+
+
+def test_frames_of_another_size_are_fitted_into_the_first_ones(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a", Fraction(RATE))
+    large = dot_frames(2)
+    writer.write(large[0], 0)
+    writer.write(np.ascontiguousarray(large[1][::2, ::2]), 0.1)
+    writer.close()
+    with VideoReader(str(writer.path)) as reader:
+        _, second = reader
+    assert dot_centres(second.pixels) == pytest.approx(dot_centres(large[1]), abs=1)

@@ -129,7 +129,10 @@ class _Run:
                 bar.total = count
                 bar.advance()
 
-            self.summary.dropped += predict_video(one, target, self.predictor, self.results, options, report)
+            def note(line: str) -> None:
+                self.summary.notes[line] = None
+
+            self.summary.dropped += predict_video(one, target, self.predictor, self.results, options, report, note)
         self.summary.finished += 1
 
 

@@ -18,6 +18,7 @@ class RunSummary:
         skipped: inputs that an earlier run had finished.
         finished: inputs that this run finished.
         failures: one line per input that could not be read.
+        notes: lines that the user should read, each once.
     """
 
     pictures: int = 0
@@ -27,17 +28,18 @@ class RunSummary:
     skipped: int = 0
     finished: int = 0
     failures: list[str] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
 
     def report(self, out: Path | str, total: int, seconds: float) -> None:
-        """Print the failures to stderr and one line of counts to stdout.
+        """Print notes and failures to stderr and one line of counts to stdout.
 
         Args:
             out: where the results are.
             total: number of inputs.
             seconds: how long the run took.
         """
-        for failure in self.failures:
-            print(f"votepose: {failure}", file=sys.stderr)
+        for line in (*self.notes, *self.failures):
+            print(f"votepose: {line}", file=sys.stderr)
         left = total - self.finished - self.skipped - len(self.failures)
         processed = self.pictures + self.frames
         counts = [_count(self.pictures, "picture")] if self.pictures or not self.frames else []

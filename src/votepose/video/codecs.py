@@ -1,53 +1,128 @@
-"""Which encoder and which container a drawn video gets."""
+"""Which encoder and which container a drawn video gets: it should play where its source played."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from votepose.errors import VoteposeError
 
-# In order of preference. x264 and x265, the usual ones, are GPL: they are used only if the user names them.
-CODECS = ("libopenh264", "libvpx-vp9", "mpeg4")
+# Encoders in order of preference. x264 and x265, the usual ones, are GPL: they are used only if the user names them.
+H264 = ("libopenh264", "h264_videotoolbox", "h264_mf", "h264_nvenc", "h264_amf")
 _VP9 = "libvpx-vp9"
+CODECS = (*H264, _VP9, "mpeg4")
+_BY_SOURCE = {"vp8": (_VP9,), "vp9": (_VP9,), "av1": (_VP9,), "mpeg4": ("mpeg4",)}
 _OPTIONS = {
     _VP9: {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "24"},
     "mpeg4": {"qmin": "2", "qmax": "6"},
 }
 _BITS_PER_PIXEL = 0.2
 _MAX_RATE = 60.0  # frames per second that count for the bit rate
-_WEBM_CODECS = ("libvpx", "libsvtav1", "libaom")
+_WEBM_VIDEO = frozenset({"vp8", "vp9", "av1"})
+_WEBM_AUDIO = frozenset({"opus", "vorbis"})
+_MP4_VIDEO = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vp9", "av1", "mjpeg", "jpeg2000", "vvc"})
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac"})
+OPUS = "libopus"
 
 
-def choose_codec(av: Any, wanted: str | None) -> str:
-    """The video encoder `wanted`, or by default the first of `CODECS`, that the installed FFmpeg has.
+@dataclass(frozen=True)
+class Source:
+    """The video that is drawn on.
+
+    Attributes:
+        codec: FFmpeg's name of its format, such as "h264"; None if it is not a video file.
+        suffix: of its file.
+        audio: its audio streams (av.AudioStream), which are to be kept.
+    """
+
+    codec: str | None = None
+    suffix: str = ""
+    audio: Sequence[Any] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """How a drawing is written.
+
+    Attributes:
+        encoder: FFmpeg's name of the video encoder.
+        codec: of the format that it makes.
+        suffix: of the file.
+        opus: whether the audio has to be encoded anew, as Opus; otherwise it is copied.
+        note: what the user should know, in one line; None if the drawing is of the source's format.
+    """
+
+    encoder: str
+    codec: str
+    suffix: str
+    opus: bool = False
+    note: str | None = None
+
+
+def choose_target(av: Any, wanted: str | None, source: Source) -> Target:
+    """The encoder `wanted`, or by default one for the source's own format or one that plays nearly everywhere.
 
     Raises:
-        VoteposeError: if it has none.
+        VoteposeError: if the installed FFmpeg has no such encoder.
     """
-    for name in [wanted] if wanted else CODECS:
-        with contextlib.suppress(ValueError):  # UnknownCodecError
-            if av.codec.Codec(name, "w").type == "video":
-                return str(name)
-    names = wanted or ", ".join(CODECS)
-    raise VoteposeError(f"the installed FFmpeg cannot encode {names}: leave out --video-codec, or name another")
+    encoder = _choose_encoder(av, wanted, source.codec)
+    codec = str(av.codec.Codec(encoder, "w").canonical_name)
+    sounds = {stream.codec_context.codec.canonical_name for stream in source.audio}
+    suffix, opus = _choose_suffix(codec, sounds, source, _has_encoder(av, OPUS))
+    note = None
+    if not wanted and source.codec and codec != source.codec:
+        why = " (its FFmpeg has no H.264 encoder but libx264, which is GPL)" if source.codec == "h264" else ""
+        note = f"drawn as {codec} in {suffix} by {encoder}, not as {source.codec}{why}; --video-codec chooses another"
+    return Target(encoder, codec, suffix, opus, note)
 
 
-def choose_suffix(codec: str, audio: Sequence[Any], source_suffix: str) -> str:
-    """.mp4; .webm if the source is one and the codec allows it; .mkv if .mp4 cannot hold the audio streams."""
-    if source_suffix.lower() == ".webm" and codec.startswith(_WEBM_CODECS):
-        return ".webm"
-    fits = all(stream.codec_context.name.split("_")[0] in _MP4_AUDIO for stream in audio)
-    return ".mp4" if fits else ".mkv"
+def _choose_encoder(av: Any, wanted: str | None, codec: str | None) -> str:
+    if wanted:
+        if not _has_encoder(av, wanted, "video"):
+            message = f"the installed FFmpeg cannot encode {wanted}: leave out --video-codec, or name another"
+            raise VoteposeError(message)
+        return wanted
+    for name in (*_BY_SOURCE.get(codec or "", ()), *CODECS):
+        if _has_encoder(av, name, "video") and (name not in H264 or _opens(av, name)):
+            return name
+    raise VoteposeError(f"the installed FFmpeg cannot encode any of {', '.join(CODECS)}: name another as --video-codec")
 
 
-def codec_options(codec: str) -> dict[str, str]:
+def _has_encoder(av: Any, name: str, kind: str = "audio") -> bool:
+    with contextlib.suppress(ValueError):  # UnknownCodecError
+        return bool(av.codec.Codec(name, "w").type == kind)
+    return False
+
+
+def _opens(av: Any, name: str) -> bool:
+    """Whether the encoder works here: FFmpeg lists those of devices and libraries that are not there."""
+    with contextlib.suppress(av.error.FFmpegError, ValueError):
+        context = av.codec.CodecContext.create(name, "w")
+        context.width, context.height, context.pix_fmt, context.framerate = 640, 480, "yuv420p", 25
+        context.open()
+        return True
+    return False
+
+
+def _choose_suffix(codec: str, sounds: set[str], source: Source, can_opus: bool) -> tuple[str, bool]:
+    """The container that is made for the codec and holds the sounds, and whether these become Opus for that."""
+    played = (
+        source.suffix.lower() if source.codec == codec else ""
+    )  # the container in which the source's player took it
+    if codec in _WEBM_VIDEO and played not in (".mp4", ".mkv"):
+        if sounds <= _WEBM_AUDIO or can_opus:
+            return ".webm", not sounds <= _WEBM_AUDIO
+        return ".mkv", False
+    return (".mp4" if codec in _MP4_VIDEO and sounds <= _MP4_AUDIO else ".mkv"), False
+
+
+def codec_options(encoder: str) -> dict[str, str]:
     """Options of the encoder for drawings: fast, in good quality."""
-    return dict(_OPTIONS.get(codec, {}))
+    return dict(_OPTIONS.get(encoder, {}))
 
 
-def bit_rate(codec: str, width: int, height: int, rate: float) -> int:
+def bit_rate(encoder: str, width: int, height: int, rate: float) -> int:
     """Bits per second for frames of this size at `rate` frames per second; 0 where `codec_options` set the quality."""
-    return 0 if codec == _VP9 else round(_BITS_PER_PIXEL * width * height * min(rate, _MAX_RATE))
+    return 0 if encoder == _VP9 else round(_BITS_PER_PIXEL * width * height * min(rate, _MAX_RATE))

@@ -16,9 +16,18 @@ def frame_count(av: Any, container: Any, stream: Any, rate: Fraction) -> int | N
     return max(1, round(seconds * rate)) if seconds and seconds > 0 else None
 
 
-def is_cut_short(av: Any, container: Any, reached: float) -> bool:
-    """Whether the packets of an av.InputContainer ended, at `reached` seconds, long before the header's duration."""
-    if container.duration is None or not set(container.format.name.split(",")) & _EXACT:
-        return False
-    end = container.duration / av.time_base
-    return bool(end - reached > max(0.1 * end, 0.5))
+def expected_end(av: Any, container: Any, stream: Any) -> tuple[float, bool]:
+    """When an av.InputContainer should end, in seconds, as its header says, and whether this is the video stream's end.
+
+    Otherwise any stream may be the one that lasts so long. The time is 0 if the header does not say it exactly.
+    """
+    if not set(container.format.name.split(",")) & _EXACT:
+        return 0.0, False
+    if stream.duration:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base), True
+    return (container.duration or 0) / av.time_base, False
+
+
+def is_cut_short(end: float, reached: float) -> bool:
+    """Whether packets that end at `reached` seconds are far from the header's `end`."""
+    return end - reached > max(0.1 * end, 0.5)

@@ -14,8 +14,10 @@ from votepose.io.inputs import Input
 from votepose.io.results.writer import Results
 from votepose.poses import Poses
 from votepose.predictor import Predictor
+from votepose.video.codecs import Source
 from votepose.video.latest_frame import LatestFrames
 from votepose.video.one_euro import Smoothing
+from votepose.video.part import Part
 from votepose.video.reader import VideoReader
 from votepose.video.tracker import Tracker, Tracking
 from votepose.video.writer import VideoWriter
@@ -34,6 +36,7 @@ class VideoOptions:
         drawn: write a drawn video.
         style: of the drawing.
         codec: encoder of the drawn video, see `VideoWriter`.
+        part: which frames are processed; None for all.
     """
 
     track: bool = True
@@ -43,6 +46,7 @@ class VideoOptions:
     drawn: bool = True
     style: Style | None = None
     codec: str | None = None
+    part: Part | None = None
 
 
 def predict_video(
@@ -52,11 +56,13 @@ def predict_video(
     results: Results,
     options: VideoOptions,
     report: Callable[[Poses, int | None], None],
+    note: Callable[[str], None],
 ) -> int:
     """Write the poses of every frame into `results`, and the drawn video to `target` (the suffix may change).
 
     Args:
         report: called after each frame with its poses and the total number of frames, or None if that is unknown.
+        note: called with each line that the user should read about this video.
 
     Returns:
         The number of frames that were dropped.
@@ -64,21 +70,43 @@ def predict_video(
     Raises:
         VoteposeError: if the video cannot be read, or only in part; the readable part is written.
     """
-    follow = Tracker(Tracking(smooth=Smoothing() if options.smooth else None)) if options.track else None
-    with VideoReader(one) as reader, results.video(one.label), contextlib.ExitStack() as stack:
+    with VideoReader(one, options.part) as reader, results.video(one.label), contextlib.ExitStack() as stack:
+        follow = _tracker(options, float((options.part or Part()).every / reader.rate)) if options.track else None
         latest = LatestFrames(reader) if options.realtime else None
         audio = [] if latest else reader.audio  # its packets would arrive in the reading thread
         drawing = None
         if options.drawn:
-            writer = VideoWriter(target.with_suffix(""), reader.rate, audio, one.path.suffix, options.codec)
-            drawing = stack.enter_context(writer)
+            source = Source(reader.codec, one.path.suffix, audio)
+            drawing = stack.enter_context(VideoWriter(target.with_suffix(""), reader.rate, source, options.codec))
             reader.on_audio = drawing.write_audio if audio else reader.on_audio
+            if drawing.note:
+                note(drawing.note)
+        stack.callback(_note_jumps, reader, note)
         frames = stack.enter_context(contextlib.closing(iter(latest or reader)))
+        origin: float | None = None if options.part and options.part.start else 0.0  # of the drawing's times
         for frame in islice(frames, options.max_frames):
+            origin = frame.time if origin is None else origin
             poses = replace(predictor(frame.pixels), source=one.label)
             poses = follow(poses, frame.time) if follow else poses
             results.write(one.label, poses, frame.index, frame.time)
             if drawing:
-                drawing.write(np.asarray(draw(frame.pixels, poses, options.style)), frame.time)
-            report(poses, reader.count if options.max_frames is None else options.max_frames)
+                drawing.write(np.asarray(draw(frame.pixels, poses, options.style)), frame.time - origin)
+            report(poses, _total(reader.count, options.max_frames))
         return latest.dropped if latest else 0
+
+
+def _tracker(options: VideoOptions, interval: float) -> Tracker:
+    """A tracker for frames that are `interval` seconds apart; a track survives at least one without its person."""
+    tracking = Tracking(smooth=Smoothing() if options.smooth else None)
+    return Tracker(replace(tracking, max_gap=max(tracking.max_gap, 2.5 * interval)))
+
+
+def _total(count: int | None, most: int | None) -> int | None:
+    known = [number for number in (count, most) if number is not None]
+    return min(known) if known else None
+
+
+def _note_jumps(reader: VideoReader, note: Callable[[str], None]) -> None:
+    if reader.jumps:
+        places = "in one place" if reader.jumps == 1 else f"in {reader.jumps} places"
+        note(f"{reader.label}: its time stamps jump {places}; the times in the results continue there")

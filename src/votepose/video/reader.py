@@ -14,8 +14,11 @@ import numpy as np
 
 from votepose.errors import VoteposeError
 from votepose.io.inputs import Input
-from votepose.video.duration import frame_count, is_cut_short
-from votepose.video.streams import import_av, open_stream, reason
+from votepose.video.display import shown_pixels
+from votepose.video.duration import expected_end, frame_count, is_cut_short
+from votepose.video.part import Part
+from votepose.video.streams import choose_video, import_av, open_stream, reason
+from votepose.video.timeline import FrameClock, Timeline
 
 _RATE = Fraction(25)  # frames per second, where a stream does not say
 
@@ -25,9 +28,10 @@ class Frame:
     """One frame of a video.
 
     Attributes:
-        pixels: (height, width, 3) uint8 RGB, rotated as the video's metadata says.
+        pixels: (height, width, 3) uint8 RGB as a player shows it: turned and mirrored as the video's metadata says,
+            with square pixels. If the video changes its size on the way, each frame has its own.
         index: 0, 1, 2, … in the order shown; dropped frames count.
-        time: seconds since the first frame.
+        time: seconds since the first frame; always later than the frame's before.
     """
 
     pixels: np.ndarray
@@ -40,36 +44,46 @@ class VideoReader:
 
     Args:
         source: a video file, a stream (http(s), rtsp and others that FFmpeg opens), or "webcam:0".
+        part: which frames are wanted; None for all.
 
     Attributes:
         label: the source's name, without a password.
         rate: frames per second, as the file says; the mean of a variable rate.
-        count: the number of frames, as the file says; None if it does not.
+        count: the number of wanted frames, as the file says; None if it does not.
         live: whether it is a camera, or a stream without an end.
+        codec: FFmpeg's name of the video's format, such as "h264".
         audio: the audio streams (av.AudioStream).
-        on_audio: called with each audio packet (av.Packet), shifted so that time 0 is the first frame's.
+        on_audio: called with each audio packet (av.Packet), shifted so that time 0 is the first wanted frame's.
+        jumps: how often the time stamps have jumped so far; the times of the frames continue.
 
     Raises:
-        VoteposeError: if PyAV is not installed, or the source cannot be opened, has no video or no frame, or breaks
-            off. If a file is damaged or cut short, it is raised after the last frame that can be read.
+        VoteposeError: if PyAV is not installed, or the source cannot be opened, has no video or no wanted frame, or
+            breaks off. If a file is damaged or cut short, it is raised after the last frame that can be read.
     """
 
-    def __init__(self, source: Input | str) -> None:
+    def __init__(self, source: Input | str, part: Part | None = None) -> None:
         one = Input(source, "video") if isinstance(source, str) else source
-        self._av, self.label = import_av(), one.label
+        self._av, self.label, self._part = import_av(), one.label, part or Part()
         with self._errors():
             self._container = open_stream(self._av, one)
-        if not self._container.streams.video:
+        self._stream = choose_video(self._av, self._container)
+        if self._stream is None:
+            pictures = bool(self._container.streams.video)
             self._container.close()
-            raise VoteposeError(f"{self.label}: holds no video")
+            raise VoteposeError(f"{self.label}: holds no video{', only a cover picture' if pictures else ''}")
         self._untimed = self._container.format.name == "mpjpeg"  # network cameras: pictures without time stamps
         self.live = one.kind == "live" or self._untimed
-        self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
+        self._end, self._end_of_video = expected_end(self._av, self._container, self._stream)
         self._reached = 0.0  # seconds, of the packets read so far
+        self._marked = False  # whether the last packet is marked as damaged
+        discontinuous = self._container.format.flags & self._av.format.Flags.ts_discont.value
+        self._timeline = Timeline(self.live or bool(discontinuous))
+        self.codec: str = self._stream.codec_context.codec.canonical_name
         self.audio = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or _RATE)
-        self.count = None if self.live else frame_count(self._av, self._container, self._stream, self.rate)
+        count = None if self.live else frame_count(self._av, self._container, self._stream, self.rate)
+        self.count = self._part.frames(count, self.rate)
         self.on_audio: Callable[[Any], None] = lambda packet: None
 
     def __enter__(self) -> Self:
@@ -78,59 +92,82 @@ class VideoReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._container.close()
 
+    @property
+    def jumps(self) -> int:
+        return self._timeline.jumps
+
     def __iter__(self) -> Generator[Frame, None, None]:
-        done, damaged = 0, 0
-        start: float | None = None
+        done, damaged, first = 0, 0, -1
+        clock = FrameClock(float(1 / self.rate))
+        at = 0.0
+        begin: float | None = None  # the stamp of the first wanted frame
         waiting: list[Any] = []
         with self._errors():
             for packet in self._packets():
                 if packet.stream is not self._stream:
                     waiting.append(packet)
                 pictures, bad = self._decode(packet) if packet.stream is self._stream else ([], False)
-                damaged += bad
+                damaged += bad and done > 0  # a recording may begin between two key frames
                 for picture in pictures:
-                    stamp = self._seconds(picture, done)
-                    start = stamp if start is None else start
-                    yield Frame(_upright(picture), done, stamp - start)
+                    at = clock(self._stamp(picture))
+                    if self._part.is_over(at):
+                        return
+                    if at >= self._part.start:
+                        first, begin = (done, clock.origin + at) if begin is None else (first, begin)
+                        if (done - first) % self._part.every == 0:
+                            yield Frame(shown_pixels(picture, self._pixel_shape), done, at)
                     done += 1
-                if start is not None:  # audio waits for the first frame, whose time is 0
+                if begin is not None:  # audio waits for the first wanted frame, whose time is 0
                     for sound in waiting:
-                        self._pass_on(sound, start)
+                        self._pass_on(sound, begin)
                     waiting.clear()
-        if self.live:
-            return
-        if not done:
+        if not self.live and not done:
             raise VoteposeError(f"{self.label}: holds no frame that can be decoded")
-        if damaged or is_cut_short(self._av, self._container, self._reached):
+        if not self.live and (damaged or is_cut_short(self._end, self._reached)):
             raise VoteposeError(f"{self.label}: is damaged or cut short; {done} of its frames could be read")
+        if begin is None and done:
+            raise VoteposeError(f"{self.label}: ends after {at:.3g} s, before the part that is wanted")
 
     def _packets(self) -> Iterator[Any]:
+        """The packets of the video and the audio, at continuous times."""
         endings = (self._av.error.EOFError, *([self._av.error.OSError] if self._untimed else []))
         with contextlib.suppress(*endings):  # some cameras end like that
-            for packet in self._container.demux(self._stream, *self.audio):
-                if packet.pts is not None:
+            for packet in self._container.demux():
+                shown = packet.stream is self._stream
+                if packet.pts is not None and (shown or not self._end_of_video):
                     self._reached = max(self._reached, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-                yield packet
+                if shown or packet.stream in self.audio:
+                    self._timeline.correct(packet)
+                    yield packet
 
     def _decode(self, packet: Any) -> tuple[list[Any], bool]:
-        """The pictures in a packet, and whether it is damaged."""
+        """The pictures in a packet, and whether something is damaged."""
+        # A packet's mark alone is no proof: the last packet of one of several streams put together has it, too.
+        broken = self._marked and packet.size > 0 and not packet.is_keyframe
+        self._marked = packet.is_corrupt
         try:
-            return packet.decode(), bool(packet.is_corrupt)
+            pictures = packet.decode()
         except self._av.error.InvalidDataError:
             return [], True
+        return pictures, broken or any(picture.is_corrupt for picture in pictures)
 
-    def _seconds(self, picture: Any, index: int) -> float:
-        """The picture's time, from any origin."""
-        if self._untimed:
-            return time.monotonic()
-        return float(index / self.rate) if picture.time is None else float(picture.time)
+    @property
+    def _pixel_shape(self) -> Fraction | None:
+        """Width by height of a pixel: what the container says, or else the codec's latest header."""
+        shape = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
+        return None if shape is None else Fraction(shape)
 
-    def _pass_on(self, packet: Any, start: float) -> None:
+    def _stamp(self, picture: Any) -> float | None:
+        """The picture's time stamp, in seconds from any origin."""
+        return time.monotonic() if self._untimed else picture.time
+
+    def _pass_on(self, packet: Any, begin: float) -> None:
         if packet.dts is None:  # the flush at the end
             return
-        shift = round(start / packet.time_base)
+        shift = round(begin / packet.time_base)
         packet.pts, packet.dts = (None if at is None else at - shift for at in (packet.pts, packet.dts))
-        self.on_audio(packet)
+        if self._part.start == 0 or packet.dts >= 0:
+            self.on_audio(packet)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -139,9 +176,3 @@ class VideoReader:
             yield
         except self._av.error.FFmpegError as error:
             raise VoteposeError(f"{self.label}: {reason(self._av, error)}") from None
-
-
-def _upright(picture: Any) -> np.ndarray:
-    pixels = picture.to_ndarray(format="rgb24")
-    turns = round(picture.rotation / 90) % 4  # counterclockwise, as in np.rot90
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels

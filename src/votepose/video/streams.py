@@ -37,6 +37,22 @@ def open_stream(av: Any, one: Input) -> Any:
     return av.open(one.name, mode="r", options=options, timeout=(TIMEOUT, TIMEOUT), metadata_errors="replace")
 
 
+def choose_video(av: Any, container: Any) -> Any:
+    """The av.VideoStream to show; None if there is none. Cover pictures and previews are not videos.
+
+    Preferred is, in this order: more than one frame, the file's own choice, the larger picture, the earlier stream.
+    """
+    kinds = av.stream.Disposition
+    hidden = kinds.attached_pic | kinds.timed_thumbnails | kinds.still_image | kinds.dependent
+    streams = [s for s in container.streams.video if s.codec_context is not None and not s.disposition & hidden]
+
+    def preference(stream: Any) -> tuple[bool, bool, int]:
+        area = (stream.width or 0) * (stream.height or 0)
+        return stream.frames != 1, bool(stream.disposition & kinds.default), area
+
+    return max(streams, key=preference, default=None)
+
+
 def _open_camera(av: Any, one: Input) -> Any:
     which = one.name.partition(":")[2] or "0"
     system = "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"

@@ -24,7 +24,7 @@ class Tracking:
 
     Attributes:
         min_oks: least similarity of a person and a track's prediction; below it they are different people.
-        max_gap: seconds for which an unmatched track is kept.
+        max_gap: seconds for which an unmatched track is kept; more than the time between two frames.
         slack: factor by which OKS' tolerances are widened: a predicted pose is less exact than an annotated one.
         growth: how much they widen further with each second in which the track is unmatched.
         momentum: weight of a track's old velocity in its new one; None predicts no motion.
@@ -50,15 +50,35 @@ class Tracker:
         self.options = options or Tracking()
         self._tracks: list[_Track] = []
         self._next_id = 1
+        self._time: float | None = None
+        self._size: tuple[int, int] | None = None  # of the first frame: what the tracks are measured in
 
     def __call__(self, poses: Poses, time: float) -> Poses:
         """The people of a frame with `ids`, and with smoothed keypoints if the options say so.
 
         Args:
-            poses: of the next frame; every frame must have the same skeleton.
-            time: of the frame, in seconds from any origin.
+            poses: of the next frame; every frame must have the same skeleton. The frames' sizes may differ.
+            time: of the frame, in seconds from any origin; a time before the last frame's counts as that.
         """
+        self._time = time = time if self._time is None else max(time, self._time)
         self._tracks = [track for track in self._tracks if time - track.time <= self.options.max_gap]
+        scale, offset = self._to_first_size(poses)
+        keypoints, ids = self._follow(replace(poses, keypoints=poses.keypoints * scale + offset), time)
+        if not self.options.smooth:
+            return replace(poses, ids=ids)
+        return replace(poses, keypoints=((keypoints - offset) / scale).astype(poses.keypoints.dtype), ids=ids)
+
+    def _to_first_size(self, poses: Poses) -> tuple[float, np.ndarray]:
+        """Scale and offset (2,) from this frame's pixels to the first one's: scaled as a whole, in the middle."""
+        self._size = self._size or poses.image_size
+        if not poses.image_size or not self._size or poses.image_size == self._size:
+            return 1.0, np.zeros(2)
+        size, first = np.array(poses.image_size), np.array(self._size)
+        scale = float((first / size).min())
+        return scale, (first - scale * size) / 2
+
+    def _follow(self, poses: Poses, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (P, K, 2), smoothed if the options say so, and ids (P,) of people in the first frame's pixels."""
         similarities = self._similarities(poses, time)
         matched = {person: self._tracks[track] for person, track in zip(*assign(similarities), strict=True)}
         points = poses.keypoints.copy()
@@ -74,7 +94,7 @@ class Tracker:
             if self.options.smooth:
                 points[k] = track.filter(poses.keypoints[k], poses.confidences[k], time, self.options.smooth)
             ids[k] = track.id
-        return replace(poses, keypoints=points, ids=ids)
+        return points, ids
 
     def _similarities(self, poses: Poses, time: float) -> np.ndarray:
         """(P, T) OKS of people and predictions, both joints' confidences as weights; 0 for different people."""

@@ -1,21 +1,23 @@
-"""Writes drawn videos: frames encoded with their own times, audio copied unchanged, whole or not at all."""
+"""Writes drawn videos: frames encoded with their own times, their source's audio, whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from PIL import Image
 
 from votepose.errors import VoteposeError
 from votepose.io.files import temporary_beside
-from votepose.video.codecs import bit_rate, choose_codec, choose_suffix, codec_options
+from votepose.video.codecs import Source, bit_rate, choose_target, codec_options
+from votepose.video.sound import Copied, Opus
 from votepose.video.streams import import_av
 
 _TICK = Fraction(1, 60000)  # seconds: divides frames of 24, 25, 30, 50, 60 per second; 65535 is MPEG-4's limit
@@ -26,29 +28,28 @@ _LIMITED_RANGE = 1  # FFmpeg's number for television's range of values
 class VideoWriter:
     """A video that is written under a temporary name and renamed when it is closed: a context manager.
 
-    The first frame sets its size.
+    The first frame sets its size; frames of other sizes are fitted into it.
 
     Args:
-        stem: the path without suffix: .mp4; .webm if the source is one; .mkv where .mp4 cannot hold the audio.
+        stem: the path without suffix; see `codecs.choose_target` for the suffix.
         rate: frames per second; for the player's information only, since each frame has its own time.
-        audio: the streams, of an open `VideoReader`, whose packets will be given to `write_audio`.
-        source_suffix: of the file that is drawn on.
-        codec: a video encoder of the installed FFmpeg; None for the first available one of `codecs.CODECS`.
+        source: the video that is drawn on; packets of its audio streams will be given to `write_audio`.
+        codec: a video encoder of the installed FFmpeg; None for one that suits the source.
 
     Attributes:
         path: where the video will be.
+        note: what the user should know about its format, in one line; None if it is the source's.
 
     Raises:
         VoteposeError: if PyAV is not installed, or FFmpeg has no such encoder.
     """
 
-    def __init__(
-        self, stem: Path, rate: Fraction, audio: Sequence[Any] = (), source_suffix: str = "", codec: str | None = None
-    ) -> None:
+    def __init__(self, stem: Path, rate: Fraction, source: Source | None = None, codec: str | None = None) -> None:
         self._av = import_av()
-        self._codec = choose_codec(self._av, codec)
-        self._rate, self._audio = rate, list(audio)
-        self.path = stem.with_name(stem.name + choose_suffix(self._codec, self._audio, source_suffix))
+        self._source = source or Source()
+        self._target = choose_target(self._av, codec, self._source)
+        self._rate, self.note = rate, self._target.note
+        self.path = stem.with_name(stem.name + self._target.suffix)
         self._partial = temporary_beside(self.path)
         self._container: Any = None
         self._last = -1  # tick of the last frame
@@ -79,8 +80,8 @@ class VideoWriter:
             self._waiting.append(packet)
             return
         with self._errors():
-            packet.stream = self._sound[packet.stream.index]
-            self._container.mux(packet)
+            for piece in self._sounds[packet.stream.index].packets(packet):
+                self._container.mux(piece)
 
     def close(self) -> None:
         """Finish the file and rename it; if there was no frame, no file is made. Raises OSError if that fails."""
@@ -89,6 +90,8 @@ class VideoWriter:
         try:
             with self._errors():
                 self._container.mux(self._video.encode())
+                for sound in self._sounds.values():
+                    self._container.mux(list(sound.rest()))
                 self._container.close()
             os.replace(self._partial, self.path)
         finally:
@@ -104,29 +107,36 @@ class VideoWriter:
 
     def _begin(self, width: int, height: int) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        encoder = self._target.encoder
         self._container = self._av.open(str(self._partial), mode="w")
-        self._video = self._container.add_stream(self._codec, rate=self._rate, options=codec_options(self._codec))
-        self._video.width, self._video.height = width + width % 2, height + height % 2  # yuv420p halves both
+        self._video = self._container.add_stream(encoder, rate=self._rate, options=codec_options(encoder))
+        self._size = height, width
+        self._video.width, self._video.height = width + width % 2, height + height % 2
         self._video.pix_fmt = "yuv420p"
         context = self._video.codec_context
         context.time_base = _TICK
         context.colorspace = context.color_primaries = context.color_trc = _BT709  # as `write` converts
         context.color_range = _LIMITED_RANGE
-        context.bit_rate = bit_rate(self._codec, width, height, float(self._rate))
-        self._sound = {stream.index: self._container.add_stream_from_template(stream) for stream in self._audio}
+        context.bit_rate = bit_rate(encoder, width, height, float(self._rate))
+        self._sounds = {stream.index: self._sound(stream) for stream in self._source.audio}
         waiting, self._waiting = self._waiting, []
         for packet in waiting:
             self.write_audio(packet)
 
+    def _sound(self, stream: Any) -> Copied | Opus:
+        return Opus(self._av, self._container, stream) if self._target.opus else Copied(self._container, stream)
+
     def _fit(self, pixels: np.ndarray) -> np.ndarray:
-        """The frame at the video's size: padded to even sides, or cut and padded if a stream changes its size."""
-        height, width = self._video.height, self._video.width
-        pixels = pixels[:height, :width]
-        missing = height - pixels.shape[0], width - pixels.shape[1]
-        if not any(missing):
-            return pixels
-        mode = "edge" if max(missing) < 2 else "constant"
-        return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode=mode)  # type: ignore[call-overload]
+        """The frame at the video's size: scaled if the source has changed its own, with its edges repeated if odd."""
+        height, width = self._size
+        if pixels.shape[:2] != (height, width):
+            scale = min(width / pixels.shape[1], height / pixels.shape[0])
+            inner = round(pixels.shape[1] * scale), round(pixels.shape[0] * scale)
+            scaled = Image.fromarray(pixels).resize(inner, Image.Resampling.BILINEAR)
+            canvas = Image.new("RGB", (width, height))
+            canvas.paste(scaled, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+            pixels = np.asarray(canvas)
+        return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")  # yuv420p halves both sides
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
