@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,7 +19,7 @@ import pytest
 
 import votepose.commands.predict
 import votepose.video.predict
-from helpers.clips import RATE, audio_packets, dot_centres, dot_frames, save_clip
+from helpers.clips import RATE, audio_packets, dot_centres, dot_frames, save_clip, set_matrix
 from helpers.fake_model import Predict, red_dot, save_jpeg
 from votepose.commands import model_options
 from votepose.poses import Poses
@@ -318,3 +319,40 @@ def test_a_live_stream_is_read_over_the_network(predict: Predict) -> None:
 
 def _jpegs(frames: list[np.ndarray]) -> list[bytes]:
     return [save_jpeg(Path(f"camera-{k}.jpg"), pixels).read_bytes() for k, pixels in enumerate(frames)]
+
+
+@pytest.mark.usefixtures("tall")
+def test_a_mirrored_video_with_long_pixels_is_seen_and_drawn_as_it_is_shown(predict: Predict) -> None:
+    path = save_clip(Path("clip.mp4"), dot_frames(4), pixel_shape=Fraction(2))
+    set_matrix(path, (-1, 0, 0, 1))
+    status, _, err = predict("clip.mp4")
+    assert (status, err) == (0, "")
+    assert [(r["width"], r["height"]) for r in records()] == [(256, 96)] * 4
+    noses = [next(p["keypoints"]["nose"]["x"] for p in r["people"] if p["id"] == 1) for r in records()]
+    assert np.diff(noses) == pytest.approx([-6] * 3, abs=3)
+    with VideoReader("out/clip.mp4") as reader:
+        assert [frame.pixels.shape for frame in reader] == [(96, 256, 3)] * 4
+
+
+@pytest.mark.usefixtures("tall")
+def test_time_stamps_that_jump_are_told_once(predict: Predict) -> None:
+    parts = [save_clip(Path(f"{k}.ts"), dot_frames(6), times=[5 + j / RATE for j in range(6)]) for k in range(2)]
+    Path("clip.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    status, _, err = predict("clip.ts")
+    assert status == 0
+    assert err == "votepose: clip.ts: its time stamps jump in one place; the times in the results continue there\n"
+    assert [r["time"] for r in records()] == pytest.approx([k / RATE for k in range(12)], abs=1e-3)
+    with VideoReader("out/clip.mp4") as reader:
+        assert [frame.time for frame in reader] == pytest.approx([k / RATE for k in range(12)], abs=1e-3)
+
+
+def test_another_format_than_the_sources_is_one_line_for_the_run(predict: Predict) -> None:
+    for name in ("a.avi", "b.avi"):
+        save_clip(Path(name), dot_frames(3), codec="flv")
+    status, _, err = predict("a.avi", "b.avi")
+    assert status == 0
+    assert err.count("\n") == 1
+    assert err.startswith("votepose: drawn as ")
+    assert "not as flv1; --video-codec chooses another" in err
+    assert predict("a.avi", "--video-codec", "mpeg4", "--out", "chosen")[2] == ""
+    assert Path("chosen/a.mp4").exists()

@@ -83,3 +83,13 @@ def dot_centres(pixels: np.ndarray) -> tuple[float, float]:
     """(x, y) of the middle of what is red."""
     red = (pixels[..., 0].astype(int) - pixels[..., 1] > 100).nonzero()
     return float(red[1].mean() + 0.5), float(red[0].mean() + 0.5)
+
+
+def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Write the matrix (a, b, c, d) of QuickTime's specification into an .mp4 file's track header."""
+    content = bytearray(path.read_bytes())
+    a, b, c, d = ((value << 16).to_bytes(4, "big", signed=True) for value in matrix)
+    place = content.index(b"tkhd") + 4 + 40  # where version 0's matrix begins
+    content[place : place + 36] = a + b + bytes(4) + c + d + bytes(12) + (1 << 30).to_bytes(4, "big")
+    path.write_bytes(content)
+    return path

@@ -9,21 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.clips import RATE, av, dot_centres, dot_frames, save_clip
+from helpers.clips import RATE, av, dot_centres, dot_frames, save_clip, set_matrix
 from votepose.video.reader import VideoReader
 
 ORIENTATIONS = [(a, 0, 0, d) for a, d in itertools.product((1, -1), repeat=2)]
 ORIENTATIONS += [(0, b, c, 0) for b, c in itertools.product((1, -1), repeat=2)]
-
-
-def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
-    """Write the matrix (a, b, c, d) of QuickTime's specification into an .mp4 file's track header."""
-    content = bytearray(path.read_bytes())
-    a, b, c, d = ((value << 16).to_bytes(4, "big", signed=True) for value in matrix)
-    place = content.index(b"tkhd") + 4 + 40  # where version 0's matrix begins
-    content[place : place + 36] = a + b + bytes(4) + c + d + bytes(12) + (1 << 30).to_bytes(4, "big")
-    path.write_bytes(content)
-    return path
 
 
 @pytest.mark.parametrize("matrix", ORIENTATIONS)

@@ -110,3 +110,22 @@ def test_oks_is_cocos() -> None:
     expected = np.exp(-25 / (2 * area * COCO_17.kappas**2)).mean()
     found = oks(BODY[None, None], np.stack([moved, BODY])[None], tracked_sizes(BODY)[None, None], COCO_17.kappas)
     np.testing.assert_allclose(found, [[expected, 1.0]], rtol=1e-5)
+
+
+def test_ids_and_smoothing_survive_a_change_of_the_frames_size() -> None:
+    plain, changing = (Tracker(Tracking(smooth=Smoothing())) for _ in range(2))
+    for frame in range(8):
+        poses = crowd((200 + 3 * frame, 100), (60, 200))
+        small = replace(poses, keypoints=poses.keypoints / 2, image_size=(320, 240))
+        expected = plain(poses, frame / RATE)
+        found = changing(small if frame >= 4 else poses, frame / RATE)
+        assert found.image_size == ((320, 240) if frame >= 4 else (640, 480))
+        assert found.ids.tolist() == [1, 2]  # type: ignore[union-attr]
+        scale = 2 if frame >= 4 else 1
+        np.testing.assert_allclose(found.keypoints * scale, expected.keypoints, atol=1e-2)
+
+
+def test_a_clock_that_goes_back_does_not_change_the_ids() -> None:
+    tracker = Tracker()
+    for time in (5.0, 5.04, 0.0, 0.04):
+        assert tracker(crowd((0, 0), (300, 0)), time).ids.tolist() == [1, 2]  # type: ignore[union-attr]

@@ -76,7 +76,7 @@ class VideoReader:
         self._stream.thread_type = "AUTO"
         self._end, self._end_of_video = expected_end(self._av, self._container, self._stream)
         self._reached = 0.0  # seconds, of the packets read so far
-        self._marked = False  # whether the last packet is marked as damaged
+        self._marked = [False, False]  # whether the last two packets are marked as damaged
         discontinuous = self._container.format.flags & self._av.format.Flags.ts_discont.value
         self._timeline = Timeline(self.live or bool(discontinuous))
         self.codec: str = self._stream.codec_context.codec.canonical_name
@@ -142,9 +142,10 @@ class VideoReader:
 
     def _decode(self, packet: Any) -> tuple[list[Any], bool]:
         """The pictures in a packet, and whether something is damaged."""
-        # A packet's mark alone is no proof: the last packet of one of several streams put together has it, too.
-        broken = self._marked and packet.size > 0 and not packet.is_keyframe
-        self._marked = packet.is_corrupt
+        # A packet's mark alone is no proof: where streams were put together, one of the last two before the next
+        # stream's key frame has it, too.
+        broken = self._marked[0] and not packet.is_keyframe and packet.size > 0
+        self._marked = [self._marked[1] and not packet.is_keyframe, packet.is_corrupt]
         try:
             pictures = packet.decode()
         except self._av.error.InvalidDataError:
