@@ -111,7 +111,7 @@ def _export(weights: Path, out: Path) -> Path:
 
 
 def _host() -> dict[str, Any]:
-    import onnxruntime
+    from votepose.inference.runtime import import_onnxruntime
 
     names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
     return {
@@ -120,14 +120,14 @@ def _host() -> dict[str, Any]:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": import_onnxruntime().__version__,
         "votepose": __version__,
     }
 
 
 def _cpuinfo() -> list[str]:
     path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder))
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(
         f"downloaded {result['downloaded_mb']} MB, unpacked {result['unpacked_mb']} MB "
         f"({result['votepose_unpacked_mb']} MB of it votepose's own, mostly weights)"

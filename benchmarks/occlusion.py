@@ -60,9 +60,9 @@ def main() -> None:
         "cells": cells,
         "errors": errors,
     }
-    (ROOT / "benchmarks" / "occlusion.json").write_text(json.dumps(result, indent=1) + "\n")
+    (ROOT / "benchmarks" / "occlusion.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     _plot(cells, errors, ROOT / "docs" / "images" / "occlusion.png")
-    (ROOT / "docs" / "occlusion.md").write_text(_page(result))
+    (ROOT / "docs" / "occlusion.md").write_text(_page(result), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -85,7 +85,7 @@ def _make_set(out: Path, people: int, occlusion: float, pictures: int) -> Path:
 def _measure(folder: Path, predictor: votepose.Predictor) -> tuple[dict[str, Any], np.ndarray]:
     """AP of a set, and one row per labelled joint: hidden share of its person, seen, error, found."""
     dataset = load_coco(folder)
-    truth = json.loads((folder / "annotations.json").read_text())
+    truth = json.loads((folder / "annotations.json").read_bytes())
     hidden: dict[int, list[float]] = {}
     for annotation in truth["annotations"]:
         if annotation["num_keypoints"]:

@@ -65,7 +65,7 @@ def server(config: LoadConfig) -> Iterator[tuple[str, psutil.Process]]:
         f"model=ModelOptions(threads={config.threads})"
     )
     command = [sys.executable, "-c", SERVE.format(options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=ROOT) as process:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found, "the server did not start"

@@ -62,7 +62,7 @@ def main() -> None:
         "cpu_ms": {k: round(v, 1) for k, v in spent.items()},
         "host": platform.processor() or platform.machine(),
     }
-    (Path(__file__).parent / "synth.json").write_text(json.dumps(result, indent=1) + "\n")
+    (Path(__file__).parent / "synth.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for step, milliseconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"{step:35} {milliseconds:7.1f} ms  {100 * milliseconds / whole:4.1f} %")
     print(f"{whole:.0f} ms of CPU per scene: {1000 / whole:.1f} scenes per second and core")

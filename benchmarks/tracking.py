@@ -260,7 +260,7 @@ def main() -> None:
             table[method] = figures
             print(f"| {method} | " + " | ".join(f"{value:.2f}" for value in figures.values()) + " |")
         report["results"][name] = table  # type: ignore[index]
-    args.out.write_text(json.dumps(report, indent=1) + "\n")
+    args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if args.save_video:
         heavy = perturb(truths[0], TROUBLES["heavy"], 0)[0]
         print(f"\nsaved {save_video(truths[0], heavy, args.save_video.with_suffix(''))}")

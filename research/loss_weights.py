@@ -64,9 +64,9 @@ def main() -> None:
     if options.only:
         return
     path = HERE / "loss_weights.json"
-    rows = json.loads(path.read_text()) if path.exists() else {}
+    rows = json.loads(path.read_bytes()) if path.exists() else {}
     rows[options.of] = {"steps": options.steps, "rows": measure(options)}
-    path.write_text(json.dumps(rows, indent=1) + "\n")
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(rows[options.of], indent=1))
 
 

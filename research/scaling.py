@@ -57,7 +57,7 @@ def main() -> None:
             _train(run, options)
     if not options.only:
         result = {"steps": options.steps, "batch": options.batch_size, "refiners": _measured(options)}
-        (HERE / "scaling.json").write_text(json.dumps(result, indent=1) + "\n")
+        (HERE / "scaling.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         _plot(result["refiners"], HERE / "scaling.png")
 
 

@@ -22,7 +22,7 @@ def check(pictures: Path, results: Path) -> str:
         SystemExit: with one line, if a drawing or a record is missing, or no people were found.
     """
     names = sorted(path.name for path in pictures.glob("*.jpg"))
-    lines = (results / "poses.jsonl").read_text().splitlines()
+    lines = (results / "poses.jsonl").read_text(encoding="utf-8").splitlines()
     people = {Path(record["image"]).name: len(record["people"]) for record in map(json.loads, lines)}
     if sorted(people) != names:
         raise SystemExit(f"{results / 'poses.jsonl'}: records of {sorted(people)}, expected {names}")

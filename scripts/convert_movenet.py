@@ -34,7 +34,7 @@ Names = dict[str, tuple[str, str | None]]
 
 def read_tfjs(stem: Path) -> dict[str, np.ndarray]:
     """All weights of a TensorFlow.js model (`stem`.json beside `stem`.bin), by name."""
-    manifest = json.loads(stem.with_suffix(".json").read_text())["weightsManifest"]
+    manifest = json.loads(stem.with_suffix(".json").read_bytes())["weightsManifest"]
     raw, offset, weights = stem.with_suffix(".bin").read_bytes(), 0, {}
     for entry in (entry for group in manifest for entry in group["weights"]):
         dtype = np.dtype(entry.get("quantization", entry)["dtype"])

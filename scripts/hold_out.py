@@ -35,7 +35,7 @@ def held(image_id: int, share: float) -> bool:
 
 
 def main(config: Config) -> None:
-    data = json.loads((config.folder / "annotations.json").read_text())
+    data = json.loads((config.folder / "annotations.json").read_bytes())
     for name, wanted in (("rest", False), ("held", True)):
         images = [image for image in data["images"] if held(image["id"], config.share) == wanted]
         ids = {image["id"] for image in images}

@@ -96,7 +96,7 @@ def main(config: Config) -> None:
         file.append(json.dumps({"image_id": sample.image_id, "people": known[sample.image_id]}))
     file.close()
     listed = {sample.image_id for sample in samples}
-    data = json.loads(dataset.annotations.read_text())
+    data = json.loads(dataset.annotations.read_bytes())
     images = [{**image, "persons_complete": False} for image in data["images"] if image["id"] in listed]
     people = [{**person, "id": i} for i, person in enumerate(p for id_ in sorted(listed) for p in known[id_])]
     category = {**model.skeleton.to_coco_category(), "id": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from helpers.fake_model import Predict, red_dot, save_fake_model, some_poses
 from votepose.commands import main as cli
 from votepose.poses import Poses
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import onnxruntime themselves
 
 
 @pytest.fixture(scope="session")

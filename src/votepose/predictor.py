@@ -14,7 +14,8 @@ from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.session import OUTPUTS, open_session, read_metadata
 from votepose.inference.weights import resolve_weights
-from votepose.io.images import ImageSource, read_image, source_name
+from votepose.io.images import read_image
+from votepose.io.sources import ImageSource, each_image, source_name
 from votepose.letterbox import Letterbox, require_input_size
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
@@ -60,20 +61,20 @@ class Predictor:
         outputs = self.run(box.apply(pixels)[None])
         return self._poses(outputs, 0, box, source_name(image))
 
-    def batch(self, images: Iterable[ImageSource], batch_size: int = 16) -> list[Poses]:
+    def batch(self, images: Iterable[ImageSource] | ImageSource, batch_size: int = 16) -> list[Poses]:
         """One `Poses` per image, in order. Only images of the same input shape share a run: none changes another's.
 
         Args:
-            images: as for a call.
+            images: each as for a call. A single image is taken as one of one.
             batch_size: at most this many images per run.
 
         Raises:
             VoteposeError: if an image cannot be read.
         """
         if self.flip_test:
-            return [self(image) for image in images]
+            return [self(image) for image in each_image(images)]
         boxes, inputs, names = [], [], []
-        for image in images:
+        for image in each_image(images):
             pixels = read_image(image)
             boxes.append(Letterbox.fit(pixels.shape[1], pixels.shape[0], self.input_size))
             inputs.append(boxes[-1].apply(pixels))
@@ -84,15 +85,17 @@ class Predictor:
             found |= {k: self._poses(outputs, place, boxes[k], names[k]) for place, k in enumerate(group)}
         return [found[k] for k in range(len(inputs))]
 
-    def stream(self, images: Iterable[ImageSource], workers: int = 2) -> Iterator[Poses]:
+    def stream(self, images: Iterable[ImageSource] | ImageSource, workers: int = 2) -> Iterator[Poses]:
         """One `Poses` per image, in order, as soon as each is ready; `workers` images are processed at a time.
+
+        A single image is taken as one of one.
 
         On a CPU, one worker per core is fastest, each with one thread: `load(threads=1)`.
 
         Raises:
             VoteposeError: in place of the `Poses` of an image that cannot be read, or if `workers` is not positive.
         """
-        return ordered_map(self, images, workers)
+        return ordered_map(self, each_image(images), workers)
 
     def run(self, images: np.ndarray, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray]:
         """The model's raw outputs by name, for a batch of inputs (B, H, W, 3) uint8 RGB; see docs/deployment.md.

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from votepose.errors import VoteposeError
-from votepose.io.inputs import Input, find_inputs, natural_key, read_list, relative_names
+from votepose.io.folders import natural_key
+from votepose.io.inputs import Input, Search, find_inputs, read_list, relative_names
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def names(paths: list[Path]) -> list[str]:
 
 def find_images(given: list[str], recursive: bool = False, exclude: Path | None = None) -> list[Path]:
     """The image files among `find_inputs`."""
-    return [Path(one.name) for one in find_inputs(given, (), recursive, exclude) if one.kind == "image"]
+    return [Path(one.name) for one in find_inputs(given, (), Search(recursive, exclude)) if one.kind == "image"]
 
 
 def test_folders_give_their_images_in_natural_order(folder: Path) -> None:
@@ -117,12 +118,13 @@ def test_addresses_are_told_apart_and_name_results_without_their_password(text: 
     assert one.label.removeprefix("rtsp://").startswith(("10.0.0.2:554", "http", "HTTP", "webcam:0"))
 
 
-def test_videos_are_taken_where_named_and_left_out_of_folders(folder: Path) -> None:
+def test_videos_are_taken_where_named_and_from_folders(folder: Path) -> None:
     (folder / "clip.MP4").touch()
     (folder / "odd.bin").touch()
     assert find_inputs(["photos/*.MP4"]) == [Input("photos/clip.MP4", "video")]
     assert find_inputs(["video:photos/odd.bin"]) == [Input("photos/odd.bin", "video")]
-    assert "clip.MP4" not in names(find_images(["photos"]))
+    assert Input("photos/clip.MP4", "video") in find_inputs(["photos"])
+    assert all(one.kind == "image" for one in find_inputs(["photos"], how=Search(videos=False)))
     with pytest.raises(VoteposeError, match=r"none\.mp4: no such file"):
         find_inputs(["none.mp4"])
 

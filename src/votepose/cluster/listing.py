@@ -11,8 +11,11 @@ from votepose.cluster import files
 from votepose.cluster.config import ClusterConfig
 from votepose.errors import VoteposeError, one_line
 from votepose.io.download import is_url
-from votepose.io.inputs import IMAGE_SUFFIXES, LISTS, VIDEO_SUFFIXES, Input, find_inputs, natural_key
+from votepose.io.folders import LeftOut, natural_key
+from votepose.io.inputs import LISTS, Input, Search, find_inputs
+from votepose.io.media import medium_of_name
 from votepose.io.urls import is_remote
+from votepose.utils.run_summary import remark
 
 
 def find_names(config: ClusterConfig, out: str) -> list[str]:
@@ -20,10 +23,10 @@ def find_names(config: ClusterConfig, out: str) -> list[str]:
     lists = [config.list] if config.list else []
     names = [name for text in config.images if is_remote(text) for name in expand(text, config.recursive, out)]
     names += [name for text in lists if is_remote(text) for name in read_list(text)]
-    found = [Input(name, "video" if _suffix(name) in VIDEO_SUFFIXES else "image") for name in names]
+    found = [Input(name, medium_of_name(name) or "image") for name in names]
     given, listing = ([text for text in texts if not is_remote(text)] for texts in (config.images, lists))
     if given or listing or not found:
-        found += find_inputs(given, listing, config.recursive, config.out)
+        found += find_inputs(given, listing, Search(config.recursive, config.out, videos=False, report=remark))
     for one in found:
         if one.moving:
             raise VoteposeError(f"{one.label}: --engine ray takes images; leave it out for videos")
@@ -45,6 +48,7 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
         VoteposeError: if it names nothing, or cannot be listed.
     """
     system, path = files.file_system(name)
+    left_out = LeftOut()
     try:
         if glob.has_magic(path):
             base = re.split(r"[*?[]", path)[0].rpartition("/")[0]  # as given, even if hidden
@@ -52,7 +56,9 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
             found = [e for e, info in matches if info["type"] == "file" and "/." not in e.removeprefix(base)]
         elif system.isdir(path):
             depth = None if recursive else 1
-            found = [entry for entry in system.find(path, maxdepth=depth) if _is_shown(entry.removeprefix(path))]
+            found = [
+                entry for entry in system.find(path, maxdepth=depth) if _is_taken(entry.removeprefix(path), left_out)
+            ]
         elif not system.isfile(path):
             raise VoteposeError(f"{name}: no such file or folder")
         else:
@@ -64,8 +70,11 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
     urls = [str(system.unstrip_protocol(entry)) for entry in sorted(found, key=lambda entry: natural_key(Path(entry)))]
     system, path = files.file_system(exclude)
     urls = [url for url in urls if not url.startswith(f"{system.unstrip_protocol(path)}/")]
+    reasons = left_out.line()
     if not urls:
-        raise VoteposeError(f"{name}: no images in it")
+        raise VoteposeError(f"{name}: no images in it{f' ({reasons})' if reasons else ''}")
+    if reasons:
+        remark(f"{name}: left out {reasons}")
     return urls
 
 
@@ -87,9 +96,15 @@ def read_list(name: str) -> list[str]:
     return names
 
 
-def _is_shown(path: str) -> bool:
-    hidden = any(part.startswith(".") for part in path.split("/"))
-    return not hidden and _suffix(path) in IMAGE_SUFFIXES
+def _is_taken(path: str, left_out: LeftOut) -> bool:
+    if any(part.startswith(".") for part in path.split("/")):
+        return False
+    medium = medium_of_name(path)
+    if medium == "video":
+        left_out.videos += 1
+    elif medium is None:
+        left_out.others[_suffix(path)] += 1
+    return medium == "image"
 
 
 def _suffix(name: str) -> str:

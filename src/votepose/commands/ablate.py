@@ -86,7 +86,7 @@ def run(config: AblateConfig) -> None:
     for cell in (cell for cells in tables.values() for cell in cells):
         measured[cell.key] = _measured(config, cell, data, val)
         save_text(document(head, tables, measured), config.out / "table.md")
-    print((config.out / "table.md").read_text())
+    print((config.out / "table.md").read_text(encoding="utf-8"))
 
 
 def _check(config: AblateConfig) -> None:
@@ -143,7 +143,7 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
 
 def _pictures(source: str) -> str:
     folder = parse_source(source)[0]
-    count = len(json.loads((folder / "annotations.json").read_text())["images"])
+    count = len(json.loads((folder / "annotations.json").read_bytes())["images"])
     return f"{source} ({count} pictures)"
 
 
@@ -165,7 +165,7 @@ def _measured(config: AblateConfig, cell: Cell, data: tuple[str, ...], val: Coco
         _train(config, cell, data)
         result = _measure(config, cell, val)
         save_text(json.dumps(asdict(result), indent=1), file)
-    values = json.loads(file.read_text())
+    values = json.loads(file.read_bytes())
     return Measured(values["parameters"], KeypointMetrics(**values["metrics"]))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import votepose
 from votepose.errors import VoteposeError
 from votepose.utils import old_names
+from votepose.utils.cpus import usable_cpus
 
 COMMANDS = {
     "predict": "find every person's pose in images and videos; write drawings and records",
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # printing must not fail for any file name
+    if (usable := usable_cpus()) < (os.cpu_count() or 1):
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable))  # torch and OpenBLAS see no container's quota
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

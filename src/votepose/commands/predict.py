@@ -15,12 +15,12 @@ from votepose.errors import VoteposeError
 from votepose.inference.provenance import provenance
 from votepose.io.files import picture_paths, prepare_folder, save_picture
 from votepose.io.images import read_image
-from votepose.io.inputs import Input, find_inputs
+from votepose.io.inputs import Input, Search, find_inputs
 from votepose.io.results.writer import Results
 from votepose.poses import Poses
 from votepose.predictor import Predictor
 from votepose.utils.progress import Bar
-from votepose.utils.run_summary import RunSummary
+from votepose.utils.run_summary import RunSummary, remark
 from votepose.utils.signals import stop_like_ctrl_c
 from votepose.video.predict import VideoOptions, predict_video
 from votepose.visualization.draw import Style, draw
@@ -62,7 +62,8 @@ def _run_on_ray(config: PredictConfig) -> int:
 
 def _run_locally(config: PredictConfig) -> int:
     config.check_local()
-    inputs = find_inputs(config.images, [config.list] if config.list else [], config.recursive, config.out)
+    how = Search(config.recursive, config.out, report=remark)
+    inputs = find_inputs(config.images, [config.list] if config.list else [], how)
     config.check_inputs(inputs)
     predictor = config.model.load(config.flip_test)
     names = [one.label for one in inputs]

@@ -89,5 +89,5 @@ class PredictConfig:
         live = [one.label for one in inputs if one.kind == "live"]
         if self.resume and live:
             raise VoteposeError(f"{live[0]}: a live stream cannot be resumed; leave out --resume")
-        if any(one.moving for one in inputs):
+        if inputs and all(one.moving for one in inputs):  # else a video without PyAV fails at its turn
             import_av()

@@ -128,7 +128,7 @@ def _remark(entry: Any, error: Exception) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise VoteposeError(
             f"{path}: not found; a data folder holds annotations.json beside images/ or images-*.zip"

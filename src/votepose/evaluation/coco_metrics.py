@@ -54,7 +54,7 @@ def coco_keypoint_metrics(
         image_ids: measure on these images only; None for all.
         most: people that count in each image, the best by score: 20 in COCO, too few for larger crowds.
     """
-    data = json.loads(annotations.read_text()) if isinstance(annotations, Path) else annotations
+    data = json.loads(annotations.read_bytes()) if isinstance(annotations, Path) else annotations
     category = next((c for c in data.get("categories", ()) if c.get("keypoints")), COCO_17.to_coco_category())
     if not results or not data.get("annotations"):
         return KeypointMetrics(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -10,7 +10,8 @@ from votepose.errors import VoteposeError
 from votepose.explain.explanation import Explanation, VoteGroup
 from votepose.grouping import GroupingConfig, group, joint_confidences, vote_distances, vote_strengths
 from votepose.inference.session import OUTPUTS
-from votepose.io.images import ImageSource, read_image, source_name
+from votepose.io.images import read_image
+from votepose.io.sources import ImageSource, source_name
 from votepose.letterbox import Letterbox
 from votepose.oks import body_sizes, oks
 from votepose.poses import Poses

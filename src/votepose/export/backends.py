@@ -12,6 +12,7 @@ import torch
 
 from votepose.errors import VoteposeError
 from votepose.export.onnx_graph import INPUT_NAMES, OUTPUT_NAMES, Graph, noise
+from votepose.inference.runtime import import_onnxruntime, import_openvino
 from votepose.models.estimator import PoseEstimator
 
 Answer = dict[str, np.ndarray]  # by output name
@@ -28,9 +29,7 @@ def run_torch(estimator: PoseEstimator) -> Run:
 
 def run_onnx(path: Path) -> Run:
     """The ONNX file, by onnxruntime on the CPU."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def run(images: np.ndarray, threshold: float) -> Answer:
         feeds = dict(zip(INPUT_NAMES, (images, np.array(threshold, np.float32)), strict=True))
@@ -46,12 +45,12 @@ def write_openvino(source: Path, path: Path, metadata: dict[str, Any], half: boo
         VoteposeError: if the `openvino` package is not installed.
     """
     try:
-        import openvino
+        openvino = import_openvino()
     except ImportError:
         raise VoteposeError("--format openvino needs the openvino package: pip install openvino") from None
     core = openvino.Core()
     try:
-        model = core.read_model(source)  # openvino.convert_model would report its use to its makers
+        model = core.read_model(source)
         model.set_rt_info(json.dumps(metadata), ["votepose"])
         openvino.save_model(model, path, compress_to_fp16=half)
         # OpenVINO would compute in bf16 where the processor can, which rounds coordinates.

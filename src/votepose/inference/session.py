@@ -2,44 +2,100 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
 from votepose.errors import VoteposeError, one_line
+from votepose.inference.runtime import import_onnxruntime
 from votepose.skeleton import Skeleton
+from votepose.utils.cpus import usable_cpus
 
 INPUTS = ("images", "presence_threshold")
 OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 
 
-def open_session(path: Path, device: str, threads: int | None) -> Any:
-    """The onnxruntime.InferenceSession of an ONNX file; see `votepose.load`.
+class Session:
+    """An onnxruntime.InferenceSession that other processes can be given: each opens the same model again.
+
+    It has the session's methods. Pickled, it is the model's bytes; after a fork, where onnxruntime's threads are gone,
+    it opens the model again at its first use.
+
+    Args:
+        model: the ONNX file's bytes.
+        path: where they are from, for messages.
+        device, threads: see `votepose.load`.
+
+    Raises:
+        VoteposeError: as `open_session`.
+    """
+
+    def __init__(self, model: bytes, path: Path, device: str, threads: int | None) -> None:
+        self._arguments = model, path, device, threads
+        self._lock = threading.Lock()
+        self._opened = os.getpid(), _open(*self._arguments)
+
+    def __reduce__(self) -> tuple[type[Session], tuple[bytes, Path, str, int | None]]:
+        return Session, self._arguments
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        process, session = self._opened
+        if process != os.getpid():
+            session = self._open_again()
+        return getattr(session, name)
+
+    def _open_again(self) -> Any:
+        with self._lock:
+            process, session = self._opened
+            if process != os.getpid():
+                # Its end would wait for threads that the fork did not copy, so it gets a reference that stays.
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+                session = _open(*self._arguments)
+                self._opened = os.getpid(), session
+            return session
+
+
+def open_session(path: Path, device: str, threads: int | None) -> Session:
+    """The session of an ONNX file; see `votepose.load`.
 
     Raises:
         VoteposeError: if the file is not a model, `threads` is not positive, or there is no such device.
     """
     if threads is not None and threads < 1:
         raise VoteposeError(f"threads should be at least 1, but is {threads}")
-    import onnxruntime  # slow to import, so not with `import votepose`
+    return Session(path.read_bytes(), path, device, threads)
 
+
+def _open(model: bytes, path: Path, device: str, threads: int | None) -> Any:
+    onnxruntime = import_onnxruntime()
     kind, _, number = device.lower().partition(":")
     available = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_available_providers()}
     if kind not in available or (number and not number.isdecimal()):
         there = ", ".join(available)
         raise VoteposeError(f"no device {device!r}: the installed onnxruntime {onnxruntime.__version__} has {there}")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or _own_threads()
     options.log_severity_level = 3
     chosen = (available[kind], {"device_id": number} if number else {})
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=[chosen])
+        session = onnxruntime.InferenceSession(model, options, providers=[chosen])
     except Exception as error:  # onnxruntime's own exceptions have no public base class
         raise VoteposeError(f"{path}: is not an ONNX model that can be run on {device}: {one_line(error)}") from error
     if session.get_providers()[0] != available[kind]:  # onnxruntime would only log that it uses the CPU
         raise VoteposeError(f"device {device!r} did not start: check its drivers, or choose --device cpu")
     session.disable_fallback()
     return session
+
+
+def _own_threads() -> int:
+    """0, which lets onnxruntime take every core, or the number of CPUs where this process may not use them all."""
+    usable = usable_cpus()
+    return usable if usable < (os.cpu_count() or 1) else 0
 
 
 def read_metadata(session: Any, path: Path) -> tuple[dict[str, Any], Skeleton]:

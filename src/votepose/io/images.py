@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import threading
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from votepose.errors import VoteposeError, one_line
 from votepose.io.download import fetch, is_url
-
-ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray
+from votepose.io.media import first_bytes, is_heif, medium_of_bytes
+from votepose.io.sources import ImageSource, known_source, source_name
 
 MAX_PIXELS = 2**28  # 0.8 GB as RGB: enough for a panorama of 20000 x 13000, too little for a decompression bomb
 _WHITE = (255, 255, 255)
@@ -25,16 +26,19 @@ def read_image(source: ImageSource) -> np.ndarray:
     """Any image as (height, width, 3) uint8 RGB, with its EXIF orientation applied, as viewers show it.
 
     Args:
-        source: a path, an http(s) URL, the bytes of a file, a binary file, a PIL image, or an array of uint8 or uint16
-            of (H, W), (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA. Transparency is composited
-            on white; 16-bit values are scaled to 8 bits; only the first of several frames is read.
+        source: a path, an http(s) URL, the bytes of a file, a binary file, a PIL image, or an array (or tensor) of
+            uint8 or uint16 of (H, W), (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA.
+            Transparency is composited on white; 16-bit values are scaled to 8 bits; only the first of several frames is
+            read.
 
     Raises:
-        VoteposeError: if it cannot be read, in one line that names the file.
+        VoteposeError: if it cannot be read, in one line that names the file, or says what was given instead.
     """
+    source = known_source(source)
     if isinstance(source, np.ndarray):
         return _from_array(source)
     name = source_name(source) or f"the image given as {type(source).__name__}"
+    name = name if len(name) < 500 else f"{name[:60]}…"
     try:
         if isinstance(source, Image.Image):
             return _to_rgb(source)
@@ -47,14 +51,6 @@ def read_image(source: ImageSource) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise VoteposeError(f"{name}: {_reason(error, source)}") from error
-
-
-def source_name(source: ImageSource) -> str | None:
-    """The path or URL of an image, or of the file behind it; None if it has none."""
-    if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
-    name = getattr(source, "filename", None) or getattr(source, "name", None)
-    return name if isinstance(name, str) and name else None
 
 
 def _open(file: Any, name: str) -> Image.Image:
@@ -99,7 +95,7 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or not 1 <= channels <= 4 or not array.size:
         expected = "uint8 or uint16 of (H, W), (H, W, 3) or (H, W, 4)"
-        raise VoteposeError(f"an image array should be {expected}, but is {array.dtype} of {array.shape}")
+        raise VoteposeError(f"an image array should be {expected}, but is {array.dtype} of {array.shape}{_hint(array)}")
     if array.dtype == np.uint16:
         array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     array = array[..., None] if array.ndim == 2 else array
@@ -109,6 +105,14 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
 
 
+def _hint(array: np.ndarray) -> str:
+    if array.ndim == 4:
+        return ": pass several images to `batch` or `stream`"
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] > 4:
+        return ": put the channels last"
+    return ": scale it to 0 to 255 and convert it" if array.dtype.kind in "fb" and array.ndim in (2, 3) else ""
+
+
 def _reason(error: Exception, source: ImageSource) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
@@ -116,7 +120,22 @@ def _reason(error: Exception, source: ImageSource) -> str:
         return "is a folder, not an image"
     if isinstance(error, PermissionError):
         return "may not be read (permission denied)"
+    if getattr(error, "errno", None) == errno.ENAMETOOLONG or "null byte" in str(error):
+        return "is not a path; of an encoded image pass the decoded bytes"
     if isinstance(error, UnidentifiedImageError):
-        empty = source == b"" or (isinstance(source, str | os.PathLike) and os.path.getsize(source) == 0)
-        return "is empty (0 bytes)" if empty else "is not an image of a known format"
+        return _unidentified(source)
     return f"is a broken or truncated image ({one_line(error, 120)})"
+
+
+def _unidentified(source: Any) -> str:
+    """What a file is that Pillow does not know."""
+    start = source[:256] if isinstance(source, bytes) else b""
+    if isinstance(source, str | os.PathLike):
+        start = first_bytes(source)
+    if source == b"" or (isinstance(source, str | os.PathLike) and os.path.getsize(source) == 0):
+        return "is empty (0 bytes)"
+    if is_heif(start):
+        return "is a HEIC image, which Pillow does not read; convert it to JPEG"
+    if medium_of_bytes(start) == "video":
+        return "is a video, not an image; for `votepose predict`, write video: before its name"
+    return "is not an image of a known format"

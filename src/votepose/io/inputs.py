@@ -6,20 +6,16 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from votepose.errors import VoteposeError
 from votepose.io.download import is_url
+from votepose.io.folders import LeftOut, natural_key, search
+from votepose.io.media import first_bytes, medium_of_bytes, medium_of_name
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pnm"}
-)
-_CONTAINERS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".3gp", ".ogv"})
-_STREAMS = frozenset({".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".mjpeg", ".mjpg", ".m3u8"})
-VIDEO_SUFFIXES = _CONTAINERS | _STREAMS
 LISTS = frozenset({".txt", ".lst"})
 _LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "rtp://")
 
@@ -66,33 +62,50 @@ class Input:
         return os.path.abspath(self.name) if self.is_file else self.name
 
 
-def find_inputs(
-    given: Sequence[str], listing: Sequence[str] = (), recursive: bool = False, exclude: Path | None = None
-) -> list[Input]:
+@dataclass(frozen=True)
+class Search:
+    """How folders are searched.
+
+    Attributes:
+        recursive: also search subfolders.
+        exclude: a folder to skip when it lies in a searched one (where an earlier run put its drawings).
+        videos: False to leave the videos of a folder out.
+        report: called with one line for each folder of which something is left out, with the reasons.
+    """
+
+    recursive: bool = False
+    exclude: Path | None = None
+    videos: bool = True
+    report: Callable[[str], None] = lambda line: None
+
+
+def find_inputs(given: Sequence[str], listing: Sequence[str] = (), how: Search = Search()) -> list[Input]:
     """The inputs that `given` and the lists name, in order, each once; folders in natural order (2 before 10).
 
     Args:
-        given: image files (with any suffix), video files (by suffix), folders (their images by suffix, without hidden
-            ones and videos), globs as in a shell, including `**`; http(s) URLs; rtsp:// and other streams; `webcam:0`;
-            `video:` before a video without a known suffix; `-` for a list on stdin; .txt files, read as lists.
+        given: image files (with any suffix), video files (by suffix, else by content), folders (their images and
+            videos, without hidden ones), globs as in a shell, including `**`; http(s) URLs; rtsp:// and other streams;
+            `webcam:0`; `video:` before a video without a known suffix; `-` for a list on stdin; .txt files, read as
+            lists.
         listing: lists: files with one path or URL per line (or NUL-separated). Paths are relative to the working
             directory. A missing file of a list is reported when its turn comes, so that it does not stop the run.
-        recursive: also search subfolders.
-        exclude: a folder to skip when it lies in a searched one (where an earlier run put its drawings).
+        how: to search folders.
 
     Raises:
         VoteposeError: if an input names nothing, a list cannot be read or is empty, or there are no inputs.
     """
     found: dict[str, Input] = {}
+    notes: list[str] = []
     for text in given:
-        for one in read_list(text) if _is_list(text) else _expand(text, recursive, exclude):
+        for one in read_list(text) if _is_list(text) else _expand(text, how, notes):
             found.setdefault(one.key, one)
     for text in listing:
         for one in read_list(text):
             found.setdefault(one.key, one)
     if not found:
-        what = f"no images in {', '.join(given)}" if given else "no images given"
-        raise VoteposeError(f"{what}: name images, videos, folders or globs")
+        raise VoteposeError("; ".join(notes) or "no images given: name images, videos, folders or globs")
+    for note in notes:
+        how.report(note)
     return list(found.values())
 
 
@@ -133,12 +146,6 @@ def relative_names(paths: Sequence[Path]) -> list[Path]:
     return [Path(os.path.relpath(path, folder)) for path in absolute]
 
 
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key that puts img2 before img10."""
-    pieces = re.split(r"([0-9]+)", str(path).casefold())
-    return [(0, int(piece), "") if k % 2 else (1, 0, piece) for k, piece in enumerate(pieces)]
-
-
 def _is_list(text: str) -> bool:
     return text == "-" or (Path(text).suffix.lower() in LISTS and Path(text).is_file())
 
@@ -150,7 +157,7 @@ def _classify(text: str) -> Input:
     if text.lower().startswith(("webcam:", *_LIVE)):
         return Input(text, "live")
     path = re.split("[?#]", text)[0] if is_url(text) else text
-    if os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES:
+    if medium_of_name(path) == "video":
         return Input(_tidy(text), "video")
     return Input(text, "url") if is_url(text) else Input(_tidy(text), "image")
 
@@ -160,14 +167,16 @@ def _tidy(text: str) -> str:
     return text if "://" in text else str(Path(text))
 
 
-def _expand(text: str, recursive: bool, exclude: Path | None) -> Iterable[Input]:
+def _expand(text: str, how: Search, notes: list[str]) -> Iterable[Input]:
     if not text:
         raise VoteposeError("an input is empty: name an image file, a folder or a glob")
     path, one = Path(text), _classify(text)
     if one.kind in ("live", "url") or is_url(one.name):
         return [one]
     if path.is_dir():
-        return [Input(str(inner), "image") for inner in sorted(_walk(path, recursive, exclude), key=natural_key)]
+        return _in_folder(path, how, notes)
+    if path.is_file() and not medium_of_name(text) and medium_of_bytes(first_bytes(path)) == "video":
+        return [Input(one.name, "video")]
     if Path(one.name).is_file() or text.startswith("video:/dev/"):
         return [one]
     if "://" in text:
@@ -179,13 +188,15 @@ def _expand(text: str, recursive: bool, exclude: Path | None) -> Iterable[Input]
     matches = sorted(map(Path, glob.glob(text, recursive=True)), key=natural_key)
     if not matches:
         raise VoteposeError(f"{text}: the glob matches nothing")
-    return [one for match in matches for one in _expand(str(match), recursive, exclude)]
+    return [one for match in matches for one in _expand(str(match), how, notes)]
 
 
-def _walk(folder: Path, recursive: bool, exclude: Path | None) -> Iterable[Path]:
-    inner = exclude.resolve() if exclude and folder.resolve() in exclude.resolve().parents else None
-    for path in folder.rglob("*") if recursive else folder.glob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        image = path.suffix.lower() in IMAGE_SUFFIXES
-        if image and not hidden and path.is_file() and inner not in path.resolve().parents:
-            yield path
+def _in_folder(folder: Path, how: Search, notes: list[str]) -> list[Input]:
+    left_out = LeftOut()
+    found = search(folder, how.recursive, how.exclude, left_out, how.videos)
+    reasons = left_out.line()
+    if not found:
+        notes.append(f"{folder}: no images{' or videos' * how.videos} in it{f' ({reasons})' if reasons else ''}")
+    elif reasons:
+        notes.append(f"{folder}: left out {reasons}")
+    return [Input(str(path), medium) for path, medium in found]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ from votepose.synth.backgrounds import Backgrounds
 from votepose.synth.config import SynthConfig
 from votepose.synth.factory import make_block, prepare
 from votepose.synth.shards import Scene, ShardFolder
+from votepose.utils.cpus import usable_cpus
 from votepose.utils.progress import Bar
 
 BLOCK = 64  # scenes made by one process at a time
@@ -53,7 +53,7 @@ def run(config: SynthConfig) -> int:
 def _scenes(config: SynthConfig, backgrounds: Backgrounds | None, shards: list[tuple[int, int]]) -> Iterator[Scene]:
     """The scenes of the shards in order, made by worker processes."""
     blocks = [(start, min(start + BLOCK, last)) for first, last in shards for start in range(first, last, BLOCK)]
-    workers = min(config.workers or os.cpu_count() or 1, max(1, len(blocks)))
+    workers = min(config.workers or usable_cpus(), max(1, len(blocks)))
     context = multiprocessing.get_context("spawn")  # forking does not work with torch's threads
     pool = ProcessPoolExecutor(workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     try:

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from votepose.errors import VoteposeError
+from votepose.io.folders import natural_key
 from votepose.io.images import read_image
-from votepose.io.inputs import IMAGE_SUFFIXES, natural_key
+from votepose.io.media import IMAGE_SUFFIXES
 from votepose.utils.progress import track
 
 _LONGEST = 1024  # side of a picture in memory, in pixels
@@ -114,7 +115,7 @@ def _peopled(path: Path) -> set[str]:
     if not path.exists():
         return set()
     try:
-        data: dict[str, Any] = json.loads(path.read_text())
+        data: dict[str, Any] = json.loads(path.read_bytes())
         people = {c["id"] for c in data.get("categories") or () if c.get("keypoints") or c.get("name") == "person"}
         images = {
             a["image_id"]

@@ -89,7 +89,7 @@ class ShardFolder:
         images: list[dict[str, Any]] = []
         people: list[dict[str, Any]] = []
         for first in range(0, self._count, self._shard):
-            part = json.loads(self._part(first).read_text())
+            part = json.loads(self._part(first).read_bytes())
             images += [image for image in part["images"] if image["id"] < self._count]
             people += [person for person in part["annotations"] if person["image_id"] < self._count]
         people = [{"id": number} | annotation for number, annotation in enumerate(people, start=1)]
@@ -107,7 +107,7 @@ class ShardFolder:
 
     def _is_there(self, first: int, last: int) -> bool:
         try:
-            part = json.loads(self._part(first).read_text())
+            part = json.loads(self._part(first).read_bytes())
         except (OSError, ValueError):
             return False
         there = (self._folder / f"images-{first // self._shard:05d}.zip").is_file()

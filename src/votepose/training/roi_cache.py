@@ -211,5 +211,5 @@ def _write_ranges(folder: Path, rois: Sequence[Tensor]) -> None:
 
 
 def _read_ranges(folder: Path) -> list[Range]:
-    ranges = json.loads((folder / "ranges.json").read_text())
+    ranges = json.loads((folder / "ranges.json").read_bytes())
     return [(torch.tensor(x["mean"])[:, None, None], torch.tensor(x["spread"])[:, None, None]) for x in ranges]

@@ -39,7 +39,7 @@ class RunSummary:
             seconds: how long the run took.
         """
         for line in (*self.notes, *self.failures):
-            print(f"votepose: {line}", file=sys.stderr)
+            remark(line)
         left = total - self.finished - self.skipped - len(self.failures)
         processed = self.pictures + self.frames
         counts = [_count(self.pictures, "picture")] if self.pictures or not self.frames else []
@@ -52,6 +52,11 @@ class RunSummary:
         if processed:
             counts += [f"{1000 * seconds / processed:.0f} ms/{'picture' if self.pictures else 'frame'}"]
         print(f"{', '.join(counts)}; results in {out}")
+
+
+def remark(line: str) -> None:
+    """Print a line to stderr that says it is votepose's."""
+    print(f"votepose: {line}", file=sys.stderr)
 
 
 def _count(number: int, what: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from votepose.io.images import ImageSource, read_image
+from votepose.io.images import read_image
+from votepose.io.sources import ImageSource
 from votepose.oks import body_sizes
 from votepose.poses import Pose, Poses
 from votepose.visualization.paint import paint

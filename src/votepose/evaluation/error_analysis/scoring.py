@@ -35,7 +35,7 @@ class Scorer:
     def of(cls, dataset: CocoDataset) -> Scorer:
         """Raises VoteposeError if the json has changed since it was loaded."""
         assert dataset.annotations is not None
-        truth = json.loads(dataset.annotations.read_text())
+        truth = json.loads(dataset.annotations.read_bytes())
         ids: dict[int, list[int]] = {sample.image_id: [] for sample in dataset.samples}
         numbered = [
             {**annotation, "id": number} for number, annotation in enumerate(truth.get("annotations") or [], start=1)

@@ -1,0 +1,66 @@
+"""A predictor in other processes: sent there, or taken there by a fork."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import votepose
+from helpers.fake_model import red_dot
+from votepose.poses import Poses
+from votepose.predictor import Predictor
+
+IMAGE = red_dot(96, 64, 40, 40)
+
+
+@pytest.fixture(scope="module")
+def predictor(fake_model: Path) -> Predictor:
+    """With options that are not the default."""
+    return votepose.load(fake_model, threads=2, input_size=64, score_threshold=0.1)
+
+
+def same(poses: Poses, others: Poses) -> bool:
+    return np.array_equal(poses.keypoints, others.keypoints) and np.array_equal(poses.scores, others.scores)
+
+
+def test_a_pickled_predictor_is_the_same(predictor: Predictor) -> None:
+    for other in (pickle.loads(pickle.dumps(predictor)), copy.deepcopy(predictor)):
+        assert (other.input_size, other.score_threshold, other.skeleton) == (64, 0.1, predictor.skeleton)
+        assert same(other(IMAGE), predictor(IMAGE))
+    assert len(predictor(IMAGE))
+
+
+def test_it_needs_no_file_any_more(fake_model: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "moved.onnx"
+    weights.write_bytes(fake_model.read_bytes())
+    predictor = votepose.load(weights)
+    weights.unlink()
+    assert len(pickle.loads(pickle.dumps(predictor))(IMAGE))
+
+
+@pytest.mark.parametrize("kind", multiprocessing.get_all_start_methods())
+def test_worker_processes_find_the_same_people(predictor: Predictor, kind: str) -> None:
+    with ProcessPoolExecutor(2, multiprocessing.get_context(kind)) as pool:
+        for poses in pool.map(predictor, [IMAGE, IMAGE], timeout=60):
+            assert same(poses, predictor(IMAGE))
+
+
+INHERITED: list[Predictor] = []
+
+
+def _inherited(image: np.ndarray) -> Poses:
+    return INHERITED[0](image)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system")
+def test_a_forked_process_opens_its_own_session(predictor: Predictor) -> None:
+    """onnxruntime's threads are not there after a fork: a run with the parent's session would hang."""
+    INHERITED[:] = [predictor]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        assert same(pool.submit(_inherited, IMAGE).result(timeout=60), predictor(IMAGE))
