@@ -37,6 +37,8 @@ class ServeConfig:
     """Limit of an uploaded picture; a larger one is answered with 413."""
     max_input_size: int = Limits.max_input_size
     """The largest input size that a request may ask for."""
+    cors: tuple[str, ...] = ()
+    """Origins of pages on other servers that may use this one, such as https://app.example; * for any page."""
     log_level: Literal["error", "warning", "info", "debug"] = "warning"
     """info writes one line per request to stderr."""
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -54,14 +56,16 @@ def run(config: ServeConfig) -> int:
     import uvicorn
 
     from votepose.server.app import create_app
+    from votepose.server.cors import check_origins
 
     limits = _limits(config)
+    check_origins(config.cors)
     with _listen(config.host, config.port) as listener:
         predictor = config.model.load()
         logging.basicConfig(format="%(levelname)s: %(message)s")
         logging.getLogger("python_multipart").setLevel("ERROR")  # one line per malformed form would flood the log
         settings = uvicorn.Config(
-            create_app(predictor, limits),
+            create_app(predictor, limits, config.cors),
             log_level=config.log_level,
             server_header=False,
             limit_concurrency=limits.workers + limits.queue + 1000,  # connections, most of them idle or being refused

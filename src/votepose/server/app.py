@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,30 @@ import votepose
 from votepose.letterbox import MULTIPLE
 from votepose.predictor import Predictor
 from votepose.server.admission import AdmissionQueue
+from votepose.server.cors import OtherOrigins, check_origins
 from votepose.server.errors import RequestError, add_error_handlers
 from votepose.server.handler import Answer, Format, Options, handle
 from votepose.server.headers import SafeHeaders
 from votepose.server.limits import Limits
 from votepose.server.metrics import CONTENT_TYPE, Metrics
 from votepose.server.schema import BODY, responses
+from votepose.server.strictness import OPTIONS, check_query
 from votepose.server.upload import drain, receive
 from votepose.visualization.draw import PALETTE
 
 
-def create_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:
+def create_app(predictor: Predictor, limits: Limits | None = None, origins: Sequence[str] = ()) -> FastAPI:
     """An ASGI application that answers with `predictor`'s poses.
 
     Args:
         predictor: its input size and thresholds are the defaults of a request.
         limits: None for `Limits()`.
+        origins: of pages, other than the server's own, that may use it, such as https://app.example; * for any.
+
+    Raises:
+        VoteposeError: if an origin is none.
     """
+    check_origins(origins)
     limits = limits or Limits()
     queue = AdmissionQueue(limits.workers, limits.queue, limits.timeout)
     metrics = Metrics(queue.slots, lambda: queue.taken)
@@ -55,6 +62,7 @@ def create_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.openapi_version = "3.0.3"  # the version that the bundled Swagger UI reads
+    app.add_middleware(OtherOrigins, origins=tuple(origins))
     app.add_middleware(SafeHeaders)
     add_error_handlers(app)
     _add_poses(app, predictor, limits, queue, metrics)
@@ -91,6 +99,9 @@ def _add_poses(app: FastAPI, predictor: Predictor, limits: Limits, queue: Admiss
         """One picture, as a file in a multipart form or as the whole body; its people, best first."""
         started, status = time.perf_counter(), 500
         try:
+            check_query(request.query_params, OPTIONS)
+            if scores and format == "json":
+                raise RequestError(422, "scores: is for drawings, so it needs format=png or format=jpeg")
             options = Options(input_size, presence_threshold, score_threshold, format, scores)
             answer = await _serve(request, options, predictor, limits, queue)
             metrics.found(answer.people, answer.seconds)
@@ -145,7 +156,8 @@ def _add_about(app: FastAPI, predictor: Predictor, limits: Limits, metrics: Metr
     }
 
     @app.get("/v1/model", tags=["about"], summary="The model, its defaults and the server's limits")
-    async def model() -> dict[str, Any]:
+    async def model(request: Request) -> dict[str, Any]:
+        check_query(request.query_params, ())
         return about
 
     @app.get("/healthz", tags=["about"], summary="Is the server running?")

@@ -49,7 +49,10 @@ _ERRORS = {
     408: ("The upload took too long", "the upload took longer than 30 s"),
     413: ("Too many bytes or pixels", "the picture is over the limit of 16 MiB; send a smaller one"),
     415: ("Not a picture", "this is not a picture of a known format: JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF"),
-    422: ("A broken picture, or an option out of range", "score_threshold: Input should be less than or equal to 1"),
+    422: (
+        "A broken picture; an option unknown or out of range",
+        "threshold: no such option; did you mean score_threshold?",
+    ),
     503: ("All slots are taken; Retry-After says when to try again", "the server is busy; try again in 2 s"),
     504: ("The time limit", "no answer within the time limit of 30 s; send a smaller picture or try later"),
 }

@@ -17,8 +17,10 @@ from starlette.requests import Request
 
 from votepose.errors import VoteposeError
 from votepose.io.images import read_image
+from votepose.io.media import is_heif, medium_of_bytes
 from votepose.server.errors import RequestError
 from votepose.server.limits import MIB, Limits
+from votepose.server.strictness import how_to_send, stray_field
 
 # No EPS (runs Ghostscript), PSD, FITS, ...: formats that are not photos are not parsed.
 Image.init()
@@ -48,7 +50,8 @@ async def receive(request: Request, limits: Limits) -> tuple[bytes, str | None]:
     """The file in a request's body, a multipart form or the file itself, and the name that the client gave it.
 
     Raises:
-        RequestError: 400 if there is no file, 408 if it arrives too slowly, 413 if it is too large.
+        RequestError: 400 if there is no file, 408 if it arrives too slowly, 413 if it is too large, 422 if a form holds
+            more than the file.
         starlette.requests.ClientDisconnect: if the client disconnects.
     """
     multipart = request.headers.get("content-type", "").lower().startswith("multipart/")
@@ -99,7 +102,7 @@ def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
     try:
         image = Image.open(_Upload(data, stop), formats=FORMATS)
     except UnidentifiedImageError:
-        raise RequestError(415, f"this is not a picture of a known format: {', '.join(FORMATS)}") from None
+        raise RequestError(415, _unknown(data)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels("more pixels than any photo", limits) from None
     except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
@@ -136,12 +139,26 @@ async def _from_form(request: Request, stream: AsyncGenerator[bytes, None]) -> t
     except (ValueError, LookupError, TypeError) as error:  # of hostile boundaries and charsets
         raise RequestError(400, "the form cannot be read") from error
     try:
-        for _, part in form.multi_items():
+        parts = form.multi_items()
+        for _, part in parts:
             if not isinstance(part, str):
+                for name, other in parts:
+                    if isinstance(other, str):
+                        raise stray_field(name)
                 return await part.read(), part.filename
     finally:
         await form.close()
     raise RequestError(400, "the form holds no file; send the picture in a field named file, with a file name")
+
+
+def _unknown(data: bytes) -> str:
+    """What bytes are in which Pillow finds no picture."""
+    known = ", ".join(FORMATS)
+    if is_heif(data[:256]):
+        return f"this is a HEIC picture, not one of a known format: {known}; convert it"
+    if medium_of_bytes(data[:256]) == "video":
+        return f"this is a video, not a picture of a known format: {known}; send a frame of it"
+    return how_to_send(data) or f"this is not a picture of a known format: {known}"
 
 
 def _too_large(limits: Limits) -> RequestError:

@@ -1,0 +1,59 @@
+"""What a request holds that the server does not know is refused, never ignored."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from starlette.datastructures import QueryParams
+
+from votepose.server.errors import RequestError
+
+OPTIONS = ("input_size", "presence_threshold", "score_threshold", "format", "scores")  # of /v1/poses
+_HOW = "send the file's bytes as the body, or in a form's field named file"
+_BASE64 = (b"/9j/", b"iVBOR", b"UklGR", b"R0lGOD", b"data:")  # of JPEG, PNG, WebP and GIF; a data URL
+
+
+def check_query(query: QueryParams, options: Sequence[str]) -> None:
+    """Every name in a query is one of `options`, and is there once.
+
+    Raises:
+        RequestError: 422, with the name and the options there are.
+    """
+    names = [name for name, _ in query.multi_items()]
+    for name in names:
+        if name not in options:
+            raise RequestError(422, f"{_shown(name)}: no such option{_hint(name, options)}")
+        if names.count(name) > 1:
+            raise RequestError(422, f"{name}: is given {names.count(name)} times")
+
+
+def stray_field(name: str) -> RequestError:
+    """The refusal of a form field beside the file."""
+    if name in OPTIONS:
+        return RequestError(422, f"{name}: options belong in the URL, as in /v1/poses?{name}=..., not in the form")
+    return RequestError(422, f"{_shown(name)}: no such form field; a form holds the file only, options are in the URL")
+
+
+def how_to_send(data: bytes) -> str:
+    """Why bytes that are not a picture were sent, as far as it shows, and how to send one; "" if it does not show."""
+    start = data[:64].lstrip()
+    if start.startswith((b"{", b"[", b'"')):
+        return f"this is JSON, not a picture: {_HOW}, without JSON and base64"
+    if start.startswith(_BASE64):
+        return f"this is base64 text, not a picture: {_HOW}, decoded"
+    if re.match(rb"[\w.%+-]+=", start):
+        return f"this is a URL-encoded form, not a picture: {_HOW} (multipart/form-data)"
+    return ""
+
+
+def _hint(name: str, options: Sequence[str]) -> str:
+    if not options:
+        return "; there are none"
+    close = difflib.get_close_matches(name[:60].lower(), options, n=1) or [o for o in options if name.lower() in o][:1]
+    return f"; {f'did you mean {close[0]}? ' if name and close else ''}there are {', '.join(options)}"
+
+
+def _shown(name: str) -> str:
+    return "".join(c for c in name if c.isprintable())[:60] or "a name"
