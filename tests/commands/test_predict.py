@@ -19,6 +19,7 @@ import pytest
 
 import votepose.commands.predict
 import votepose.video.predict
+import votepose.video.reader
 from helpers.clips import RATE, audio_packets, dot_centres, dot_frames, save_clip, set_matrix
 from helpers.fake_model import Predict, red_dot, save_jpeg
 from votepose.commands import model_options
@@ -122,7 +123,8 @@ def test_the_input_video_is_never_drawn_over(predict: Predict) -> None:
 
 
 def test_realtime_drops_what_it_cannot_follow(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_clip(Path("clip.mp4"), dot_frames(8))
+    clip = save_clip(Path("clip.mp4"), dot_frames(8))
+    monkeypatch.setattr(votepose.video.reader, "open_stream", lambda av, _: av.open(str(clip)))
     real = votepose.video.predict.draw
 
     def slow(*args: object) -> object:
@@ -130,13 +132,13 @@ def test_realtime_drops_what_it_cannot_follow(predict: Predict, monkeypatch: pyt
         return real(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(votepose.video.predict, "draw", slow)
-    status, out, _ = predict("clip.mp4", "--realtime")
+    status, out, _ = predict("http://camera.example/clip.mp4", "--realtime")
     assert status == 0
     assert "dropped" in out
     frames = [record["frame"] for record in records()]
     assert frames == sorted(set(frames))
     assert len(frames) < 8
-    with VideoReader("out/clip.mp4") as reader:  # what is left is shown at its own time
+    with VideoReader("out/camera.example/clip.mp4") as reader:  # what is left is shown at its own time
         for frame, record in zip(reader, records(), strict=True):
             assert frame.time == pytest.approx(record["time"], abs=0.002)
 
@@ -356,3 +358,82 @@ def test_another_format_than_the_sources_is_one_line_for_the_run(predict: Predic
     assert "not as flv1; --video-codec chooses another" in err
     assert predict("a.avi", "--video-codec", "mpeg4", "--out", "chosen")[2] == ""
     assert Path("chosen/a.mp4").exists()
+
+
+@pytest.mark.usefixtures("tall")
+def test_a_part_of_a_video_is_processed_and_drawn(predict: Predict) -> None:
+    save_clip(Path("clip.mp4"), dot_frames(20), audio="aac")
+    status, out, err = predict("clip.mp4", "--every", "4", "--start", "0:00:00.4", "--end", "1.7")
+    assert (status, err) == (0, "")
+    assert out.startswith("4 frames, 8 people")
+    assert [(r["frame"], r["time"]) for r in records()] == [(4, 0.4), (8, 0.8), (12, 1.2), (16, 1.6)]
+    assert {p["id"] for r in records() for p in r["people"]} == {1, 2}
+    with VideoReader("out/clip.mp4") as reader:
+        assert [frame.time for frame in reader] == pytest.approx([0, 0.4, 0.8, 1.2], abs=1e-3)
+    assert audio_packets(Path("out/clip.mp4"))
+    status, _, err = predict("clip.mp4", "--start", "1:00")
+    assert (status, err) == (1, "votepose: clip.mp4: ends after 1.9 s, before the part that is wanted\n")
+
+
+@pytest.mark.usefixtures("tall")
+def test_ids_stay_where_frames_are_far_apart(predict: Predict) -> None:
+    save_clip(Path("slow.mp4"), dot_frames(5), times=[2.0 * k for k in range(5)])
+    save_clip(Path("long.mp4"), dot_frames(61, step=1))
+    predict("slow.mp4", "--no-draw")
+    assert {p["id"] for r in records() for p in r["people"]} == {1, 2}
+    predict("long.mp4", "--no-draw", "--every", "20")
+    assert {p["id"] for r in records() for p in r["people"]} == {1, 2}
+
+
+@pytest.mark.usefixtures("tall")
+def test_pictures_in_a_sequence_are_a_video(predict: Predict) -> None:
+    Path("shot").mkdir()
+    for k, pixels in enumerate(dot_frames(5)):
+        save_jpeg(Path(f"shot/frame_{k + 8:03d}.jpg"), pixels)
+    for argv, label, drawn, rate in [
+        (("shot/frame_%03d.jpg",), "shot/frame_%03d.jpg", "frame.mp4", 25),
+        (("shot/frame_%03d.jpg", "--as-video", "10"), "shot/frame_%03d.jpg", "frame.mp4", 10),
+        (("shot", "--as-video", "5", "--smooth"), "shot", "shot.mp4", 5),
+    ]:
+        status, out, err = predict(*argv, "--out", "out", "--video-codec", "mpeg4")
+        assert (status, err) == (0, "")
+        assert out.startswith("5 frames, 10 people")
+        assert [(r["image"], r["frame"]) for r in records()] == [(label, k) for k in range(5)]
+        assert [r["time"] for r in records()] == pytest.approx([k / rate for k in range(5)])
+        assert {p["id"] for r in records() for p in r["people"]} == {1, 2}
+        with VideoReader(f"out/{drawn}") as reader:
+            assert [frame.time for frame in reader] == pytest.approx([k / rate for k in range(5)], abs=1e-3)
+    assert predict("shot", "--no-draw")[1].startswith("5 pictures")
+    assert "none_%d.jpg: no such file" in predict("none_%d.jpg")[2]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("0.jpg", "--smooth"), "--smooth is for videos and live streams, and there is none among the inputs"),
+        (("0.jpg", "--max-frames", "3"), "--max-frames is for videos"),
+        (("0.jpg", "--every", "2"), "--every is for videos"),
+        (("0.jpg", "--start", "1"), "--start is for videos"),
+        (("0.jpg", "--no-track"), "--no-track is for videos"),
+        (("0.jpg", "--video-codec", "mpeg4"), "--video-codec is for videos"),
+        (("0.jpg", "--as-video", "5"), "--as-video is for folders of images and numbered sequences"),
+        (("clip.mp4", "--as-video", "5"), "--as-video is for folders of images and numbered sequences"),
+        (("clip.mp4", "--realtime"), "--realtime is for cameras and streams"),
+        (("clip.mp4", "--no-draw", "--video-codec", "mpeg4"), "--video-codec is for drawn videos"),
+        (("0.jpg", "--no-draw", "--scores"), "--scores is for drawings"),
+        (("0.jpg", "--recursive"), "--recursive is for folders"),
+        (("clip.mp4", "--every", "0"), "--every should be at least 1"),
+        (("clip.mp4", "--start", "soon"), "--start soon: should be seconds, m:ss or h:mm:ss"),
+        (("clip.mp4", "--start", "5", "--end", "0:05"), "--end 0:05: should be later than the start at 5"),
+        ((".", "--as-video", "0"), "--as-video should be frames per second"),
+        (("0.jpg", "--engine", "ray", "--smooth"), "--engine ray processes images, not videos: leave out --smooth"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(predict: Predict, argv: tuple[str, ...], message: str) -> None:
+    photos(1)
+    save_clip(Path("clip.mp4"), dot_frames(2))
+    status, _, err = predict(*argv)
+    assert status == 2
+    assert err.startswith(f"votepose: error: {message}")
+    assert err.count("\n") == 1
+    assert not Path("out").exists()

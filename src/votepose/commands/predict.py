@@ -62,7 +62,7 @@ def _run_on_ray(config: PredictConfig) -> int:
 
 def _run_locally(config: PredictConfig) -> int:
     config.check_local()
-    how = Search(config.recursive, config.out, report=remark)
+    how = Search(config.recursive, config.out, as_video=config.video.as_video is not None, report=remark)
     inputs = find_inputs(config.images, [config.list] if config.list else [], how)
     config.check_inputs(inputs)
     predictor = config.model.load(config.flip_test)
@@ -121,6 +121,8 @@ class _Run:
             drawn=not self.config.no_draw,
             style=Style(scores=self.config.scores),
             codec=video.video_codec,
+            part=video.part,
+            rate=video.as_video,
         )
         with Bar(one.path.name) as bar:
 
@@ -139,9 +141,14 @@ class _Run:
 
 def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
     """What the results depend on."""
+    part = config.video.part
     return {
         **provenance(predictor, config.model.path),
         "tracking": not config.video.no_track,
         "smoothing": config.video.smooth,
         "max frames": config.video.max_frames,
+        "every nth frame": part.every if part.every > 1 else None,
+        "start": part.start or None,
+        "end": part.end,
+        "images a second": config.video.as_video,
     }

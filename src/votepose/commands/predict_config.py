@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,6 +17,7 @@ from votepose.errors import VoteposeError
 from votepose.io.inputs import Input
 from votepose.io.results.writer import Format
 from votepose.io.urls import is_address, url_of
+from votepose.video.part import Part, parse_time
 from votepose.video.streams import import_av
 
 
@@ -30,8 +33,31 @@ class VideoFlags:
     """Always take the newest frame of a camera or stream: drop frames rather than lag behind."""
     max_frames: int | None = None
     """Stop after this many frames; by default at the end, or at Ctrl-C."""
+    every: int = 1
+    """Process every nth frame only."""
+    start: str | None = None
+    """Skip what comes before this time: seconds, m:ss or h:mm:ss, such as 90, 1:30 or 0:01:30.5."""
+    end: str | None = None
+    """Stop at this time."""
+    as_video: float | None = None
+    """A folder's images are the frames of one video, this many a second; also the rate of frame_%06d.png (else 25)."""
     video_codec: str | None = None
-    """FFmpeg's encoder for drawn videos, such as libx264; by default the first of libopenh264, libvpx-vp9, mpeg4."""
+    """FFmpeg's encoder for drawn videos, such as libx264; by default one that suits the source, x264 never."""
+
+    @property
+    def part(self) -> Part:
+        """Which frames are wanted.
+
+        Raises:
+            VoteposeError: if a time is not one, or there can be no frame.
+        """
+        start = 0.0 if self.start is None else parse_time(self.start, "--start")
+        end = None if self.end is None else parse_time(self.end, "--end")
+        if self.every < 1:
+            raise VoteposeError(f"--every should be at least 1, but is {self.every}")
+        if end is not None and end <= start:
+            raise VoteposeError(f"--end {self.end}: should be later than the start at {self.start or 0}")
+        return Part(self.every, start, end)
 
 
 @dataclass(frozen=True)
@@ -78,16 +104,50 @@ class PredictConfig:
             raise VoteposeError(f"--engine ray writes records, not {self.format}: leave out --format")
         if self.fail_fast:
             raise VoteposeError("--engine ray continues after an image that cannot be read: leave out --fail-fast")
+        for option in _changed(self.video):
+            raise VoteposeError(f"--engine ray processes images, not videos: leave out --{option}")
         self.ray.check()
 
     def check_inputs(self, inputs: Sequence[Input]) -> None:
-        """Raise VoteposeError for options that contradict each other or the inputs."""
-        if self.video.smooth and self.video.no_track:
+        """Raise VoteposeError for options that contradict each other or the inputs, or do nothing for these inputs."""
+        video = self.video
+        if video.smooth and video.no_track:
             raise VoteposeError("--smooth follows each person: leave out --no-track")
-        if self.video.max_frames is not None and self.video.max_frames < 1:
-            raise VoteposeError(f"--max-frames should be at least 1, but is {self.video.max_frames}")
+        if video.max_frames is not None and video.max_frames < 1:
+            raise VoteposeError(f"--max-frames should be at least 1, but is {video.max_frames}")
+        if video.as_video is not None and not 0 < video.as_video <= 1000:
+            raise VoteposeError(f"--as-video should be frames per second, up to 1000, but is {video.as_video}")
+        _ = video.part
         live = [one.label for one in inputs if one.kind == "live"]
         if self.resume and live:
             raise VoteposeError(f"{live[0]}: a live stream cannot be resumed; leave out --resume")
-        if inputs and all(one.moving for one in inputs):  # else a video without PyAV fails at its turn
+        for option, needed in self._idle(inputs).items():
+            raise VoteposeError(f"--{option} is for {needed}: leave it out")
+        # Among pictures, a video without PyAV fails at its turn.
+        if inputs and all(one.moving and not (one.frames and self.no_draw) for one in inputs):
             import_av()
+
+    def _idle(self, inputs: Sequence[Input]) -> dict[str, str]:
+        """The given options that do nothing for these inputs, and what they are for."""
+        idle = {}
+        if not any(one.frames for one in inputs) and self.video.as_video is not None:
+            idle["as-video"] = "folders of images and numbered sequences, and there is none among the inputs"
+        if not any(one.moving for one in inputs):
+            idle |= dict.fromkeys(_changed(self.video), "videos and live streams, and there is none among the inputs")
+        elif self.video.realtime and all(one.is_file for one in inputs if one.moving):
+            idle["realtime"] = "cameras and streams, which do not wait, and the inputs are files"
+        if self.no_draw:
+            idle |= {"scores": "drawings"} if self.scores else {}
+            idle |= {"video-codec": "drawn videos"} if self.video.video_codec else {}
+        if self.recursive and not any(_names_folder(text) for text in self.images):
+            idle["recursive"] = "folders, and there is none among the inputs"
+        return idle
+
+
+def _changed(flags: VideoFlags) -> list[str]:
+    """The video options that are given, as the command line names them."""
+    return [x.name.replace("_", "-") for x in fields(flags) if getattr(flags, x.name) != x.default]
+
+
+def _names_folder(text: str) -> bool:
+    return os.path.isdir(text) or any(map(os.path.isdir, glob.glob(text, recursive=True)))

@@ -15,6 +15,7 @@ from votepose.errors import VoteposeError
 from votepose.io.download import is_url
 from votepose.io.folders import LeftOut, natural_key, search
 from votepose.io.media import first_bytes, medium_of_bytes, medium_of_name
+from votepose.io.sequences import Frames, consecutive, numbered_frames, sequence_path
 
 LISTS = frozenset({".txt", ".lst"})
 _LIVE = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "srt://", "udp://", "rtp://")
@@ -27,10 +28,12 @@ class Input:
     Attributes:
         name: the path as given or found, a URL, or "webcam:0".
         kind: an image file, an image at a URL, a video file or URL that ends, or a live stream that does not.
+        frames: of a video that is a sequence of pictures, their numbers and paths.
     """
 
     name: str
     kind: Literal["image", "url", "video", "live"]
+    frames: Frames = ()
 
     @property
     def moving(self) -> bool:
@@ -51,7 +54,7 @@ class Input:
     def path(self) -> Path:
         """The file; for a URL or camera a made-up path, as unique as its name, to name results after."""
         if self.is_file:
-            return Path(self.name)
+            return sequence_path(self.name) if self.frames else Path(self.name)
         text = self.label.partition("://")[2] or self.label
         parts = [re.sub(r"[^\w.=-]", "-", part)[-120:] for part in text.split("/") if part not in ("", ".", "..")]
         return Path(*parts) if parts else Path("stream")
@@ -70,12 +73,14 @@ class Search:
         recursive: also search subfolders.
         exclude: a folder to skip when it lies in a searched one (where an earlier run put its drawings).
         videos: False to leave the videos of a folder out.
+        as_video: the images of a folder are the frames of one video.
         report: called with one line for each folder of which something is left out, with the reasons.
     """
 
     recursive: bool = False
     exclude: Path | None = None
     videos: bool = True
+    as_video: bool = False
     report: Callable[[str], None] = lambda line: None
 
 
@@ -85,7 +90,8 @@ def find_inputs(given: Sequence[str], listing: Sequence[str] = (), how: Search =
     Args:
         given: image files (with any suffix), video files (by suffix, else by content), folders (their images and
             videos, without hidden ones), globs as in a shell, including `**`; http(s) URLs; rtsp:// and other streams;
-            `webcam:0`; `video:` before a video without a known suffix; `-` for a list on stdin; .txt files, read as
+            `webcam:0`; `video:` before a video without a known suffix; a pattern with a number, such as
+            `frame_%06d.png`, for images that are the frames of one video; `-` for a list on stdin; .txt files, read as
             lists.
         listing: lists: files with one path or URL per line (or NUL-separated). Paths are relative to the working
             directory. A missing file of a list is reported when its turn comes, so that it does not stop the run.
@@ -181,6 +187,8 @@ def _expand(text: str, how: Search, notes: list[str]) -> Iterable[Input]:
         return [one]
     if "://" in text:
         raise VoteposeError(f"{text}: only `votepose predict --engine ray` reads from there")
+    if frames := numbered_frames(text):
+        return [Input(str(path), "video", frames)]
     if path.exists():
         raise VoteposeError(f"{text}: is neither a file nor a folder")
     if not glob.has_magic(text):
@@ -199,4 +207,8 @@ def _in_folder(folder: Path, how: Search, notes: list[str]) -> list[Input]:
         notes.append(f"{folder}: no images{' or videos' * how.videos} in it{f' ({reasons})' if reasons else ''}")
     elif reasons:
         notes.append(f"{folder}: left out {reasons}")
+    if how.as_video:
+        frames = consecutive(str(path) for path, medium in found if medium == "image")
+        videos = [Input(str(path), medium) for path, medium in found if medium != "image"]
+        return [Input(str(folder), "video", frames), *videos] if frames else videos
     return [Input(str(path), medium) for path, medium in found]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator
 
 from votepose.video.reader import Frame, VideoReader
+from votepose.video.sequence import SequenceReader
 from votepose.video.streams import TIMEOUT
 
 
@@ -22,7 +23,7 @@ class LatestFrames:
         dropped: frames dropped so far.
     """
 
-    def __init__(self, reader: VideoReader) -> None:
+    def __init__(self, reader: VideoReader | SequenceReader) -> None:
         self._reader = reader
         self._changed = threading.Condition()
         self._frame: Frame | None = None

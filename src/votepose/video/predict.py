@@ -19,6 +19,7 @@ from votepose.video.latest_frame import LatestFrames
 from votepose.video.one_euro import Smoothing
 from votepose.video.part import Part
 from votepose.video.reader import VideoReader
+from votepose.video.sequence import SequenceReader, open_video
 from votepose.video.tracker import Tracker, Tracking
 from votepose.video.writer import VideoWriter
 from votepose.visualization.draw import Style, draw
@@ -37,6 +38,7 @@ class VideoOptions:
         style: of the drawing.
         codec: encoder of the drawn video, see `VideoWriter`.
         part: which frames are processed; None for all.
+        rate: frames per second of a sequence of pictures; None for `sequence.SEQUENCE_RATE`.
     """
 
     track: bool = True
@@ -47,6 +49,7 @@ class VideoOptions:
     style: Style | None = None
     codec: str | None = None
     part: Part | None = None
+    rate: float | None = None
 
 
 def predict_video(
@@ -70,7 +73,7 @@ def predict_video(
     Raises:
         VoteposeError: if the video cannot be read, or only in part; the readable part is written.
     """
-    with VideoReader(one, options.part) as reader, results.video(one.label), contextlib.ExitStack() as stack:
+    with open_video(one, options.part, options.rate) as reader, results.video(one.label), contextlib.ExitStack() as stack:
         follow = _tracker(options, float((options.part or Part()).every / reader.rate)) if options.track else None
         latest = LatestFrames(reader) if options.realtime else None
         audio = [] if latest else reader.audio  # its packets would arrive in the reading thread
@@ -106,7 +109,7 @@ def _total(count: int | None, most: int | None) -> int | None:
     return min(known) if known else None
 
 
-def _note_jumps(reader: VideoReader, note: Callable[[str], None]) -> None:
+def _note_jumps(reader: VideoReader | SequenceReader, note: Callable[[str], None]) -> None:
     if reader.jumps:
         places = "in one place" if reader.jumps == 1 else f"in {reader.jumps} places"
         note(f"{reader.label}: its time stamps jump {places}; the times in the results continue there")
