@@ -39,7 +39,7 @@ def test_frames_keep_their_numbers_and_times(tmp_path: Path, part: Part, expecte
 
 def test_a_part_after_the_end_says_so(tmp_path: Path) -> None:
     path = save_clip(tmp_path / "a.mp4", dot_frames(12))
-    with pytest.raises(VoteposeError, match="ends after 1.1 s"), VideoReader(str(path), Part(start=60)) as reader:
+    with pytest.raises(VoteposeError, match=r"ends after 1\.1 s"), VideoReader(str(path), Part(start=60)) as reader:
         list(reader)
 
 
@@ -53,7 +53,7 @@ def test_times_are_read(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "-5", "1:60", "1:2:3:4", "1h", "nan", ":30", "1:", "0:99:00", "1e3", "\u0661"])
 def test_what_is_no_time_is_named(text: str) -> None:
-    with pytest.raises(VoteposeError, match="--end .*: should be seconds, m:ss or h:mm:ss"):
+    with pytest.raises(VoteposeError, match=r"--end .*: should be seconds, m:ss or h:mm:ss"):
         parse_time(text, "--end")
 
 

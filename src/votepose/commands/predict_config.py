@@ -129,13 +129,13 @@ class PredictConfig:
 
     def _idle(self, inputs: Sequence[Input]) -> dict[str, str]:
         """The given options that do nothing for these inputs, and what they are for."""
-        idle = {}
-        if not any(one.frames for one in inputs) and self.video.as_video is not None:
-            idle["as-video"] = "folders of images and numbered sequences, and there is none among the inputs"
+        idle: dict[str, str] = {}
         if not any(one.moving for one in inputs):
             idle |= dict.fromkeys(_changed(self.video), "videos and live streams, and there is none among the inputs")
         elif self.video.realtime and all(one.is_file for one in inputs if one.moving):
             idle["realtime"] = "cameras and streams, which do not wait, and the inputs are files"
+        if not any(one.frames for one in inputs) and self.video.as_video is not None:
+            idle["as-video"] = "folders of images and numbered sequences, and there is none among the inputs"
         if self.no_draw:
             idle |= {"scores": "drawings"} if self.scores else {}
             idle |= {"video-codec": "drawn videos"} if self.video.video_codec else {}

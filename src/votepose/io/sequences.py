@@ -25,7 +25,9 @@ def numbered_frames(pattern: str) -> Frames:
     numbers = {}
     for path in glob.glob(f"{glob.escape(before)}*{glob.escape(after)}"):
         number = path[len(before) : len(path) - len(after)]
-        if re.fullmatch(r"\d+", number, re.ASCII) and (len(number) == digits or (len(number) > digits and number[0] != "0")):
+        if re.fullmatch(r"\d+", number, re.ASCII) and (
+            len(number) == digits or (len(number) > digits and number[0] != "0")
+        ):
             numbers[int(number)] = path
     first = min(numbers, default=0)
     return tuple((number - first, numbers[number]) for number in sorted(numbers))

@@ -73,7 +73,11 @@ def predict_video(
     Raises:
         VoteposeError: if the video cannot be read, or only in part; the readable part is written.
     """
-    with open_video(one, options.part, options.rate) as reader, results.video(one.label), contextlib.ExitStack() as stack:
+    with (
+        open_video(one, options.part, options.rate) as reader,
+        results.video(one.label),
+        contextlib.ExitStack() as stack,
+    ):
         follow = _tracker(options, float((options.part or Part()).every / reader.rate)) if options.track else None
         latest = LatestFrames(reader) if options.realtime else None
         audio = [] if latest else reader.audio  # its packets would arrive in the reading thread
