@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from votepose.errors import VoteposeError
-from votepose.skeleton import COCO_17, Skeleton
+from votepose.oks import body_sizes
+from votepose.skeleton import BODY_SHARE, COCO_17, Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +181,42 @@ class Poses:
         for result, number in zip(results, [] if self.ids is None else self.ids.tolist(), strict=False):
             result["track_id"] = number
         return results
+
+    def to_coco_annotations(self, image_id: int, category_id: int = 1, first_id: int = 1) -> list[dict[str, Any]]:
+        """COCO annotations, one dict per person: labels, as for training or CVAT, where `to_coco` gives results.
+
+        `keypoints` is flat: x, y and v of each of the K, with v = 2 for a seen joint, 1 for an inferred one, and 0 (and
+        x = y = 0) for one outside the image. `bbox` (x, y, width, height) is the hull of the others, and `area` is
+        estimated from it. People without a joint in the image are left out; the format has no place for confidences.
+
+        Args:
+            image_id, category_id: of all of them.
+            first_id: the `id` of the first; the others count on.
+        """
+        width, height = self.image_size
+        known_size = bool(width and height)
+        within = (self.keypoints >= 0) & (self.keypoints <= (width, height))
+        inside = np.asarray(within.all(axis=2) if known_size else np.ones_like(self.seen))
+        annotations: list[dict[str, Any]] = []
+        for k in np.flatnonzero(inside.any(axis=1)):
+            known = self.keypoints[k][inside[k]].astype(np.float64)
+            box = [round(v, 2) for v in [*known.min(axis=0), *np.maximum(np.ptp(known, axis=0), 1)]]
+            v = np.where(inside[k], 1 + self.seen[k], 0)
+            triples = np.concatenate([np.where(inside[k][:, None], self.keypoints[k], 0), v[:, None]], axis=1)
+            flat = [round(value, 2) if n % 3 < 2 else int(value) for n, value in enumerate(triples.ravel().tolist())]
+            annotation = {
+                "id": first_id + len(annotations),
+                "image_id": image_id,
+                "category_id": category_id,
+                "keypoints": flat,
+                "num_keypoints": int(inside[k].sum()),
+                "bbox": box,
+                "area": round(BODY_SHARE * float(body_sizes(known)) ** 2, 2),
+                "segmentation": [],
+                "iscrowd": 0,
+            }
+            annotations.append(annotation | ({} if self.ids is None else {"track_id": int(self.ids[k])}))
+        return annotations
 
     @classmethod
     def from_coco(

@@ -17,9 +17,9 @@ from votepose.skeleton import COCO_17
 
 NAMES = ["photos/a.jpg", "photos/b.jpg", "photos/c.jpg"]
 
-FORMATS: list[Format] = ["records", "coco", "csv", "parquet"]
+FORMATS: list[Format] = ["records", "coco", "coco-annotations", "csv", "parquet"]
 
-RESUMABLE: list[Format] = ["records", "coco"]
+RESUMABLE: list[Format] = ["records", "coco", "coco-annotations"]
 
 
 def images(*names: str | Path) -> list[Input]:
@@ -37,12 +37,18 @@ def rows(form: Format, folder: Path) -> list[tuple[str, float]]:
     if form == "records":
         lines = [json.loads(line) for line in (folder / "poses.jsonl").read_text().splitlines()]
         return [(line["image"], person["keypoints"]["nose"]["x"]) for line in lines for person in line["people"]]
-    if form == "coco":
+    if form in ("coco", "coco-annotations"):
         listing = json.loads((folder / "images.json").read_text())
         names = {image["id"]: image["file_name"] for image in listing["images"]}
         assert listing["categories"][0]["keypoints"] == list(COCO_17.names)
         assert len(names) == len(listing["images"])
-        people = json.loads((folder / "results.json").read_text())
+        if form == "coco":
+            people = json.loads((folder / "results.json").read_text())
+        else:
+            whole = json.loads((folder / "annotations.json").read_text())
+            people = whole.pop("annotations")
+            assert whole == listing
+            assert [person["id"] for person in people] == list(range(1, len(people) + 1))
         return [(names[person["image_id"]], person["keypoints"][0]) for person in people]
     if form == "csv":
         with open(folder / "poses.csv", newline="", encoding="utf-8") as file:

@@ -73,9 +73,10 @@ class PredictConfig:
     out: Path = Path("out")
     """Folder for the results; created if missing. Earlier results of the same name are replaced, inputs never."""
     format: Format = "records"
-    """records: poses.jsonl, one JSON object per image. coco: results.json, images.json. csv, parquet: a table."""
+    """records: poses.jsonl, one JSON object per image. coco: results.json, images.json.
+    coco-annotations: annotations.json, labels for CVAT or training. csv, parquet: a table."""
     resume: bool = False
-    """Skip what an earlier run into the same folder finished, and add to its results (records and coco)."""
+    """Skip what an earlier run into the same folder finished, and add to its results (not of tables)."""
     no_draw: bool = False
     """Write no drawn images and videos."""
     scores: bool = False

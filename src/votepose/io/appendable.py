@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from votepose.errors import VoteposeError
 
@@ -85,9 +85,15 @@ class GrowingFile:
         """Drop the entries after the mark."""
         self.entries, self._whole = mark
 
-    def close(self) -> None:
-        """Finish the file and rename it to `path`."""
+    def close(self, rest: IO[bytes] | None = None, before: bytes = b"") -> None:
+        """Finish the file, with `before` and `rest` in place of the tail if given, and rename it to `path`."""
         self._write(self._whole, b"")  # drops an entry that a full disk or Ctrl-C cut short
+        if rest is not None:
+            with open(self.partial, "r+b") as file:
+                file.seek(self._whole)
+                file.write(before)
+                shutil.copyfileobj(rest, file)
+                file.truncate()
         os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self.partial, self.path)

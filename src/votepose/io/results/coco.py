@@ -1,4 +1,4 @@
-"""COCO keypoint results."""
+"""COCO keypoint results and annotations."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class CocoWriter:
             image |= {"frame": frame, "time": round(time, 4)}
         mark = self._people.mark
         try:
-            for person in poses.to_coco(number):
+            for person in self._entries(number, poses):
                 self._people.append(json.dumps(person))
             self._images.append(json.dumps(image))
         except BaseException:  # no people without their image: readers of COCO results reject them
@@ -87,6 +87,9 @@ class CocoWriter:
         self._people.discard()
         self._images.discard()
 
+    def _entries(self, number: int, poses: Poses) -> list[dict[str, Any]]:
+        return poses.to_coco(number)
+
     def _number(self, name: str) -> int:
         if self._numbered and (number := int(_stem(name))) not in self._ids:
             self._ids.add(number)
@@ -95,6 +98,28 @@ class CocoWriter:
         while self._last in self._ids:
             self._last += 1
         return self._last
+
+
+class CocoAnnotationsWriter(CocoWriter):
+    """`annotations.json`, as a dataset's labels are: `images`, `annotations` and `categories`; beside it `images.json`.
+
+    The arguments are those of `CocoWriter`, and so are the images' ids and entries.
+    """
+
+    def __init__(self, folder: Path, skeleton: Skeleton, names: Sequence[str]) -> None:
+        super().__init__(folder, skeleton, names)
+        self.path = folder / "annotations.json"
+        self._people = GrowingFile(self.path, '{"annotations": [\n', ",\n", "\n]}\n")
+
+    def close(self) -> None:
+        """Finish the files; the images and categories of one become the end of the other."""
+        self._images.close()
+        with open(self._images.path, "rb") as images:
+            images.seek(len("{"))
+            self._people.close(images, before=b"\n],\n")
+
+    def _entries(self, number: int, poses: Poses) -> list[dict[str, Any]]:
+        return poses.to_coco_annotations(number, first_id=self._people.entries + 1)
 
 
 def numbered(names: Sequence[str]) -> bool:

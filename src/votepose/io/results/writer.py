@@ -12,21 +12,22 @@ from typing import Any, Literal, Self
 
 from votepose.errors import VoteposeError
 from votepose.io.files import save_text
-from votepose.io.results.coco import CocoWriter
+from votepose.io.results.coco import CocoAnnotationsWriter, CocoWriter
 from votepose.io.results.jsonl import RecordsWriter
 from votepose.io.results.tables import CsvWriter, ParquetWriter
 from votepose.io.settings import read_note, require_same_settings
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 
-Format = Literal["records", "coco", "csv", "parquet"]
+Format = Literal["records", "coco", "coco-annotations", "csv", "parquet"]
 
 
 class Results:
     """Writes a run's results: a context manager. `run.json` beside them records the settings that made them.
 
     Args:
-        form: records: poses.jsonl. coco: results.json and images.json. csv: poses.csv. parquet: poses.parquet.
+        form: records: poses.jsonl. coco: results.json and images.json. coco-annotations: annotations.json and
+            images.json. csv: poses.csv. parquet: poses.parquet.
         folder: must exist, see `prepare_folder`.
         skeleton: of the poses.
         names: of all images that will be written.
@@ -96,7 +97,9 @@ class Results:
     def _read_note(self) -> str | None:
         """The video that the earlier run left unfinished, "" if none; None if there was no earlier run."""
         if not isinstance(self._writer, RecordsWriter | CocoWriter):
-            raise VoteposeError("--resume needs --format records or coco: a table does not list images without people")
+            raise VoteposeError(
+                "--resume needs --format records or a coco one: a table does not list images without people"
+            )
         found = [path for path in (self._new_note, self._note) if path.exists()]
         if not found:
             if self.path.exists():
@@ -123,6 +126,8 @@ def _open(
 ) -> RecordsWriter | CocoWriter | CsvWriter | ParquetWriter:
     if form == "coco":
         return CocoWriter(folder, skeleton, names)
+    if form == "coco-annotations":
+        return CocoAnnotationsWriter(folder, skeleton, names)
     if form == "csv":
         return CsvWriter(folder, skeleton)
     if form == "parquet":
