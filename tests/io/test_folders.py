@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def found(how: Search, *given: str) -> tuple[list[tuple[str, str]], list[str]]:
     notes: list[str] = []
-    inputs = find_inputs(given or ["in"], how=Search(how.recursive, how.exclude, how.videos, notes.append))
+    inputs = find_inputs(given or ["in"], how=replace(how, report=notes.append))
     return [(Path(one.name).name, one.kind) for one in inputs], notes
 
 
