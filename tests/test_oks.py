@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from votepose.oks import body_sizes, joint_similarities, oks, oks_nms
+from votepose.oks import body_sizes, joint_similarities, oks, oks_nms, without_doubles
 from votepose.skeleton import COCO_17
 
 BODY = np.random.default_rng(0).uniform(0, 1, (17, 2)) * (40, 100)
@@ -36,3 +36,54 @@ def test_copies_of_a_better_pose_are_suppressed_within_their_image() -> None:
     poses = np.stack([BODY, BODY + 1, BODY + 500, BODY + 1])
     kept = oks_nms(poses, np.array([0.9, 0.8, 0.7, 0.6]), np.array([0, 0, 0, 1]), KAPPAS, 0.8)
     assert kept.tolist() == [True, False, True, True]
+
+
+_FACE = [(30, 10), (33, 7), (27, 7), (37, 9), (23, 9)]
+_ARMS = [(45, 30), (15, 30), (52, 55), (8, 55), (54, 78), (6, 78)]
+_LEGS = [(40, 80), (20, 80), (41, 115), (19, 115), (42, 150), (18, 150)]
+STANDING = np.array([*_FACE, *_ARMS, *_LEGS], float)
+SURE = np.full(17, 0.9)
+LEGS = np.arange(11, 17)
+
+
+def kept(*people: tuple[np.ndarray, np.ndarray]) -> list[bool]:
+    points, confidences = (np.stack(column) for column in zip(*people, strict=True))
+    return without_doubles(points, confidences, KAPPAS).tolist()
+
+
+def guessed_legs(shift: float) -> tuple[np.ndarray, np.ndarray]:
+    """The body with its legs, of which the network is unsure, elsewhere."""
+    points, confidences = STANDING.copy(), SURE.copy()
+    points[LEGS] += (shift, -0.3 * shift)
+    confidences[LEGS] = 0.2
+    return points, confidences
+
+
+def test_a_double_differs_only_in_joints_that_are_guessed() -> None:
+    people = (STANDING, SURE), guessed_legs(30)
+    assert kept(*people) == [True, False]
+    points = np.stack([pose for pose, _ in people])
+    by_all_joints = oks_nms(points, np.array([0.9, 0.5]), np.zeros(2, int), KAPPAS, 0.7)
+    assert by_all_joints.tolist() == [True, True]  # why there are two without this rule
+
+
+def test_a_double_of_a_double_does_not_hide_a_person() -> None:
+    assert kept((STANDING, SURE), (STANDING + 1, SURE), (STANDING + 2, SURE)) == [True, False, False]
+    assert kept((STANDING, SURE), (STANDING + np.array([0, 400]), SURE), (STANDING + 1, SURE)) == [True, True, False]
+
+
+def test_overlapping_people_stay_two() -> None:
+    assert kept((STANDING, SURE), (STANDING + np.array([12, 3]), SURE)) == [
+        True,
+        True,
+    ]  # side by side
+    crossed = STANDING.copy()
+    crossed[:11] += (14, 6)
+    assert kept((STANDING, SURE), (crossed, SURE)) == [True, True]  # the same feet
+    child = STANDING * 0.6 + np.array([12, 60])
+    assert kept((STANDING, SURE), (child, SURE)) == [True, True]
+
+
+def test_no_people_and_one_person() -> None:
+    assert without_doubles(np.zeros((0, 17, 2)), np.zeros((0, 17)), KAPPAS).tolist() == []
+    assert kept((STANDING, SURE)) == [True]

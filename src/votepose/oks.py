@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from votepose.utils.arrays import Array, joints_first, namespace
 
 _MIN_SIZE = 2.0  # in the unit of the poses
+_DOUBLE_OKS = 0.72  # of the joints of which both poses are sure; people behind each other reach 0.71
+_DOUBLE_IOU = 0.3  # of the boxes, which joints that are guessed stretch
 
 
 def body_sizes(poses: Array) -> Array:
@@ -47,3 +51,32 @@ def oks_nms(poses: Array, scores: Array, image_index: Array, kappas: Array, thre
     similarity = oks(poses[:, None], poses[None], xp.minimum(sizes[:, None], sizes[None]), kappas)
     better = (scores[None] > scores[:, None]) & (image_index[None] == image_index[:, None])
     return ~(better & (similarity > threshold)).any(-1)
+
+
+def without_doubles(poses: np.ndarray, confidences: np.ndarray, kappas: np.ndarray) -> np.ndarray:
+    """(P,) bool: the poses of one image to keep; False where a better pose is of the same person.
+
+    Two poses are one person if their boxes agree and so do the joints of which both are sure, even if they differ in
+    the others, such as legs outside the image, so that `oks_nms`, which counts all joints alike, keeps both.
+
+    Args:
+        poses: (P, K, 2), best first.
+        confidences: (P, K) of the joints, in [0, 1].
+        kappas: (K,) OKS fall-off constants.
+    """
+    sizes = body_sizes(poses)
+    weights = confidences[:, None] * confidences[None] + 1e-6
+    similarity = oks(poses[:, None], poses[None], np.minimum(sizes[:, None], sizes[None]), kappas, weights)
+    double = (similarity > _DOUBLE_OKS) & (_box_ious(poses) > _DOUBLE_IOU)
+    keep = np.ones(len(poses), bool)
+    for k in range(1, len(poses)):
+        keep[k] = not (double[k, :k] & keep[:k]).any()
+    return keep
+
+
+def _box_ious(poses: np.ndarray) -> np.ndarray:
+    """(P, P) intersection over union of the boxes of the keypoints of poses (P, K, 2)."""
+    low, high = poses.min(axis=1), poses.max(axis=1)
+    shared = np.clip(np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None]), 0, None).prod(-1)
+    areas = (high - low).prod(-1)
+    return np.asarray(shared / (areas[:, None] + areas[None] - shared).clip(1e-6))

@@ -17,6 +17,7 @@ from votepose.inference.weights import resolve_weights
 from votepose.io.images import read_image
 from votepose.io.sources import ImageSource, each_image, source_name
 from votepose.letterbox import Letterbox, require_input_size
+from votepose.oks import without_doubles
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.utils.parallel import ordered_map
@@ -115,6 +116,7 @@ class Predictor:
         finite = np.isfinite(keypoints).all(axis=(1, 2))  # half precision may overflow: not a person
         people = np.flatnonzero((index == place) & (scores >= self.score_threshold) & finite)
         people = people[np.argsort(-scores[people], kind="stable")]
+        people = people[without_doubles(keypoints[people], confidences[people], self.skeleton.kappas)]
         points = box.to_image(keypoints[people], stride=1)
         size = box.width, box.height
         return Poses(points, confidences[people], seen[people], scores[people], self.skeleton, size, source)

@@ -64,9 +64,10 @@ def test_frames_keep_their_own_size_where_it_changes(tmp_path: Path) -> None:
         assert dot_centres(frame.pixels) == pytest.approx(dot_centres(np.ascontiguousarray(pixels)), abs=0.8)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_cover_picture_or_preview_is_not_the_video(tmp_path: Path, suffix: str) -> None:
-    cover = np.full((60, 60, 3), 90, np.uint8)
+@pytest.mark.parametrize("side", [60, 240])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_a_cover_picture_or_preview_is_not_the_video(tmp_path: Path, suffix: str, side: int) -> None:
+    cover = np.full((side, side, 3), 90, np.uint8)
     path = save_clip(tmp_path / f"a{suffix}", dot_frames(6), cover=cover)
     with av.open(str(path)) as container:
         assert len(container.streams.video) == 2

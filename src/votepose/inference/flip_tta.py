@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from votepose.oks import body_sizes, oks, oks_nms
+from votepose.oks import body_sizes, oks, oks_nms, without_doubles
 from votepose.poses import Poses
 
 Finder = Callable[[np.ndarray], Poses]  # a picture (height, width, 3) uint8 -> its people, in its pixels
@@ -34,7 +34,8 @@ def find_in_both_views(find: Finder, image: np.ndarray) -> Poses:
     joined = _joined([both, *(replace(view, scores=view.scores / 2) for view in alone)])
     joined = joined[np.argsort(-joined.scores, kind="stable")]
     same_image = np.zeros(len(joined), int)
-    return joined[oks_nms(joined.keypoints, joined.scores, same_image, kappas, _DUPLICATE)]
+    joined = joined[oks_nms(joined.keypoints, joined.scores, same_image, kappas, _DUPLICATE)]
+    return joined[without_doubles(joined.keypoints, joined.confidences, kappas)]
 
 
 def _mirrored(poses: Poses) -> Poses:

@@ -10,6 +10,7 @@ from typing import Any
 from votepose.errors import VoteposeError
 from votepose.io.inputs import Input
 
+_PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpegxl"})
 TIMEOUT = 10.0  # seconds without data from a camera or server
 
 
@@ -40,15 +41,18 @@ def open_stream(av: Any, one: Input) -> Any:
 def choose_video(av: Any, container: Any) -> Any:
     """The av.VideoStream to show; None if there is none. Cover pictures and previews are not videos.
 
-    Preferred is, in this order: more than one frame, the file's own choice, the larger picture, the earlier stream.
+    Preferred is, in this order: more than one frame, a video's codec rather than a picture's, the file's own choice,
+    the larger picture, the earlier stream.
     """
     kinds = av.stream.Disposition
     hidden = kinds.attached_pic | kinds.timed_thumbnails | kinds.still_image | kinds.dependent
     streams = [s for s in container.streams.video if s.codec_context is not None and not s.disposition & hidden]
 
-    def preference(stream: Any) -> tuple[bool, bool, int]:
+    def preference(stream: Any) -> tuple[bool, bool, bool, int]:
+        several = stream.frames != 1 and bool(stream.average_rate)
+        moving = stream.codec_context.codec.canonical_name not in _PICTURE_CODECS
         area = (stream.width or 0) * (stream.height or 0)
-        return stream.frames != 1, bool(stream.disposition & kinds.default), area
+        return several, moving, bool(stream.disposition & kinds.default), area
 
     return max(streams, key=preference, default=None)
 
