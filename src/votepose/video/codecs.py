@@ -73,8 +73,10 @@ def choose_target(av: Any, wanted: str | None, source: Source) -> Target:
     suffix, opus = _choose_suffix(codec, sounds, source, _has_encoder(av, OPUS))
     note = None
     if not wanted and source.codec and codec != source.codec:
-        why = " (its FFmpeg has no H.264 encoder but libx264, which is GPL)" if source.codec == "h264" else ""
-        note = f"drawn as {codec} in {suffix} by {encoder}, not as {source.codec}{why}; --video-codec chooses another"
+        choose = "--video-codec chooses another"
+        if source.codec == "h264" and _has_encoder(av, "libx264", "video"):
+            choose = "--video-codec libx264 draws H.264 by an encoder that is GPL"
+        note = f"drawn as {codec} in {suffix} by {encoder}, not as {source.codec}; {choose}"
     return Target(encoder, codec, suffix, opus, note)
 
 
