@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from helpers.clips import RATE, dot_frames, save_clip
 from votepose.video.reader import VideoReader
-from votepose.video.timeline import FrameClock
+from votepose.video.timeline import FrameClock, Timeline
 
 WRAP = (95443.5, 95443.5 + 8 / RATE - 2**33 / 90000)  # where a transport stream's clock of 33 bits begins anew
 
@@ -47,6 +48,28 @@ def test_sound_jumps_with_the_picture(tmp_path: Path, starts: tuple[float, ...])
     second = [time for time in heard if time >= 20 / RATE - 0.05]
     assert second[0] == pytest.approx(20 / RATE, abs=0.1)
     assert heard == sorted(heard)
+
+
+def test_silence_in_a_transport_stream_is_no_jump() -> None:
+    timeline = Timeline(may_jump=True)
+    heard = []
+    for second in range(60):
+        for index in (0, 1) if second < 10 or second > 40 else (0,):
+            stream = SimpleNamespace(index=index)
+            packet = SimpleNamespace(pts=second, dts=second, duration=1, time_base=Fraction(1), stream=stream)
+            timeline.correct(packet)
+            heard += [packet.pts] * index
+    assert timeline.jumps == 0
+    assert heard == [*range(10), *range(41, 60)]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".flv"])
+def test_an_hour_between_two_frames_is_a_jump_in_other_formats_too(tmp_path: Path, suffix: str) -> None:
+    times = [0, 0.1, 0.2, 3600.2, 3600.3, 3600.4]
+    codec = "flv" if suffix == ".flv" else "mpeg4"
+    with VideoReader(str(save_clip(tmp_path / f"a{suffix}", dot_frames(6), times=times, codec=codec))) as reader:
+        assert [frame.time for frame in reader] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5], abs=2e-3)
+    assert reader.jumps == 1
 
 
 def test_a_gap_in_a_file_is_kept(tmp_path: Path) -> None:

@@ -43,13 +43,20 @@ class Timeline:
             stamp = packet.dts * tick
             shift, last, step = self._streams.get(index, (self._shift, stamp + self._shift, Fraction(0)))
             passed, said = stamp + shift - last, (packet.duration or 0) * tick
-            if passed < -step or passed > max(self._leap, _LEAP_STEPS * max(step, said)):
+            ahead = passed > max(self._leap, _LEAP_STEPS * max(step, said)) and not self._others_near(
+                index, last + passed
+            )
+            if passed < -step or ahead:
                 shift = self._shift_after_jump(shift, stamp, last + step)
             elif passed > 0:
                 step = passed
             self._streams[index] = shift, stamp + shift, said or step
         ticks = round(shift / tick)
         packet.pts, packet.dts = (None if at is None else at + ticks for at in (packet.pts, packet.dts))
+
+    def _others_near(self, index: int, time: Fraction) -> bool:
+        """Whether another stream has come to that time: then this one has a gap, such as silence."""
+        return any(abs(time - last) < self._leap for k, (_, last, _) in self._streams.items() if k != index)
 
     def _shift_after_jump(self, shift: Fraction, stamp: Fraction, due: Fraction) -> Fraction:
         """The other streams' shift, if they have jumped already, so that sound and picture stay together."""
