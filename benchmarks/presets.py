@@ -49,10 +49,10 @@ def main() -> None:
 
 def measure(find: Finder, data: CocoDataset) -> KeypointMetrics:
     """COCO AP of the people that `find` returns, whatever their score."""
-    assert data.annotations is not None
+    assert data.labels is not None
     found = find_all(find, data.samples, progress=False)
     results = [entry for sample, poses in found for entry in picture_results(poses, sample, data.category_id)]
-    return coco_keypoint_metrics(data.annotations, results, [sample.image_id for sample in data.samples])
+    return coco_keypoint_metrics(data.labels, results, [sample.image_id for sample in data.samples])
 
 
 def time_in_turns(finders: dict[str, Finder], rounds: int = 5) -> dict[str, list[float]]:

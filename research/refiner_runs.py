@@ -109,8 +109,8 @@ def measured(refiners: Mapping[str, PoseRefiner | None], data: CocoDataset) -> d
             poses = estimate(estimator, sample.image, metadata.input_size, grouping.presence_threshold, data.skeleton)
             results[name] += picture_results(poses, sample, data.category_id)
     images = [sample.image_id for sample in data.samples]
-    assert data.annotations is not None
-    metrics = {name: coco_keypoint_metrics(data.annotations, found, images) for name, found in results.items()}
+    assert data.labels is not None
+    metrics = {name: coco_keypoint_metrics(data.labels, found, images) for name, found in results.items()}
     for name, found in metrics.items():
         print(f"{name:<28}{found}")
     return metrics

@@ -166,7 +166,7 @@ class Poses:
             np.stack([x, y], axis=2), confidences, seen, np.array(scores), skeleton, size, record.get("image"), ids
         )
 
-    def to_coco(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
+    def to_coco(self, image_id: int | str, category_id: int | str = 1) -> list[dict[str, Any]]:
         """COCO results, one dict per person.
 
         `keypoints` is flat: x, y and confidence of each of the K; `track_id` is there if people were tracked. The

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,15 +25,19 @@ class Skeleton:
         links: pairs of keypoint indices that a drawing joins.
         sigmas: K per-keypoint tolerances of COCO's OKS, relative to the square root of the person's area.
         category: of the body, as in COCO: "person".
+        flip_pairs: pairs of keypoint indices, left and right, which a mirror image exchanges; None to pair them by
+            their names.
 
     Raises:
-        VoteposeError: if names repeat, a link is out of range, or the numbers of names and sigmas differ.
+        VoteposeError: if names repeat, a link or pair is out of range, a keypoint is in two pairs, or the numbers of
+            names and sigmas differ.
     """
 
     names: tuple[str, ...]
     links: tuple[tuple[int, int], ...]
     sigmas: tuple[float, ...]
     category: str = "person"
+    flip_pairs: tuple[tuple[int, int], ...] | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -43,21 +47,50 @@ class Skeleton:
         for link in self.links:
             if not all(0 <= k < len(self.names) for k in link):
                 raise VoteposeError(f"link {link} names a keypoint outside 0..{len(self.names) - 1}")
+        paired = [k for pair in self.flip_pairs or () for k in pair]
+        if len(set(paired)) != len(paired) or not all(0 <= k < len(self.names) for k in paired):
+            raise VoteposeError(f"flip_pairs {self.flip_pairs} should name each keypoint at most once")
 
     def __len__(self) -> int:
         return len(self.names)
 
     @cached_property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of keypoint indices, left and right: `flip_pairs`, or by the names."""
+        return _pairs_by_name(self.names) if self.flip_pairs is None else self.flip_pairs
+
+    @cached_property
     def flip(self) -> np.ndarray:
-        """(K,) int: the index of each keypoint's mirror image, itself where it has none; by name (`_SIDE`)."""
-        index = {name: i for i, name in enumerate(self.names)}
-        return np.array([index.get(_mirrored(name), i) for i, name in enumerate(self.names)])
+        """(K,) int: the index of each keypoint's mirror image, itself where it has none (see `pairs`)."""
+        flip = np.arange(len(self))
+        for left, right in self.pairs:
+            flip[[left, right]] = right, left
+        return flip
 
     @cached_property
     def sides(self) -> np.ndarray:
-        """(K,) int: -1 on the body's left, 1 on its right, 0 where `flip` finds no mirror image; by name (`_SIDE`)."""
-        paired = self.flip != np.arange(len(self))
-        return np.array([_side(name) if pair else 0 for name, pair in zip(self.names, paired, strict=True)])
+        """(K,) int: -1 on the body's left, 1 on its right, 0 without mirror image (see `pairs`)."""
+        sides = np.zeros(len(self), int)
+        for left, right in self.pairs:
+            sides[[left, right]] = -1, 1
+        return sides
+
+    def with_pairs(self) -> Skeleton:
+        """The same, with `pairs` stated: skeletons that state them equal those whose names say the same."""
+        return replace(self, flip_pairs=self.pairs)
+
+    @property
+    def side_remark(self) -> str:
+        """What a mirror image may get wrong, because the names do not say which keypoints it exchanges; or ""."""
+        alone = [name for name, side in zip(self.names, self.sides, strict=True) if not side]
+        one_sided = [name for name in alone if _SIDES[0].search(name)]
+        if self.flip_pairs is not None or len(self) < 2 or not (one_sided or len(alone) > len(self) / 2):
+            return ""
+        listed = ", ".join([*(one_sided or alone)[:3], *(["…"] if len(one_sided or alone) > 3 else [])])
+        return (
+            f"{len(one_sided or alone)} of {len(self)} keypoints have no left-right counterpart by their names "
+            f"({listed}): mirror images leave them as they are; flip_pairs in the json's category states pairs"
+        )
 
     @cached_property
     def kappas(self) -> np.ndarray:
@@ -67,6 +100,8 @@ class Skeleton:
     @classmethod
     def from_coco_category(cls, category: Mapping[str, Any]) -> Skeleton:
         """Read a COCO json's category: `keypoints`, `skeleton` (1-based pairs) and, where given, `sigmas`.
+
+        `flip_pairs`, which is not COCO's, states the pairs of left and right: keypoint names, or numbers from 1.
 
         Raises:
             VoteposeError: if the category lists no keypoints, or is inconsistent.
@@ -78,7 +113,9 @@ class Skeleton:
             return COCO_17
         sigmas = category.get("sigmas") or [_DEFAULT_SIGMA] * len(names)
         links = tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ())
-        return cls(tuple(names), links, tuple(float(s) for s in sigmas), str(category.get("name", "person")))
+        pairs = category.get("flip_pairs")
+        stated = None if pairs is None else _stated_pairs(pairs, names)
+        return cls(tuple(names), links, tuple(float(s) for s in sigmas), str(category.get("name", "person")), stated)
 
     def to_coco_category(self) -> dict[str, Any]:
         """The category entry of a COCO json; the inverse of `from_coco_category`."""
@@ -89,29 +126,73 @@ class Skeleton:
             "keypoints": list(self.names),
             "skeleton": links,
             "sigmas": list(self.sigmas),
+            **({} if self.flip_pairs is None else {"flip_pairs": [[a + 1, b + 1] for a, b in self.flip_pairs]}),
         }
 
 
-# The side is at the start of the name (left_eye, LeftEye), a word of it (eye_l, "eye (left)") or capitalised (eyeLeft).
-_SIDE = re.compile(r"^(?i:left|right)|(?<![A-Za-z])(?i:left|right|l|r)(?![A-Za-z])|Left|Right")
-_OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
+# How names say left and right, the surest first. Only names of which both sides are listed make a pair, so that the
+# last ones, single letters at the edge of a word, may be as loose as names in the field are: RShoulder, lshoulder,
+# earL, FL_paw (front left), RLPaw (rear left).
+_SIDES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?i:left|right)|[左右]",
+        r"(?i:lft|rgt)",
+        r"(?<![A-Za-z])[lrLR](?![A-Za-z])",
+        r"(?<![A-Za-z])[LR](?=[A-Z][a-z])|(?<=[a-z0-9])[LR](?![a-z])",
+        r"(?<![A-Za-z])[lrLR](?=[A-Za-z])|(?<=[A-Za-z])[lrLR](?![A-Za-z])|(?<=[A-Z])[LR](?=[A-Z][a-z])",
+    )
+)
+_OPPOSITE = {"left": "right", "lft": "rgt", "l": "r", "左": "右"}
+_OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
+_LEFT = ("left", "lft", "l", "左")
 
 
-def _side(name: str) -> int:
-    """-1 for a name of the left side, 1 of the right, 0 of neither."""
-    match = _SIDE.search(name)
-    return 0 if match is None else -1 if match[0].lower() in ("left", "l") else 1
+def _pairs_by_name(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Pairs of indices, left and right, of the names that differ in their side alone."""
+    index = {_folded(name): k for k, name in enumerate(names)} | {name: k for k, name in enumerate(names)}
+    pairs: dict[int, int] = {}
+    paired: set[int] = set()
+    for pattern in _SIDES:
+        for k, name in enumerate(names):
+            for side, mirrored in _mirrored(name, pattern):
+                other = index.get(mirrored, index.get(_folded(mirrored), k))
+                if side == "left" and len({k, other} - paired) == 2:
+                    pairs[k] = other
+                    paired |= {k, other}
+    return tuple(sorted(pairs.items()))
 
 
-def _mirrored(name: str) -> str:
-    """The name with left and right exchanged."""
+def _mirrored(name: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """The side that a name may be of, and the name with left and right exchanged: everywhere, then in one place."""
+    found = list(pattern.finditer(name))
+    for chosen in ([found] if len(found) > 1 else []) + [[match] for match in found]:
+        mirrored = name
+        for match in reversed(chosen):
+            mirrored = mirrored[: match.start()] + _opposite(match[0]) + mirrored[match.end() :]
+        yield ("left" if chosen[0][0].lower() in _LEFT else "right"), mirrored
 
-    def turn(match: re.Match[str]) -> str:
-        side = match[0]
-        other = _OPPOSITE[side.lower()]
-        return other.upper() if side.isupper() else other.capitalize() if side[0].isupper() else other
 
-    return _SIDE.sub(turn, name, count=1)
+def _opposite(side: str) -> str:
+    other = _OPPOSITE[side.lower()]
+    return other.upper() if side.isupper() else other.capitalize() if side[0].isupper() else other
+
+
+def _folded(name: str) -> str:
+    """What names that are written a little differently share."""
+    return re.sub(r"[\W_]+", "_", name.lower())
+
+
+def _stated_pairs(pairs: Sequence[Any], names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Pairs of names, or of 1-based numbers, as indices."""
+    index: dict[Any, int] = {name: k for k, name in enumerate(names)} | {k + 1: k for k in range(len(names))}
+    try:
+        found = tuple((index[a], index[b]) for a, b in pairs)
+    except (KeyError, TypeError, ValueError):
+        raise VoteposeError(
+            f"flip_pairs should be pairs of keypoints, left and right, by name or by number from 1: {pairs!r}"
+        ) from None
+    return found
 
 
 # fmt: off

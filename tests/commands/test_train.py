@@ -153,10 +153,16 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Pat
 
 def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
     # Pictures without people leave parts of the network without gradient.
-    write_coco(synthetic_dataset(4, size=96, people=(0, 0)), tmp_path / "data")
+    write_coco(synthetic_dataset(4, size=96, people=(0, 0)), tmp_path / "empty")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     options = {"steps": 4, "batch-size": 1, "devices": 2, "val": data, "evaluate-every": 2, "evaluate-pictures": 2}
-    call = [*torchrun, *command(tmp_path / "data", tmp_path / "out", **options)]
+    call = [
+        *torchrun,
+        *command(tmp_path / "empty", tmp_path / "out", **options),
+        "--data",
+        f"{tmp_path / 'empty'}",
+        f"{data}:1e-9",
+    ]
     done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr[-3000:]
     seen = {rank: {int(i) for r, i in re.findall(r"sample (\d) (\d+)", done.stdout) if r == rank} for rank in "01"}

@@ -74,8 +74,9 @@ def test_entries_that_make_no_sense_are_left_out(folder: Path) -> None:
 
     edit(folder, spoil)
     dataset = load_coco(folder)
-    assert [s.name for s in dataset.samples] == ["000003.png"]
-    assert [line[:10] for line in dataset.left_out] == ["000001.png", "000002.png"]
+    assert [s.name for s in dataset.samples] == ["000002.png", "000003.png"]
+    assert [len(s.keypoints) for s in dataset.samples] == [1, 2]
+    assert [line[:10] for line in dataset.left_out] == ["000001.png", "2 annotati", "000002.png"]
 
 
 def test_nothing_usable_is_an_error(folder: Path) -> None:

@@ -15,9 +15,11 @@ from typing import Literal
 import torch
 
 from votepose.data.coco import CocoDataset, load_coco
+from votepose.data.coco_json.labels import read_coco_json
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
+from votepose.evaluation.checks import print_left_out
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.runner import coco_results
 from votepose.io.files import prepare_folder, replacing, save_text
@@ -119,7 +121,9 @@ def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
                     write_coco(synthetic_dataset(count, config.input_size, seed=seed), temporary)
     data = config.data or (str(folders["train"]),)
     val = load_coco(config.val or folders["val"], config.limit)
-    if {load_coco(parse_source(source)[0], limit=1).skeleton for source in data} != {val.skeleton}:
+    print_left_out(val, config.val or folders["val"])
+    skeletons = {load_coco(parse_source(source)[0], limit=1).skeleton.with_pairs() for source in data}
+    if skeletons != {val.skeleton.with_pairs()}:
         raise VoteposeError(f"--val {config.val}: labels another skeleton than --data")
     return data, val
 
@@ -143,7 +147,7 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
 
 def _pictures(source: str) -> str:
     folder = parse_source(source)[0]
-    count = len(json.loads((folder / "annotations.json").read_bytes())["images"])
+    count = len(read_coco_json(folder / "annotations.json")["images"])
     return f"{source} ({count} pictures)"
 
 
@@ -202,13 +206,13 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
 
 
 def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:
-    assert val.annotations is not None
+    assert val.labels is not None
     network, _ = load_network(config.out / cell.run / "weights.safetensors")
     estimator = PoseEstimator(
         network, torch.from_numpy(val.skeleton.kappas), cell.chosen.grouping, cell.chosen.levels
     ).eval()
     estimator.to("cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu")
     results = coco_results(estimator, val, config.input_size)
-    metrics = coco_keypoint_metrics(val.annotations, results, [sample.image_id for sample in val.samples])
+    metrics = coco_keypoint_metrics(val.labels, results, [sample.image_id for sample in val.samples])
     print(f"{cell.preset}, {cell.name}: {metrics}")
     return Measured(sum(p.numel() for p in network.parameters()), metrics)

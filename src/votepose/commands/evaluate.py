@@ -57,7 +57,7 @@ def run(config: EvaluateConfig) -> None:
     weights = resolve_weights(config.weights, ".onnx")
     model = load_model(weights, config.input_size, config.presence_threshold, config.levels)
     dataset = load_coco(config.data, config.limit)
-    assert dataset.annotations is not None
+    assert dataset.labels is not None
     print_left_out(dataset, config.data)
     check_match(dataset, model.skeleton, weights)
     views = ", each and its mirror image" if config.flip_test else ""
@@ -68,7 +68,7 @@ def run(config: EvaluateConfig) -> None:
     find = partial(find_in_both_views, model.find) if config.flip_test else model.find
     found = list(find_all(find, dataset.samples))
     results = [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
-    metrics = coco_keypoint_metrics(dataset.annotations, results, [s.image_id for s in dataset.samples])
+    metrics = coco_keypoint_metrics(dataset.labels, results, [s.image_id for s in dataset.samples])
     if config.out:
         save_text(json.dumps(results), config.out)
         print(f"{len(results)} detections in {config.out}")

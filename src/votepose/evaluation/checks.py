@@ -32,7 +32,9 @@ def require_positive(option: str, value: int | None) -> None:
 
 
 def print_left_out(dataset: CocoDataset, folder: Path) -> None:
-    """Print what of the data could not be used."""
+    """Print what of the data could not be used, and what the names of its keypoints do not say."""
+    if dataset.skeleton.side_remark:
+        print(f"{folder}: {dataset.skeleton.side_remark}")
     for line in dataset.left_out[:5]:
         print(f"{folder}: {line}")
     if len(dataset.left_out) > 5:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from votepose.skeleton import BODY_SHARE, COCO_17, Skeleton
+from votepose.data.coco_json.labels import CocoLabels, coco_labels, read_coco_json
+from votepose.data.coco_json.values import identity
+from votepose.errors import VoteposeError
 
 
 @dataclass(frozen=True)
@@ -39,36 +40,38 @@ class KeypointMetrics:
 
 
 def coco_keypoint_metrics(
-    annotations: Path | dict[str, Any],
+    annotations: CocoLabels | Path | dict[str, Any],
     results: Sequence[dict[str, Any]],
-    image_ids: Sequence[int] | None = None,
+    image_ids: Sequence[int | str] | None = None,
     most: int = 20,
 ) -> KeypointMetrics:
-    """Metrics of COCO results (image_id, category_id, keypoints, score) against a COCO json.
+    """Metrics of COCO results (image_id, category_id, keypoints, score) against labels.
 
-    Of several categories the first with keypoints is used. Without results or without people all metrics are zero.
+    Without results or without people all metrics are zero.
 
     Args:
-        annotations: the json, or its path.
+        annotations: labels as `load_coco` reads them, a COCO json or its path; see `coco_labels` for what is read.
         results: in the json's pixels.
         image_ids: measure on these images only; None for all.
         most: people that count in each image, the best by score: 20 in COCO, too few for larger crowds.
+
+    Raises:
+        VoteposeError: if a result or one of `image_ids` is of no image of the labels.
     """
-    data = json.loads(annotations.read_bytes()) if isinstance(annotations, Path) else annotations
-    category = next((c for c in data.get("categories", ()) if c.get("keypoints")), COCO_17.to_coco_category())
-    if not results or not data.get("annotations"):
+    if isinstance(annotations, Path):
+        annotations = read_coco_json(annotations)
+    labels = annotations if isinstance(annotations, CocoLabels) else coco_labels(annotations)
+    if not results or not any(picture.annotations for picture in labels.pictures.values()):
         return KeypointMetrics(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    skeleton, number = Skeleton.from_coco_category(category), category.get("id", 1)
-    whole = [_completed({"category_id": number, **annotation}, len(skeleton)) for annotation in data["annotations"]]
+    order = sorted(labels.pictures, key=lambda key: (isinstance(key, str), key))
+    numbers = {key: number for number, key in enumerate(order, start=1)}
     with contextlib.redirect_stdout(io.StringIO()):
-        people = [annotation for annotation in whole if annotation["category_id"] == number]
-        truth = COCO({**data, "annotations": people, "categories": [{**category, "id": number}]})
-        evaluation = COCOeval_faster(truth, truth.loadRes(list(results)), "keypoints")
-        evaluation.params.catIds = [number]
-        evaluation.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
+        truth = COCO(_truth(labels, numbers))
+        evaluation = COCOeval_faster(truth, truth.loadRes(_found(labels, results, numbers)), "keypoints")
+        evaluation.params.kpt_oks_sigmas = np.array(labels.skeleton.sigmas)
         evaluation.params.maxDets = [most]
         if image_ids is not None:
-            evaluation.params.imgIds = sorted(image_ids)
+            evaluation.params.imgIds = sorted(_number(numbers, image_id) for image_id in image_ids)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -76,21 +79,44 @@ def coco_keypoint_metrics(
     return KeypointMetrics(*stats)
 
 
-def _completed(annotation: dict[str, Any], count: int) -> dict[str, Any]:
-    """The annotation with all fields that COCO's evaluation reads; ignored if the number of keypoints is wrong."""
-    keypoints = list(annotation.get("keypoints") or ())
-    if len(keypoints) != 3 * count:
-        keypoints = [0] * (3 * count)
-    labelled = sum(v > 0 for v in keypoints[2::3])
-    box = list(annotation.get("bbox") or ()) or _hull(keypoints)
-    area = annotation.get("area") or BODY_SHARE * box[2] * box[3]
-    return {"iscrowd": 0, **annotation, "keypoints": keypoints, "num_keypoints": labelled, "bbox": box, "area": area}
+def _truth(labels: CocoLabels, numbers: dict[int | str, int]) -> dict[str, Any]:
+    """The labels as a COCO json whose ids are 1, 2, …: COCO's evaluation takes a match with id 0 for none."""
+    people = [
+        {
+            "id": annotation.number,
+            "image_id": numbers[key],
+            "category_id": 1,
+            "iscrowd": int(annotation.crowd),
+            "keypoints": annotation.keypoints.ravel().tolist(),
+            "num_keypoints": len(annotation.labelled),
+            "bbox": annotation.box.tolist(),
+            "area": annotation.area,
+        }
+        for key, picture in labels.pictures.items()
+        for annotation in picture.annotations
+    ]
+    category = labels.skeleton.to_coco_category() | {"id": 1}
+    return {"images": [{"id": n} for n in numbers.values()], "annotations": people, "categories": [category]}
 
 
-def _hull(keypoints: list[float]) -> list[float]:
-    """Box (x, y, width, height) of the labelled keypoints."""
-    points = np.array(keypoints, float).reshape(-1, 3)
-    points = points[points[:, 2] > 0, :2]
-    if not len(points):
-        return [0.0, 0.0, 0.0, 0.0]
-    return [*points.min(axis=0).tolist(), *np.ptp(points, axis=0).tolist()]
+def _found(
+    labels: CocoLabels, results: Sequence[dict[str, Any]], numbers: dict[int | str, int]
+) -> list[dict[str, Any]]:
+    """The results of people, with the ids of `_truth`."""
+    return [
+        {
+            "image_id": _number(numbers, result["image_id"]),
+            "category_id": 1,
+            "keypoints": result["keypoints"],
+            "score": result["score"],
+        }
+        for result in results
+        if labels.people.include(result)
+    ]
+
+
+def _number(numbers: dict[int | str, int], image_id: int | str) -> int:
+    key = identity(image_id)
+    if key not in numbers:
+        raise VoteposeError(f"results for image {image_id!r}, which the labels do not list")
+    return numbers[key]

@@ -120,7 +120,7 @@ def coco_results(
     return [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
 
 
-def picture_results(poses: Poses, sample: Sample, category_id: int) -> list[dict[str, Any]]:
+def picture_results(poses: Poses, sample: Sample, category_id: int | str) -> list[dict[str, Any]]:
     """COCO results in the json's pixels, which may differ from the picture's."""
     keypoints = poses.keypoints / np.array(sample.scale, np.float32)
     return replace(poses, keypoints=keypoints).to_coco(sample.image_id, category_id)

@@ -185,25 +185,37 @@ def load_into(network: PoseNet, path: Path, skeleton: Skeleton | None = None) ->
     Raises:
         VoteposeError: if the file is of another architecture or skeleton, or its numbers cannot be used.
     """
-    _require_same(path, read_metadata(path), network.config, skeleton)
-    state = read_tensors(path)
+    metadata = read_metadata(path)
+    require_same_network(path, metadata, network.config)
+    if skeleton is not None:
+        _require_same_skeleton(path, metadata.skeleton, skeleton)
+    state = read_finite_tensors(path)
     wanted = network.state_dict()
     wrong = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
     if wrong or len(state) != len(wanted):
         raise VoteposeError(f"{path}: incomplete or foreign weights ({len(wrong)} tensors missing or of another shape)")
-    if not all(value.isfinite().all() for value in state.values() if value.is_floating_point()):
-        raise VoteposeError(f"{path}: holds numbers that are not finite; its training diverged")
     network.load_state_dict({k: v.to(wanted[k].dtype) if isinstance(v, torch.Tensor) else v for k, v in state.items()})
 
 
-def _require_same(path: Path, metadata: Metadata, ours: NetworkConfig, skeleton: Skeleton | None) -> None:
+def read_finite_tensors(path: Path) -> dict[str, Tensor]:
+    """As `read_tensors`; also raises VoteposeError if a number is not finite."""
+    state = read_tensors(path)
+    if not all(value.isfinite().all() for value in state.values() if value.is_floating_point()):
+        raise VoteposeError(f"{path}: holds numbers that are not finite; its training diverged")
+    return state
+
+
+def require_same_network(path: Path, metadata: Metadata, ours: NetworkConfig) -> None:
+    """Raises VoteposeError unless the weights are of this architecture."""
     theirs = metadata.network
     differing = [f.name for f in fields(ours) if getattr(theirs, f.name) != getattr(ours, f.name)]
     if differing:
         listed = ", ".join(f"{name} {getattr(theirs, name)} (wanted {getattr(ours, name)})" for name in differing)
         raise VoteposeError(f"{path}: weights of another network (preset {metadata.preset}): {listed}")
-    known = metadata.skeleton
-    if skeleton is not None and known.names != skeleton.names:
+
+
+def _require_same_skeleton(path: Path, known: Skeleton, skeleton: Skeleton) -> None:
+    if known.names != skeleton.names:
         pairs = zip(known.names, skeleton.names, strict=True)
         their_name, our_name = next(pair for pair in pairs if pair[0] != pair[1])
         raise VoteposeError(

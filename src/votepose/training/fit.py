@@ -22,9 +22,10 @@ import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from votepose.data.coco import load_coco
+from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.loader import Batch, Source, TrainingSet
 from votepose.errors import VoteposeError
+from votepose.evaluation.checks import print_left_out
 from votepose.inference.weights import resolve_weights
 from votepose.io.files import replacing
 from votepose.letterbox import require_input_size
@@ -39,7 +40,7 @@ from votepose.training.lightning_module import PoseModule
 from votepose.training.recipes import Recipe
 from votepose.training.refiner_targets import RefinerBatch
 from votepose.training.roi_cache import fill_cache
-from votepose.training.stages import require_options, require_parts
+from votepose.training.stages import require_options, require_parts, require_people
 from votepose.training.stages.refiner import CachedRefinerStage
 
 
@@ -81,7 +82,7 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
     skeleton = sources[0].dataset.skeleton
     preset = _adapted(preset, config, skeleton)
     require_parts(config, preset.network)
-    val = load_coco(config.val) if config.val else None
+    val = _validation(config.val, skeleton) if config.val else None
     module = PoseModule(config, preset, recipe, skeleton, sources, val)
     if config.resume and checkpoint["state_dict"].keys() != module.state_dict().keys():
         raise VoteposeError(
@@ -159,13 +160,22 @@ def _sources(config: TrainConfig) -> list[Source]:
     sources = []
     for folder, weight, mosaic in map(parse_source, config.data):
         data = load_coco(folder)
-        for line in data.left_out[:5]:
-            print(f"{folder}: left out: {line}")
+        print_left_out(data, folder)
         # Weights are per picture, so that adding a small folder does not drown a large one.
         sources.append(Source(data, weight * len(data.samples), mosaic))
-    if len({source.dataset.skeleton for source in sources}) > 1:
+    if len({source.dataset.skeleton.with_pairs() for source in sources}) > 1:
         raise VoteposeError("--data: the folders' skeletons differ; train on one kind of body at a time")
+    require_people(config, [source.dataset for source in sources])
     return sources
+
+
+def _validation(folder: Path, skeleton: Skeleton) -> CocoDataset:
+    """The pictures to measure AP on."""
+    data = load_coco(folder)
+    print_left_out(data, folder)
+    if data.skeleton.names != skeleton.names:
+        raise VoteposeError(f"--val {folder}: labels another skeleton than --data")
+    return data
 
 
 def _adapted(preset: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from votepose.models.backbones._torchvision import ensure_importable
@@ -19,19 +20,22 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from votepose.data.coco import CocoDataset
 from votepose.data.loader import Batch, Source
+from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.runner import coco_results
 from votepose.inference.weights import resolve_weights
-from votepose.models.checkpoint import Metadata, load_into
+from votepose.models.checkpoint import Metadata
 from votepose.models.estimator import PoseEstimator
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import Preset
+from votepose.models.transfer import start_from
 from votepose.skeleton import Skeleton
 from votepose.training.config import TrainConfig
 from votepose.training.recipes import Recipe
 from votepose.training.refiner_targets import RefinerBatch
 from votepose.training.stages import build_stage
 from votepose.training.stages.base import Epoch
+from votepose.training.stages.refiner import RefinerStage
 
 _PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
 
@@ -70,10 +74,20 @@ class PoseModule(pl.LightningModule):
         kappas = torch.from_numpy(skeleton.kappas)
         self.estimator = PoseEstimator(self.network, kappas, preset.grouping, preset.levels)
         if config.weights:
-            load_into(self.network, resolve_weights(config.weights, ".safetensors"), skeleton)
+            self._start_from(resolve_weights(config.weights, ".safetensors"), skeleton)
         self.stage.select(self.network)
         _channels_last(self.network)
         self._fit_windows()
+
+    def _start_from(self, weights: Path, skeleton: Skeleton) -> None:
+        remark = start_from(self.network, weights, skeleton)
+        if remark and isinstance(self.stage, RefinerStage):
+            raise VoteposeError(
+                f"--stage refiner: {weights} are weights of another skeleton, whose votes must be trained first: use "
+                "--stage votes"
+            )
+        if remark:
+            print(remark)
 
     def _fit_windows(self) -> None:
         """MaxViT's position tables follow its last input; those of the averaged copy, which never runs, stay so."""
@@ -141,12 +155,12 @@ class PoseModule(pl.LightningModule):
         return DataLoader(TensorDataset(torch.zeros(1)))
 
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
-        if self.val is None or self.val.annotations is None or self.trainer.global_rank:
+        if self.val is None or self.val.labels is None or self.trainer.global_rank:
             return
         limit = self.config.evaluate_pictures
         results = coco_results(self.estimator, self.val, self.input_size, limit, progress=False)
         self._fit_windows()  # before weights and their averages change places
-        metrics = coco_keypoint_metrics(self.val.annotations, results, [s.image_id for s in self.val.samples[:limit]])
+        metrics = coco_keypoint_metrics(self.val.labels, results, [s.image_id for s in self.val.samples[:limit]])
         values = {f"val/{name}": getattr(metrics, name) for name in ("ap", "ap50", "ap75", "ap_m", "ap_l")}
         self.log_dict(values, prog_bar=True, rank_zero_only=True)
         self.print(f"epoch {self.current_epoch} step {self.global_step}: {metrics}")

@@ -38,9 +38,6 @@ def analyse(
 
     Args:
         facts: what the report says of the estimator and the data, by name.
-
-    Raises:
-        VoteposeError: if the dataset's json has changed since it was loaded.
     """
     scorer = Scorer.of(dataset)
     variants = {**{part: (part,) for part in PARTS}, _ALL_PARTS: PARTS}

@@ -48,7 +48,7 @@ def slice_people(spec: SliceSpec, pictures: Sequence[Picture], scorer: Scorer) -
         total = int(sum(mask.sum() for mask in inside))
         if not total:
             continue
-        ignored = scorer.json_ids(pictures, lambda p, number=number: bins[id(p)] != number)  # type: ignore[misc]
+        ignored = scorer.numbers_of(pictures, lambda p, number=number: bins[id(p)] != number)  # type: ignore[misc]
         kept = ((p.sample, p.poses[found_bins[id(p)] == number]) for p in pictures)
         metrics = scorer.all(kept, ignored)
         slices.append(Slice(name, total, metrics.ap, metrics.ap50, metrics.ar, _share_found(pictures, inside)))

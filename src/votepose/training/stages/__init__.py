@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from votepose.data.coco import CocoDataset
 from votepose.errors import VoteposeError
 from votepose.models.backbones.build import Part
 from votepose.models.config import NetworkConfig
@@ -75,6 +78,13 @@ def require_parts(config: TrainConfig, network: NetworkConfig) -> None:
     """
     hint = f"it wants pictures with COCO's {len(COCO_17)} keypoints, and --weights bundled or --aux-weights"
     _STAGES[config.stage].require(network, hint)
+
+
+def require_people(config: TrainConfig, datasets: Sequence[CocoDataset]) -> None:
+    """Raises VoteposeError if the stage reads labels and no picture has any."""
+    labelled = any(len(sample.keypoints) for dataset in datasets for sample in dataset.samples)
+    if _STAGES[config.stage].reads_labels and not labelled:
+        raise VoteposeError(f"--data {' '.join(config.data)}: labels no person's keypoints, so nothing can be learned")
 
 
 def _frozen_part(config: TrainConfig, recipe: Recipe) -> Part:

@@ -60,8 +60,10 @@ class Stage(nn.Module, ABC):
         frozen: part of the backbone that does not train.
         default_freeze: what that part is by default; None leaves it to the preset's recipe.
         betas: of AdamW.
+        reads_labels: whether pictures need labelled people.
     """
 
+    reads_labels: ClassVar[bool] = True
     default_freeze: ClassVar[Part | None] = None
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 

@@ -24,6 +24,7 @@ class DistillStage(Stage):
         frozen: part of the backbone that does not train.
     """
 
+    reads_labels: ClassVar[bool] = False
     default_freeze: ClassVar[Part | None] = "none"
 
     def __init__(self, channels: int, frozen: Part = "none") -> None:

@@ -1,0 +1,108 @@
+"""The people and ignored regions of one picture, and the sizes that a COCO json does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from votepose.data.coco_json import values
+from votepose.skeleton import BODY_SHARE
+
+_SIZE = 0.1  # root of a person's area over that of the picture's, where nothing says how large anyone is
+_PICTURE = (640.0, 480.0)  # pixels, where the json has no size
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A person, or a region to ignore, in the json's pixels.
+
+    Attributes:
+        keypoints: (K, 3) float64 x, y and COCO's v; all 0 where nothing is labelled.
+        box: (4,) x, y, width, height; all 0 where nothing is known.
+        area: in square pixels; 0 until `sized` where the json says nothing about it.
+        crowd: of several people.
+        boxed: the json has this box; otherwise it is made from the joints.
+        number: 1, 2, … in the whole json, whatever its own ids are.
+    """
+
+    keypoints: np.ndarray
+    box: np.ndarray
+    area: float
+    crowd: bool = False
+    boxed: bool = True
+    number: int = 0
+
+    @property
+    def is_person(self) -> bool:
+        """One person with labelled joints; otherwise a region to ignore."""
+        return not self.crowd and len(self.labelled) > 0
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """(n, 2) labelled joints."""
+        return self.keypoints[self.keypoints[:, 2] > 0, :2]
+
+
+def read_annotations(entries: Sequence[dict[str, Any]], count: int) -> tuple[list[Annotation], list[str]]:
+    """The annotations of a picture, of `count` keypoints each, and remarks on what could not be read."""
+    found, remarks, known = [], [], set()
+    for entry in entries:
+        annotation, texts = _read(entry, count)
+        remarks += texts
+        key = annotation.keypoints.tobytes(), annotation.box.tobytes()
+        if annotation.is_person and key in known:
+            remarks.append("a person is annotated twice, alike to the last digit; read once")
+            continue
+        known.add(key)
+        found.append(annotation)
+    return found, remarks
+
+
+def _read(entry: dict[str, Any], count: int) -> tuple[Annotation, list[str]]:
+    points, wrong_points = values.keypoints(entry.get("keypoints"), count)
+    box, wrong_box = values.box(entry.get("bbox"))
+    area, wrong_area = values.area(entry.get("area"))
+    crowd = values.flag(entry.get("iscrowd"))
+    wrong_crowd = "" if crowd is not None else f"an annotation's iscrowd is {entry['iscrowd']!r}; ignored region"
+    whole = values.hull(points[points[:, 2] > 0, :2]) if box is None else box
+    if area is None:
+        area = 0.0 if whole is None else BODY_SHARE * float(whole[2] * whole[3])
+    remarks = [text for text in (wrong_points, wrong_box, wrong_area, wrong_crowd) if text]
+    whole = np.zeros(4) if whole is None else whole
+    return Annotation(points, whole, area, crowd is not False, box is not None), remarks
+
+
+def typical_area(annotations: Sequence[Annotation]) -> float:
+    """Median area in square pixels of the people whose size is known; 0 if there are none."""
+    areas = [a.area for a in annotations if a.is_person and a.area > 0]
+    return float(np.median(areas)) if areas else 0.0
+
+
+def sized(
+    annotations: Sequence[Annotation], picture: dict[str, Any], typical: float
+) -> tuple[list[Annotation], list[str]]:
+    """The annotations of a picture, in which people have an area and a box even where the json says nothing of them.
+
+    A person labelled at one place only is taken to be as large as the others in the picture, or as is `typical` of the
+    json (square pixels, 0 if unknown), or to cover a hundredth of the picture.
+
+    Returns:
+        The annotations, and a remark if a size was taken from elsewhere.
+    """
+    width, height = (max(0.0, values.number(picture.get(side))) for side in ("width", "height"))
+    width, height = (width, height) if width * height > 0 else _PICTURE
+    guess = typical_area(annotations) or typical or _SIZE**2 * width * height
+    found, guessed = [], 0
+    for annotation in annotations:
+        if annotation.is_person and not annotation.area:
+            annotation = replace(annotation, area=guess)
+            guessed += 1
+        if annotation.is_person and not annotation.box[2:].all():
+            annotation = replace(annotation, box=values.square(annotation.labelled, annotation.area))
+        found.append(annotation)
+    people = "a person" if guessed == 1 else f"{guessed} people"
+    remark = f"{people} labelled at one place, without box: size unknown, taken to be {guess**0.5:.0f} pixels"
+    return found, [remark] if guessed else []

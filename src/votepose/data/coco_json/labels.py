@@ -1,0 +1,131 @@
+"""The labels of a COCO json: pictures, the people in them, and their skeleton."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from votepose.data.coco_json.annotations import Annotation, read_annotations, sized, typical_area
+from votepose.data.coco_json.categories import People, find_people
+from votepose.data.coco_json.listing import Listing, list_pictures
+from votepose.data.coco_json.values import as_written
+from votepose.errors import VoteposeError
+from votepose.skeleton import COCO_17, Skeleton
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a json lists.
+
+    Attributes:
+        image_id: as the json has it.
+        entry: of the json's images.
+        annotations: of the people in it, in the order of the json.
+        remarks: on what of them could not be used as it was.
+    """
+
+    image_id: int | str
+    entry: dict[str, Any]
+    annotations: list[Annotation]
+    remarks: list[str]
+
+
+@dataclass(frozen=True)
+class CocoLabels:
+    """The labels of a COCO json.
+
+    Attributes:
+        pictures: by the `identity` of their ids, in the order of the json.
+        skeleton: of the people.
+        people: their category.
+        left_out: what could not be used and belongs to no picture of these, and why.
+    """
+
+    pictures: dict[int | str, Picture]
+    skeleton: Skeleton
+    people: People
+    left_out: list[str] = field(default_factory=list)
+
+    def ignoring(self, numbers: Collection[int]) -> CocoLabels:
+        """The same, but people with these numbers need not be found."""
+        if not numbers:
+            return self
+        pictures = {
+            key: replace(p, annotations=[replace(a, crowd=a.crowd or a.number in numbers) for a in p.annotations])
+            for key, p in self.pictures.items()
+        }
+        return replace(self, pictures=pictures)
+
+
+def read_coco_json(path: Path) -> dict[str, Any]:
+    """The content of a COCO json, in UTF-8, -16 or -32.
+
+    Raises:
+        VoteposeError: if it is missing, not json, or not COCO's.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise VoteposeError(
+            f"{path}: not found; a data folder holds annotations.json beside images/ or images-*.zip"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise VoteposeError(f"{path}: not readable as json ({error})") from None
+    if not isinstance(data, dict) or not isinstance(data.get("images"), list) or not data["images"]:
+        raise VoteposeError(f"{path}: lists no images; it should be a COCO keypoints json")
+    for section in ("annotations", "categories"):
+        entries = data.get(section) or []
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise VoteposeError(f"{path}: its {section} are no list of entries; it should be a COCO keypoints json")
+    return data
+
+
+def coco_labels(data: dict[str, Any], source: Path | str = "the json") -> CocoLabels:
+    """The labels in a COCO json.
+
+    What can be meant in one way only is read so: ids of any type, numbers as text, null for what is not labelled.
+    Anything else is named in `left_out`, or in its picture's `remarks`. Of several skeletons the one with the most
+    annotations is read. The ids of annotations do not matter.
+
+    Raises:
+        VoteposeError: if the category cannot be used; `source` is what the message calls the json.
+    """
+    people = find_people(data.get("categories") or [], data.get("annotations") or [])
+    try:
+        skeleton = Skeleton.from_coco_category(people.category) if people.category else COCO_17
+    except (TypeError, ValueError) as error:
+        raise VoteposeError(f"{source}: its category cannot be used ({error})") from None
+    listing = list_pictures(data.get("images") or [])
+    entries: dict[int | str, list[dict[str, Any]]] = {key: [] for key in listing.entries}
+    foreign: Counter[str] = Counter()
+    for annotation in filter(people.include, data.get("annotations") or []):
+        key = listing.key(annotation.get("image_id"))
+        if key is None:
+            foreign[repr(annotation.get("image_id"))] += 1
+        else:
+            entries[key].append(annotation)
+    left_out = [*people.left_out, *listing.left_out]
+    if foreign:
+        ids = ", ".join([*list(foreign)[:3], *(["…"] if len(foreign) > 3 else [])])
+        left_out.append(f"{foreign.total()} annotations have an image_id of no usable picture ({ids}); left out")
+    return CocoLabels(_pictures(listing, entries, len(skeleton)), skeleton, people, left_out)
+
+
+def _pictures(
+    listing: Listing, entries: dict[int | str, list[dict[str, Any]]], joints: int
+) -> dict[int | str, Picture]:
+    read = {key: read_annotations(annotations, joints) for key, annotations in entries.items()}
+    typical = typical_area([person for people, _ in read.values() for person in people])
+    numbers, pictures = count(1), {}
+    for key, (people, remarks) in read.items():
+        entry = listing.entries[key]
+        whole, guessed = sized(people, entry, typical)
+        numbered = [replace(annotation, number=next(numbers)) for annotation in whole]
+        remarks = [*listing.remarks.get(key, []), *remarks, *guessed]
+        pictures[key] = Picture(as_written(entry["id"]), entry, numbered, remarks)
+    return pictures

@@ -1,0 +1,66 @@
+"""The pictures that a COCO json lists, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from votepose.data.coco_json.values import identity
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Pictures by id.
+
+    Attributes:
+        entries: the json's, by the `identity` of their ids.
+        same: the key in `entries` of a picture that is listed again with another id, by that id.
+        left_out: what cannot be used, and why.
+        remarks: on pictures that are listed twice, by their key.
+    """
+
+    entries: dict[int | str, dict[str, Any]]
+    same: dict[int | str, int | str]
+    left_out: list[str]
+    remarks: dict[int | str, list[str]]
+
+    def key(self, image_id: Any) -> int | str | None:
+        """The key in `entries` of the picture with this id; None if there is none."""
+        found = identity(image_id)
+        if found is None:
+            return None
+        found = self.same.get(found, found)
+        return found if found in self.entries else None
+
+
+def list_pictures(images: Iterable[Any]) -> Listing:
+    """The pictures among a json's images. Those that share an id with another picture are left out."""
+    listing = Listing({}, {}, [], {})
+    places: dict[tuple[str, str], int | str] = {}  # ids by zip and file name
+    repeated: dict[int | str, list[str]] = {}
+    for entry in images:
+        name = _name(entry)
+        key = identity(entry.get("id")) if isinstance(entry, dict) else None
+        if key is None:
+            reason = "has no usable 'id'" if isinstance(entry, dict) and "id" in entry else "lacks 'id'"
+            listing.left_out.append(f"{name}: the json's entry {reason}")
+            continue
+        first = places.setdefault((str(entry.get("shard", "")), name), key) if "file_name" in entry else key
+        if first != key:
+            listing.same[key] = first
+            listing.remarks.setdefault(first, []).append(f"listed twice, with ids {first} and {key}; read as one")
+        elif key not in listing.entries:
+            listing.entries[key] = entry
+        elif _name(listing.entries[key]) == name:
+            listing.remarks.setdefault(key, []).append("listed twice; read as one")
+        else:
+            repeated.setdefault(key, [_name(listing.entries[key])]).append(name)
+    for key, names in repeated.items():
+        del listing.entries[key]
+        listing.left_out.extend(f"{name}: has the same id ({key}) as another picture; left out" for name in names)
+    return listing
+
+
+def _name(entry: Any) -> str:
+    return str(entry.get("file_name", "?")) if isinstance(entry, dict) else "?"

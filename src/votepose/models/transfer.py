@@ -1,0 +1,111 @@
+"""Weights of one skeleton as the start of a network for another: all that does not depend on the joints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from votepose.models.checkpoint import load_into, read_finite_tensors, read_metadata, require_same_network
+from votepose.models.config import NetworkConfig
+from votepose.models.posenet import PoseNet
+from votepose.skeleton import Skeleton
+
+_NORM = re.compile(r"refiner\.norms\.(\d+)\.(.*)")  # one for each map, the context's last
+_POSE_PRIOR = "refiner.pose_prior_weight"  # goes with the refiner's distributions, which fresh are worth nothing
+
+
+def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
+    """Load weights into a network for this skeleton; the weights may be of another.
+
+    A network takes over from weights of another skeleton what does not depend on the joints. Pose proposals and the
+    auxiliary backbone, which know COCO's 17 keypoints only, stay behind.
+
+    Returns:
+        A line that says what was taken over and what starts anew; empty for weights of this skeleton.
+
+    Raises:
+        VoteposeError: if the file cannot be used, or its architecture differs in more than that.
+    """
+    metadata = read_metadata(path)
+    if metadata.skeleton.names == skeleton.names:
+        load_into(network, path, skeleton)
+        return ""
+    ours, theirs = network.config, metadata.network
+    differing = replace(ours, keypoints=theirs.keypoints, proposals=theirs.proposals, aux_backbone=theirs.aux_backbone)
+    require_same_network(path, metadata, differing)
+    state = network.state_dict()
+    given = _with_names_of(state, read_finite_tensors(path))
+    columns = _columns_without_joints(ours)
+    if ours.proposals != theirs.proposals:  # presence starts from another level
+        columns |= {name: 0 for name, x in state.items() if name.startswith("presence.") and x.shape[:1] == (1,)}
+    taken: dict[str, Tensor] = {}
+    for name, value in state.items():
+        count = columns.get(name, value.shape[1] if value.dim() > 1 else 1)
+        if count and name in given and _same_outputs(given[name], value):
+            taken[name] = _first_columns(given[name], value, count)
+    network.load_state_dict(state | taken)
+    anew = [name for name in state if name not in taken or name in columns]
+    return _line(path, (metadata.skeleton, skeleton), taken, anew, sorted(_parts(given) - _parts(state)))
+
+
+def _line(
+    path: Path, skeletons: tuple[Skeleton, Skeleton], taken: Iterable[str], anew: Sequence[str], left: Sequence[str]
+) -> str:
+    theirs, ours = (f"a {one.category} with {len(one)} keypoints" for one in skeletons)
+    layers = dict.fromkeys(name.removesuffix(".weight").removesuffix(".bias") for name in anew)
+    whole = ", ".join(sorted(_parts(taken) - _parts(anew)))
+    in_part = ", ".join(sorted(_parts(taken) & _parts(anew)))
+    return (
+        f"{path}: weights of {theirs}, for {ours}: taken over: {whole}, and {in_part} but for the layers that depend "
+        f"on the joints, which start anew: {', '.join(layers)}" + (f"; left behind: {', '.join(left)}" if left else "")
+    )
+
+
+def _columns_without_joints(config: NetworkConfig) -> dict[str, int]:
+    """The tensors whose shape depends on the number of joints, and how many of their inputs are no joints' values."""
+    with torch.device("meta"):
+        plain = replace(config, proposals=False, aux_backbone=False)  # which are possible for 17 joints alone
+        state, more = (PoseNet(replace(plain, keypoints=k)).state_dict() for k in (1, 2))
+    found = {_POSE_PRIOR: 0}
+    for name, value in state.items():
+        grown = [after - before for before, after in zip(value.shape, more[name].shape, strict=True)]
+        if any(grown):
+            found[name] = 0 if grown[0] else value.shape[1] - grown[1]
+    return found
+
+
+def _with_names_of(state: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The given tensors, the last of whose refiner's norms is the last of `state`'s."""
+    theirs, ours = (max((int(m[1]) for m in map(_NORM.fullmatch, x) if m), default=0) for x in (given, state))
+    renamed: dict[str, Tensor] = {}
+    for name, value in given.items():
+        match = _NORM.fullmatch(name)
+        if match and int(match[1]) == theirs:
+            renamed[f"refiner.norms.{ours}.{match[2]}"] = value
+        elif not match or int(match[1]) != ours:
+            renamed[name] = value
+    return renamed
+
+
+def _same_outputs(given: Tensor, value: Tensor) -> bool:
+    """Whether only the number of inputs differs, if anything: those of the auxiliary backbone and the joints."""
+    return given.dim() == value.dim() and given.shape[:1] + given.shape[2:] == value.shape[:1] + value.shape[2:]
+
+
+def _first_columns(given: Tensor, fresh: Tensor, count: int) -> Tensor:
+    """`fresh` with the first `count` inputs of `given`: the backbone's come before all others."""
+    if fresh.dim() < 2:
+        return given.to(fresh.dtype)
+    count = min(count, given.shape[1], fresh.shape[1])
+    mixed = fresh.clone()
+    mixed[:, :count] = given[:, :count].to(fresh.dtype)
+    return mixed
+
+
+def _parts(names: Iterable[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
