@@ -21,6 +21,13 @@ STYLES = st.sampled_from(
         "{}_l|{}_r",
         "{} (left)|{} (right)",
         "Left{}|Right{}",
+        "l{}|r{}",
+        "{}L|{}R",
+        "FL_{}|FR_{}",
+        "rl_{}|rr_{}",
+        "upper{}left|upper{}right",
+        "{}_lft|{}_rgt",
+        "左{}|右{}",
     ]
 )
 
@@ -67,6 +74,68 @@ def test_a_category_survives_json(joints: int, data: st.DataObject) -> None:
     assert Skeleton.from_coco_category(json.loads(json.dumps(skeleton.to_coco_category()))) == skeleton
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "LShoulder RShoulder LBigToe RBigToe",  # OpenPose, HALPE, Pose2Sim, Human3.6M
+        "lshoulder rshoulder",
+        "earL earR",
+        "FL_paw FR_paw RL_paw RR_paw",
+        "LF RF LR RR",
+        "FLPaw FRPaw",
+        "frontleft frontright",
+        "upperleftarm upperrightarm",
+        "LASI RASI LFHD RFHD",  # Vicon
+        "L_F_Paw R_F_Paw L_B_Paw R_B_Paw",  # AP-10K
+        "kneeLInner kneeRInner",
+        "eye.L eye.R",
+        "left_eye_left_corner right_eye_right_corner left_eye_right_corner right_eye_left_corner",
+        "Left-Eye right_eye",
+    ],
+)
+def test_sides_are_recognised_as_the_field_names_them(names: str) -> None:
+    skeleton = Skeleton.from_coco_category({"keypoints": ["Nose", *names.split()]})
+    pairs = [(k, k + 1) for k in range(1, len(skeleton), 2)]
+    assert skeleton.pairs == tuple(pairs)
+    assert skeleton.sides.tolist() == [0] + [-1, 1] * len(pairs)
+    assert not skeleton.side_remark
+
+
+@pytest.mark.parametrize("names", ["heel tail rear lip rib", "leg arm ear", "L1 L2 L3", "thumb1 thumb2"])
+def test_names_without_sides_make_no_pairs_and_the_remark_says_so(names: str) -> None:
+    skeleton = Skeleton.from_coco_category({"keypoints": names.split()})
+    assert not skeleton.pairs
+    assert f"{len(skeleton)} of {len(skeleton)} keypoints have no left-right counterpart" in skeleton.side_remark
+    assert "flip_pairs" in skeleton.side_remark
+
+
+def test_a_side_without_counterpart_is_remarked_on() -> None:
+    skeleton = Skeleton.from_coco_category({"keypoints": ["left_eye", "right_eye", "left_ear", "ear_r", "nose"]})
+    assert "1 of 5 keypoints" in skeleton.side_remark
+    assert "(left_ear)" in skeleton.side_remark
+
+
+@pytest.mark.parametrize("pairs", [[["a", "b"], ["d", "c"]], [[1, 2], [4, 3]]])
+def test_a_category_may_state_the_pairs(pairs: list[list[str | int]]) -> None:
+    skeleton = Skeleton.from_coco_category({"keypoints": ["a", "b", "c", "d"], "flip_pairs": pairs})
+    assert skeleton.flip.tolist() == [1, 0, 3, 2]
+    assert skeleton.sides.tolist() == [-1, 1, 1, -1]
+    assert not skeleton.side_remark
+    assert Skeleton.from_coco_category(json.loads(json.dumps(skeleton.to_coco_category()))) == skeleton
+
+
+def test_a_category_may_state_that_there_are_no_pairs() -> None:
+    skeleton = Skeleton.from_coco_category({"keypoints": ["left_a", "right_a"], "flip_pairs": []})
+    assert skeleton.flip.tolist() == [0, 1]
+    assert not skeleton.side_remark
+
+
+def test_skeletons_that_state_the_pairs_equal_those_whose_names_do() -> None:
+    named = Skeleton.from_coco_category({"keypoints": ["a_l", "a_r"]})
+    stated = Skeleton.from_coco_category({"keypoints": ["a_l", "a_r"], "flip_pairs": [[1, 2]]})
+    assert named.with_pairs() == stated.with_pairs()
+
+
 def test_coco_17_is_recognised_without_sigmas() -> None:
     category = COCO_17.to_coco_category()
     assert Skeleton.from_coco_category({"keypoints": category["keypoints"]}) is COCO_17
@@ -80,6 +149,9 @@ def test_coco_17_is_recognised_without_sigmas() -> None:
         ({"keypoints": ["a", "b"], "skeleton": [[0, 1]]}, "outside"),
         ({"keypoints": ["a", "b"], "skeleton": [[1, 3]]}, "outside"),
         ({"keypoints": ["a", "b"], "sigmas": [0.1]}, "2 keypoints but 1 sigmas"),
+        ({"keypoints": ["a", "b"], "flip_pairs": [["a", "c"]]}, "flip_pairs should be pairs"),
+        ({"keypoints": ["a", "b"], "flip_pairs": [1, 0]}, "flip_pairs should be pairs"),
+        ({"keypoints": ["a", "b", "c"], "flip_pairs": [[1, 2], [2, 3]]}, "each keypoint at most once"),
     ],
 )
 def test_an_inconsistent_category_says_what_is_wrong(category: dict, said: str) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from votepose.errors import VoteposeError
+from votepose.sides import names_a_side, pairs_by_name
 
 BODY_SHARE = 0.53  # the average fraction of its box that a body fills: COCO's OKS uses the body's area
 _DEFAULT_SIGMA = 0.08  # where a COCO json gives none: between COCO's shoulder and elbow
@@ -57,7 +57,7 @@ class Skeleton:
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """Pairs of keypoint indices, left and right: `flip_pairs`, or by the names."""
-        return _pairs_by_name(self.names) if self.flip_pairs is None else self.flip_pairs
+        return pairs_by_name(self.names) if self.flip_pairs is None else self.flip_pairs
 
     @cached_property
     def flip(self) -> np.ndarray:
@@ -83,7 +83,7 @@ class Skeleton:
     def side_remark(self) -> str:
         """What a mirror image may get wrong, because the names do not say which keypoints it exchanges; or ""."""
         alone = [name for name, side in zip(self.names, self.sides, strict=True) if not side]
-        one_sided = [name for name in alone if _SIDES[0].search(name)]
+        one_sided = [name for name in alone if names_a_side(name)]
         if self.flip_pairs is not None or len(self) < 2 or not (one_sided or len(alone) > len(self) / 2):
             return ""
         listed = ", ".join([*(one_sided or alone)[:3], *(["…"] if len(one_sided or alone) > 3 else [])])
@@ -128,59 +128,6 @@ class Skeleton:
             "sigmas": list(self.sigmas),
             **({} if self.flip_pairs is None else {"flip_pairs": [[a + 1, b + 1] for a, b in self.flip_pairs]}),
         }
-
-
-# How names say left and right, the surest first. Only names of which both sides are listed make a pair, so that the
-# last ones, single letters at the edge of a word, may be as loose as names in the field are: RShoulder, lshoulder,
-# earL, FL_paw (front left), RLPaw (rear left).
-_SIDES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?i:left|right)|[左右]",
-        r"(?i:lft|rgt)",
-        r"(?<![A-Za-z])[lrLR](?![A-Za-z])",
-        r"(?<![A-Za-z])[LR](?=[A-Z][a-z])|(?<=[a-z0-9])[LR](?![a-z])",
-        r"(?<![A-Za-z])[lrLR](?=[A-Za-z])|(?<=[A-Za-z])[lrLR](?![A-Za-z])|(?<=[A-Z])[LR](?=[A-Z][a-z])",
-    )
-)
-_OPPOSITE = {"left": "right", "lft": "rgt", "l": "r", "左": "右"}
-_OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
-_LEFT = ("left", "lft", "l", "左")
-
-
-def _pairs_by_name(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Pairs of indices, left and right, of the names that differ in their side alone."""
-    index = {_folded(name): k for k, name in enumerate(names)} | {name: k for k, name in enumerate(names)}
-    pairs: dict[int, int] = {}
-    paired: set[int] = set()
-    for pattern in _SIDES:
-        for k, name in enumerate(names):
-            for side, mirrored in _mirrored(name, pattern):
-                other = index.get(mirrored, index.get(_folded(mirrored), k))
-                if side == "left" and len({k, other} - paired) == 2:
-                    pairs[k] = other
-                    paired |= {k, other}
-    return tuple(sorted(pairs.items()))
-
-
-def _mirrored(name: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """The side that a name may be of, and the name with left and right exchanged: everywhere, then in one place."""
-    found = list(pattern.finditer(name))
-    for chosen in ([found] if len(found) > 1 else []) + [[match] for match in found]:
-        mirrored = name
-        for match in reversed(chosen):
-            mirrored = mirrored[: match.start()] + _opposite(match[0]) + mirrored[match.end() :]
-        yield ("left" if chosen[0][0].lower() in _LEFT else "right"), mirrored
-
-
-def _opposite(side: str) -> str:
-    other = _OPPOSITE[side.lower()]
-    return other.upper() if side.isupper() else other.capitalize() if side[0].isupper() else other
-
-
-def _folded(name: str) -> str:
-    """What names that are written a little differently share."""
-    return re.sub(r"[\W_]+", "_", name.lower())
 
 
 def _stated_pairs(pairs: Sequence[Any], names: Sequence[str]) -> tuple[tuple[int, int], ...]:

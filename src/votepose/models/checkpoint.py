@@ -189,17 +189,17 @@ def load_into(network: PoseNet, path: Path, skeleton: Skeleton | None = None) ->
     require_same_network(path, metadata, network.config)
     if skeleton is not None:
         _require_same_skeleton(path, metadata.skeleton, skeleton)
-    state = read_finite_tensors(path)
     wanted = network.state_dict()
-    wrong = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
-    if wrong or len(state) != len(wanted):
-        raise VoteposeError(f"{path}: incomplete or foreign weights ({len(wrong)} tensors missing or of another shape)")
+    state = read_whole(path, wanted)
     network.load_state_dict({k: v.to(wanted[k].dtype) if isinstance(v, torch.Tensor) else v for k, v in state.items()})
 
 
-def read_finite_tensors(path: Path) -> dict[str, Tensor]:
-    """As `read_tensors`; also raises VoteposeError if a number is not finite."""
+def read_whole(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As `read_tensors`; raises VoteposeError unless names and shapes are as `wanted`, and the numbers finite."""
     state = read_tensors(path)
+    wrong = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
+    if wrong or len(state) != len(wanted):
+        raise VoteposeError(f"{path}: incomplete or foreign weights ({len(wrong)} tensors missing or of another shape)")
     if not all(value.isfinite().all() for value in state.values() if value.is_floating_point()):
         raise VoteposeError(f"{path}: holds numbers that are not finite; its training diverged")
     return state

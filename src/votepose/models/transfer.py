@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from votepose.models.checkpoint import load_into, read_finite_tensors, read_metadata, require_same_network
+from votepose.models.checkpoint import load_into, read_metadata, read_whole, require_same_network
 from votepose.models.config import NetworkConfig
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
@@ -39,7 +39,7 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     differing = replace(ours, keypoints=theirs.keypoints, proposals=theirs.proposals, aux_backbone=theirs.aux_backbone)
     require_same_network(path, metadata, differing)
     state = network.state_dict()
-    given = _with_names_of(state, read_finite_tensors(path))
+    given = _with_names_of(state, read_whole(path, _shapes(theirs)))
     columns = _columns_without_joints(ours)
     if ours.proposals != theirs.proposals:  # presence starts from another level
         columns |= {name: 0 for name, x in state.items() if name.startswith("presence.") and x.shape[:1] == (1,)}
@@ -57,26 +57,33 @@ def _line(
     path: Path, skeletons: tuple[Skeleton, Skeleton], taken: Iterable[str], anew: Sequence[str], left: Sequence[str]
 ) -> str:
     theirs, ours = (f"a {one.category} with {len(one)} keypoints" for one in skeletons)
-    layers = dict.fromkeys(name.removesuffix(".weight").removesuffix(".bias") for name in anew)
-    whole = ", ".join(sorted(_parts(taken) - _parts(anew)))
-    in_part = ", ".join(sorted(_parts(taken) & _parts(anew)))
+    in_part = _parts(taken) & _parts(anew)
+    layers = dict.fromkeys(
+        re.sub(r"\.(weight|bias)$", "", name) if name.split(".")[0] in in_part else name.split(".")[0] for name in anew
+    )
+    whole, partly = (", ".join(sorted(parts)) for parts in (_parts(taken) - _parts(anew), in_part))
     return (
-        f"{path}: weights of {theirs}, for {ours}: taken over: {whole}, and {in_part} but for the layers that depend "
-        f"on the joints, which start anew: {', '.join(layers)}" + (f"; left behind: {', '.join(left)}" if left else "")
+        f"{path}: weights of {theirs}, for {ours}: taken over: {whole}, and {partly} but for the layers that depend on "
+        f"the joints, which start anew: {', '.join(layers)}" + (f"; left behind: {', '.join(left)}" if left else "")
     )
 
 
 def _columns_without_joints(config: NetworkConfig) -> dict[str, int]:
     """The tensors whose shape depends on the number of joints, and how many of their inputs are no joints' values."""
-    with torch.device("meta"):
-        plain = replace(config, proposals=False, aux_backbone=False)  # which are possible for 17 joints alone
-        state, more = (PoseNet(replace(plain, keypoints=k)).state_dict() for k in (1, 2))
+    plain = replace(config, proposals=False, aux_backbone=False)  # which are possible for 17 joints alone
+    state, more = (_shapes(replace(plain, keypoints=k)) for k in (1, 2))
     found = {_POSE_PRIOR: 0}
     for name, value in state.items():
         grown = [after - before for before, after in zip(value.shape, more[name].shape, strict=True)]
         if any(grown):
             found[name] = 0 if grown[0] else value.shape[1] - grown[1]
     return found
+
+
+def _shapes(config: NetworkConfig) -> dict[str, Tensor]:
+    """The tensors of such a network, without values."""
+    with torch.device("meta"):
+        return PoseNet(config).state_dict()
 
 
 def _with_names_of(state: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,98 @@
+"""Weights of another skeleton: what does not depend on the joints is taken over, the rest stays as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from helpers import tiny
+from votepose.errors import VoteposeError
+from votepose.inference.weights import BUNDLED_SAFETENSORS
+from votepose.models.checkpoint import Metadata, read_tensors, save_weights
+from votepose.models.config import NetworkConfig
+from votepose.models.posenet import PoseNet
+from votepose.models.presets import Preset, preset
+from votepose.models.transfer import start_from
+from votepose.skeleton import COCO_17, Skeleton
+
+FIVE = Skeleton(("wrist", "left_a", "right_a", "left_b", "right_b"), (), (0.1,) * 5, "hand")
+ANIMAL = Skeleton(tuple(f"joint_{k}" for k in range(17)), (), (0.1,) * 17, "cow")
+PLAIN = replace(tiny.NETWORK, proposals=False)
+JOINTS = ("vector.2.", "refiner.joint_embedding", "refiner.heat.", "refiner.sharpen.direct.", "refiner.sharpen.heat.")
+
+
+def network_for(skeleton: Skeleton, config: NetworkConfig = PLAIN) -> PoseNet:
+    torch.manual_seed(3)
+    return PoseNet(replace(config, keypoints=len(skeleton)))
+
+
+@pytest.mark.parametrize("skeleton", [FIVE, ANIMAL], ids=["other number", "same number"])
+def test_layers_of_the_joints_start_anew_and_all_others_are_taken_over(tmp_path: Path, skeleton: Skeleton) -> None:
+    weights, network = tiny.write_weights(tmp_path / "w.safetensors"), network_for(skeleton)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    line = start_from(network, weights, skeleton)
+    given, after = read_tensors(weights), network.state_dict()
+    for name, value in after.items():
+        if name.startswith((*JOINTS, "refiner.pose_prior", "presence.heads")):
+            assert torch.equal(value, before[name]), name
+        elif name == "refiner.stem.0.0.weight":  # features first, then the drawn pose
+            assert torch.equal(value[:, :128], given[name][:, :128].float())
+            assert torch.equal(value[:, 128:], before[name][:, 128:])
+        else:
+            assert torch.equal(value, given[name].to(value.dtype)), name
+    assert f"a {skeleton.category} with {len(skeleton)} keypoints" in line
+    assert "taken over: backbone, norm, project, transformer, and presence, refiner, vector but for" in line
+    assert line.endswith("left behind: proposal_attention")
+    assert "\n" not in line
+
+
+def test_weights_of_the_same_skeleton_are_loaded_whole(tmp_path: Path) -> None:
+    weights, network = tiny.write_weights(tmp_path / "w.safetensors"), PoseNet(tiny.NETWORK)
+    assert start_from(network, weights, COCO_17) == ""
+    for name, value in read_tensors(weights).items():
+        assert torch.equal(network.state_dict()[name], value.to(network.state_dict()[name].dtype))
+
+
+def test_a_network_for_people_starts_from_weights_of_a_hand(tmp_path: Path) -> None:
+    hand = network_for(FIVE)
+    metadata = Metadata.of("movenet", Preset(hand.config, input_size=64), FIVE)
+    save_weights(tmp_path / "hand.safetensors", hand, metadata)
+    person = PoseNet(tiny.NETWORK)
+    line = start_from(person, tmp_path / "hand.safetensors", COCO_17)
+    torch.testing.assert_close(person.norm.weight, hand.norm.weight, atol=1e-3, rtol=0)
+    assert "proposal_attention" in line.split("start anew: ")[1]
+
+
+def test_the_bundled_weights_lose_only_the_columns_that_read_the_auxiliary_backbone() -> None:
+    network = network_for(FIVE, replace(preset("movenet").network, proposals=False, aux_backbone=False))
+    line = start_from(network, BUNDLED_SAFETENSORS, FIVE)
+    given, state = read_tensors(BUNDLED_SAFETENSORS), network.state_dict()
+    assert line.endswith("left behind: aux_backbone, proposal_attention")
+    for name in ("refiner.pooled.weight", "refiner.from_middle.0.weight", "refiner.sharpen.fine.weight"):
+        assert torch.equal(state[name], given[name][:, : state[name].shape[1]].float())
+    assert torch.equal(state["refiner.norms.5.running_var"], given["refiner.norms.7.running_var"].float())  # context
+    assert network(torch.zeros(1, 3, 64, 64))[1].poses.isfinite().all()
+
+
+def test_another_architecture_is_one_line(tmp_path: Path) -> None:
+    weights = tiny.write_weights(tmp_path / "w.safetensors")
+    with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(wanted 64\)$"):
+        start_from(network_for(FIVE, replace(PLAIN, width=64)), weights, FIVE)
+
+
+def test_incomplete_weights_are_one_line(tmp_path: Path) -> None:
+    weights = tiny.write_weights(tmp_path / "w.safetensors")
+    from safetensors import safe_open
+
+    with safe_open(weights, "pt") as file:
+        header = file.metadata()
+    save_file({k: v for k, v in load_file(weights).items() if k != "norm.weight"}, weights, metadata=header)
+    network = network_for(FIVE)
+    before = network.norm.weight.clone()
+    with pytest.raises(VoteposeError, match="incomplete or foreign"):
+        start_from(network, weights, FIVE)
+    assert torch.equal(network.norm.weight, before)
