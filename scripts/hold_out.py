@@ -9,13 +9,14 @@ writes data/coco-train-rest and data/coco-train-held: each an annotations.json a
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from votepose.data.coco import relabel
+from votepose.data.coco_json.labels import read_coco_json
+from votepose.data.coco_json.values import identity
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ def held(image_id: int, share: float) -> bool:
 
 
 def main(config: Config) -> None:
-    data = json.loads((config.folder / "annotations.json").read_bytes())
+    data = read_coco_json(config.folder / "annotations.json")
     for name, wanted in (("rest", False), ("held", True)):
         images = [image for image in data["images"] if held(image["id"], config.share) == wanted]
-        ids = {image["id"] for image in images}
-        people = [person for person in data["annotations"] if person["image_id"] in ids]
+        ids = {identity(image["id"]) for image in images}
+        people = [person for person in data["annotations"] if identity(person["image_id"]) in ids]
         out = config.out / f"{config.folder.name}-{name}"
         relabel(config.folder, out, {**data, "images": images, "annotations": people})
         print(f"{out}: {len(images)} images, {len(people)} annotations")

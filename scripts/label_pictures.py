@@ -20,6 +20,7 @@ import torch
 import tyro
 
 from votepose.data.coco import load_coco, relabel
+from votepose.data.coco_json.labels import read_coco_json
 from votepose.errors import VoteposeError
 from votepose.evaluation.runner import load_model
 from votepose.inference.flip_tta import find_in_both_views
@@ -96,9 +97,10 @@ def main(config: Config) -> None:
         file.append(json.dumps({"image_id": sample.image_id, "people": known[sample.image_id]}))
     file.close()
     listed = {sample.image_id for sample in samples}
-    data = json.loads(dataset.annotations.read_bytes())
+    data = read_coco_json(dataset.annotations)
     images = [{**image, "persons_complete": False} for image in data["images"] if image["id"] in listed]
-    people = [{**person, "id": i} for i, person in enumerate(p for id_ in sorted(listed) for p in known[id_])]
+    found = (person for number in sorted(listed) for person in known[number])
+    people = [{**person, "id": i} for i, person in enumerate(found, start=1)]
     category = {**model.skeleton.to_coco_category(), "id": 1}
     relabel(config.folder, out, {"images": images, "annotations": people, "categories": [category]})
     sure = sum(person["num_keypoints"] > 0 for person in people)

@@ -70,6 +70,11 @@ def of_text_ids(data: dict[str, Any]) -> None:
     each(lambda i, a: a.update(id=f"walk-{a['id']}"), "images")(data)
 
 
+def images_from_0(data: dict[str, Any]) -> None:
+    each(lambda i, a: a.update(id=a["id"] - 1), "images")(data)
+    each(lambda i, a: a.update(image_id=a["image_id"] - 1))(data)
+
+
 def without_categories(data: dict[str, Any]) -> None:
     data["categories"] = []
     each(lambda i, a: a.update(category_id=7))(data)
@@ -89,10 +94,7 @@ IDS: dict[str, Change] = {
     "image_id as text with zeros": each(lambda i, a: a.update(image_id=f"{a['image_id']:012d}")),
     "images 1.0": each(lambda i, a: a.update(id=float(a["id"])), "images"),
     "images as text": each(lambda i, a: a.update(id=str(a["id"])), "images"),
-    "images from 0": lambda d: [
-        each(lambda i, a: a.update(id=a["id"] - 1), "images")(d),
-        each(lambda i, a: a.update(image_id=a["image_id"] - 1))(d),
-    ],  # type: ignore[dict-item, return-value]
+    "images from 0": images_from_0,
     "images named": of_text_ids,
     "category_id as text": each(lambda i, a: a.update(category_id="1")),
     "category_id 1.0": each(lambda i, a: a.update(category_id=1.0)),

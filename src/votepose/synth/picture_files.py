@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from votepose.data.coco_json.values import identity
 from votepose.errors import VoteposeError
 from votepose.io.folders import natural_key
 from votepose.io.images import read_image
@@ -116,12 +117,13 @@ def _peopled(path: Path) -> set[str]:
         return set()
     try:
         data: dict[str, Any] = json.loads(path.read_bytes())
-        people = {c["id"] for c in data.get("categories") or () if c.get("keypoints") or c.get("name") == "person"}
+        categories = data.get("categories") or ()
+        people = {identity(c["id"]) for c in categories if c.get("keypoints") or c.get("name") == "person"}
         images = {
-            a["image_id"]
+            identity(a["image_id"])
             for a in data.get("annotations") or ()
-            if a.get("keypoints") or a.get("iscrowd") or a.get("category_id") in people
+            if a.get("keypoints") or a.get("iscrowd") or identity(a.get("category_id")) in people
         }
-        return {str(image["file_name"]) for image in data.get("images") or () if image["id"] in images}
+        return {str(image["file_name"]) for image in data.get("images") or () if identity(image["id"]) in images}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise VoteposeError(f"{path}: not readable as a COCO json ({error}); repair or remove it") from None
