@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -261,6 +263,96 @@ def test_an_auxiliary_backbone_stays_as_given_except_in_the_joint_stage(
         run(replace(config, stage="joint", out=tmp_path / "refused"))
     run(replace(config, out=tmp_path / "none"))  # without weights there is no auxiliary backbone
     assert load_network(tmp_path / "none" / "weights.safetensors")[0].aux_backbone is None
+
+
+def edited(data: Path, folder: Path, change: Any) -> Path:
+    """A copy of a data folder with another json."""
+    shutil.copytree(data, folder)
+    path = folder / "annotations.json"
+    content = json.loads(path.read_bytes())
+    change(content)
+    path.write_text(json.dumps(content))
+    return folder
+
+
+def of_five_joints(content: dict[str, Any]) -> None:
+    content["categories"][0] |= {
+        "name": "stick",
+        "keypoints": ["head", "hand_a", "hand_b", "foot_a", "foot_b"],
+        "skeleton": [[1, 2], [1, 3]],
+        "sigmas": [0.1] * 5,
+        "flip_pairs": [["hand_a", "hand_b"], ["foot_a", "foot_b"]],
+    }
+    for annotation in content["annotations"]:
+        points = annotation["keypoints"]
+        annotation["keypoints"] = [v for k in (0, 9, 10, 15, 16) for v in points[3 * k : 3 * k + 3]]
+
+
+def test_another_skeleton_starts_from_weights_of_people(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, sticks = tiny.write_weights(tmp_path / "start.safetensors"), edited(data, tmp_path / "five", of_five_joints)
+    config = tiny_config(sticks, tmp_path / "run", weights=start, val=sticks, evaluate_every=1, evaluate_pictures=2)
+    run(config)
+    assert (
+        "weights of a person with 17 keypoints, for a stick with 5 keypoints: taken over: " in capsys.readouterr().out
+    )
+    network, metadata = load_network(tmp_path / "run" / "weights.safetensors")
+    assert metadata.skeleton.flip.tolist() == [0, 2, 1, 4, 3]
+    assert (network.config.keypoints, network.config.proposals) == (5, False)
+    again = replace(config, weights=tmp_path / "run" / "weights.safetensors", out=tmp_path / "again", steps=2)
+    run(again)  # the trained weights are of this skeleton
+    assert "taken over" not in capsys.readouterr().out
+    with pytest.raises(VoteposeError, match=r"another skeleton, .*--stage votes$"):
+        run(replace(config, out=tmp_path / "refused", stage="refiner", freeze=None))
+
+
+def test_validation_reads_labels_as_the_loader_does(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for annotation in content["annotations"]:
+            annotation.update(id="a", image_id=str(annotation["image_id"]), area=float("nan"), iscrowd=None)
+            annotation["keypoints"][:3] = [None] * 3
+
+    val = edited(data, tmp_path / "val", change)
+    run(tiny_config(data, tmp_path / "run", val=val, evaluate_every=1, evaluate_pictures=2, steps=2))
+    output = capsys.readouterr().out
+    assert "epoch 0 step 2: AP " in output
+    assert "an annotation's area is nan; taken from its box" in output
+
+
+def test_names_without_sides_are_remarked_on_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        of_five_joints(content)
+        del content["categories"][0]["flip_pairs"]
+
+    run(tiny_config(edited(data, tmp_path / "data", change), tmp_path / "run", steps=2))
+    assert capsys.readouterr().out.count("5 of 5 keypoints have no left-right counterpart by their names") == 1
+
+
+def of_no_picture(content: dict[str, Any]) -> None:
+    for annotation in content["annotations"]:
+        annotation["image_id"] += 100
+
+
+@pytest.mark.parametrize(
+    ("option", "change", "message"),
+    [
+        ("data", of_no_picture, "labels no person's keypoints, so nothing can be learned"),
+        ("val", of_five_joints, "labels another skeleton than --data"),
+    ],
+)
+def test_labels_that_teach_nothing_are_refused(
+    data: Path, tmp_path: Path, option: str, change: Any, message: str
+) -> None:
+    folder = edited(data, tmp_path / "folder", change)
+    config = tiny_config(data, tmp_path / "run")
+    given = {"data": (str(folder),)} if option == "data" else {"val": folder}
+    with pytest.raises(VoteposeError, match=message):
+        run(replace(config, **given))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class ModelOptions:
         Raises:
             VoteposeError: if the weights or an option cannot be used.
         """
-        return load(
+        predictor = load(
             self.weights,
             input_size=self.input_size,
             presence_threshold=self.presence_threshold,
@@ -47,3 +48,6 @@ class ModelOptions:
             threads=self.threads,
             flip_test=flip_test,
         )
+        if flip_test and predictor.skeleton.side_remark:
+            print(f"--flip-test: {predictor.skeleton.side_remark}", file=sys.stderr)
+        return predictor

@@ -23,7 +23,8 @@ class TrainConfig:
         paper: keep to the paper's losses, vectors, grouping and schedule.
         hourglass, transformer: without one, a 1x1 convolution takes its place (paper V-F).
         input_size: side of the square training input, in pixels; the preset's by default.
-        weights: votepose weights to start from; `bundled` for the package's.
+        weights: votepose weights to start from; `bundled` for the package's. Of weights of another skeleton, all layers
+            that do not depend on the joints are taken over.
         backbone_weights: weights of the backbone alone (safetensors).
         aux_weights: weights of MoveNet Thunder (safetensors), for an auxiliary backbone; `weights` bring their own, if
             they have one.
