@@ -148,3 +148,11 @@ def test_supervision_gets_the_arrays_under_the_names_it_knows(
     np.testing.assert_array_equal(points.xy, poses.keypoints)
     np.testing.assert_array_equal(getattr(points, confidence), poses.confidences)
     same(Poses.from_supervision(points), poses, but=("scores",) if confidence == "confidence" else ())
+
+
+def test_null_in_a_coco_annotation_is_not_labelled() -> None:
+    annotation = {"keypoints": [None, None, None, *["4", "5", "2"] * 16]}
+    poses = Poses.from_coco([annotation])
+    assert poses.keypoints[0, :2].tolist() == [[0, 0], [4, 5]]
+    assert poses.confidences[0, :2].tolist() == [0, 1]
+    assert poses.seen[0, :2].tolist() == [False, True]

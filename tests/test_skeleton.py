@@ -111,8 +111,8 @@ def test_names_without_sides_make_no_pairs_and_the_remark_says_so(names: str) ->
 
 def test_a_side_without_counterpart_is_remarked_on() -> None:
     skeleton = Skeleton.from_coco_category({"keypoints": ["left_eye", "right_eye", "left_ear", "ear_r", "nose"]})
-    assert "1 of 5 keypoints" in skeleton.side_remark
-    assert "(left_ear)" in skeleton.side_remark
+    assert "2 of 5 keypoints" in skeleton.side_remark
+    assert "(left_ear, ear_r)" in skeleton.side_remark
 
 
 @pytest.mark.parametrize("pairs", [[["a", "b"], ["d", "c"]], [[1, 2], [4, 3]]])

@@ -241,6 +241,7 @@ class Poses:
                 expected = f"{joints} keypoints should be {3 * joints} numbers"
                 raise VoteposeError(f"COCO person: {expected}, but there are {count}")
         triples = np.array([person["keypoints"] for person in people], np.float64).reshape(len(people), joints, 3)
+        triples[~np.isfinite(triples).all(axis=2)] = 0  # null, for what is not labelled
         labelled = np.array(["score" not in person for person in people], bool)[:, None]
         confidences = np.where(labelled, triples[..., 2] > 0, triples[..., 2])
         seen = np.where(labelled, triples[..., 2] == 2, True)

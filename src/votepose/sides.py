@@ -18,6 +18,9 @@ _SIDES = tuple(
         r"(?<![A-Za-z])[lrLR](?=[A-Za-z])|(?<=[A-Za-z])[lrLR](?![A-Za-z])|(?<=[A-Z])[LR](?=[A-Z][a-z])",
     )
 )
+_CLEAR = re.compile(
+    r"(?i:left|right)|[左右]|(?<![A-Za-z])[lrLR](?=[\W_])|(?<=[\W_])[lrLR](?![A-Za-z0-9])|^[LR](?=[A-Z][a-z])"
+)
 _OPPOSITE = {"left": "right", "lft": "rgt", "l": "r", "左": "右"}
 _OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
 _LEFT = ("left", "lft", "l", "左")
@@ -39,8 +42,8 @@ def pairs_by_name(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 
 def names_a_side(name: str) -> bool:
-    """Whether a name has left or right in it, in full."""
-    return _SIDES[0].search(name) is not None
+    """Whether a name is clearly of one side, by itself."""
+    return _CLEAR.search(name) is not None
 
 
 def _mirrored(name: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
