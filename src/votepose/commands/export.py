@@ -46,7 +46,7 @@ def run(config: ExportConfig) -> None:
     write_export(estimator, metadata, out, config.format, precision)
     print(f"{out}: {size(out) / 1e6:.1f} MB, {precision}, preset {metadata.preset}, input {metadata.input_size}")
     if config.format == "openvino":
-        print("compile it with INFERENCE_PRECISION_HINT f32: by itself OpenVINO may compute in bf16, which moves joints")
+        print("compile it with INFERENCE_PRECISION_HINT f32: OpenVINO by itself may take bf16, which moves joints")
 
 
 def _check(config: ExportConfig, out: Path) -> None:
