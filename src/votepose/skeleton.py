@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from votepose.errors import VoteposeError
-from votepose.sides import names_a_side, pairs_by_name
+from votepose.utils.sides import names_a_side, pairs_by_name
 
 BODY_SHARE = 0.53  # the average fraction of its box that a body fills: COCO's OKS uses the body's area
 _DEFAULT_SIGMA = 0.08  # where a COCO json gives none: between COCO's shoulder and elbow
