@@ -95,6 +95,21 @@ def test_a_home_that_cannot_be_written_goes_unnoticed(fake_model: Path) -> None:
     assert run(LOADED.format(str(fake_model)), Path("/proc/nowhere")) == []
 
 
+def test_no_module_of_votepose_leaves_more_than_a_cache_of_fonts(home: Path) -> None:
+    """What training, synthesis, serving and clusters import, too."""
+    pytest.importorskip("torch", reason="needs the extra [train]")
+    code = """
+import importlib, pkgutil, votepose
+for module in pkgutil.walk_packages(votepose.__path__, "votepose."):
+    if not module.name.endswith("__main__"):
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError:
+            pass  # of an extra that is not installed
+"""
+    assert {path for path in run(code, home) if not path.startswith(".cache/matplotlib/")} == set()
+
+
 @without_network
 def test_the_users_own_setting_stays(home: Path) -> None:
     code = """
