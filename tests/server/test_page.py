@@ -102,16 +102,16 @@ def test_picture_people_and_sliders(shown: Shown) -> None:
     page.focus("#score")
     page.keyboard.press("End")
     expect(page.locator("#people")).to_have_text("0")
-    nobody = shown.painted
-    assert nobody != with_people
+    without_people = shown.painted
+    assert without_people != with_people
     for _ in range(65):
         page.keyboard.press("ArrowLeft")
     expect(page.locator("#score-value")).to_have_text("0.35")
     assert (shown.people, shown.painted) == (everybody, with_people)
-    assert len(shown.asked) == 1  # the score's slider asks nobody
+    assert len(shown.asked) == 1  # the score's slider sends no request
 
     page.uncheck("#inferred")
-    assert shown.painted not in (with_people, nobody)
+    assert shown.painted not in (with_people, without_people)
 
     page.focus("#presence")
     with page.expect_response(lambda answer: "presence_threshold=0.4" in answer.url):

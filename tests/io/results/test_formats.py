@@ -36,7 +36,7 @@ def test_everybody_is_written_once_in_order(tmp_path: Path, poses: Poses, form: 
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_results_of_nobody_are_valid(tmp_path: Path, form: Format) -> None:
+def test_results_without_people_are_valid(tmp_path: Path, form: Format) -> None:
     with opened(form, tmp_path) as results:
         results.write(NAMES[0], Poses.empty())
     assert rows(form, tmp_path) == []

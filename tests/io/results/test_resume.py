@@ -94,7 +94,7 @@ def test_resume_that_stops_at_once_loses_nothing(tmp_path: Path, poses: Poses, f
 
 
 @pytest.mark.parametrize("which", ["_people", "_images"])
-def test_an_image_that_cannot_be_written_leaves_nobody_behind(
+def test_an_image_that_cannot_be_written_leaves_no_people_behind(
     tmp_path: Path, poses: Poses, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(OSError, match="full"), opened("coco", tmp_path) as results:  # noqa: PT012
