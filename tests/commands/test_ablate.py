@@ -33,6 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(presets._PRESETS, "movenet", tiny.PRESET)
+    tiny.train_on_few_poses(monkeypatch)
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(presets._PRESETS, "movenet", tiny.PRESET)
+    tiny.train_on_few_poses(monkeypatch)
 
 
 def tiny_config(data: Path, out: Path, **changes: Any) -> TrainConfig:
@@ -141,7 +142,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Pat
         while not (out / "last.ckpt").is_file():
             assert process.poll() is None, log.read_text()
             time.sleep(0.05)
-        time.sleep(random.uniform(0, 3))
+        time.sleep(random.uniform(0, 1))
         process.send_signal(signal.SIGKILL)
         process.wait()
     saved = checkpoint(out)["global_step"]
@@ -184,7 +185,7 @@ def test_a_finished_run_goes_on_with_more_steps_and_other_epochs(data: Path, tmp
 def test_a_run_ends_when_its_minutes_are_over_and_the_rate_with_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = itertools.count()  # a clock that advances by a second at each reading
+    seconds = itertools.count(step=2)  # a clock that advances by two seconds at each reading
     monkeypatch.setattr("pytorch_lightning.callbacks.timer.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     config = tiny_config(data, tmp_path, steps=1000, steps_per_epoch=500, minutes=0.5, learning_rate=1e-3)
     run(config)

@@ -46,5 +46,6 @@ def test_a_missing_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         resolve_weights("bundled", ".safetensors")
 
 
-def test_load_knows_bundled() -> None:
+def test_load_knows_bundled(fake_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "BUNDLED_ONNX", fake_model)  # the real one takes seconds to load
     assert votepose.load("bundled").metadata == votepose.load().metadata

@@ -43,6 +43,9 @@ class Oracle(PoseNet):
         return Votes(votes, torch.full(votes.shape[:-1], -2.0))
 
 
+FEW = GroupingConfig(candidates=32)
+
+
 def estimator(network: PoseNet, config: GroupingConfig = GroupingConfig()) -> PoseEstimator:
     return PoseEstimator(network, torch.from_numpy(KAPPAS), config).eval()
 
@@ -144,7 +147,7 @@ def of_image(found: PoseOutputs, image: int) -> np.ndarray:
 
 @torch.no_grad()
 def test_a_batch_equals_its_images_one_by_one() -> None:
-    model, images = estimator(tiny_network()), pictures(batch=3)
+    model, images = estimator(tiny_network(), FEW), pictures(batch=3)
     together = model(images, torch.tensor(0.3))
     assert len(together.scores)
     assert set(together.image_index.tolist()) <= {0, 1, 2}
@@ -217,12 +220,14 @@ def test_who_is_seen_on_both_levels_is_one_person() -> None:
 @pytest.mark.parametrize(("height", "width"), [(32, 96), (160, 64)])
 @torch.no_grad()
 def test_levels_need_not_divide_the_input(levels: int, height: int, width: int) -> None:
-    model = estimator(tiny_network())
+    model = estimator(tiny_network(), FEW)
     model.levels = levels
     images = pictures(2, height, width)
     found, votes_out = model.explain(images, torch.tensor(0.0))
     assert found.keypoints.isfinite().all()
-    assert len(votes_out.vote_image) > len(estimator(tiny_network()).explain(images, torch.tensor(0.0))[1].vote_image)
+    assert len(votes_out.vote_image) > len(
+        estimator(tiny_network(), FEW).explain(images, torch.tensor(0.0))[1].vote_image
+    )
     for i in range(2):
         np.testing.assert_allclose(
             of_image(found, i), of_image(model(images[i : i + 1], torch.tensor(0.0)), 0), atol=0.05, rtol=1e-3

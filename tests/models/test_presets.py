@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import tiny
 from votepose import grouping
 from votepose.commands.train import run
 from votepose.data.coco_writer import write_coco
@@ -76,8 +77,11 @@ def test_an_unknown_preset_is_one_line_that_names_the_known() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_preset_can_be_trained_validated_and_resumed(name: str, tmp_path: Path) -> None:
-    drawn = synthetic_dataset(4, size=64)
+def test_every_preset_can_be_trained_validated_and_resumed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.train_on_few_poses(monkeypatch)
+    drawn = synthetic_dataset(2, size=64, people=(1, 2))
     flat = [replace(sample, image=sample.image[:32]) for sample in drawn.samples]  # of another shape than in training
     write_coco(drawn, tmp_path / "train")
     write_coco(replace(drawn, samples=flat), tmp_path / "val")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +26,11 @@ from votepose.training.targets import choose_cells
 
 SIDE, STRIDE = 24, 4  # cells, pixels
 FORMS = {"likelihood": VoteLossConfig(), "paper": PAPER}
+
+
+@pytest.fixture(autouse=True)
+def _few_poses(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.train_on_few_poses(monkeypatch)
 
 
 @dataclass
@@ -208,15 +212,6 @@ def test_every_switch_can_be_trained(changes: dict[str, Any]) -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
 
 
-@pytest.fixture
-def no_denormals() -> Iterator[None]:
-    """As in training: CPUs are many times slower with denormals."""
-    torch.set_flush_denormal(True)
-    yield
-    torch.set_flush_denormal(False)
-
-
-@pytest.mark.usefixtures("no_denormals")
 def test_a_small_network_learns_a_few_pictures() -> None:
     net = network(proposals=False, channels=48, hourglass_width=32, width=64, heads=4)
     batch = drawn(3, people=(1, 1))

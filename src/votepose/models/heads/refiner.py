@@ -62,7 +62,7 @@ def _into(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 class _Sharpen(nn.Module):
     """A finest region (P, C, 64, 48) and the U-Net's features (P, D, 32, 24) -> a correction of the joints' logits."""
 
-    def __init__(self, channels: int, features: int, keypoints: int, width: int = 48) -> None:
+    def __init__(self, channels: int, features: int, keypoints: int, width: int) -> None:
         super().__init__()
         self.direct = nn.Conv2d(channels, keypoints, 1, bias=False)
         nn.init.zeros_(self.direct.weight)
@@ -83,7 +83,7 @@ class PoseRefiner(nn.Module):
         specs: of the maps that regions are cut from. Those of a reduction of 1, 2 and 4 enter a U-Net of three grids;
             those of 0.5, if any, enter it pooled, and sharpen its output.
         keypoints: K.
-        width: channels of the finest grid.
+        width: channels of the finest grid of the U-Net; what sharpens its output has half as many.
         near_width: channels that the maps of that grid are projected to.
     """
 
@@ -110,7 +110,7 @@ class PoseRefiner(nn.Module):
         spread = nn.Conv2d(width, keypoints * FINER**2, 1)
         nn.init.normal_(spread.weight, std=1e-2)  # a fresh refiner keeps the pose that it is shown
         self.heat = nn.Sequential(nn.BatchNorm2d(width), spread, nn.PixelShuffle(FINER))
-        self.sharpen = _Sharpen(finest, width, keypoints) if finest else None
+        self.sharpen = _Sharpen(finest, width, keypoints, width // 2) if finest else None
         self.pose_prior_weight = nn.Parameter(torch.tensor(_POSE_PRIOR))
         self.joint_embedding = nn.Parameter(torch.randn(keypoints, _TOKEN) * 0.02)
         self.token, self.person = nn.Linear(width + 4, _TOKEN), nn.Linear(deep, _TOKEN)
