@@ -58,9 +58,9 @@ def test_the_report_is_printed_and_saved(
 
 
 def test_the_ap_is_evaluates(data: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate(EvaluateConfig(data, weights))
+    evaluate(EvaluateConfig(data, weights, limit=2))
     last = capsys.readouterr().out.splitlines()[-1]
-    run(AnalyseConfig(data, weights))
+    run(AnalyseConfig(data, weights, limit=2))
     assert f"**{last}**" in capsys.readouterr().out
 
 

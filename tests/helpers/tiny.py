@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,10 @@ def write_data(folder: Path, count: int = 6) -> Path:
     return folder
 
 
-def write_weights(path: Path, seed: int = 4) -> Path:
+def write_weights(path: Path, seed: int = 4, grouping: GroupingConfig = GROUPING) -> Path:
     """Weights of an untrained tiny network; that of this seed finds a few people in anything."""
     torch.manual_seed(seed)
-    save_weights(path, PoseNet(NETWORK), metadata())
+    save_weights(path, PoseNet(NETWORK), replace(metadata(), grouping=grouping))
     return path
 
 

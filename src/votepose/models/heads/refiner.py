@@ -110,7 +110,7 @@ class PoseRefiner(nn.Module):
         spread = nn.Conv2d(width, keypoints * FINER**2, 1)
         nn.init.normal_(spread.weight, std=1e-2)  # a fresh refiner keeps the pose that it is shown
         self.heat = nn.Sequential(nn.BatchNorm2d(width), spread, nn.PixelShuffle(FINER))
-        self.sharpen = _Sharpen(finest, width, keypoints, width // 2) if finest else None
+        self.sharpen = _Sharpen(finest, width, keypoints, (width + 1) // 2) if finest else None
         self.pose_prior_weight = nn.Parameter(torch.tensor(_POSE_PRIOR))
         self.joint_embedding = nn.Parameter(torch.randn(keypoints, _TOKEN) * 0.02)
         self.token, self.person = nn.Linear(width + 4, _TOKEN), nn.Linear(deep, _TOKEN)
