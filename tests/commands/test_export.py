@@ -37,7 +37,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     All its cells vote: which of two with the same presence is the last of the candidates hangs on rounding.
     """
-    return tiny.write_weights(tmp_path_factory.mktemp("weights") / "weights.safetensors", grouping=GroupingConfig())
+    return tiny.write_weights(tmp_path_factory.mktemp("weights") / "weights.safetensors", 1, GroupingConfig())
 
 
 @pytest.fixture(scope="module")
