@@ -106,7 +106,7 @@ def test_predict_goes_on_past_unreadable_files_and_reports_them(
 ) -> None:
     (photos / "1.jpg").write_text("hello")
     (photos / "2.jpg").write_bytes(b"")
-    result = run("predict", photos, "--weights", fake_model)
+    result = run("predict", "photos/*.jpg", "--weights", fake_model)
     assert result.status == 1
     assert result.err.splitlines() == [
         "votepose: photos/1.jpg: is not an image of a known format",
@@ -118,7 +118,7 @@ def test_predict_goes_on_past_unreadable_files_and_reports_them(
 
 def test_fail_fast_stops_at_the_first(run: Callable[..., Result], photos: Path, fake_model: Path) -> None:
     (photos / "2.jpg").write_text("hello")
-    result = run("predict", photos, "--weights", fake_model, "--fail-fast")
+    result = run("predict", "photos/*.jpg", "--weights", fake_model, "--fail-fast")
     assert result.status == 1
     assert len(result.err.splitlines()) == 1
     assert "1 failed, 1 not done" in result.out
@@ -136,7 +136,7 @@ def test_ctrl_c_keeps_what_is_done(
         return real(path)
 
     monkeypatch.setattr(votepose.commands.predict, "read_image", interrupted)
-    result = run("predict", photos, "--weights", fake_model)
+    result = run("predict", "photos/*.jpg", "--weights", fake_model)
     assert result.status == 130
     assert result.err == "votepose: stopped; what was done so far is kept\n"
     assert result.out.startswith("2 pictures, 4 people, 1 not done")
@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_line(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/1.jpg")
 
     monkeypatch.setattr(votepose.commands.predict, "save_picture", full)
-    result = run("predict", photos, "--weights", fake_model)
+    result = run("predict", "photos/*.jpg", "--weights", fake_model)
     assert result.status == 2
     assert result.err == "votepose: error: out/1.jpg: No space left on device\n"
 
@@ -162,13 +162,13 @@ def test_mistakes_are_one_line_and_2(run: Callable[..., Result], photos: Path, f
     for argv, said in [
         (("predict",), "no images given"),
         (("predict", "missing.jpg"), "missing.jpg: no such file"),
-        (("predict", "empty"), "no images in empty"),
-        (("predict", photos, "--weights", "none.onnx"), "none.onnx: no such weights"),
-        (("predict", photos, "--weights", photos / "1.jpg"), "1.jpg: is not an ONNX model"),
-        (("predict", photos, *weights, "--out", "file"), "file: is or lies in a file"),
-        (("predict", photos, *weights, "--device", "tpu"), "no device 'tpu'"),
-        (("predict", photos, *weights, "--input-size", "100"), "multiple of 32"),
-        (("predict", photos, *weights, "--score-threshold", "7"), "[0, 1]"),
+        (("predict", "empty"), "empty: no images or videos in it"),
+        (("predict", "photos/*.jpg", "--weights", "none.onnx"), "none.onnx: no such weights"),
+        (("predict", "photos/*.jpg", "--weights", photos / "1.jpg"), "1.jpg: is not an ONNX model"),
+        (("predict", "photos/*.jpg", *weights, "--out", "file"), "file: is or lies in a file"),
+        (("predict", "photos/*.jpg", *weights, "--device", "tpu"), "no device 'tpu'"),
+        (("predict", "photos/*.jpg", *weights, "--input-size", "100"), "multiple of 32"),
+        (("predict", "photos/*.jpg", *weights, "--score-threshold", "7"), "[0, 1]"),
         (("predit",), "did you mean 'predict'?"),
         (("xyz",), "there are predict, "),
     ]:
@@ -177,7 +177,7 @@ def test_mistakes_are_one_line_and_2(run: Callable[..., Result], photos: Path, f
         assert result.err.startswith("votepose: error: ")
         assert said in result.err
         assert result.err.count("\n") == 1
-    assert run("predict", photos, "--no-such-option").status == 2
+    assert run("predict", "photos/*.jpg", "--no-such-option").status == 2
 
 
 def test_a_failure_before_any_picture_leaves_no_output(run: Callable[..., Result], photos: Path) -> None:
