@@ -23,9 +23,10 @@ demo: $(DEMO)/.setup ## run on examples/, or on IMAGES="my.jpg folder/"; results
 	@$(DEMO)/bin/votepose predict $(IMAGES) --out $(OUT)
 	@echo "look at: $(abspath $(OUT)) (images with poses drawn, and poses.jsonl with one record per image)"
 
-# One worker per core, each with one thread; a test file stays on one worker, so that its fixtures are made once.
+# One worker per core, each with one thread; a test file stays on one worker, so that its fixtures are made once. Files
+# run in their own order: sorted by number of tests, the slowest would come last.
 test: setup ## run the tests
-	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile
+	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## check style, formatting and types
 	@$(VENV)/bin/ruff check .

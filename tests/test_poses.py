@@ -56,7 +56,7 @@ def test_keypoints_are_finite(poses: Poses, number: float) -> None:
         replace(poses, keypoints=np.where(poses.keypoints < 100, number, poses.keypoints))
 
 
-def test_empty_has_the_shapes_of_nobody() -> None:
+def test_empty_has_the_shapes_of_no_people() -> None:
     skeleton = Skeleton(("head", "tail"), ((0, 1),), (0.1, 0.1), "cat")
     empty = Poses.empty(skeleton, (10, 20), "a.png")
     assert len(empty) == 0

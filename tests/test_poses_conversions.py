@@ -21,7 +21,7 @@ TAIL = Skeleton(("head", "tail"), ((0, 1),), (0.1, 0.1), "cat")
 
 @pytest.fixture(params=[0, 1, 3, "tracked"])
 def people(request: pytest.FixtureRequest) -> Poses:
-    """Nobody, one, three, and three with ids."""
+    """No person, one, three, and three with ids."""
     if request.param == "tracked":
         return replace(some_poses(3), ids=np.array([4, 1, 12]))
     return some_poses(request.param)

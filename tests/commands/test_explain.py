@@ -51,7 +51,7 @@ class FakeSession:
 
 
 def fake_arrays(votes: int = 24, seed: int = 3) -> dict[str, np.ndarray]:
-    """Two people who agree within themselves, and single votes for nobody; one vote too faint; one of no number."""
+    """Two people whose votes agree, and single votes that agree with no other; one vote too faint; one not a number."""
     random = np.random.default_rng(seed)
     bodies = some_poses(2, seed=seed, size=(40, 60)).keypoints + np.array([[[6, 20]], [[70, 10]]])
     whose = np.arange(votes) % 3  # 0 and 1 are people, 2 strays
@@ -160,13 +160,13 @@ def test_a_file_without_votes_should_be_exported_again(fake_model: Path, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("scheme", ["nobody", "everybody"])
-def test_nobody_and_one_vote_alone_are_shown(scheme: str) -> None:
+@pytest.mark.parametrize("scheme", ["no vote", "one vote"])
+def test_no_votes_and_one_vote_alone_are_shown(scheme: str) -> None:
     arrays = fake_arrays()
     keep = np.zeros(24, bool)
-    keep[5] = scheme == "everybody"
+    keep[5] = scheme == "one vote"
     arrays |= {name: arrays[name][keep] for name in VOTE_OUTPUTS}
-    if scheme == "nobody":
+    if scheme == "no vote":
         arrays |= {name: arrays[name][:0] for name in OUTPUTS}
     few = gather(fake_predictor(arrays), IMAGE)
     assert len(few.groups) == int(keep.sum())
@@ -174,7 +174,7 @@ def test_nobody_and_one_vote_alone_are_shown(scheme: str) -> None:
     assert len(data_of(to_page(few))["votes"]) == int(keep.sum())
 
 
-def test_page_holds_the_numbers_and_asks_nobody_for_more(explanation: Explanation) -> None:
+def test_page_holds_the_numbers_and_requests_nothing_else(explanation: Explanation) -> None:
     page = to_page(explanation)
     data = data_of(page)
     distances = np.frombuffer(base64.b64decode(data["distances"]), "<f4")

@@ -70,6 +70,7 @@ def _traced_once(weights: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("votepose.export.write.trace", again)
         patch.setattr("votepose.export.write.run_torch", remembered)
+        tiny.export_on_small_pictures(patch)
         yield
 
 

@@ -106,7 +106,7 @@ def test_a_wrong_json_is_one_line(tmp_path: Path, text: str | None, message: str
 
 
 @pytest.mark.parametrize("missing", [[], None])
-def test_a_json_with_no_people_has_pictures_with_nobody(folder: Path, missing: object) -> None:
+def test_a_json_with_no_people_has_pictures_without_people(folder: Path, missing: object) -> None:
     edit(folder, lambda data: data.update(annotations=missing))
     dataset = load_coco(folder)
     assert len(dataset.samples) == 3

@@ -80,5 +80,5 @@ def test_a_negative_area_is_guessed_from_the_box(folder: Path) -> None:
     np.testing.assert_allclose(sample.areas, 0.53 * sample.boxes[:, 2] * sample.boxes[:, 3])
 
 
-def test_an_annotation_of_no_picture_is_nobodys(folder: Path) -> None:
+def test_an_annotation_of_no_picture_is_ignored(folder: Path) -> None:
     assert [len(s.keypoints) for s in load_with(folder, "annotations", {"image_id": [1]}).samples] == [0, 1]

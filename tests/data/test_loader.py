@@ -84,7 +84,7 @@ def test_collate_stacks_pictures_and_lists_people() -> None:
     assert same(batch.to("cpu"), batch)
 
 
-def test_ignored_is_what_lies_in_an_ignore_box_and_in_nobodys() -> None:
+def test_ignored_is_what_lies_in_an_ignore_box_and_in_no_persons_box() -> None:
     mask = collate([sample(3, [[8, 8, 8, 8]], [[0, 0, 16, 32]])]).ignore[0]
     expected = torch.zeros(8, 8, dtype=torch.bool)
     expected[:, :4] = True

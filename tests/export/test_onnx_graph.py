@@ -81,8 +81,11 @@ def answers(model: onnx.ModelProto) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("paper", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_graph_of_every_preset_takes_any_size(name: str, paper: bool, tmp_path: Path) -> None:
+def test_the_graph_of_every_preset_takes_any_size(
+    name: str, paper: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The preset's backbone, vectors and grouping, with heads as small as the tiny network's."""
+    tiny.export_on_small_pictures(monkeypatch)
     torch.manual_seed(0)
     chosen = preset(name, paper)
     shared = {

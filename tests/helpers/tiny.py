@@ -65,6 +65,17 @@ def train_on_few_poses(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("votepose.training.stages.votes._FOUND", 1)
 
 
+def export_on_small_pictures(patch: pytest.MonkeyPatch) -> None:
+    """Let the exporters trace and compare on pictures of half the side, but no less than 64 pixels."""
+    from votepose.export.onnx_graph import noise
+
+    def small(width: int, height: int, batch: int = 1) -> torch.Tensor:
+        return noise(max(64, width // 64 * 32), max(64, height // 64 * 32), batch)
+
+    patch.setattr("votepose.export.onnx_graph.noise", small)
+    patch.setattr("votepose.export.backends.noise", small)
+
+
 def main() -> int:
     from votepose.commands import main as cli
     from votepose.data.loader import TrainingSet
