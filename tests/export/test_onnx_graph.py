@@ -91,7 +91,10 @@ def test_the_graph_of_every_preset_takes_any_size(
     shared = {
         field: getattr(chosen.network, field) for field in ("backbone", "stride", "vectors", "relative", "scales")
     }
-    network = PoseNet(replace(tiny.NETWORK, **shared, proposals=chosen.network.proposals, refiner=0))
+    maps = min(8, chosen.network.keypoint_maps)
+    network = PoseNet(
+        replace(tiny.NETWORK, **shared, proposals=chosen.network.proposals, refiner=0, keypoint_maps=maps)
+    )
     estimator = PoseEstimator(network, torch.from_numpy(KAPPAS), chosen.grouping).eval()
     save(trace(estimator, tmp_path / "traced.onnx"), {}, tmp_path / "graph.onnx")
     exact, answer = run_torch(estimator), run_onnx(tmp_path / "graph.onnx")

@@ -52,6 +52,7 @@ def test_paper_keeps_to_the_letter(name: str) -> None:
     network, losses = chosen.network, recipe(name, paper=True).losses
     assert (network.vectors, network.relative, network.scales) == ("absolute", False, False)
     assert (network.refiner, network.aux_backbone, network.proposals) == (0, False, False)
+    assert network.keypoint_maps == 0
     assert losses == PAPER
     assert losses.form == "paper"
     assert chosen.grouping == grouping.PAPER

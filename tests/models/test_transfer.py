@@ -57,6 +57,36 @@ def test_weights_of_the_same_skeleton_are_loaded_whole(tmp_path: Path) -> None:
         assert torch.equal(network.state_dict()[name], value.to(network.state_dict()[name].dtype))
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [(0, 6), (6, 0), (6, 4)])
+def test_keypoint_maps_of_another_size_start_anew(tmp_path: Path, theirs: int, ours: int) -> None:
+    torch.manual_seed(1)
+    given, path = PoseNet(replace(tiny.NETWORK, keypoint_maps=theirs)), tmp_path / "w.safetensors"
+    save_weights(path, given, tiny.metadata(given.config))
+    network = PoseNet(replace(tiny.NETWORK, keypoint_maps=ours))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    line = start_from(network, path, COCO_17)
+    for name, value in network.state_dict().items():
+        if name.startswith("keypoint_maps."):
+            assert torch.equal(value, before[name]), name
+        else:
+            assert torch.equal(value, read_tensors(path)[name].to(value.dtype)), name
+    assert ("start anew" in line) == bool(ours)
+    assert ("left behind" in line) == bool(theirs)
+    with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(wanted 64\)$"):
+        start_from(PoseNet(replace(network.config, width=64)), path, COCO_17)
+
+
+def test_keypoint_maps_of_another_skeleton_keep_their_hidden_layer(tmp_path: Path) -> None:
+    given, path = PoseNet(replace(tiny.NETWORK, keypoint_maps=6)), tmp_path / "w.safetensors"
+    save_weights(path, given, tiny.metadata(given.config))
+    network = network_for(FIVE, replace(PLAIN, keypoint_maps=6))
+    line = start_from(network, path, FIVE)
+    state, taken = network.state_dict(), read_tensors(path)
+    assert torch.equal(state["keypoint_maps.hidden.0.weight"], taken["keypoint_maps.hidden.0.weight"].float())
+    assert "keypoint_maps.out" in line.split("start anew: ")[1]
+    assert start_from(network_for(FIVE), path, FIVE).endswith("left behind: keypoint_maps, proposal_attention")
+
+
 def test_a_network_for_people_starts_from_weights_of_a_hand(tmp_path: Path) -> None:
     hand = network_for(FIVE)
     metadata = Metadata.of("movenet", Preset(hand.config, input_size=64), FIVE)

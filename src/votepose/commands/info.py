@@ -17,6 +17,7 @@ _PARTS = {
     "hourglass": ("presence",),
     "transformer": ("transformer",),
     "vectors": ("vector", "proposal_attention"),
+    "keypoints": ("keypoint_maps",),
     "refiner": ("refiner",),
     "aux": ("aux_backbone",),
 }

@@ -25,6 +25,8 @@ class NetworkConfig:
         aux_backbone: refiner and votes also read MoveNet Thunder (17 keypoints; see `models.backbones.thunder`).
         proposals: presence and votes start from poses that the backbone proposes (`movenet` only; see
             `models.heads.proposals`).
+        keypoint_maps: channels of the hidden layer of the head of keypoint maps (see `models.heads.keypoint_maps`); 0
+            leaves the head out.
     """
 
     backbone: str
@@ -47,3 +49,4 @@ class NetworkConfig:
     refiner: int = 0
     aux_backbone: bool = False
     proposals: bool = False
+    keypoint_maps: int = 0

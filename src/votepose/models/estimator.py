@@ -14,6 +14,7 @@ from votepose.grouping import GroupingConfig, Groups, group, joint_confidences
 from votepose.letterbox import FILL, MULTIPLE
 from votepose.models.calibration import Calibration
 from votepose.models.features import FeatureMaps
+from votepose.models.heads.keypoint_maps import snap_to_keypoints
 from votepose.models.heads.roi_align import CLOSE_MARGIN
 from votepose.models.outputs import PoseOutputs, VoteOutputs, Votes
 from votepose.models.posenet import PoseNet
@@ -143,7 +144,7 @@ class PoseEstimator(nn.Module):
     def _people(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
         """Groups -> the people to report: flat index of the leading vote, image, poses, confidences, logits of
         visibility and scores, the last three uncalibrated."""
-        voted = self.pooled(groups)
+        voted = self.pooled(maps, groups)
         found = self._refined(maps, *voted) if self.network.refiner is not None else self._as_voted(*voted)
         _, image, poses, *_, scores = found
         return _rows(self._distinct(poses, scores, image), *found)
@@ -181,8 +182,8 @@ class PoseEstimator(nn.Module):
         """(P,) bool: neither a duplicate nor below the least score."""
         return oks_nms(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _MIN_SCORE)
 
-    def pooled(self, groups: Groups) -> tuple[Tensor, ...]:
-        """People as their votes pool them, without duplicates, which need not be refined.
+    def pooled(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
+        """People as their votes pool them and keypoint maps, if there are any, correct them, without duplicates.
 
         Returns:
             Flat index of the leading vote (P,), image (P,), poses (P, K, 2), log_scales, seen (P, K), scores (P,).
@@ -190,13 +191,20 @@ class PoseEstimator(nn.Module):
         image, row = groups.leader.nonzero(as_tuple=True)
         columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
         people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
-        return _rows(oks_nms(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
+        people = _rows(oks_nms(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
+        return people[0], people[1], snapped(maps, people[2], people[1]), *people[3:]
 
 
 def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
     """Presence (B, Q), centres, poses and log scales of all levels' votes."""
     columns = ((x.strength, x.centres, x.votes.poses, x.votes.log_scales) for x in levels)
     return tuple(torch.cat(column, dim=1) for column in zip(*columns, strict=True))
+
+
+def snapped(pyramid: Sequence[FeatureMaps], poses: Tensor, image_index: Tensor) -> Tensor:
+    """Poses (P, K, 2), in cells, of the images `image_index` (P,), with each joint at its peak of the keypoint maps."""
+    keypoint_maps = [maps.keypoint_maps for maps in pyramid if maps.keypoint_maps is not None]
+    return snap_to_keypoints(keypoint_maps, poses, image_index) if keypoint_maps else poses
 
 
 def halved(pixels: Tensor, times: int) -> Tensor:

@@ -63,6 +63,19 @@ class PoseProposals:
 
 
 @dataclass(frozen=True)
+class KeypointMaps:
+    """Where each joint of anybody in the picture is likely to lie.
+
+    Attributes:
+        logits: (B, K, h', w') of the likelihood that a joint k lies in a cell; the map is finer than F.
+        offsets: (B, K, 2, h', w') from the middle of a cell to that joint, x first, in cells of this map.
+    """
+
+    logits: Tensor
+    offsets: Tensor
+
+
+@dataclass(frozen=True)
 class FeatureMaps:
     """What the network computes once per image, before any cell votes.
 
@@ -73,6 +86,7 @@ class FeatureMaps:
         roi_features: the maps that the refiner reads: the backbone's, or its most informative channels, then the
             auxiliary backbone's.
         proposals: None where the backbone proposes no poses.
+        keypoint_maps: None where the network has none.
     """
 
     features: Tensor
@@ -81,3 +95,4 @@ class FeatureMaps:
     memory_positions: Tensor | None
     roi_features: list[Tensor]
     proposals: PoseProposals | None
+    keypoint_maps: KeypointMaps | None = None

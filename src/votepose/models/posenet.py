@@ -1,7 +1,7 @@
 """The network of the paper, whole: backbone -> F -> presence H -> [F;H] -> transformer -> votes.
 
-What we added to it: a refiner of pooled poses, an auxiliary backbone that refiner and votes read, and votes that start
-from proposed poses.
+What we added to it: keypoint maps, a refiner of pooled poses, an auxiliary backbone that refiner and votes read, and
+votes that start from proposed poses.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from votepose.models.backbones.thunder import Thunder
 from votepose.models.config import NetworkConfig
 from votepose.models.features import FeatureMaps, FeatureSpec
 from votepose.models.heads.heatmap import StackedHourglass, presence_head
+from votepose.models.heads.keypoint_maps import KeypointMapHead
 from votepose.models.heads.proposals import ProposalAttention
 from votepose.models.heads.refiner import PoseRefiner
 from votepose.models.heads.roi_align import WIDE_MARGIN, RoiGrid, roi_align
@@ -81,6 +82,8 @@ class PoseNet(nn.Module):
         if config.refiner and not {1, 2, 4} <= {spec.reduction for spec in specs}:
             raise VoteposeError(f"the {config.backbone} backbone lacks the three maps that the refiner needs")
         self.refiner = PoseRefiner(specs, config.keypoints, config.refiner) if config.refiner else None
+        head = (config.channels, config.keypoint_maps, config.keypoints)
+        self.keypoint_maps = KeypointMapHead(*head) if config.keypoint_maps else None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Votes]:
         """Images (B, 3, H, W), uint8 or 0..255 -> presence logits (B, h, w) and the dense field of votes, Q = h w."""
@@ -117,9 +120,10 @@ class PoseNet(nn.Module):
         logits = [x[:, 0].float() for x in (logits if isinstance(logits, list) else [logits])]
         if proposals is not None:
             logits = [x + proposals.presence for x in logits]
+        keypoint_maps = self.keypoint_maps(features) if self.keypoint_maps is not None else None
         features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
         memory, positions = self.transformer.encode(features) if self.transformer else (None, None)
-        return FeatureMaps(features, logits, memory, positions, [], proposals)
+        return FeatureMaps(features, logits, memory, positions, [], proposals, keypoint_maps)
 
     def features(self, images: Tensor) -> Tensor:
         """Images -> the feature map F (B, C, h, w) alone."""

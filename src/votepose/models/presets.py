@@ -47,6 +47,7 @@ _LITE = NetworkConfig(
     decoder_layers=2,
     patch=4,
     refiner=64,
+    keypoint_maps=96,
 )
 _MOVENET = NetworkConfig(
     "movenet",
@@ -88,4 +89,4 @@ def preset(name: str, paper: bool = False) -> Preset:
 def paper_network(network: NetworkConfig) -> NetworkConfig:
     """The network without anything that the paper does not have."""
     plain = replace(network, vectors="absolute", relative=False, scales=False)
-    return replace(plain, refiner=0, aux_backbone=False, proposals=False)
+    return replace(plain, refiner=0, aux_backbone=False, proposals=False, keypoint_maps=0)

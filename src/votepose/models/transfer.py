@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from votepose.models.checkpoint import load_into, read_metadata, read_whole, require_same_network
+from votepose.models.checkpoint import Metadata, load_into, read_metadata, read_whole, require_same_network
 from votepose.models.config import NetworkConfig
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
@@ -25,18 +25,23 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     A network takes over from weights of another skeleton what does not depend on the joints. Pose proposals and the
     auxiliary backbone, which know COCO's 17 keypoints only, stay behind.
 
+    Where weights of the same skeleton have no keypoint maps, or others, the network's start anew.
+
     Returns:
-        A line that says what was taken over and what starts anew; empty for weights of this skeleton.
+        A line that says what was taken over and what starts anew; empty where everything was taken over.
 
     Raises:
         VoteposeError: if the file cannot be used, or its architecture differs in more than that.
     """
     metadata = read_metadata(path)
+    ours, theirs = network.config, metadata.network
     if metadata.skeleton.names == skeleton.names:
+        if ours.keypoint_maps != theirs.keypoint_maps:
+            return _without_keypoint_maps(network, path, metadata)
         load_into(network, path, skeleton)
         return ""
-    ours, theirs = network.config, metadata.network
     differing = replace(ours, keypoints=theirs.keypoints, proposals=theirs.proposals, aux_backbone=theirs.aux_backbone)
+    differing = replace(differing, keypoint_maps=theirs.keypoint_maps)
     require_same_network(path, metadata, differing)
     state = network.state_dict()
     given = _with_names_of(state, read_whole(path, _shapes(theirs)))
@@ -51,6 +56,17 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     network.load_state_dict(state | taken)
     anew = [name for name in state if name not in taken or name in columns]
     return _line(path, (metadata.skeleton, skeleton), taken, anew, sorted(_parts(given) - _parts(state)))
+
+
+def _without_keypoint_maps(network: PoseNet, path: Path, metadata: Metadata) -> str:
+    """Load the weights into all parts but the head of keypoint maps, which differs; a line that says so."""
+    ours, theirs = network.config.keypoint_maps, metadata.network.keypoint_maps
+    require_same_network(path, metadata, replace(network.config, keypoint_maps=theirs))
+    given, state = read_whole(path, _shapes(metadata.network)), network.state_dict()
+    taken = {name: x.to(state[name].dtype) for name, x in given.items() if not name.startswith("keypoint_maps.")}
+    network.load_state_dict(state | taken)
+    left = f"its keypoint maps ({theirs} channels) are left behind" if theirs else "it has no keypoint maps"
+    return f"{path}: {left}" + (f"; those of the network ({ours} channels) start anew" if ours else "")
 
 
 def _line(

@@ -24,7 +24,7 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.runner import coco_results
 from votepose.inference.weights import resolve_weights
-from votepose.models.checkpoint import Metadata
+from votepose.models.checkpoint import Metadata, read_metadata
 from votepose.models.estimator import PoseEstimator
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import Preset
@@ -81,7 +81,8 @@ class PoseModule(pl.LightningModule):
 
     def _start_from(self, weights: Path, skeleton: Skeleton) -> None:
         remark = start_from(self.network, weights, skeleton)
-        if remark and isinstance(self.stage, RefinerStage):
+        same = read_metadata(weights).skeleton.names == skeleton.names
+        if isinstance(self.stage, RefinerStage) and not same:
             raise VoteposeError(
                 f"--stage refiner: {weights} are weights of another skeleton, whose votes must be trained first: use "
                 "--stage votes"

@@ -12,7 +12,7 @@ from torch import Tensor
 from helpers.bodies import KAPPAS, people_apart
 from votepose.data.loader import Batch
 from votepose.models.backbones.movenet import HEADS, MoveNet, scaled_output
-from votepose.training.losses.centernet import CenterNetCriterion, paint_gaussians
+from votepose.training.losses.centernet import CenterNetCriterion
 
 SIDE, STRIDE = 64, 4  # cells, pixels
 
@@ -117,12 +117,3 @@ def test_a_picture_without_people_is_bearable() -> None:
     total = judge(batch_of(people()[:0]), outputs)["total"]
     total.backward()
     assert total.isfinite()
-
-
-def test_a_gaussian_is_one_on_its_point_and_falls_with_distance() -> None:
-    points, images, channels = torch.tensor([[5.5, 6.2], [9.1, 6.9]]), torch.tensor([0, 0]), torch.tensor([1, 1])
-    heat = paint_gaussians(points, images, channels, torch.tensor([1.0, 2.0]), torch.Size((2, 3, 16, 16)))
-    assert heat[0, 1, 6, 5] == heat[0, 1, 6, 9] == 1
-    assert heat[0, 1, 6, 4] == pytest.approx(np.exp(-0.5))
-    assert heat[0, 1, 6, 7] == pytest.approx(np.exp(-0.5))  # the wider of the two
-    assert heat[1].sum() == heat[0, 0].sum() == heat[0, 2].sum() == 0

@@ -178,7 +178,7 @@ def all_losses(config: VoteLossConfig, net: PoseNet, batch: Batch) -> dict[str, 
 
 
 def test_every_parameter_learns_something() -> None:
-    net, batch = network(stacks=2), drawn(4)
+    net, batch = network(stacks=2, keypoint_maps=8), drawn(4)
     all_losses(VoteLossConfig(), net, batch)["total"].backward()
     untrained = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert untrained == []
@@ -201,6 +201,7 @@ def test_pictures_without_people_are_bearable(form: str) -> None:
         {"hourglass": False},
         {"transformer": False},
         {"proposals": False, "vectors": "absolute"},
+        {"keypoint_maps": 8},
     ],
 )
 def test_every_switch_can_be_trained(changes: dict[str, Any]) -> None:
@@ -208,12 +209,13 @@ def test_every_switch_can_be_trained(changes: dict[str, Any]) -> None:
     parts = all_losses(VoteLossConfig(), net, drawn(2))
     assert parts.keys() >= {"presence", "votes", "total"}
     assert ("places" in parts) == (net.refiner is not None)
+    assert ("keypoint_maps" in parts) == ("keypoint_offsets" in parts) == (net.keypoint_maps is not None)
     parts["total"].backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
 
 
 def test_a_small_network_learns_a_few_pictures() -> None:
-    net = network(proposals=False, channels=48, hourglass_width=32, width=64, heads=4)
+    net = network(proposals=False, channels=48, hourglass_width=32, width=64, heads=4, keypoint_maps=24)
     batch = drawn(3, people=(1, 1))
     stage = VoteStage(VoteLossConfig(votes=64), COCO_17)
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3)
@@ -229,3 +231,4 @@ def test_a_small_network_learns_a_few_pictures() -> None:
     assert last["presence"] < 0.5 * first["presence"]
     assert last["votes"] < first["votes"] - 2  # nats per joint
     assert last["places"] < 0.7 * first["places"]  # nats per joint
+    assert last["keypoint_maps"] < 0.7 * first["keypoint_maps"]

@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.data.loader import Batch
 from votepose.training.losses import functional as losses
+from votepose.training.losses.heatmaps import REACH, focal_loss, paint_gaussians
 
 _SPREAD = 0.054  # standard deviation of a heatmap's Gaussian as a share of the box's root area
-_REACH = 9  # cells: further from its peak, a Gaussian is not painted
 _BESIDE = torch.cartesian_prod(torch.arange(-1, 2), torch.arange(-1, 2))  # a cell and its eight neighbours, (9, 2)
-_ON = 0.3  # value of a Gaussian from which a cell of an incompletely labelled picture counts in full
 WEIGHTS = {"center": 1.0, "heatmap": 1.0, "regress": 1.0, "offset": 0.5, "box": 0.1}
 """Of the losses in their sum."""
 
@@ -98,7 +96,7 @@ def keypoint_heatmap_loss(logits: Tensor, batch: Batch, stride: float, incomplet
 
 def _spreads(boxes: Tensor) -> Tensor:
     """(N,) standard deviations, in cells, of the Gaussians of people with boxes (N, 4) in cells."""
-    return (_SPREAD * boxes[:, 2:].prod(dim=-1).clamp(min=1).sqrt()).clamp(0.5, _REACH / 3)
+    return (_SPREAD * boxes[:, 2:].prod(dim=-1).clamp(min=1).sqrt()).clamp(0.5, REACH / 3)
 
 
 def _heatmap_loss(
@@ -106,32 +104,9 @@ def _heatmap_loss(
 ) -> Tensor:
     """The focal loss of heatmaps (B, C, h, w) with Gaussians at points (n, 2) of `channels` (n,), over their number."""
     target = paint_gaussians(points, images, channels, spread, logits.shape)
-    peak = target == 1
-    p = logits.sigmoid()
     weight = (~batch.ignored(logits.shape[-2:]))[:, None].float()
-    missed = torch.where(peak, F.logsigmoid(logits) * (1 - p) ** 2, 0.0)
     empty = torch.where(batch.complete, 1.0, incomplete)[:, None, None, None]
-    weight = torch.where(target > _ON, weight, weight * empty)
-    false = torch.where(peak, 0.0, F.logsigmoid(-logits) * p**2 * (1 - target) ** 4) * weight
-    return -(missed + false).sum() / peak.sum().clamp(min=1)
-
-
-def paint_gaussians(points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, shape: torch.Size) -> Tensor:
-    """Heatmaps (B, C, h, w) of Gaussians that are 1 at the cells of `points` (n, 2), the greatest where they meet.
-
-    Args:
-        points: in cells. images, channels: (n,) where each is painted. spread: (n,) standard deviations in cells.
-        shape: (B, C, h, w).
-    """
-    _, count, height, width = shape
-    heat = points.new_zeros(shape).flatten()
-    steps = torch.arange(-_REACH, _REACH + 1, device=points.device)
-    offsets = torch.cartesian_prod(steps, steps)
-    cells = points.floor()[:, None] + offsets
-    values = torch.exp(-(offsets**2).sum(dim=-1) / (2 * spread[:, None] ** 2))
-    inside = (cells >= 0).all(dim=-1) & (cells[..., 0] < width) & (cells[..., 1] < height)
-    flat = ((images * count + channels)[:, None] * height + cells[..., 1].long()) * width + cells[..., 0].long()
-    return heat.scatter_reduce_(0, flat[inside], values[inside], "amax").view(shape)
+    return focal_loss(logits, target, weight, empty)
 
 
 def _cells_at(points: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:

@@ -25,6 +25,7 @@ class VoteLossConfig:
         chamfer, oks: weights of these terms inside the heatmap's and the vectors' losses.
         gamma_positive, gamma_negative: of the asymmetric loss.
         presence, vectors, refiner: weights of the parts in the `likelihood` form.
+        keypoint_maps: weight of the keypoint maps, in either form, where the network has any.
         incomplete: weight of empty cells in pictures where people may be unlabelled.
         targets: of the cells.
     """
@@ -38,6 +39,7 @@ class VoteLossConfig:
     presence: float = 0.5
     vectors: float = 1.0
     refiner: float = 1.0
+    keypoint_maps: float = 1.0
     incomplete: float = 0.3
     targets: TargetConfig = TargetConfig()
 

@@ -108,10 +108,11 @@ class RefinerStage(Stage):
         estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
         threshold = torch.as_tensor(self.grouping.presence_threshold)
         levels, groups = estimator.vote(batch.images.permute(0, 2, 3, 1), threshold)
-        _, image_index, poses, _, _, scores = estimator.pooled(groups)
+        maps = [level.maps for level in levels]
+        _, image_index, poses, _, _, scores = estimator.pooled(maps, groups)
         shown = scores > _MIN_SCORE
         torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
-        return [level.maps for level in levels], poses[shown], image_index[shown]
+        return maps, poses[shown], image_index[shown]
 
 
 class CachedRefinerStage(RefinerStage):

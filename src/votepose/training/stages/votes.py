@@ -1,4 +1,6 @@
-"""`votepose train --stage votes`: the whole network, on presence, votes and, where it has a refiner, refined poses."""
+"""`votepose train --stage votes`: the whole network, on presence and votes and, where it has such parts, on keypoint
+maps and refined poses.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,12 @@ from torch import Tensor
 from votepose.data.loader import Batch
 from votepose.grouping import GroupingConfig, group
 from votepose.models.backbones.build import Part
+from votepose.models.estimator import snapped
 from votepose.models.features import FeatureMaps
 from votepose.models.outputs import Votes
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
+from votepose.training.losses.keypoint_maps import KeypointMapCriterion
 from votepose.training.losses.votes import VoteCriterion, VoteLossConfig
 from votepose.training.refiner_targets import build_refiner_batch
 from votepose.training.stages.base import Stage
@@ -22,7 +26,7 @@ _FOUND = 8  # poses per image, as inference would find them, that the refiner tr
 
 
 class VoteStage(Stage):
-    """Presence, votes and refined poses of one pyramid level.
+    """Presence, votes, keypoint maps and refined poses of one pyramid level.
 
     Args:
         config: the losses.
@@ -39,11 +43,16 @@ class VoteStage(Stage):
         self.register_buffer("kappas", torch.from_numpy(skeleton.kappas), persistent=False)
         self.register_buffer("flip", torch.from_numpy(skeleton.flip), persistent=False)
         self.criterion = VoteCriterion(config, self.kappas)
+        self.keypoint_maps = KeypointMapCriterion(self.kappas, config.incomplete)
 
     def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
         maps = network.encode(batch.images)
         targets, votes, owners = cast_votes(network, maps, batch, self.config, self.kappas)
         parts: dict[str, Tensor] = self.criterion(maps.presence, votes, owners, targets)
+        if maps.keypoint_maps is not None:
+            located = self.keypoint_maps(maps.keypoint_maps, batch)
+            total = parts.pop("total") + self.config.keypoint_maps * located.pop("total")
+            parts = {**parts, **located, "total": total}
         if network.refiner is None or self.config.form == "paper":
             return parts
         poses, image_index = self._poses_to_refine(network, maps, votes, owners)
@@ -68,7 +77,8 @@ class VoteStage(Stage):
         ranked = torch.where(groups.leader, groups.support, -1.0).topk(_FOUND)
         image, row = (ranked.values > 0).nonzero(as_tuple=True)
         leaders = ranked.indices[image, row]
-        return torch.cat([poses, groups.poses[image, leaders]]), torch.cat([image_index, image])
+        poses, image_index = torch.cat([poses, groups.poses[image, leaders]]), torch.cat([image_index, image])
+        return snapped([maps], poses, image_index), image_index
 
 
 def cast_votes(

@@ -1,0 +1,93 @@
+"""The losses of the keypoint maps: which joint lies in a cell, and where."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from votepose.data.loader import Batch
+from votepose.models.features import KeypointMaps
+from votepose.training.losses.heatmaps import REACH, focal_loss, paint_gaussians
+
+_SPREAD = 0.5  # standard deviation of a Gaussian as a share of OKS' radius
+_NARROWEST = 0.5  # cells: of a standard deviation
+_OFFSETS = 0.5  # weight of the offsets' loss
+
+
+class KeypointMapCriterion(nn.Module):
+    """`forward(maps, batch)` returns scalars: `keypoint_maps`, `keypoint_offsets`, and their `total`.
+
+    The first is the penalty-reduced focal loss of the likelihoods, over the number of joints; the second is L1, in
+    cells, at the cells of joints and beside them. Ignore regions do not count, nor, on the map of a joint that is
+    unlabelled, the box of its person.
+
+    Args:
+        kappas: (K,) of the skeleton, see `Skeleton.kappas`.
+        incomplete: weight of empty cells in pictures where people may be unlabelled.
+    """
+
+    kappas: Tensor
+
+    def __init__(self, kappas: Tensor, incomplete: float) -> None:
+        super().__init__()
+        self.incomplete = incomplete
+        self.register_buffer("kappas", kappas, persistent=False)
+
+    def forward(self, maps: KeypointMaps, batch: Batch) -> dict[str, Tensor]:
+        with torch.autocast(maps.logits.device.type, enabled=False):  # bf16 is too coarse for coordinates
+            points = batch.keypoints[..., :2] / self._stride(maps, batch)
+            labelled = batch.keypoints[..., 2] > 0
+            heat = self._likelihoods(maps, points, labelled, batch)
+            offsets = _offsets(maps.offsets, points, labelled, batch.image_index)
+        return {"keypoint_maps": heat, "keypoint_offsets": offsets, "total": heat + _OFFSETS * offsets}
+
+    def _likelihoods(self, maps: KeypointMaps, points: Tensor, labelled: Tensor, batch: Batch) -> Tensor:
+        people, count = labelled.shape
+        stride = self._stride(maps, batch)
+        spread = _SPREAD * self.kappas * batch.sizes[:, None] / stride
+        spread = spread.clamp(_NARROWEST, REACH / 3).flatten()
+        images = batch.image_index.repeat_interleave(count)
+        channels = torch.arange(count, device=points.device).repeat(people)
+        target = paint_gaussians(
+            points.flatten(0, 1), images, channels, spread, maps.logits.shape, valid=labelled.flatten()
+        )
+        known = ~batch.ignored(maps.logits.shape[-2:])[:, None]
+        known = known & ~_boxes(batch.boxes / stride, ~labelled, batch.image_index, maps.logits.shape)
+        empty = torch.where(batch.complete, 1.0, self.incomplete)[:, None, None, None]
+        return focal_loss(maps.logits, target, known.float(), empty)
+
+    @staticmethod
+    def _stride(maps: KeypointMaps, batch: Batch) -> float:
+        """Input pixels per cell."""
+        return batch.images.shape[-1] / maps.logits.shape[-1]
+
+
+def _boxes(boxes: Tensor, chosen: Tensor, images: Tensor, shape: torch.Size) -> Tensor:
+    """(B, C, h, w) bool: within a box (N, 4), in cells, of an image (N,), on the maps that are `chosen` (N, C) for it.
+
+    A box is four numbers at its corners, of which sums along both axes make it whole: no loop over people.
+    """
+    batch, count, height, width = shape
+    limit = torch.tensor([width, height], device=boxes.device)
+    low = boxes[:, :2].floor().long().clamp(min=0).minimum(limit)
+    high = (boxes[:, :2] + boxes[:, 2:]).ceil().long().clamp(min=0).minimum(limit)
+    corners = boxes.new_zeros(batch * count * (height + 1) * (width + 1))
+    map_index = images[:, None] * count + torch.arange(count, device=boxes.device)
+    for x, y, sign in ((low, low, 1), (high, low, -1), (low, high, -1), (high, high, 1)):
+        index = (map_index * (height + 1) + y[:, 1:]) * (width + 1) + x[:, :1]
+        corners.index_add_(0, index.flatten(), sign * chosen.flatten().to(corners.dtype))
+    return corners.view(batch, count, height + 1, width + 1).cumsum(2).cumsum(3)[:, :, :height, :width] > 0.5
+
+
+def _offsets(maps: Tensor, points: Tensor, labelled: Tensor, images: Tensor) -> Tensor:
+    """L1 of the offsets (B, K, 2, h, w) at the cells of the labelled (N, K) points (N, K, 2), and beside them."""
+    count, _, height, width = maps.shape[1:]
+    steps = torch.arange(-1, 2, device=points.device)
+    cells = points.floor()[:, :, None] + torch.cartesian_prod(steps, steps)  # (N, K, 9, 2)
+    counted = labelled[..., None] & (cells >= 0).all(dim=-1) & (cells[..., 0] < width) & (cells[..., 1] < height)
+    map_index = (images[:, None] * count + torch.arange(count, device=points.device))[..., None]
+    at = (cells[..., 1].long() * width + cells[..., 0].long()) * counted
+    index = torch.stack([(2 * map_index + axis) * (height * width) + at for axis in (0, 1)], dim=-1)
+    found = maps.flatten().index_select(0, index.flatten()).view(index.shape).float()
+    distance = (found - (points[:, :, None] - cells - 0.5)).abs().sum(dim=-1)
+    return (distance * counted).sum() / counted.sum().clamp(min=1)
