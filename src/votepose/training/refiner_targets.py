@@ -86,7 +86,7 @@ def build_refiner_batch(
         is_person,
         (is_person | people.certain_at(poses, image_index)).float(),
     )
-    if is_person.any():
+    if len(people.keypoints):
         keypoints = people.keypoints[person]
         inside = torch.cat([grid.to_grid(keypoints[..., :2]), keypoints[..., 2:]], dim=-1) * is_person[:, None, None]
         sizes = torch.where(is_person, people.sizes[person] / grid.spacings, targets.sizes)

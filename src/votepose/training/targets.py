@@ -112,26 +112,28 @@ def paint(
         shape: (B, h, w) of the map.
     """
     batch, height, width = shape
-    person, joint = (keypoints[..., 2] > 0).nonzero(as_tuple=True)
-    owner = torch.full((batch * height * width,), -1, dtype=torch.long, device=keypoints.device)
-    if len(person):
-        points = keypoints[person, joint, :2]
-        radius = (config.disc * kappas[joint] * sizes[person]).clamp(0, _REACH)
-        steps = torch.arange(-_REACH, _REACH + 1, device=keypoints.device)
-        offsets = torch.cartesian_prod(steps, steps)
-        own = points.floor()
-        cells = own[:, None] + offsets  # (n, 25, 2), x first
-        distance = (cells + 0.5 - points[:, None]).norm(dim=-1)
-        inside = (distance <= radius[:, None]) | (offsets == 0).all(dim=-1)
-        inside &= (cells >= 0).all(dim=-1) & (cells[..., 0] < width) & (cells[..., 1] < height)
-        flat = (image_index[person][:, None] * height + cells[..., 1].long()) * width + cells[..., 0].long()
-        # Distance and keypoint in one integer: the least of a cell is its nearest keypoint.
-        order = (distance * 4096).long() * len(person) + torch.arange(len(person), device=flat.device)[:, None]
-        best = torch.full_like(owner, torch.iinfo(torch.long).max)
-        best.scatter_reduce_(0, flat[inside], order[inside], "amin")
-        taken = best != torch.iinfo(torch.long).max
-        owner[taken] = person[best[taken] % len(person)]
-    owner = owner.view(batch, height, width)
+    background = torch.full((batch, height, width), -1, dtype=torch.long, device=keypoints.device)
+    if not len(keypoints):
+        return Targets(torch.zeros(shape, device=keypoints.device), background)
+    # Nothing below has a shape that depends on values, for which a GPU would have to be waited for.
+    points = keypoints[..., :2]
+    radius = (config.disc * kappas * sizes[:, None]).clamp(0, _REACH)
+    steps = torch.arange(-_REACH, _REACH + 1, device=keypoints.device)
+    offsets = torch.cartesian_prod(steps, steps)
+    cells = points.floor()[:, :, None] + offsets  # (N, K, 25, 2), x first
+    distance = (cells + 0.5 - points[:, :, None]).norm(dim=-1)
+    inside = (distance <= radius[..., None]) | (offsets == 0).all(dim=-1)
+    inside &= (cells >= 0).all(dim=-1) & (cells[..., 0] < width) & (cells[..., 1] < height)
+    inside &= keypoints[..., 2:] > 0
+    flat = (image_index[:, None, None] * height + cells[..., 1].long()) * width + cells[..., 0].long()
+    # Distance and keypoint in one integer: the least of a cell is its nearest keypoint.
+    joints = keypoints.shape[0] * keypoints.shape[1]
+    number = torch.arange(joints, device=flat.device).view(*points.shape[:2], 1)
+    nothing = torch.iinfo(torch.long).max
+    order = torch.where(inside, (distance * 4096).long() * joints + number, nothing)
+    best = torch.full((background.numel(),), nothing, device=flat.device)
+    best.scatter_reduce_(0, torch.where(inside, flat, 0).flatten(), order.flatten(), "amin")
+    owner = torch.where(best == nothing, -1, best % joints // keypoints.shape[1]).view(background.shape)
     return Targets((owner >= 0).float(), owner)
 
 
@@ -142,12 +144,11 @@ def choose_cells(targets: Targets, count: int, generator: torch.Generator | None
         Flat indices (B, count) and their owners (B, count), -1 where the image has no labelled person.
     """
     owner = targets.owner.flatten(1)
-    weights = torch.zeros(owner.shape, device=owner.device)
+    counts = torch.zeros(owner.numel() + 1, device=owner.device)  # cells of each person; background's come first
+    counts.index_add_(0, owner.flatten() + 1, torch.ones_like(counts[1:]))
     owned = owner >= 0
-    if owned.any():
-        sizes = torch.bincount(owner[owned])
-        weights[owned] = 1.0 / sizes[owner[owned]].float()
-    weights[~owned.any(dim=1)] = 1.0
+    weights = owned / counts[owner + 1]
+    weights = torch.where(owned.any(dim=1, keepdim=True), weights, 1.0)
     cells = torch.multinomial(weights, count, replacement=True, generator=generator)
     return cells, owner.gather(1, cells)
 

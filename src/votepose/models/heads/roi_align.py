@@ -63,7 +63,8 @@ class RoiGrid:
 
 def grid_middle(like: Tensor) -> Tensor:
     """(2,) the middle of a region, in its grid."""
-    return torch.tensor([ROI_COLUMNS / 2, ROI_ROWS / 2], device=like.device)
+    # Not `torch.tensor`, which copies from the host: a CUDA graph cannot hold that.
+    return torch.stack([like.new_full((), ROI_COLUMNS / 2), like.new_full((), ROI_ROWS / 2)])
 
 
 def roi_align(

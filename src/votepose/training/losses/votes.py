@@ -22,6 +22,7 @@ class VoteLossConfig:
         form: `paper`: asymmetric + Chamfer against MSE, balanced by eq. 5. `likelihood`: asymmetric presence, votes
             under their own Laplace scale plus a heavy-tailed OKS, refinement as in `losses.refiner`, fixed weights.
         votes: cells per image that vote.
+        refined: poses per image, on average, that the refiner trains on.
         chamfer, oks: weights of these terms inside the heatmap's and the vectors' losses.
         gamma_positive, gamma_negative: of the asymmetric loss.
         presence, vectors, refiner: weights of the parts in the `likelihood` form.
@@ -32,6 +33,7 @@ class VoteLossConfig:
 
     form: Literal["paper", "likelihood"] = "likelihood"
     votes: int = 128
+    refined: int = 2
     chamfer: float = 0.0
     oks: float = 0.5
     gamma_positive: float = 0.0
@@ -99,14 +101,13 @@ class VoteCriterion(nn.Module):
         return torch.stack(values).mean()
 
     def _votes(self, votes: Votes, owners: Tensor, targets: VoteTargets) -> Tensor:
-        chosen = owners >= 0
-        if not chosen.any():
+        if not len(targets.people.keypoints):
             return votes.poses.sum() * 0
-        poses, log_scales, person = votes.poses[chosen], votes.log_scales[chosen], owners[chosen]
+        person = owners.clamp(min=0)
         keypoints = targets.people.keypoints[person]
-        target, labelled = keypoints[..., :2], keypoints[..., 2] > 0
+        target, labelled = keypoints[..., :2], (keypoints[..., 2] > 0) & (owners >= 0)[..., None]
         if self.config.form == "paper":
-            return losses.vector_mse_loss(poses, target, labelled)
+            return losses.vector_mse_loss(votes.poses, target, labelled)
         sizes = targets.people.sizes[person]
-        likelihood = losses.laplace_loss(poses, log_scales, target, sizes, labelled)
-        return likelihood + self.config.oks * losses.oks_loss(poses, target, sizes, self.kappas, labelled)
+        likelihood = losses.laplace_loss(votes.poses, votes.log_scales, target, sizes, labelled)
+        return likelihood + self.config.oks * losses.oks_loss(votes.poses, target, sizes, self.kappas, labelled)

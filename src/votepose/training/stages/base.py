@@ -89,11 +89,15 @@ class Stage(nn.Module, ABC):
         pretrained = [p for trunk in trunks for p in trunk.parameters() if p.requires_grad]
         ids = {id(p) for p in pretrained}
         others = [p for p in (*network.parameters(), *self.parameters()) if p.requires_grad and id(p) not in ids]
-        groups: list[dict[str, Any]] = [{"params": others, "lr": rate}] if others else []
+        groups = decaying(others, rate)
         return groups + (self._trunk_groups(pretrained, rate, backbone_rate) if pretrained else [])
 
     def _trunk_groups(self, pretrained: Sequence[Tensor], rate: float, backbone_rate: float) -> list[dict[str, Any]]:
-        return [{"params": list(pretrained), "lr": rate * backbone_rate}]
+        return decaying(pretrained, rate * backbone_rate)
+
+    def record(self) -> None:
+        """Run what can be as CUDA graphs from now on (see `kernels.graphs`); most stages have nothing that can."""
+        return
 
     def clip(self, network: PoseNet, norm: float) -> None:
         """Clip the gradients to a norm."""
@@ -102,6 +106,16 @@ class Stage(nn.Module, ABC):
     def loader(self, network: PoseNet, epoch: Epoch) -> DataLoader[Any]:
         """The batches of an epoch."""
         return epoch.pictures()
+
+
+def decaying(tensors: Sequence[Tensor], rate: float) -> list[dict[str, Any]]:
+    """Groups for AdamW at one rate, whose weight decay spares biases, norms and other vectors."""
+    matrices, vectors = [x for x in tensors if x.ndim > 1], [x for x in tensors if x.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "lr": rate},
+        {"params": vectors, "lr": rate, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def relative_groups(tensors: Sequence[Tensor], rate: float) -> list[dict[str, Any]]:

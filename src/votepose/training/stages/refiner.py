@@ -21,6 +21,7 @@ from votepose.models.features import FeatureMaps
 from votepose.models.heads.refiner import PoseRefiner
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
+from votepose.training.kernels.graphs import RecordedNetwork
 from votepose.training.losses.refiner import refiner_losses
 from votepose.training.refiner_targets import (
     RefinerBatch,
@@ -140,9 +141,13 @@ class CachedRefinerStage(RefinerStage):
         return roi_loader(cache, epoch.batch_size, epoch.seed, epoch.start, epoch.stop, epoch.rank, epoch.world)
 
 
-def refiner_step(refiner: PoseRefiner, batch: RefinerBatch, kappas: Tensor, flip: Tensor) -> dict[str, Tensor]:
+def refiner_step(
+    refiner: PoseRefiner, batch: RefinerBatch, kappas: Tensor, flip: Tensor, recorded: RecordedNetwork | None = None
+) -> dict[str, Tensor]:
     """Refine a batch's poses, with synthetic errors among them: see `refiner_losses`."""
     if not len(batch):
         return {"total": refiner.joint_embedding.sum() * 0}
     shown = synthesize_pose_errors(batch.poses, batch.targets, kappas, flip)
-    return refiner_losses(refiner(batch.rois, shown, kappas, drop_keypoints(shown)), batch.targets, kappas)
+    refine = (recorded or RecordedNetwork()).refine
+    refined = refine(refiner, batch.rois, shown, kappas, drop_keypoints(shown))
+    return refiner_losses(refined, batch.targets, kappas)

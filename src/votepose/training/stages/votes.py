@@ -4,6 +4,9 @@ maps and refined poses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -15,6 +18,7 @@ from votepose.models.features import FeatureMaps
 from votepose.models.outputs import Votes
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
+from votepose.training.kernels.graphs import RecordedNetwork
 from votepose.training.losses.keypoint_maps import KeypointMapCriterion
 from votepose.training.losses.votes import VoteCriterion, VoteLossConfig
 from votepose.training.refiner_targets import build_refiner_batch
@@ -34,6 +38,7 @@ class VoteStage(Stage):
         frozen: part of the backbone that does not train.
     """
 
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
     kappas: Tensor
     flip: Tensor
 
@@ -44,10 +49,18 @@ class VoteStage(Stage):
         self.register_buffer("flip", torch.from_numpy(skeleton.flip), persistent=False)
         self.criterion = VoteCriterion(config, self.kappas)
         self.keypoint_maps = KeypointMapCriterion(self.kappas, config.incomplete)
+        self.recorded = RecordedNetwork()
+
+    def record(self) -> None:
+        self.recorded.record()
 
     def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
-        maps = network.encode(batch.images)
-        targets, votes, owners = cast_votes(network, maps, batch, self.config, self.kappas)
+        # Targets first: on a GPU what needs to wait for values then waits before the network starts, not after it.
+        side = [pixels // network.config.stride for pixels in batch.images.shape[-2:]]
+        targets = vote_targets(network, batch, side, self.config, self.kappas)
+        cells, owners = choose_cells(targets.cells, self.config.votes)
+        maps = self.recorded.encode(network, batch.images)
+        votes = self.recorded.predict_votes(network, maps, cells)
         parts: dict[str, Tensor] = self.criterion(maps.presence, votes, owners, targets)
         if maps.keypoint_maps is not None:
             located = self.keypoint_maps(maps.keypoint_maps, batch)
@@ -55,17 +68,19 @@ class VoteStage(Stage):
             parts = {**parts, **located, "total": total}
         if network.refiner is None or self.config.form == "paper":
             return parts
-        poses, image_index = self._poses_to_refine(network, maps, votes, owners)
+        poses, image_index = self._poses_to_refine(network, maps, votes, owners, len(targets.people.sizes))
         refiner_batch = build_refiner_batch(network, [maps], poses, image_index, targets.people, self.kappas)
-        refined = refiner_step(network.refiner, refiner_batch, self.kappas, self.flip)
+        refined = refiner_step(network.refiner, refiner_batch, self.kappas, self.flip, self.recorded)
         total = parts.pop("total") + self.config.refiner * refined.pop("total")
         return {**parts, **refined, "total": total}
 
+    @torch.no_grad()
     def _poses_to_refine(
-        self, network: PoseNet, maps: FeatureMaps, votes: Votes, owners: Tensor
+        self, network: PoseNet, maps: FeatureMaps, votes: Votes, owners: Tensor, people: int
     ) -> tuple[Tensor, Tensor]:
-        """Poses (P, K, 2) and images (P,): pooled from a few true votes of each person, and as inference finds them."""
-        poses, image_index = _pool_some(votes, owners)
+        """Poses (P, K, 2) and images (P,), a fixed number: some of those that are pooled from a few true votes of each
+        person, and of those that inference finds."""
+        poses, images, valid = _pool_some(votes, owners, people)
         config = GroupingConfig(presence_threshold=0.3, candidates=96)
         presence = maps.presence[-1].sigmoid().flatten(1)
         presence, cells = presence.topk(min(config.candidates, presence.shape[1]))
@@ -75,32 +90,44 @@ class VoteStage(Stage):
         with torch.autocast(presence.device.type, enabled=False):  # a bf16 product would round coordinates
             groups = group(found.poses, found.log_scales, centres, presence, self.kappas, config)
         ranked = torch.where(groups.leader, groups.support, -1.0).topk(_FOUND)
-        image, row = (ranked.values > 0).nonzero(as_tuple=True)
-        leaders = ranked.indices[image, row]
-        poses, image_index = torch.cat([poses, groups.poses[image, leaders]]), torch.cat([image_index, image])
-        return snapped([maps], poses, image_index), image_index
+        image = torch.arange(len(cells), device=cells.device)[:, None].expand_as(ranked.indices)
+        poses = torch.cat([poses, groups.poses[image, ranked.indices].flatten(0, 1).float()])
+        images, valid = torch.cat([images, image.flatten()]), torch.cat([valid, (ranked.values > 0).flatten()])
+        count = self.config.refined * len(cells)
+        # Drawn with replacement, since how many there are to draw from is known on the device alone.
+        chosen = torch.multinomial(valid + 1e-9, count, replacement=True)
+        torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+        poses, images = poses[chosen], images[chosen]
+        return snapped([maps], poses, images), images
+
+
+def vote_targets(
+    network: PoseNet, batch: Batch, side: Sequence[int], config: VoteLossConfig, kappas: Tensor
+) -> VoteTargets:
+    """Targets of a batch on maps of this height and width."""
+    shape = (len(batch), side[0], side[1])
+    return VoteTargets.of(batch, network.config.stride, shape, kappas, config.targets, config.incomplete)
 
 
 def cast_votes(
     network: PoseNet, maps: FeatureMaps, batch: Batch, config: VoteLossConfig, kappas: Tensor
 ) -> tuple[VoteTargets, Votes, Tensor]:
     """Targets of a batch, the votes of some of the cells on labelled keypoints, and the rows (B, Q) of their people."""
-    images, height, width = maps.presence[-1].shape
-    stride = network.config.stride
-    targets = VoteTargets.of(batch, stride, (images, height, width), kappas, config.targets, config.incomplete)
+    targets = vote_targets(network, batch, maps.presence[-1].shape[-2:], config, kappas)
     cells, owners = choose_cells(targets.cells, config.votes)
     return targets, network.predict_votes(maps, cells), owners
 
 
-def _pool_some(votes: Votes, owners: Tensor) -> tuple[Tensor, Tensor]:
-    """Each person's pose as pooled from a random few of its own votes: (N', K, 2) and images (N',)."""
-    image, column = (owners >= 0).nonzero(as_tuple=True)
-    people, index = owners[image, column].unique(return_inverse=True)
+def _pool_some(votes: Votes, owners: Tensor, people: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Each person's pose as pooled from a random few of its own votes: (N, K, 2), images (N,), and whether it has any
+    vote (N,)."""
+    row = owners.flatten() + 1  # votes of background come first
     # Weights raised to random powers: sometimes one vote decides, sometimes many.
-    chance = torch.rand(len(image), device=owners.device) ** 4 + 1e-3
-    weights = chance[:, None] * torch.exp(-2 * votes.log_scales[image, column])
-    poses = votes.poses[image, column] * weights[..., None]
-    total = torch.zeros(len(people), *weights.shape[1:], device=owners.device).index_add(0, index, weights.float())
-    pooled = torch.zeros(len(people), *poses.shape[1:], device=owners.device).index_add(0, index, poses.float())
-    images = torch.zeros(len(people), dtype=torch.long, device=owners.device).index_copy(0, index, image)
-    return pooled / total.clamp(min=1e-12)[..., None], images
+    chance = torch.rand(len(row), device=owners.device) ** 4 + 1e-3
+    weights = chance[:, None] * torch.exp(-2 * votes.log_scales.flatten(0, 1).float())
+    poses = votes.poses.flatten(0, 1) * weights[..., None]
+    total = weights.new_zeros(people + 1, *weights.shape[1:]).index_add(0, row, weights)[1:]
+    pooled = poses.new_zeros(people + 1, *poses.shape[1:]).index_add(0, row, poses)[1:]
+    image = torch.arange(len(owners), device=owners.device).repeat_interleave(owners.shape[1])
+    images = torch.zeros(people + 1, dtype=torch.long, device=owners.device).index_copy(0, row, image)[1:]
+    return pooled / total.clamp(min=1e-12)[..., None], images, total[:, 0] > 0
