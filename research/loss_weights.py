@@ -20,7 +20,7 @@ import refiner_runs
 import torch
 from torch import Tensor
 
-from votepose.data.augment import NONE, AugmentConfig
+from votepose.data.augment_config import NONE, AugmentConfig
 from votepose.data.coco import load_coco
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.models.checkpoint import load_network

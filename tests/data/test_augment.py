@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from votepose.data.augment import NONE, AugmentConfig, augment, mosaic, recolour
+from votepose.data.augment import augment, mosaic, recolour
+from votepose.data.augment_config import NONE, AugmentConfig
 from votepose.data.coco import Sample
 from votepose.letterbox import FILL
 from votepose.skeleton import COCO_17, Skeleton

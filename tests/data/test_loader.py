@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from votepose.data.augment import AugmentConfig
+from votepose.data.augment_config import AugmentConfig
 from votepose.data.coco import Sample
 from votepose.data.loader import Batch, Source, TrainingSet, collate, training_loader
 from votepose.data.toy import synthetic_dataset

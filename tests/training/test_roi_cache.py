@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from helpers import tiny
-from votepose.data.augment import NONE, AugmentConfig
+from votepose.data.augment_config import NONE, AugmentConfig
 from votepose.data.loader import Batch, Source, TrainingSet
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from votepose.data.coco_json import values
 from votepose.data.coco_json.labels import CocoLabels, Picture, coco_labels, read_coco_json
+from votepose.data.picture_files import PictureFiles
 from votepose.errors import VoteposeError
 from votepose.io.files import save_text
-from votepose.io.images import read_image
 from votepose.skeleton import Skeleton
+from votepose.utils.cpus import usable_cpus
+from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
 
 # what Pillow, zipfile and a careless json raise over one picture
@@ -77,6 +78,70 @@ class CocoDataset:
     category_id: int | str = 1
     labels: CocoLabels | None = None
 
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self  # nothing of it changes, and it is large
+
+
+@dataclass(frozen=True)
+class CocoFolder:
+    """A COCO-format folder whose labels are read; its pictures are read one by one.
+
+    Attributes:
+        path: the folder. listed: number of pictures in its json. pictures: those of them that are described usably.
+        labels: of the json. files: of the pictures.
+    """
+
+    path: Path
+    listed: int
+    pictures: list[Picture]
+    labels: CocoLabels
+    files: PictureFiles
+
+    @staticmethod
+    def open(folder: Path, limit: int | None = None) -> CocoFolder:
+        """`folder`: annotations.json beside images/ or images-*.zip; the first `limit` pictures.
+
+        Raises:
+            VoteposeError: if the json is missing or unreadable.
+        """
+        path = folder / "annotations.json"
+        data = read_coco_json(path)
+        labels = coco_labels(data, path)
+        pictures = list(labels.pictures.values())[:limit]
+        return CocoFolder(folder, len(data["images"][:limit]), pictures, labels, PictureFiles(folder))
+
+    def read(self, picture: Picture) -> tuple[Sample | None, list[str]]:
+        """A picture and its people, None if it cannot be used, and what could not be used as it was."""
+        try:
+            return _sample(picture, self.files.read(picture.entry), len(self.labels.skeleton))
+        except _UNUSABLE as error:
+            return None, [_remark(picture.entry, error)]
+
+    def load(self) -> CocoDataset:
+        """Read all pictures.
+
+        Raises:
+            VoteposeError: if none can be used.
+        """
+        count, labels = len(self.pictures), self.labels
+        read = ordered_map(self.read, self.pictures, usable_cpus())
+        found = list(track(read, f"reading {self.path.name}", count, shown=count >= 200))
+        samples = [sample for sample, _ in found if sample is not None]
+        left_out = self.left_out(line for _, lines in found for line in lines)
+        self.require_some(len(samples), left_out)
+        annotations = self.path / "annotations.json"
+        return CocoDataset(samples, labels.skeleton, annotations, left_out, labels.people.category_id, labels)
+
+    def left_out(self, remarks: Iterable[str]) -> list[str]:
+        """What could not be used as it was: zips, labels, and by `remarks`, pictures."""
+        return [*self.files.left_out, *self.labels.left_out, *remarks]
+
+    def require_some(self, usable: int, left_out: Sequence[str]) -> None:
+        """Raises VoteposeError if none of the pictures is usable."""
+        if not usable:
+            first = f"; first: {left_out[0]}" if left_out else ""
+            raise VoteposeError(f"{self.path}: none of its {self.listed} pictures can be used{first}")
+
 
 def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
     """Load `folder`: annotations.json beside images/ or images-*.zip; the first `limit` pictures.
@@ -86,27 +151,7 @@ def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
     Raises:
         VoteposeError: if the json is missing or unreadable, or no picture can be used.
     """
-    path = folder / "annotations.json"
-    data = read_coco_json(path)
-    labels = coco_labels(data, path)
-    store = _Pictures(folder)
-
-    def read(picture: Picture) -> tuple[Sample | None, list[str]]:
-        try:
-            return _sample(picture, store.read(picture.entry), len(labels.skeleton))
-        except _UNUSABLE as error:
-            return None, [_remark(picture.entry, error)]
-
-    pictures = list(labels.pictures.values())[:limit]
-    with ThreadPoolExecutor(4) as pool:
-        shown = track(pool.map(read, pictures), f"reading {folder.name}", len(pictures), shown=len(pictures) >= 200)
-        found = list(shown)
-    samples = [sample for sample, _ in found if sample is not None]
-    left_out = store.left_out + labels.left_out + [line for _, lines in found for line in lines]
-    if not samples:
-        first = f"; first: {left_out[0]}" if left_out else ""
-        raise VoteposeError(f"{folder}: none of its {len(data['images'][:limit])} pictures can be used{first}")
-    return CocoDataset(samples, labels.skeleton, path, left_out, labels.people.category_id, labels)
+    return CocoFolder.open(folder, limit).load()
 
 
 def relabel(folder: Path, out: Path, data: dict[str, Any]) -> None:
@@ -125,36 +170,6 @@ def _remark(entry: dict[str, Any], error: Exception) -> str:
     if isinstance(error, KeyError):
         text = f"the json's entry lacks {text}"
     return text if text.startswith(str(name)) else f"{name}: {text or type(error).__name__}"
-
-
-class _Pictures:
-    """Pictures of a folder, plain or in zips."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.left_out: list[str] = []
-        self.where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by shard, or "" for any, and name
-        for path in sorted(folder.glob("images*.zip")):
-            try:
-                shard = zipfile.ZipFile(path)
-            except (OSError, zipfile.BadZipFile) as error:
-                self.left_out.append(f"{path.name}: not a readable zip file ({error})")
-                continue
-            self.where |= {(key, name): shard for name in shard.namelist() for key in ("", path.name)}
-
-    def read(self, entry: dict[str, Any]) -> np.ndarray:
-        name = entry["file_name"]
-        plain = self.folder / "images" / name
-        shard = self.where.get((entry.get("shard", ""), name), self.where.get(("", name)))
-        if plain.is_file():
-            raw = plain.read_bytes()
-        elif shard is not None:
-            raw = shard.read(name)
-        else:
-            raise FileNotFoundError(f"neither in {self.folder / 'images'} nor in a zip")
-        file = io.BytesIO(raw)
-        file.name = name  # so that an error names it
-        return read_image(file)
 
 
 def _sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sample, list[str]]:

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from votepose.data.augment import AugmentConfig, augment, mosaic
+from votepose.data.augment import augment, mosaic
+from votepose.data.augment_config import AugmentConfig
 from votepose.data.coco import CocoDataset, Sample
 
 _IGNORE_STRIDE = 4
@@ -93,26 +94,56 @@ class TrainingSet(Dataset[Sample]):
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack equally sized samples."""
     images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
-    counts = [len(s.keypoints) for s in samples]
+    boxes, index = _joined([s.boxes for s in samples])
+    ignore, ignore_index = _joined([s.ignore for s in samples])
     return Batch(
         images,
         torch.from_numpy(np.concatenate([s.keypoints for s in samples]).astype(np.float32)),
-        torch.from_numpy(np.concatenate([s.boxes for s in samples]).astype(np.float32)),
+        boxes,
         torch.from_numpy(np.concatenate([s.areas for s in samples]).astype(np.float32)),
-        torch.repeat_interleave(torch.arange(len(samples)), torch.tensor(counts)),
-        torch.from_numpy(np.stack([_ignore_mask(s) for s in samples])),
+        index,
+        ignore_mask(ignore, ignore_index, boxes, index, (len(samples), *images.shape[2:])),
         torch.tensor([s.complete for s in samples]),
     )
 
 
-def _ignore_mask(sample: Sample) -> np.ndarray:
-    """(S/4, S/4) bool: inside an ignore box and outside every labelled person's."""
-    height, width = (side // _IGNORE_STRIDE for side in sample.image.shape[:2])
-    mask = np.zeros((height, width), bool)
-    for boxes, value in ((sample.ignore, True), (sample.boxes, False)):
-        for x, y, w, h in boxes / _IGNORE_STRIDE:
-            mask[int(y) : int(np.ceil(y + h)), int(x) : int(np.ceil(x + w))] = value
-    return mask
+def _joined(boxes: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """The boxes of all samples, and the number of each one's sample."""
+    counts = torch.tensor([len(b) for b in boxes])
+    joined = torch.from_numpy(np.concatenate(boxes).astype(np.float32))
+    return joined, torch.repeat_interleave(torch.arange(len(boxes)), counts)
+
+
+def ignore_mask(
+    ignore: Tensor, ignore_index: Tensor, boxes: Tensor, image_index: Tensor, shape: tuple[int, int, int]
+) -> Tensor:
+    """(B, H/4, W/4) bool: inside an ignore box (R, 4) and outside every labelled person's (N, 4).
+
+    Args:
+        ignore, boxes: x, y, width, height in pixels. ignore_index, image_index: the image of each.
+        shape: (B, H, W) of the images.
+    """
+    return _inside(ignore, ignore_index, shape) & ~_inside(boxes, image_index, shape)
+
+
+def _inside(boxes: Tensor, index: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """(B, H/4, W/4) bool: the cells that boxes touch."""
+    height, width = (side // _IGNORE_STRIDE for side in shape[1:])
+    left, top = (boxes[:, :2] / _IGNORE_STRIDE).floor().long().clamp(min=0).unbind(dim=1)
+    right, bottom = ((boxes[:, :2] + boxes[:, 2:]) / _IGNORE_STRIDE).ceil().long().unbind(dim=1)
+    left, right, top, bottom = (
+        left.clamp(max=width),
+        right.clamp(max=width),
+        top.clamp(max=height),
+        bottom.clamp(max=height),
+    )
+    # One more at two corners and one less at the other two, summed up from the top left: boxes over each cell.
+    counts = torch.zeros(shape[0] * (height + 1) * (width + 1), dtype=torch.int32, device=boxes.device)
+    one = torch.ones(len(boxes), dtype=torch.int32, device=boxes.device)
+    for x, y, change in ((left, top, 1), (right, bottom, 1), (right, top, -1), (left, bottom, -1)):
+        counts.index_add_(0, (index * (height + 1) + y) * (width + 1) + x, one, alpha=change)
+    counts = counts.view(shape[0], height + 1, width + 1).cumsum(dim=1).cumsum(dim=2)
+    return counts[:, :height, :width] > 0
 
 
 def training_loader(
@@ -127,11 +158,12 @@ def training_loader(
         num_workers=workers,
         collate_fn=collate,
         drop_last=True,
-        worker_init_fn=_quiet_worker,
+        worker_init_fn=quiet_worker,
         prefetch_factor=4 if workers else None,
     )
 
 
-def _quiet_worker(_: int) -> None:
+def quiet_worker(_: int) -> None:
+    """One thread per process that reads pictures."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

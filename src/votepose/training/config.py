@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from votepose.data.augment import AugmentConfig
+from votepose.data.augment_config import AugmentConfig
 from votepose.errors import VoteposeError
 from votepose.models.backbones.build import Part
 
@@ -49,6 +49,12 @@ class TrainConfig:
         average: decay of the weights' moving average.
         precision: bf16-mixed pays on GPUs and on CPUs with AMX.
         devices, nodes: processes on this machine, and machines (DDP).
+        workers: processes that read pictures, or draw batches of pictures on a GPU.
+        resident: keep the pictures on the device and augment them there: by itself where they fit on a GPU. A CPU
+            augments them faster from memory.
+        from_disk: never keep them on the device.
+        canvas: longest side, in pixels, of pictures kept on the device; by default that of the largest picture, or of
+            what the greatest zoom can show.
         resume: continue from the last checkpoint in `out`.
     """
 
@@ -83,11 +89,19 @@ class TrainConfig:
     devices: int = 1
     nodes: int = 1
     workers: int = 1
+    resident: bool = False
+    from_disk: bool = False
+    canvas: int | None = None
     evaluate_every: int = 4
     evaluate_pictures: int | None = None
     augment: AugmentConfig = AugmentConfig()
     seed: int = 0
     resume: bool = False
+
+    @property
+    def log_every(self) -> int:
+        """Steps between two entries in the logs."""
+        return min(25, self.steps_per_epoch)
 
 
 def parse_source(text: str) -> tuple[Path, float, bool]:

@@ -19,11 +19,11 @@ ensure_importable()  # before Lightning, which imports torchvision
 # ruff: noqa: E402
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
+from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from votepose.data.coco import CocoDataset, load_coco
-from votepose.data.loader import Batch, Source, TrainingSet
+from votepose.data.loader import Batch, TrainingSet
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import print_left_out
 from votepose.inference.weights import resolve_weights
@@ -35,12 +35,15 @@ from votepose.models.posenet import PoseNet
 from votepose.models.presets import Preset
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.training import recipes
-from votepose.training.config import TrainConfig, parse_source
+from votepose.training.averaging import EmaWeights, averaged_module
+from votepose.training.config import TrainConfig
 from votepose.training.lightning_module import PoseModule
+from votepose.training.pictures import count_pictures, load_pictures, open_sources, training_device
+from votepose.training.progress import Progress
 from votepose.training.recipes import Recipe
 from votepose.training.refiner_targets import RefinerBatch
 from votepose.training.roi_cache import fill_cache
-from votepose.training.stages import require_options, require_parts, require_people
+from votepose.training.stages import require_options, require_parts
 from votepose.training.stages.refiner import CachedRefinerStage
 
 
@@ -78,12 +81,13 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
     recipe = recipe or recipes.recipe(config.preset, config.paper)
     require_options(config, preset, recipe)
     pl.seed_everything(config.seed)
-    sources = _sources(config)
-    skeleton = sources[0].dataset.skeleton
+    sources = open_sources(config)
+    skeleton = sources[0].folder.labels.skeleton
     preset = _adapted(preset, config, skeleton)
     require_parts(config, preset.network)
+    pictures = load_pictures(config, sources, preset.input_size)
     val = _validation(config.val, skeleton) if config.val else None
-    module = PoseModule(config, preset, recipe, skeleton, sources, val)
+    module = PoseModule(config, preset, recipe, skeleton, pictures, val)
     if config.resume and checkpoint["state_dict"].keys() != module.state_dict().keys():
         raise VoteposeError(
             f"{last}: of another preset, stage or version of votepose, so it cannot be resumed; start a new --out with "
@@ -110,22 +114,22 @@ def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
         check_val_every_n_epoch=config.evaluate_every,
         num_sanity_val_steps=0,
         gradient_clip_val=config.clip,
-        log_every_n_steps=min(25, config.steps_per_epoch),
+        log_every_n_steps=config.log_every,
         enable_checkpointing=False,
         use_distributed_sampler=False,
         enable_model_summary=False,
+        enable_progress_bar=False,
         limit_val_batches=1 if config.val else 0,
         logger=[CSVLogger(config.out, "csv", flush_logs_every_n_steps=1), TensorBoardLogger(config.out, "tensorboard")],
         callbacks=[
-            EMAWeightAveraging(decay=config.average),
+            EmaWeights(config.average),
             LearningRateMonitor(),
-            RichProgressBar(),
+            Progress(config.batch_size * config.devices * config.nodes),
             module.timer,
             Checkpoints(config.out),
         ],
     )
-    pictures = sum(len(source.dataset.samples) for source in module.sources)
-    print(f"training {config.preset} on {pictures} pictures, {asdict(config)}")
+    print(f"training {config.preset} on {count_pictures(module.pictures)} pictures, {asdict(config)}")
     last = str(config.out / "last.ckpt") if config.resume else None
     trainer.fit(module, ckpt_path=last, weights_only=False)
 
@@ -148,25 +152,8 @@ class Checkpoints(pl.Callback):
 
 
 def _averaged_network(trainer: pl.Trainer, module: PoseModule) -> PoseNet:
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, EMAWeightAveraging) and callback._average_model is not None:
-            averaged = callback._average_model.module
-            assert isinstance(averaged, PoseModule)
-            return averaged.network
-    return module.network
-
-
-def _sources(config: TrainConfig) -> list[Source]:
-    sources = []
-    for folder, weight, mosaic in map(parse_source, config.data):
-        data = load_coco(folder)
-        print_left_out(data, folder)
-        # Weights are per picture, so that adding a small folder does not drown a large one.
-        sources.append(Source(data, weight * len(data.samples), mosaic))
-    if len({source.dataset.skeleton.with_pairs() for source in sources}) > 1:
-        raise VoteposeError("--data: the folders' skeletons differ; train on one kind of body at a time")
-    require_people(config, [source.dataset for source in sources])
-    return sources
+    averaged = averaged_module(trainer)
+    return averaged.network if isinstance(averaged, PoseModule) else module.network
 
 
 def _validation(folder: Path, skeleton: Skeleton) -> CocoDataset:
@@ -210,9 +197,10 @@ def _read_checkpoint(last: Path) -> dict[str, Any]:
 
 def _fill_cache(config: TrainConfig, module: PoseModule, stage: CachedRefinerStage) -> None:
     """Cut the regions that the cache still lacks."""
-    pictures = config.crop_pictures or sum(len(source.dataset.samples) for source in module.sources)
-    data = TrainingSet(module.sources, module.input_size, config.augment, config.seed, pictures)
-    device = torch.device("cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu")
+    assert isinstance(module.pictures, list)
+    count = config.crop_pictures or count_pictures(module.pictures)
+    data = TrainingSet(module.pictures, module.input_size, config.augment, config.seed, count)
+    device = training_device(config)
     network, stage = module.network.to(device), stage.to(device)
 
     def find(batch: Batch) -> RefinerBatch:

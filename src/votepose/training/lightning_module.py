@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from votepose.data.coco import CocoDataset
-from votepose.data.loader import Batch, Source
+from votepose.data.loader import Batch
+from votepose.data.planned_batch import PlannedBatch
+from votepose.data.resident import ResidentPictures
 from votepose.errors import VoteposeError
-from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.runner import coco_results
 from votepose.inference.weights import resolve_weights
 from votepose.models.checkpoint import Metadata, read_metadata
@@ -31,6 +32,7 @@ from votepose.models.presets import Preset
 from votepose.models.transfer import start_from
 from votepose.skeleton import Skeleton
 from votepose.training.config import TrainConfig
+from votepose.training.pictures import Pictures
 from votepose.training.recipes import Recipe
 from votepose.training.refiner_targets import RefinerBatch
 from votepose.training.stages import build_stage
@@ -48,7 +50,7 @@ class PoseModule(pl.LightningModule):
         preset: of the network, adapted to data and options.
         recipe: how it is trained.
         skeleton: of the people.
-        sources: pictures to train on.
+        pictures: to train on.
         val: pictures to measure AP on, if any.
 
     Attributes:
@@ -62,11 +64,11 @@ class PoseModule(pl.LightningModule):
         preset: Preset,
         recipe: Recipe,
         skeleton: Skeleton,
-        sources: list[Source],
+        pictures: Pictures,
         val: CocoDataset | None,
     ) -> None:
         super().__init__()
-        self.config, self.sources, self.val, self.input_size = config, sources, val, preset.input_size
+        self.config, self.pictures, self.val, self.input_size = config, pictures, val, preset.input_size
         self.metadata = Metadata.of(config.preset, preset, skeleton)
         self.timer = Timer(timedelta(minutes=config.minutes) if config.minutes else None)
         self.network = PoseNet(preset.network, config.pretrained, config.backbone_weights, config.aux_weights)
@@ -99,7 +101,7 @@ class PoseModule(pl.LightningModule):
         config, trainer = self.config, self.trainer
         start = trainer.global_step  # counted by steps: a resumed trainer asks before it knows its epoch
         epoch = Epoch(
-            self.sources,
+            self.pictures,
             self.input_size,
             config.augment,
             config.seed,
@@ -116,11 +118,16 @@ class PoseModule(pl.LightningModule):
         torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        if isinstance(batch, PlannedBatch):
+            assert isinstance(self.pictures, ResidentPictures)
+            return batch.to(device).render(self.pictures.canvases)
         return batch.to(device) if isinstance(batch, Batch | RefinerBatch) else batch
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         parts: dict[str, Tensor] = self.stage(self.network, batch)
-        self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, prog_bar=True, batch_size=len(batch))
+        # Not at every step: it takes a millisecond. At the last of an epoch for whatever looks at it then.
+        if (self.global_step + 1) % self.config.log_every == 0 or self.trainer.is_last_batch:
+            self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, batch_size=len(batch))
         return parts["total"]
 
     def configure_gradient_clipping(
@@ -132,7 +139,8 @@ class PoseModule(pl.LightningModule):
         config = self.config
         rate = _PAPER_RATE if config.paper else config.learning_rate
         groups = self.stage.parameter_groups(self.network, rate, config.backbone_rate)
-        optimizer = torch.optim.AdamW(groups, betas=self.stage.betas, weight_decay=config.weight_decay)
+        fused = self.device.type == "cuda"
+        optimizer = torch.optim.AdamW(groups, betas=self.stage.betas, weight_decay=config.weight_decay, fused=fused)
         if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
             # Monitored at the last step of an epoch and not after it, when the checkpoint is already written.
@@ -158,12 +166,14 @@ class PoseModule(pl.LightningModule):
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
         if self.val is None or self.val.labels is None or self.trainer.global_rank:
             return
+        from votepose.evaluation.coco_metrics import coco_keypoint_metrics  # training without --val works without it
+
         limit = self.config.evaluate_pictures
         results = coco_results(self.estimator, self.val, self.input_size, limit, progress=False)
         self._fit_windows()  # before weights and their averages change places
         metrics = coco_keypoint_metrics(self.val.labels, results, [s.image_id for s in self.val.samples[:limit]])
         values = {f"val/{name}": getattr(metrics, name) for name in ("ap", "ap50", "ap75", "ap_m", "ap_l")}
-        self.log_dict(values, prog_bar=True, rank_zero_only=True)
+        self.log_dict(values, rank_zero_only=True)
         self.print(f"epoch {self.current_epoch} step {self.global_step}: {metrics}")
 
 

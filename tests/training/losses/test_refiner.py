@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from helpers import tiny
-from votepose.data.augment import NONE
+from votepose.data.augment_config import NONE
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.data.toy import synthetic_dataset
 from votepose.grouping import GroupingConfig

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from helpers import tiny
 from helpers.bodies import people_apart
-from votepose.data.augment import NONE
+from votepose.data.augment_config import NONE
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.data.toy import synthetic_dataset
 from votepose.models.config import NetworkConfig

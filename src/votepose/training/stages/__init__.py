@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from votepose.data.coco import CocoDataset
 from votepose.errors import VoteposeError
 from votepose.models.backbones.build import Part
 from votepose.models.config import NetworkConfig
@@ -80,9 +77,8 @@ def require_parts(config: TrainConfig, network: NetworkConfig) -> None:
     _STAGES[config.stage].require(network, hint)
 
 
-def require_people(config: TrainConfig, datasets: Sequence[CocoDataset]) -> None:
-    """Raises VoteposeError if the stage reads labels and no picture has any."""
-    labelled = any(len(sample.keypoints) for dataset in datasets for sample in dataset.samples)
+def require_people(config: TrainConfig, labelled: bool) -> None:
+    """Raises VoteposeError if the stage reads labels and no person in the pictures is `labelled`."""
     if _STAGES[config.stage].reads_labels and not labelled:
         raise VoteposeError(f"--data {' '.join(config.data)}: labels no person's keypoints, so nothing can be learned")
 

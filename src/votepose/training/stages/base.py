@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from votepose.data.augment import AugmentConfig
-from votepose.data.loader import Batch, Source, TrainingSet, training_loader
+from votepose.data.augment_config import AugmentConfig
+from votepose.data.loader import Source, TrainingSet, training_loader
+from votepose.data.planned_batch import batch_loader
+from votepose.data.resident import ResidentPictures
 from votepose.models.backbones.build import Part, freeze
 from votepose.models.config import NetworkConfig
 from votepose.models.posenet import PoseNet
@@ -24,14 +26,14 @@ class Epoch:
     """The steps of one epoch, as one process of several sees them.
 
     Attributes:
-        sources, size, augment, seed: of the pictures, see `TrainingSet`.
+        pictures: to draw from. size, augment, seed: see `TrainingSet`.
         batch_size: pictures (or people) per step and process.
         start, stop: first step, and the one after the last.
         workers: processes that read pictures.
         rank, world: number of this process, and how many there are.
     """
 
-    sources: Sequence[Source]
+    pictures: ResidentPictures | Sequence[Source]
     size: int
     augment: AugmentConfig
     seed: int
@@ -42,10 +44,14 @@ class Epoch:
     rank: int
     world: int
 
-    def pictures(self) -> DataLoader[Batch]:
-        """Batches of augmented pictures."""
+    def loader(self) -> DataLoader[Any]:
+        """Batches of augmented pictures, of those on the device as `PlannedBatch`."""
+        if isinstance(self.pictures, ResidentPictures):
+            batches = self.pictures.batches(self.size, self.augment, self.seed, self.batch_size)
+            pinned = self.pictures.canvases.is_cuda
+            return batch_loader(batches, self.workers, pinned, self.start, self.stop, self.rank, self.world)
         per_step = self.batch_size * self.world
-        data = TrainingSet(self.sources, self.size, self.augment, self.seed, length=per_step * self.stop)
+        data = TrainingSet(self.pictures, self.size, self.augment, self.seed, length=per_step * self.stop)
         start = per_step * self.start
         return training_loader(data, self.batch_size, self.workers, start, self.rank, self.world)
 
@@ -105,7 +111,7 @@ class Stage(nn.Module, ABC):
 
     def loader(self, network: PoseNet, epoch: Epoch) -> DataLoader[Any]:
         """The batches of an epoch."""
-        return epoch.pictures()
+        return epoch.loader()
 
 
 def decaying(tensors: Sequence[Tensor], rate: float) -> list[dict[str, Any]]:

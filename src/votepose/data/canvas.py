@@ -1,0 +1,55 @@
+"""Pictures as squares of one size in one tensor, each kept in four sizes, so that shrinking does not alias.
+
+A canvas of side C, with a picture in its top left corner, a margin of background around it, is followed below by itself
+halved once, twice and three times: (3, 3/2 C, C).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from votepose.letterbox import FILL
+
+MARGIN = 8  # pixels of background: halved three times, one
+LEVELS = 4
+
+
+def canvas_side(longest: int) -> int:
+    """The side of canvases for pictures with sides up to `longest`: a multiple of 8."""
+    return (longest + 2 * MARGIN + 7) // 8 * 8
+
+
+def canvas_bytes(longest: int) -> int:
+    """What a canvas takes."""
+    side = canvas_side(longest)
+    return 3 * side * side * 3 // 2
+
+
+def new_canvases(count: int, longest: int, device: torch.device | str) -> Tensor:
+    """(count, 3, 3/2 C, C) uint8, to be painted."""
+    side = canvas_side(longest)
+    return torch.empty(count, 3, side * 3 // 2, side, dtype=torch.uint8, device=device)
+
+
+def put(canvas: np.ndarray, image: np.ndarray) -> None:
+    """Paint an image (height, width, 3) uint8 onto a canvas, without its smaller sizes."""
+    height, width = image.shape[:2]
+    canvas[:] = FILL
+    canvas[:, MARGIN : MARGIN + height, MARGIN : MARGIN + width] = image.transpose(2, 0, 1)
+
+
+def shrink(canvases: Tensor) -> None:
+    """Paint the smaller sizes of canvases (n, 3, 3/2 C, C)."""
+    side = canvases.shape[-1]
+    upper = canvases[:, :, :side].float()
+    for level, (x, y) in list(enumerate(origins(side).tolist()))[1:]:
+        upper = F.avg_pool2d(upper, 2)
+        canvases[:, :, y : y + (side >> level), x : x + (side >> level)] = upper.round().to(torch.uint8)
+
+
+def origins(side: int) -> np.ndarray:
+    """(4, 2) x, y at which each size begins."""
+    return np.array([(0, 0), (0, side), (side // 2, side), (side * 3 // 4, side)])

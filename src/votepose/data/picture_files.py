@@ -1,0 +1,60 @@
+"""The pictures of a COCO-format folder, plain or in zips."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from votepose.io.images import read_image
+
+
+class PictureFiles:
+    """Files in images/ and in images*.zip of a folder. Threads may read at the same time.
+
+    Attributes:
+        left_out: zips that cannot be read, and why.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.left_out: list[str] = []
+        self._where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by shard, or "" for any, and name
+        for path in sorted(folder.glob("images*.zip")):
+            try:
+                shard = zipfile.ZipFile(path)
+            except (OSError, zipfile.BadZipFile) as error:
+                self.left_out.append(f"{path.name}: not a readable zip file ({error})")
+                continue
+            self._where |= {(key, name): shard for name in shard.namelist() for key in ("", path.name)}
+
+    def encoded(self, entry: dict[str, Any]) -> bytes:
+        """The file of a picture that the json lists.
+
+        Raises:
+            FileNotFoundError: if there is none. What zipfile raises for broken zips.
+        """
+        name = entry["file_name"]
+        plain = self.folder / "images" / name
+        shard = self._where.get((entry.get("shard", ""), name), self._where.get(("", name)))
+        if plain.is_file():
+            return plain.read_bytes()
+        if shard is not None:
+            return shard.read(name)
+        raise FileNotFoundError(f"neither in {self.folder / 'images'} nor in a zip")
+
+    def read(self, entry: dict[str, Any]) -> np.ndarray:
+        """(height, width, 3) uint8 RGB of a picture that the json lists."""
+        raw = self.encoded(entry)
+        # WebP without transparency, EXIF or frames: Pillow decodes the same pixels, but in one thread at a time.
+        if raw[8:16] == b"WEBPVP8 ":
+            decoded = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
+            if decoded is not None:
+                return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+        file = io.BytesIO(raw)
+        file.name = entry["file_name"]  # so that an error names it
+        return read_image(file)

@@ -1,0 +1,158 @@
+"""Pictures decoded once and kept on a device, and the batches that are drawn and augmented there.
+
+Batch i depends on the seed and on i alone, so a stopped run continues exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from votepose.data.augment_config import AugmentConfig
+from votepose.data.canvas import canvas_bytes, new_canvases, put, shrink
+from votepose.data.coco import CocoFolder, Sample
+from votepose.data.coco_json.labels import Picture
+from votepose.data.coco_json.values import number
+from votepose.data.label_table import LabelTable
+from votepose.data.plan import Drawn
+from votepose.data.planned_batch import PlannedBatches
+from votepose.skeleton import Skeleton
+from votepose.utils.cpus import usable_cpus
+from votepose.utils.progress import Bar
+
+_AT_ONCE = 256  # pictures that are decoded before they move to the device
+_UNKNOWN_SIDE = 640  # pixels, where no json says how large pictures are
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """A folder to train on: how often each of its pictures is drawn (any unit), and whether only in mosaics."""
+
+    folder: CocoFolder
+    weight: float = 1.0
+    mosaic_only: bool = False
+
+
+def longest_side(folders: Sequence[CocoFolder]) -> int:
+    """The longest side of the pictures in pixels, as their jsons say."""
+    sides = [number(p.entry.get(side)) for folder in folders for p in folder.pictures for side in ("width", "height")]
+    return int(max((side for side in sides if side > 0), default=_UNKNOWN_SIDE))
+
+
+def bytes_needed(folders: Sequence[CocoFolder], longest: int) -> int:
+    """What the pictures take on a device, if none may be longer than `longest` pixels."""
+    return sum(len(folder.pictures) for folder in folders) * canvas_bytes(longest)
+
+
+@dataclass(frozen=True)
+class ResidentPictures:
+    """Pictures on a device, and their people.
+
+    Attributes:
+        canvases: see `votepose.data.canvas`. longest: side that a picture may have there.
+        table: the labels. sources: what of it is drawn how often.
+        skeleton: of the people.
+        left_out: of each folder, what could not be used as it was, and why.
+    """
+
+    canvases: Tensor
+    longest: int
+    table: LabelTable
+    sources: list[Drawn]
+    skeleton: Skeleton
+    left_out: list[list[str]]
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self  # nothing of it changes, and a device has no room for two
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @staticmethod
+    def load(sources: Sequence[FolderSource], longest: int, device: torch.device | str) -> ResidentPictures:
+        """Decode the pictures of folders, those longer than `longest` shrunk, onto a device.
+
+        Pictures that cannot be decoded are left out and named in `left_out`.
+
+        Raises:
+            VoteposeError: if no picture of a folder can be used.
+        """
+        items = [(source.folder, picture) for source in sources for picture in source.folder.pictures]
+        canvases = new_canvases(len(items), longest, device)
+        found = _decode(items, canvases, longest)
+        kept = [i for i, (sample, _) in enumerate(found) if sample is not None]
+        for place, i in enumerate(kept):  # close the gaps of broken pictures
+            if place != i:
+                canvases[place] = canvases[i]
+        drawn, left_out, first, start = [], [], 0, 0
+        for source in sources:
+            stop = start + len(source.folder.pictures)
+            count = sum(sample is not None for sample, _ in found[start:stop])
+            left_out.append(source.folder.left_out(line for _, lines in found[start:stop] for line in lines))
+            source.folder.require_some(count, left_out[-1])
+            # Weights are per picture, so that adding a small folder does not drown a large one.
+            drawn.append(Drawn(first, count, source.weight * count, source.mosaic_only))
+            first, start = first + count, stop
+        skeleton = sources[0].folder.labels.skeleton
+        table = LabelTable.of((sample for sample, _ in found if sample is not None), len(skeleton))
+        return ResidentPictures(canvases[: len(kept)], longest, table, drawn, skeleton, left_out)
+
+    def batches(self, size: int, config: AugmentConfig, seed: int, batch_size: int) -> PlannedBatches:
+        """The endless stream of batches of so many inputs of side `size`."""
+        flip = self.skeleton.flip
+        return PlannedBatches(self.table, self.longest, self.sources, flip, size, config, seed, batch_size)
+
+
+def _decode(
+    items: Sequence[tuple[CocoFolder, Picture]], canvases: Tensor, longest: int
+) -> list[tuple[Sample | None, list[str]]]:
+    """Paint pictures on canvases; their samples, without pixels, and remarks."""
+    host = new_canvases(min(len(items), _AT_ONCE), longest, "cpu").numpy()
+    found: list[tuple[Sample | None, list[str]]] = []
+    with ThreadPoolExecutor(usable_cpus()) as pool, Bar("decoding pictures", len(items)) as bar:
+        for start in range(0, len(items), _AT_ONCE):
+            part = items[start : start + _AT_ONCE]
+            for one in pool.map(_decode_one, part, host, [longest] * len(part)):
+                found.append(one)
+                bar.advance()
+            target = canvases[start : start + len(part)]
+            target.copy_(torch.from_numpy(host[: len(part)]))
+            shrink(target)
+    return found
+
+
+def _decode_one(item: tuple[CocoFolder, Picture], canvas: np.ndarray, longest: int) -> tuple[Sample | None, list[str]]:
+    folder, picture = item
+    sample, remarks = folder.read(picture)
+    if sample is None:
+        return None, remarks
+    sample = _limited(sample, longest)
+    put(canvas, sample.image)
+    without_pixels = np.broadcast_to(np.uint8(0), sample.image.shape)
+    return replace(sample, image=without_pixels), remarks
+
+
+def _limited(sample: Sample, longest: int) -> Sample:
+    """The sample with no side over `longest` pixels."""
+    height, width = sample.image.shape[:2]
+    if max(height, width) <= longest:
+        return sample
+    size = tuple(max(1, round(side * longest / max(height, width))) for side in (width, height))
+    scale = np.array(size, np.float32) / (width, height)
+    keypoints = sample.keypoints * np.array([*scale, 1], np.float32)
+    boxes, ignore = (b * np.tile(scale, 2).astype(np.float32) for b in (sample.boxes, sample.ignore))
+    return replace(
+        sample,
+        image=cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA),
+        keypoints=keypoints.astype(np.float32),
+        boxes=boxes.astype(np.float32),
+        areas=(sample.areas * scale.prod()).astype(np.float32),
+        ignore=ignore.astype(np.float32),
+    )

@@ -1,0 +1,58 @@
+"""The moving average of the weights, which is what is measured and saved."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import WeightAveraging
+from torch import Tensor, nn
+
+
+class EmaWeights(WeightAveraging):
+    """Averages parameters and buffers with an exponential decay; counters are copied.
+
+    Lightning's own callback visits every tensor by itself and waits for the GPU at each step.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self._pairs: list[tuple[Tensor, Tensor]] = []
+
+    def averaged(self) -> nn.Module | None:
+        """The module with averaged weights; None before the training has begun."""
+        return None if self._average_model is None else self._average_model.module
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        averaged = self.averaged()
+        assert averaged is not None
+        self._pairs = list(zip(_tensors(averaged), _tensors(module), strict=True))
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        if trainer.global_step <= self._latest_update_step:
+            return
+        share = 1.0 if self._latest_update_step == 0 else 1 - self.decay  # the average begins with the first step
+        floats = [pair for pair in self._pairs if pair[0].is_floating_point()]
+        averages, values = zip(*floats, strict=True)
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, values, share)
+            for average, value in self._pairs:
+                if not average.is_floating_point():
+                    average.copy_(value)
+        self._latest_update_step = trainer.global_step
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Nothing is averaged over epochs."""
+
+
+def averaged_module(trainer: pl.Trainer) -> nn.Module | None:
+    """The module with averaged weights, of a trainer that has an `EmaWeights`."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    return next((callback.averaged() for callback in callbacks if isinstance(callback, EmaWeights)), None)
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in chain(module.parameters(), module.buffers())]

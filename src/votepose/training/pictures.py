@@ -1,0 +1,101 @@
+"""Pictures to train on: kept on the GPU where they fit, otherwise in memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+
+import torch
+
+from votepose.data.coco import CocoDataset, CocoFolder
+from votepose.data.loader import Source
+from votepose.data.resident import FolderSource, ResidentPictures, bytes_needed, longest_side
+from votepose.errors import VoteposeError
+from votepose.evaluation.checks import print_left_out
+from votepose.training.config import TrainConfig, parse_source
+from votepose.training.stages import require_people
+
+Pictures = ResidentPictures | list[Source]
+
+_SHARE = 0.6  # of the GPU's free memory, for pictures; the rest is the network's
+
+
+def open_sources(config: TrainConfig) -> list[FolderSource]:
+    """The folders of `--data`, with their labels read.
+
+    Raises:
+        VoteposeError: if one cannot be read, or their skeletons differ.
+    """
+    parsed = map(parse_source, config.data)
+    sources = [FolderSource(CocoFolder.open(folder), weight, mosaic) for folder, weight, mosaic in parsed]
+    if len({source.folder.labels.skeleton.with_pairs() for source in sources}) > 1:
+        raise VoteposeError("--data: the folders' skeletons differ; train on one kind of body at a time")
+    return sources
+
+
+def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_size: int) -> Pictures:
+    """Decode the pictures, to where they are trained on.
+
+    Raises:
+        VoteposeError: if no picture of a folder, or no person in any, can be used.
+    """
+    device, longest = training_device(config), _longest(config, sources, input_size)
+    if _resident(config, sources, longest, device):
+        pictures = ResidentPictures.load(sources, longest, device)
+        for source, left_out in zip(sources, pictures.left_out, strict=True):
+            print_left_out(CocoDataset([], pictures.skeleton, left_out=left_out), source.folder.path)
+        require_people(config, len(pictures.table.keypoints) > 0)
+        return pictures
+    loaded = []
+    for source in sources:
+        data = source.folder.load()
+        print_left_out(data, source.folder.path)
+        # Weights are per picture, so that adding a small folder does not drown a large one.
+        loaded.append(Source(data, source.weight * len(data.samples), source.mosaic_only))
+    require_people(config, any(len(sample.keypoints) for one in loaded for sample in one.dataset.samples))
+    return loaded
+
+
+def count_pictures(pictures: Pictures) -> int:
+    """The number of pictures to train on."""
+    if isinstance(pictures, ResidentPictures):
+        return len(pictures)
+    return sum(len(source.dataset.samples) for source in pictures)
+
+
+def training_device(config: TrainConfig) -> torch.device:
+    """Where this process trains."""
+    if torch.cuda.is_available() and config.accelerator != "cpu":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # set by Lightning and torchrun
+    return torch.device("cpu")
+
+
+def _longest(config: TrainConfig, sources: Sequence[FolderSource], input_size: int) -> int:
+    """The longest side, in pixels, that pictures are kept with."""
+    if config.canvas is not None:
+        return config.canvas
+    # More than the greatest zoom shows at the input's resolution is of no use.
+    shown = math.ceil(input_size * max(1.0, config.augment.scale[1]))
+    return min(shown, longest_side([source.folder for source in sources]))
+
+
+def _resident(config: TrainConfig, sources: Sequence[FolderSource], longest: int, device: torch.device) -> bool:
+    """Whether pictures are kept on the device; says so where they do not fit."""
+    wanted = config.resident or (device.type == "cuda" and not config.from_disk)
+    if not wanted or config.crops is not None:  # cached regions are cut from pictures one by one
+        return False
+    need = bytes_needed([source.folder for source in sources], longest)
+    room = int(_SHARE * _free_bytes(device))
+    if need > room:
+        print(
+            f"at {longest} pixels the pictures take {need} bytes on {device}, which has {room} for them: training from "
+            "memory instead; a smaller --canvas may fit"
+        )
+    return need <= room
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
