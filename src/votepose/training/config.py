@@ -48,6 +48,7 @@ class TrainConfig:
         warmup: steps of rising rate. clip: greatest norm of a gradient.
         average: decay of the weights' moving average.
         precision: bf16-mixed pays on GPUs and on CPUs with AMX.
+        cuda_graphs: on a GPU, launch the thousands of kernels of a step as few graphs (stage `votes`, one process).
         devices, nodes: processes on this machine, and machines (DDP).
         workers: processes that read pictures, or draw batches of pictures on a GPU.
         resident: keep the pictures on the device and augment them there: by itself where they fit on a GPU. A CPU
@@ -86,6 +87,7 @@ class TrainConfig:
     average: float = 0.999
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     accelerator: str = "auto"
+    cuda_graphs: bool = True
     devices: int = 1
     nodes: int = 1
     workers: int = 1

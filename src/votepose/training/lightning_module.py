@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from votepose.models.presets import Preset
 from votepose.models.transfer import start_from
 from votepose.skeleton import Skeleton
 from votepose.training.config import TrainConfig
-from votepose.training.pictures import Pictures
+from votepose.training.kernels.accelerate import accelerate
+from votepose.training.pictures import Pictures, training_device
 from votepose.training.recipes import Recipe
 from votepose.training.refiner_targets import RefinerBatch
 from votepose.training.stages import build_stage
@@ -79,6 +81,8 @@ class PoseModule(pl.LightningModule):
             self._start_from(resolve_weights(config.weights, ".safetensors"), skeleton)
         self.stage.select(self.network)
         _channels_last(self.network)
+        if training_device(config).type == "cuda" and find_spec("triton"):
+            accelerate(self.network)
         self._fit_windows()
 
     def _start_from(self, weights: Path, skeleton: Skeleton) -> None:
@@ -114,6 +118,11 @@ class PoseModule(pl.LightningModule):
         )
         return self.stage.loader(self.network, epoch)
 
+    def on_train_start(self) -> None:
+        """DDP's hooks cannot be recorded."""
+        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.config.cuda_graphs:
+            self.stage.record()
+
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
 
@@ -133,7 +142,9 @@ class PoseModule(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        self.stage.clip(self.network, gradient_clip_val)
+        norm = self.stage.clip(self.network, gradient_clip_val)
+        if norm.is_cuda:  # fused AdamW leaves out a step whose gradients are not finite, without waiting for the GPU
+            optimizer.found_inf = (~norm.isfinite()).float()
 
     def configure_optimizers(self) -> Any:
         config = self.config

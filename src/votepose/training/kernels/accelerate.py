@@ -39,7 +39,8 @@ def _fast_class(module: nn.Module) -> type[nn.Module] | None:
         square = module.kernel_size[0] == module.kernel_size[1] and module.kernel_size[0] in _SIDES
         plain = module.bias is None and module.dilation == (1, 1) and module.stride in ((1, 1), (2, 2))
         depthwise = module.groups == module.in_channels == module.out_channels
-        if square and plain and depthwise:
+        aligned = module.out_channels % 8 == 0  # otherwise 16 bytes cannot be read at once
+        if square and plain and depthwise and aligned:
             return FastDepthwiseSame if kind == "Conv2dSame" else FastDepthwise
     if isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats and module.momentum:
         if kind == "BatchNorm2d":
@@ -108,5 +109,5 @@ class FastBatchNormAct(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and x.is_cuda and x.numel()):
-            return self.act(super().forward(x))  # type: ignore[no-any-return]
+            return self.act(super().forward(x))
         return _fast_norm(self, x, _ACTIVATIONS[type(self.act)])

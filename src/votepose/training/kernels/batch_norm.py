@@ -189,7 +189,7 @@ class BatchNormActivation(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> Any:
         x, scale, offset, mean, inverse = ctx.saved_tensors
         dy = dy.contiguous(memory_format=torch.channels_last)
         pixels, channels = x.numel() // x.shape[1], x.shape[1]

@@ -167,7 +167,7 @@ class DepthwiseConvolution(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, taps = ctx.saved_tensors
         dy = dy.contiguous(memory_format=torch.channels_last)
         batch, channels, height, width = x.shape

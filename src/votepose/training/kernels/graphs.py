@@ -46,7 +46,7 @@ def _recorded(name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Mo
     try:
         with torch.autocast("cuda", precision, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False):
             graph: Any = torch.cuda.make_graphed_callables(module, samples, allow_unused_input=True)
-        return graph  # type: ignore[no-any-return]
+        return graph
     except RuntimeError as error:
         print(f"{name}: no CUDA graph ({str(error).splitlines()[0]}); training is slower without")
         module.__dict__.pop("forward", None)

@@ -105,9 +105,9 @@ class Stage(nn.Module, ABC):
         """Run what can be as CUDA graphs from now on (see `kernels.graphs`); most stages have nothing that can."""
         return
 
-    def clip(self, network: PoseNet, norm: float) -> None:
-        """Clip the gradients to a norm."""
-        torch.nn.utils.clip_grad_norm_([*network.parameters(), *self.parameters()], norm)
+    def clip(self, network: PoseNet, norm: float) -> Tensor:
+        """Clip the gradients to a norm; returns the norm that they had."""
+        return torch.nn.utils.clip_grad_norm_([*network.parameters(), *self.parameters()], norm)
 
     def loader(self, network: PoseNet, epoch: Epoch) -> DataLoader[Any]:
         """The batches of an epoch."""

@@ -91,7 +91,7 @@ class JointStage(Stage):
     def _trunk_groups(self, pretrained: Sequence[Tensor], rate: float, backbone_rate: float) -> list[dict[str, Any]]:
         return relative_groups(pretrained, rate * backbone_rate)
 
-    def clip(self, network: PoseNet, norm: float) -> None:
+    def clip(self, network: PoseNet, norm: float) -> Tensor:
         """Each part by itself: MoveNet's gradients, as large as its activations, would leave nothing of the others."""
-        for part in network.children():
-            torch.nn.utils.clip_grad_norm_(part.parameters(), norm)
+        norms = [torch.nn.utils.clip_grad_norm_(part.parameters(), norm) for part in network.children()]
+        return torch.stack([x.to(norms[0].device) for x in norms]).amax()
