@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from votepose.models.features import FeatureMaps, KeypointMaps
+from votepose.models.features import FeatureMaps, KeypointMaps, PoseProposals
 from votepose.models.heads.refiner import PoseRefiner
 from votepose.models.outputs import RefinedPoses, Votes
 from votepose.models.posenet import PoseNet
@@ -53,7 +53,7 @@ def _recorded(name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Mo
         return module
     finally:
         for buffer, value in zip(module.buffers(), before, strict=True):  # recording ran the module a few times
-            buffer.copy_(value)
+            buffer.data.copy_(value)  # not seen by autograd, which may have kept it for another module's backward pass
 
 
 class Encode(nn.Module):
@@ -80,6 +80,7 @@ def _tensors(maps: FeatureMaps) -> list[Tensor]:
     """What depends on the image."""
     found = [maps.features, *maps.presence, *maps.roi_features]
     found += [maps.memory] if maps.memory is not None else []
+    found += [getattr(maps.proposals, f.name) for f in fields(PoseProposals)] if maps.proposals is not None else []
     return found + ([maps.keypoint_maps.logits, maps.keypoint_maps.offsets] if maps.keypoint_maps is not None else [])
 
 
@@ -91,6 +92,9 @@ def _with_tensors(maps: FeatureMaps, tensors: Iterator[Tensor]) -> FeatureMaps:
         presence=[next(tensors) for _ in maps.presence],
         roi_features=[next(tensors) for _ in maps.roi_features],
         memory=next(tensors) if maps.memory is not None else None,
+        proposals=PoseProposals(*(next(tensors) for _ in fields(PoseProposals)))
+        if maps.proposals is not None
+        else None,
         keypoint_maps=KeypointMaps(next(tensors), next(tensors)) if maps.keypoint_maps is not None else None,
     )
 
@@ -120,6 +124,11 @@ class Refine(nn.Module):
         return tuple(getattr(refined, f.name) for f in fields(refined))
 
 
+def _recordable(network: PoseNet) -> bool:
+    """Whether no gradient passes from votes to proposals, which their graph reads as if they were constants."""
+    return not network.config.proposals or network.backbone.frozen == "all"
+
+
 class RecordedNetwork:
     """The three parts of a network that train, each as one CUDA graph once `record` was called."""
 
@@ -133,7 +142,7 @@ class RecordedNetwork:
 
     def encode(self, network: PoseNet, images: Tensor) -> FeatureMaps:
         """As `PoseNet.encode`."""
-        if self._run is None or network.config.proposals or not self._run.fits("encode", images):
+        if self._run is None or not _recordable(network) or not self._run.fits("encode", images):
             return network.encode(images)
         self._encode = self._encode or Encode(network)
         encode = self._encode
@@ -141,7 +150,7 @@ class RecordedNetwork:
 
     def predict_votes(self, network: PoseNet, maps: FeatureMaps, cells: Tensor) -> Votes:
         """As `PoseNet.predict_votes`."""
-        if self._run is None or maps.proposals is not None or maps.memory is None:
+        if self._run is None or not _recordable(network) or maps.memory is None:
             return network.predict_votes(maps, cells)
         inputs = maps.features, maps.memory, cells
         if not self._run.fits("votes", *inputs):
