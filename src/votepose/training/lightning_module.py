@@ -72,6 +72,7 @@ class PoseModule(pl.LightningModule):
         super().__init__()
         self.config, self.pictures, self.val, self.input_size = config, pictures, val, preset.input_size
         self.metadata = Metadata.of(config.preset, preset, skeleton)
+        self.recorded = False  # whether the stage had its chance to record CUDA graphs
         self.timer = Timer(timedelta(minutes=config.minutes) if config.minutes else None)
         self.network = PoseNet(preset.network, config.pretrained, config.backbone_weights, config.aux_weights)
         self.stage = build_stage(config, preset, recipe, skeleton)
@@ -118,11 +119,6 @@ class PoseModule(pl.LightningModule):
         )
         return self.stage.loader(self.network, epoch)
 
-    def on_train_start(self) -> None:
-        """DDP's hooks cannot be recorded."""
-        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.config.cuda_graphs:
-            self.stage.record()
-
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
 
@@ -133,6 +129,10 @@ class PoseModule(pl.LightningModule):
         return batch.to(device) if isinstance(batch, Batch | RefinerBatch) else batch
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        if not self.recorded:
+            self.recorded = True
+            if self.device.type == "cuda" and self.trainer.world_size == 1 and self.config.cuda_graphs:
+                self.stage.record(self.network, batch)  # not with DDP, whose hooks cannot be recorded
         parts: dict[str, Tensor] = self.stage(self.network, batch)
         # Not at every step: it takes a millisecond. At the last of an epoch for whatever looks at it then.
         if (self.global_step + 1) % self.config.log_every == 0 or self.trainer.is_last_batch:

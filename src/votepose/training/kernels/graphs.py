@@ -5,7 +5,7 @@ Launching a kernel from Python takes tens of microseconds, which for small netwo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -13,47 +13,25 @@ import torch
 from torch import Tensor, nn
 
 from votepose.models.features import FeatureMaps, KeypointMaps, PoseProposals
-from votepose.models.heads.refiner import PoseRefiner
+from votepose.models.heads.refiner import PoseRefiner, draw
+from votepose.models.heads.roi_align import RoiGrid
 from votepose.models.outputs import RefinedPoses, Votes
 from votepose.models.posenet import PoseNet
 
 
-class Recorder:
-    """Runs functions of tensors, with their gradients, as CUDA graphs that their first calls record.
+def _recorded(module: nn.Module, *inputs: Tensor) -> nn.Module:
+    """The module, whose training on inputs of these shapes is one graph forwards and one backwards from now on.
 
-    A function must call the same kernels on the same shapes every time. One that cannot be recorded runs as it is.
+    No part of another autograd graph may be alive that leads to its parameters.
     """
-
-    def __init__(self) -> None:
-        self._graphs: dict[str, tuple[list[torch.Size], nn.Module]] = {}
-
-    def fits(self, name: str, *inputs: Tensor) -> bool:
-        """Whether the function of this name has not been recorded yet, or was with these shapes."""
-        return name not in self._graphs or self._graphs[name][0] == [x.shape for x in inputs]
-
-    def __call__(self, name: str, module: Callable[[], nn.Module], *inputs: Tensor) -> tuple[Tensor, ...]:
-        """The outputs of `module()`, which is called at the first call of this name."""
-        if name not in self._graphs:
-            self._graphs[name] = ([x.shape for x in inputs], _recorded(name, module(), inputs))
-        outputs: tuple[Tensor, ...] = self._graphs[name][1](*inputs)
-        return outputs
-
-
-def _recorded(name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
     samples = tuple(x.detach().clone().requires_grad_(x.requires_grad) for x in inputs)
     before = [buffer.clone() for buffer in module.buffers()]
     precision = torch.get_autocast_dtype("cuda")
-    try:
-        with torch.autocast("cuda", precision, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False):
-            graph: Any = torch.cuda.make_graphed_callables(module, samples, allow_unused_input=True)
-        return graph
-    except RuntimeError as error:
-        print(f"{name}: no CUDA graph ({str(error).splitlines()[0]}); training is slower without")
-        module.__dict__.pop("forward", None)
-        return module
-    finally:
-        for buffer, value in zip(module.buffers(), before, strict=True):  # recording ran the module a few times
-            buffer.data.copy_(value)  # not seen by autograd, which may have kept it for another module's backward pass
+    with torch.autocast("cuda", precision, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False):
+        graph: Any = torch.cuda.make_graphed_callables(module, samples, allow_unused_input=True)
+    for buffer, value in zip(module.buffers(), before, strict=True):  # recording ran the module a few times
+        buffer.copy_(value)
+    return graph
 
 
 class Encode(nn.Module):
@@ -61,11 +39,16 @@ class Encode(nn.Module):
 
     def __init__(self, network: PoseNet) -> None:
         super().__init__()
-        self.network = network
+        transformer = network.transformer
+        assert transformer is not None
+        parts = network.backbone, network.project, network.norm, network.presence, network.keypoint_maps
+        tokens = transformer.embed_patches, transformer.encoder, transformer.memory_norm
+        self.parts = nn.ModuleList(part for part in (*parts, *tokens) if part is not None)
+        self._network = [network]  # in a list, so that its other parameters are not this module's
         self.layout: FeatureMaps | None = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        maps = self.network.encode(images)
+        maps = self._network[0].encode(images)
         tensors = _tensors(maps)
         self.layout = _with_tensors(maps, (x.detach() for x in tensors))
         return tuple(tensors)
@@ -100,15 +83,25 @@ def _with_tensors(maps: FeatureMaps, tensors: Iterator[Tensor]) -> FeatureMaps:
 
 
 class PredictVotes(nn.Module):
-    """`PoseNet.predict_votes`, of tensors: features, memory and cells -> poses and log scales."""
+    """`PoseNet.predict_votes`, of tensors: features, memory and cells -> poses and log scales.
+
+    Args:
+        network: the network.
+        maps: what else of the maps is read; no gradient passes to it.
+    """
 
     def __init__(self, network: PoseNet, maps: FeatureMaps) -> None:
         super().__init__()
-        self.network = network
-        self.layout = _with_tensors(maps, (x.detach() for x in _tensors(maps)))
+        transformer = network.transformer
+        assert transformer is not None
+        parts = network.vector, network.proposal_attention
+        tokens = transformer.embed_cell, transformer.decoder, transformer.norm
+        self.parts = nn.ModuleList(part for part in (*parts, *tokens) if part is not None)
+        self._network = [network]
+        self.layout = maps
 
     def forward(self, features: Tensor, memory: Tensor, cells: Tensor) -> tuple[Tensor, ...]:
-        votes = self.network.predict_votes(replace(self.layout, features=features, memory=memory), cells)
+        votes = self._network[0].predict_votes(replace(self.layout, features=features, memory=memory), cells)
         return votes.poses, votes.log_scales
 
 
@@ -124,45 +117,61 @@ class Refine(nn.Module):
         return tuple(getattr(refined, f.name) for f in fields(refined))
 
 
-def _recordable(network: PoseNet) -> bool:
-    """Whether no gradient passes from votes to proposals, which their graph reads as if they were constants."""
-    return not network.config.proposals or network.backbone.frozen == "all"
-
-
 class RecordedNetwork:
-    """The three parts of a network that train, each as one CUDA graph once `record` was called."""
+    """The three parts of a network that train, each as a CUDA graph once `record` was called.
+
+    Other shapes than the recorded ones run as they do without.
+    """
 
     def __init__(self) -> None:
-        self._run: Recorder | None = None
         self._encode: Encode | None = None
+        self._votes: nn.Module | None = None
+        self._refine: nn.Module | None = None
+        self._shape: torch.Size | None = None
 
-    def record(self) -> None:
-        """Record graphs from now on. Tensors must lie on a CUDA device."""
-        self._run = Recorder()
+    def record(self, network: PoseNet, images: Tensor, votes: int, poses: int, kappas: Tensor) -> None:
+        """Record graphs for steps of `images`, `votes` cells of each image, and `poses` to refine, if any.
+
+        Before the first step: see `_recorded`. Networks that cannot be recorded stay as they are.
+        """
+        if network.transformer is None or (network.config.proposals and network.backbone.frozen != "all"):
+            return  # the votes' graph reads proposals as constants
+        encode = Encode(network)
+        _recorded(encode, images)
+        with torch.no_grad():
+            maps = encode.maps(encode(images))
+        cells = torch.zeros(len(images), votes, dtype=torch.long, device=images.device)
+        assert maps.memory is not None
+        inputs = (x.detach().requires_grad_() for x in (maps.features, maps.memory))
+        self._votes = _recorded(PredictVotes(network, maps), *inputs, cells)
+        if network.refiner is not None and poses:
+            found = torch.rand(poses, network.config.keypoints, 2, device=images.device) * maps.features.shape[-1]
+            grid = RoiGrid.around(found, torch.arange(poses, device=images.device) % len(images))
+            with torch.no_grad():
+                rois = network.rois([maps], grid)
+            regions = [x.detach().requires_grad_(network.backbone.frozen != "all") for x in rois]
+            shown = grid.to_grid(found)
+            self._refine = _recorded(Refine(network.refiner, kappas), shown, draw(shown), *regions)
+        torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+        self._encode, self._shape = encode, images.shape
 
     def encode(self, network: PoseNet, images: Tensor) -> FeatureMaps:
         """As `PoseNet.encode`."""
-        if self._run is None or not _recordable(network) or not self._run.fits("encode", images):
+        if self._encode is None or images.shape != self._shape:
             return network.encode(images)
-        self._encode = self._encode or Encode(network)
-        encode = self._encode
-        return encode.maps(self._run("encode", lambda: encode, images))
+        return self._encode.maps(self._encode(images))
 
     def predict_votes(self, network: PoseNet, maps: FeatureMaps, cells: Tensor) -> Votes:
         """As `PoseNet.predict_votes`."""
-        if self._run is None or not _recordable(network) or maps.memory is None:
+        if self._votes is None or self._shape is None or len(cells) != self._shape[0]:
             return network.predict_votes(maps, cells)
-        inputs = maps.features, maps.memory, cells
-        if not self._run.fits("votes", *inputs):
-            return network.predict_votes(maps, cells)
-        return Votes(*self._run("votes", lambda: PredictVotes(network, maps), *inputs))
+        return Votes(*self._votes(maps.features, maps.memory, cells))
 
     def refine(
         self, refiner: PoseRefiner, rois: list[Tensor], poses: Tensor, kappas: Tensor, drawn: Tensor
     ) -> RefinedPoses:
         """As `PoseRefiner.forward`."""
-        inputs = poses, drawn, *rois
-        if self._run is None or not self._run.fits("refiner", *inputs):
+        if self._refine is None:
             refined: RefinedPoses = refiner(rois, poses, kappas, drawn)
             return refined
-        return RefinedPoses(*self._run("refiner", lambda: Refine(refiner, kappas), *inputs))
+        return RefinedPoses(*self._refine(poses, drawn, *rois))

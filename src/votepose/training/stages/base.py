@@ -101,8 +101,11 @@ class Stage(nn.Module, ABC):
     def _trunk_groups(self, pretrained: Sequence[Tensor], rate: float, backbone_rate: float) -> list[dict[str, Any]]:
         return decaying(pretrained, rate * backbone_rate)
 
-    def record(self) -> None:
-        """Run what can be as CUDA graphs from now on (see `kernels.graphs`); most stages have nothing that can."""
+    def record(self, network: PoseNet, batch: Any) -> None:
+        """Run steps of batches like this one as CUDA graphs from now on, as far as they can be: see `kernels.graphs`.
+
+        Most stages have nothing that can. Before the first step.
+        """
         return
 
     def clip(self, network: PoseNet, norm: float) -> Tensor:

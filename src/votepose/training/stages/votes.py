@@ -51,8 +51,9 @@ class VoteStage(Stage):
         self.keypoint_maps = KeypointMapCriterion(self.kappas, config.incomplete)
         self.recorded = RecordedNetwork()
 
-    def record(self) -> None:
-        self.recorded.record()
+    def record(self, network: PoseNet, batch: Batch) -> None:
+        poses = 0 if self.config.form == "paper" else self.config.refined * len(batch)
+        self.recorded.record(network, batch.images, self.config.votes, poses, self.kappas)
 
     def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
         # Targets first: on a GPU what needs to wait for values then waits before the network starts, not after it.
