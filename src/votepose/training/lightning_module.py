@@ -78,6 +78,7 @@ class PoseModule(pl.LightningModule):
         if config.weights:
             self._start_from(resolve_weights(config.weights, ".safetensors"), skeleton)
         self.stage.select(self.network)
+        self._clip_groups = self.stage.clip_groups(self.network)  # walking through all modules takes milliseconds
         _channels_last(self.network)
         self._fit_windows()
 
@@ -133,7 +134,8 @@ class PoseModule(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        self.stage.clip(self.network, gradient_clip_val)
+        for group in self._clip_groups:
+            torch.nn.utils.clip_grad_norm_(group, gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         config = self.config
