@@ -65,7 +65,7 @@ class VoteStage(Stage):
         self, network: PoseNet, maps: FeatureMaps, votes: Votes, owners: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Poses (P, K, 2) and images (P,): pooled from a few true votes of each person, and as inference finds them."""
-        poses, image_index = _pool_some(votes, owners)
+        poses, log_scales, image_index = _pool_some(votes, owners)
         config = GroupingConfig(presence_threshold=0.3, candidates=96)
         presence = maps.presence[-1].sigmoid().flatten(1)
         presence, cells = presence.topk(min(config.candidates, presence.shape[1]))
@@ -77,8 +77,10 @@ class VoteStage(Stage):
         ranked = torch.where(groups.leader, groups.support, -1.0).topk(_FOUND)
         image, row = (ranked.values > 0).nonzero(as_tuple=True)
         leaders = ranked.indices[image, row]
-        poses, image_index = torch.cat([poses, groups.poses[image, leaders]]), torch.cat([image_index, image])
-        return snapped([maps], poses, image_index), image_index
+        poses = torch.cat([poses, groups.poses[image, leaders]])
+        log_scales = torch.cat([log_scales, groups.log_scales[image, leaders]])
+        image_index = torch.cat([image_index, image])
+        return snapped([maps], poses, log_scales, image_index), image_index
 
 
 def cast_votes(
@@ -92,15 +94,19 @@ def cast_votes(
     return targets, network.predict_votes(maps, cells), owners
 
 
-def _pool_some(votes: Votes, owners: Tensor) -> tuple[Tensor, Tensor]:
-    """Each person's pose as pooled from a random few of its own votes: (N', K, 2) and images (N',)."""
+def _pool_some(votes: Votes, owners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Each person's pose as pooled from a random few of its own votes: (N', K, 2), log scales (N', K), images (N',)."""
     image, column = (owners >= 0).nonzero(as_tuple=True)
     people, index = owners[image, column].unique(return_inverse=True)
     # Weights raised to random powers: sometimes one vote decides, sometimes many.
     chance = torch.rand(len(image), device=owners.device) ** 4 + 1e-3
-    weights = chance[:, None] * torch.exp(-2 * votes.log_scales[image, column])
-    poses = votes.poses[image, column] * weights[..., None]
-    total = torch.zeros(len(people), *weights.shape[1:], device=owners.device).index_add(0, index, weights.float())
-    pooled = torch.zeros(len(people), *poses.shape[1:], device=owners.device).index_add(0, index, poses.float())
+    log_scales = votes.log_scales[image, column]
+    weights = chance[:, None] * torch.exp(-2 * log_scales)
+
+    def summed(values: Tensor) -> Tensor:
+        return torch.zeros(len(people), *values.shape[1:], device=owners.device).index_add(0, index, values.float())
+
+    total = summed(weights).clamp(min=1e-12)
+    poses = summed(votes.poses[image, column] * weights[..., None]) / total[..., None]
     images = torch.zeros(len(people), dtype=torch.long, device=owners.device).index_copy(0, index, image)
-    return pooled / total.clamp(min=1e-12)[..., None], images
+    return poses, summed(log_scales * weights) / total, images
