@@ -22,6 +22,11 @@ from votepose.models.posenet import FeatureMaps, PoseNet, Votes
 WIDTH, HEIGHT = 40, 32  # cells
 
 
+@pytest.fixture(autouse=True)
+def _small_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.refine_small_regions(monkeypatch)
+
+
 class Oracle(PoseNet):
     """A network that finds planted people (image, pose in cells) at all their joints; no refiner."""
 
@@ -44,7 +49,7 @@ class Oracle(PoseNet):
         return Votes(votes, torch.full(votes.shape[:-1], -2.0))
 
 
-FEW = GroupingConfig(candidates=32)
+FEW = GroupingConfig(candidates=16)
 
 
 def estimator(network: PoseNet, config: GroupingConfig = GroupingConfig()) -> PoseEstimator:
