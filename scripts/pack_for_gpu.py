@@ -67,12 +67,13 @@ class Parts:
     def __init__(self, out: Path, limit: float) -> None:
         self.out, self.limit = out, limit
         self.number, self.free = 0, 0.0
+        for part in out.glob("[0-9]*"):
+            shutil.rmtree(part)
 
     def claim(self, size: float) -> Path:
         """The part that so many bytes go to; a new one if they do not fit in the last."""
         if size > self.free:
             self.number, self.free = self.number + 1, self.limit
-            shutil.rmtree(self.out / str(self.number), ignore_errors=True)
         self.free -= size
         return self.out / str(self.number)
 

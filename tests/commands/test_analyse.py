@@ -20,6 +20,11 @@ from votepose.errors import VoteposeError
 TABLES = ["coco_size", "size", "crowd", "hidden", "covered", "joints", "repairs", "people_errors", "oracles"]
 
 
+@pytest.fixture(autouse=True)
+def _small_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.refine_small_regions(monkeypatch)
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     write_data(tmp_path / "data", count=3, size=128)

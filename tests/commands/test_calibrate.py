@@ -203,6 +203,7 @@ def test_the_exported_graph_is_calibrated_as_pytorch_is(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.export_on_small_pictures(monkeypatch)
+    tiny.refine_small_regions(monkeypatch)
     network, metadata = load_network(weights)
     bent = Calibration(tuple(Curve(0.5 + k / 20, 1.2, -1.5) for k in range(17)), Curve(0.5, 0.9, 0.4), 0.01)
     save_weights(tmp_path / "c.safetensors", network, replace(metadata, calibration=bent))

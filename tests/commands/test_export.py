@@ -71,6 +71,7 @@ def _traced_once(weights: Path) -> Iterator[None]:
         patch.setattr("votepose.export.write.trace", again)
         patch.setattr("votepose.export.write.run_torch", remembered)
         tiny.export_on_small_pictures(patch)
+        tiny.refine_small_regions(patch)
         yield
 
 
@@ -225,6 +226,9 @@ def test_torch_export_equals_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyP
     backbone.trunk, backbone.channels, backbone.strides = Trunk(), Trunk.channels, Trunk.strides
     monkeypatch.setattr("votepose.models.posenet.build_backbone", lambda *_: backbone)
     network = PoseNet(replace(tiny.NETWORK, proposals=False, hourglass=False))
+    assert network.refiner is not None
+    for layers in (*network.refiner.descent, *network.refiner.ascent, network.refiner.joint_attention):
+        del layers[1:]  # one of each kind is enough: they are exported one by one
     estimator = PoseEstimator(network, torch.from_numpy(KAPPAS), GroupingConfig(candidates=16)).eval()
     loaded = write_torch(estimator, tmp_path / "tiny.pt2", {"preset": "movenet"})  # as it was read from the file
     check_same(loaded, run_torch(estimator), tmp_path / "tiny.pt2")

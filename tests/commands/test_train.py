@@ -92,11 +92,11 @@ class StopError(Exception):
     """Stands for a power cut."""
 
 
-@pytest.mark.parametrize("paper", [False, True])
+@pytest.mark.parametrize("changed", [{}, {"paper": True}, {"resident": True}])
 def test_stop_and_resume_equals_no_stop(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paper: bool
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, bool]
 ) -> None:
-    changes = {"paper": paper, "val": data, "evaluate_every": 1, "evaluate_pictures": 2, "steps": 5}
+    changes = changed | {"val": data, "evaluate_every": 1, "evaluate_pictures": 2, "steps": 5}
     run(tiny_config(data, tmp_path / "whole", **changes))
     with monkeypatch.context() as patch:
         save = Checkpoints.on_train_epoch_end
@@ -131,6 +131,30 @@ def test_a_run_leaves_logs_and_resuming_a_finished_one_changes_nothing(data: Pat
     run(replace(config, resume=True))
     assert checkpoint(tmp_path / "out")["global_step"] == 2
     torch.testing.assert_close(checkpoint(tmp_path / "out")["state_dict"], before["state_dict"], rtol=0, atol=0)
+
+
+def test_pictures_that_do_not_fit_on_the_device_stay_in_memory(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config(data, tmp_path / "fits", steps=1, resident=True)
+    run(config)
+    assert "the pictures take" not in capsys.readouterr().out
+    monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
+    run(replace(config, out=tmp_path / "not"))
+    line = "at 96 pixels the pictures take 338688 bytes on cpu, which has 300000 for them: training from memory instead"
+    assert line in capsys.readouterr().out
+    run(replace(config, out=tmp_path / "smaller", canvas=80))
+    assert "the pictures take" not in capsys.readouterr().out
+    assert checkpoint(tmp_path / "not")["global_step"] == checkpoint(tmp_path / "smaller")["global_step"] == 1
+
+
+def test_a_full_gpu_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("votepose.training.lightning_module.PoseModule.training_step", fill)
+    with pytest.raises(VoteposeError, match="memory with --batch-size 2: try --batch-size 1"):
+        run(tiny_config(data, tmp_path))
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Path) -> None:

@@ -95,6 +95,9 @@ def test_the_graph_of_every_preset_takes_any_size(
     network = PoseNet(
         replace(tiny.NETWORK, **shared, proposals=chosen.network.proposals, refiner=0, keypoint_maps=maps)
     )
+    if name == "maxvit":  # one block of each stage: the others are the same, and tracing them takes most of the time
+        for stage in ("stages_0", "stages_1", "stages_2"):
+            del network.backbone.trunk.get_submodule(stage).blocks[1:]
     estimator = PoseEstimator(network, torch.from_numpy(KAPPAS), chosen.grouping).eval()
     save(trace(estimator, tmp_path / "traced.onnx"), {}, tmp_path / "graph.onnx")
     exact, answer = run_torch(estimator), run_onnx(tmp_path / "graph.onnx")

@@ -61,8 +61,17 @@ def metadata(network: NetworkConfig = NETWORK, size: int = 64, skeleton: Skeleto
 
 
 def train_on_few_poses(patch: pytest.MonkeyPatch) -> None:
-    """Let the refiner train on one found pose per picture: seven more take ten times as long and test nothing more."""
+    """Let the refiner train on one found pose per picture, with small regions: seven more take ten times as long."""
     patch.setattr("votepose.training.stages.votes._FOUND", 1)
+    refine_small_regions(patch)
+
+
+def refine_small_regions(patch: pytest.MonkeyPatch) -> None:
+    """Let the refiner read regions of half the side: most of the time of a tiny network goes into them."""
+    modules = ("models.features", "models.heads.refiner", "models.heads.roi_align", "training.losses.refiner")
+    for module in (*modules, "training.roi_cache"):
+        patch.setattr(f"votepose.{module}.ROI_ROWS", 16)
+        patch.setattr(f"votepose.{module}.ROI_COLUMNS", 12)
 
 
 def export_on_small_pictures(patch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,11 @@ from votepose.models.posenet import FeatureMaps, PoseNet, Votes
 WIDTH, HEIGHT = 40, 32  # cells
 
 
+@pytest.fixture(autouse=True)
+def _small_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.refine_small_regions(monkeypatch)
+
+
 class Oracle(PoseNet):
     """A network that finds planted people (image, pose in cells) at all their joints; no refiner."""
 
@@ -44,7 +49,7 @@ class Oracle(PoseNet):
         return Votes(votes, torch.full(votes.shape[:-1], -2.0))
 
 
-FEW = GroupingConfig(candidates=32)
+FEW = GroupingConfig(candidates=16)
 
 
 def estimator(network: PoseNet, config: GroupingConfig = GroupingConfig()) -> PoseEstimator:
@@ -175,7 +180,7 @@ def test_what_is_said_of_people_is_in_range() -> None:
 
 
 class Pointing(Refining):
-    """Its votes are half a cell off; its keypoint maps know where joints lie."""
+    """Its votes are half a cell off, and doubt that much; its keypoint maps know where joints lie."""
 
     def __init__(self, people: list[tuple[int, np.ndarray]]) -> None:
         super().__init__([(image, pose + np.float32(0.5)) for image, pose in people])
@@ -187,21 +192,25 @@ class Pointing(Refining):
         for image, pose in self.truth:
             points = torch.from_numpy(2 * pose)
             x, y = points.long().unbind(dim=-1)
-            logits[image, torch.arange(17), y, x] = 3.0
+            logits[image, torch.arange(17), y, x] = 6.0
             offsets[image, torch.arange(17), :, y, x] = points - points.floor() - 0.5
         return replace(super().encode(images), keypoint_maps=KeypointMaps(logits, offsets))
+
+    def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
+        votes = super().predict_votes(maps, cells)
+        return Votes(votes.poses, torch.full_like(votes.log_scales, -0.5))
 
 
 @pytest.mark.parametrize("refiner", [False, True])
 @torch.no_grad()
-def test_joints_go_to_their_peaks_before_they_are_refined(refiner: bool) -> None:
+def test_joints_go_nearly_to_their_peaks_before_they_are_refined(refiner: bool) -> None:
     poses = people_apart(3, np.random.default_rng(0), columns=2) * 0.9
     network = Pointing([(0, poses[0]), (1, poses[1]), (1, poses[2])])
     network.refiner = network.refiner if refiner else None
     found = estimator(network)(pictures(batch=2, height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.9))
     for image, wanted in ((0, poses[:1]), (1, poses[1:])):
         shown = network.shown[0][0] * 4 if refiner else found.keypoints
-        assert matched(shown[found.image_index == image].numpy(), 4 * wanted) < 1e-2
+        assert matched(shown[found.image_index == image].numpy(), 4 * wanted) < 0.15 * 2
 
 
 class FarSighted(Oracle):

@@ -65,11 +65,10 @@ def test_keypoint_maps_of_another_size_start_anew(tmp_path: Path, theirs: int, o
     network = PoseNet(replace(tiny.NETWORK, keypoint_maps=ours))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     line = start_from(network, path, COCO_17)
+    taken = read_tensors(path)
     for name, value in network.state_dict().items():
-        if name.startswith("keypoint_maps."):
-            assert torch.equal(value, before[name]), name
-        else:
-            assert torch.equal(value, read_tensors(path)[name].to(value.dtype)), name
+        wanted = before[name] if name.startswith("keypoint_maps.") else taken[name].to(value.dtype)
+        assert torch.equal(value, wanted), name
     assert ("start anew" in line) == bool(ours)
     assert ("left behind" in line) == bool(theirs)
     with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(wanted 64\)$"):

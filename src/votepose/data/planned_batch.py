@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,59 +13,54 @@ from torch.utils.data import DataLoader, Dataset
 from votepose.data.augment_config import AugmentConfig
 from votepose.data.label_table import LabelTable
 from votepose.data.loader import Batch, ignore_mask, quiet_worker
+from votepose.data.packed import Packed
 from votepose.data.plan import Drawn, Plan, draw_plan
-from votepose.data.render import Warp, render
+from votepose.data.render import Warp, render, warp_arrays
 
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """A `Batch` that still lacks its pixels; see there.
+    """A `Batch` that still lacks its pixels.
 
     Attributes:
-        ignore: (R, 4) boxes. ignore_index: (R,) inputs that they are in.
+        size, single: as of the `Plan`. inputs: their number.
+        warp: the tensors of a `Warp`.
+        labels: of the `Batch`: keypoints, boxes, areas, image index, ignore boxes (R, 4), their inputs (R,), complete.
     """
 
-    warp: Warp
-    keypoints: Tensor
-    boxes: Tensor
-    areas: Tensor
-    image_index: Tensor
-    ignore: Tensor
-    ignore_index: Tensor
-    complete: Tensor
+    size: int
+    single: int
+    inputs: int
+    warp: Packed
+    labels: Packed
 
     def __len__(self) -> int:
-        return len(self.complete)
+        return self.inputs
 
     @staticmethod
     def of(plan: Plan, longest: int) -> PlannedBatch:
         """For canvases of pictures with sides up to `longest`."""
         people = plan.people
-        arrays = (
-            people.keypoints,
-            people.boxes,
-            people.areas,
-            people.part,
-            people.ignore,
-            people.ignore_part,
-            plan.complete,
-        )
-        return PlannedBatch(Warp.of(plan, longest), *map(torch.from_numpy, arrays))
+        boxes = people.boxes, people.areas, people.part, people.ignore, people.ignore_part
+        labels = Packed.of([people.keypoints, *boxes, plan.complete])
+        return PlannedBatch(plan.size, plan.single, len(plan), Packed.of(warp_arrays(plan, longest)), labels)
 
     def to(self, device: torch.device | str) -> PlannedBatch:
-        warp, *rest = (getattr(self, field.name) for field in fields(self))
-        return PlannedBatch(warp.to(device), *(tensor.to(device, non_blocking=True) for tensor in rest))
+        return replace(self, warp=self.warp.to(device), labels=self.labels.to(device))
 
     def pin_memory(self) -> PlannedBatch:
-        return PlannedBatch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
+        return replace(self, warp=self.warp.pin_memory(), labels=self.labels.pin_memory())
 
     def render(self, canvases: Tensor) -> Batch:
         """The batch, from canvases on the device that this is on too."""
-        shape = len(self), self.warp.size, self.warp.size
-        mask = ignore_mask(self.ignore, self.ignore_index, self.boxes, self.image_index, shape)
-        return Batch(
-            render(canvases, self.warp), self.keypoints, self.boxes, self.areas, self.image_index, mask, self.complete
-        )
+        keypoints, boxes, areas, index, ignore, ignore_index, complete = self.labels.tensors()
+        mask = ignore_mask(ignore, ignore_index, boxes, index, (self.inputs, self.size, self.size))
+        images = render(canvases, self.unpacked())
+        return Batch(images, keypoints, boxes, areas, index, mask, complete)
+
+    def unpacked(self) -> Warp:
+        """What the pixels depend on."""
+        return Warp(self.size, self.single, *self.warp.tensors())
 
 
 class PlannedBatches(Dataset[PlannedBatch]):

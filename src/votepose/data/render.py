@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -50,38 +50,25 @@ class Warp:
     patch_colour: Tensor
     grain: Tensor
 
-    @staticmethod
-    def of(plan: Plan, longest: int) -> Warp:
-        """For canvases of pictures with sides up to `longest`."""
-        matrix, low, high = _to_canvas(plan, longest)
-        colours = plan.colours
-        blurred, patched = np.flatnonzero(colours.blur), np.flatnonzero(colours.patch[:, 2])
-        arrays = (
-            plan.parts.picture,
-            matrix,
-            low,
-            high,
-            plan.parts.frame[plan.single :: 4, 2:],
-            colours.gain,
-            colours.offset,
-            np.flatnonzero(colours.grey),
-            blurred,
-            colours.blur[blurred],
-            patched,
-            colours.patch[patched],
-            colours.patch_colour[patched],
-            colours.grain,
-        )
-        return Warp(plan.size, plan.single, *(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 
-    def tensors(self) -> list[Tensor]:
-        return [getattr(self, field.name) for field in fields(self)[2:]]
-
-    def to(self, device: torch.device | str) -> Warp:
-        return Warp(self.size, self.single, *(t.to(device, non_blocking=True) for t in self.tensors()))
-
-    def pin_memory(self) -> Warp:
-        return Warp(self.size, self.single, *(t.pin_memory() for t in self.tensors()))
+def warp_arrays(plan: Plan, longest: int) -> list[np.ndarray]:
+    """The tensors of a plan's `Warp`, in order, for canvases of pictures with sides up to `longest`."""
+    colours = plan.colours
+    blurred, patched = np.flatnonzero(colours.blur), np.flatnonzero(colours.patch[:, 2])
+    return [
+        plan.parts.picture,
+        *_to_canvas(plan, longest),
+        plan.parts.frame[plan.single :: 4, 2:],
+        colours.gain,
+        colours.offset,
+        np.flatnonzero(colours.grey),
+        blurred,
+        colours.blur[blurred],
+        patched,
+        colours.patch[patched],
+        colours.patch_colour[patched],
+        colours.grain,
+    ]
 
 
 def _to_canvas(plan: Plan, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -192,7 +192,8 @@ class PoseEstimator(nn.Module):
         columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
         people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
         people = _rows(oks_nms(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
-        return people[0], people[1], snapped(maps, people[2], people[1]), *people[3:]
+        leader, image, poses, log_scales, seen, scores = people
+        return leader, image, snapped(maps, poses, log_scales, image), log_scales, seen, scores
 
 
 def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
@@ -201,10 +202,15 @@ def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
     return tuple(torch.cat(column, dim=1) for column in zip(*columns, strict=True))
 
 
-def snapped(pyramid: Sequence[FeatureMaps], poses: Tensor, image_index: Tensor) -> Tensor:
-    """Poses (P, K, 2), in cells, of the images `image_index` (P,), with each joint at its peak of the keypoint maps."""
+def snapped(pyramid: Sequence[FeatureMaps], poses: Tensor, log_scales: Tensor, image_index: Tensor) -> Tensor:
+    """Poses (P, K, 2) with joints moved towards the peaks of the keypoint maps, if there are any.
+
+    Args:
+        pyramid: the maps of each level.
+        poses, log_scales, image_index: as in `snap_to_keypoints`.
+    """
     keypoint_maps = [maps.keypoint_maps for maps in pyramid if maps.keypoint_maps is not None]
-    return snap_to_keypoints(keypoint_maps, poses, image_index) if keypoint_maps else poses
+    return snap_to_keypoints(keypoint_maps, poses, log_scales, image_index) if keypoint_maps else poses
 
 
 def halved(pixels: Tensor, times: int) -> Tensor:

@@ -20,7 +20,8 @@ class EmaWeights(WeightAveraging):
     def __init__(self, decay: float) -> None:
         super().__init__()
         self.decay = decay
-        self._pairs: list[tuple[Tensor, Tensor]] = []
+        self._floats: tuple[list[Tensor], list[Tensor]] = [], []  # averages, and what they are of
+        self._counters: tuple[list[Tensor], list[Tensor]] = [], []
 
     def averaged(self) -> nn.Module | None:
         """The module with averaged weights; None before the training has begun."""
@@ -29,19 +30,19 @@ class EmaWeights(WeightAveraging):
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         averaged = self.averaged()
         assert averaged is not None
-        self._pairs = list(zip(_tensors(averaged), _tensors(module), strict=True))
+        pairs = list(zip(_tensors(averaged), _tensors(module), strict=True))
+        for target, floats in ((self._floats, True), (self._counters, False)):
+            target[0][:] = [average for average, _ in pairs if average.is_floating_point() == floats]
+            target[1][:] = [value for average, value in pairs if average.is_floating_point() == floats]
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         if trainer.global_step <= self._latest_update_step:
             return
         share = 1.0 if self._latest_update_step == 0 else 1 - self.decay  # the average begins with the first step
-        floats = [pair for pair in self._pairs if pair[0].is_floating_point()]
-        averages, values = zip(*floats, strict=True)
         with torch.no_grad():
-            torch._foreach_lerp_(averages, values, share)
-            for average, value in self._pairs:
-                if not average.is_floating_point():
-                    average.copy_(value)
+            torch._foreach_lerp_(self._floats[0], self._floats[1], share)
+            if self._counters[0]:
+                torch._foreach_copy_(self._counters[0], self._counters[1])
         self._latest_update_step = trainer.global_step
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

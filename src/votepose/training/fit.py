@@ -55,13 +55,19 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
         preset, recipe: what to train in place of the preset that `config` names, and how.
 
     Raises:
-        VoteposeError: for data that cannot be used, options that do not go together, or `--resume` without a
-            checkpoint.
+        VoteposeError: for data that cannot be used, options that do not go together, `--resume` without a checkpoint,
+            or a GPU without enough memory.
     """
     torch.set_flush_denormal(True)  # CPUs are many times slower with them
     try:
         module, epochs = _prepare(config, preset, recipe)
         _run(config, module, epochs)
+    except torch.OutOfMemoryError as error:
+        smaller = max(1, config.batch_size // 2)
+        raise VoteposeError(
+            f"the GPU ran out of memory with --batch-size {config.batch_size}: try --batch-size {smaller}, or let the "
+            "pictures take less of it with --canvas or --from-disk"
+        ) from error
     finally:  # the rest of the process keeps exact arithmetic
         torch.set_flush_denormal(False)
 

@@ -81,6 +81,7 @@ class PoseModule(pl.LightningModule):
         if config.weights:
             self._start_from(resolve_weights(config.weights, ".safetensors"), skeleton)
         self.stage.select(self.network)
+        self._clip_groups = self.stage.clip_groups(self.network)  # walking through all modules takes milliseconds
         _channels_last(self.network)
         if training_device(config).type == "cuda" and find_spec("triton"):
             accelerate(self.network)
@@ -142,9 +143,9 @@ class PoseModule(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        norm = self.stage.clip(self.network, gradient_clip_val)
-        if norm.is_cuda:  # fused AdamW leaves out a step whose gradients are not finite, without waiting for the GPU
-            optimizer.found_inf = (~norm.isfinite()).float()
+        norms = [torch.nn.utils.clip_grad_norm_(group, gradient_clip_val) for group in self._clip_groups]
+        if norms and norms[0].is_cuda:  # fused AdamW leaves out a step that is not finite, without waiting for the GPU
+            optimizer.found_inf = (~torch.stack(norms).isfinite().all()).float()
 
     def configure_optimizers(self) -> Any:
         config = self.config

@@ -29,6 +29,8 @@ def open_sources(config: TrainConfig) -> list[FolderSource]:
     """
     parsed = map(parse_source, config.data)
     sources = [FolderSource(CocoFolder.open(folder), weight, mosaic) for folder, weight, mosaic in parsed]
+    if config.canvas is not None and config.canvas < 1:
+        raise VoteposeError(f"--canvas should be at least 1, but is {config.canvas}")
     if len({source.folder.labels.skeleton.with_pairs() for source in sources}) > 1:
         raise VoteposeError("--data: the folders' skeletons differ; train on one kind of body at a time")
     return sources
@@ -73,11 +75,9 @@ def training_device(config: TrainConfig) -> torch.device:
 
 def _longest(config: TrainConfig, sources: Sequence[FolderSource], input_size: int) -> int:
     """The longest side, in pixels, that pictures are kept with."""
-    if config.canvas is not None:
-        return config.canvas
     # More than the greatest zoom shows at the input's resolution is of no use.
     shown = math.ceil(input_size * max(1.0, config.augment.scale[1]))
-    return min(shown, longest_side([source.folder for source in sources]))
+    return min(config.canvas or shown, longest_side([source.folder for source in sources]))
 
 
 def _resident(config: TrainConfig, sources: Sequence[FolderSource], longest: int, device: torch.device) -> bool:

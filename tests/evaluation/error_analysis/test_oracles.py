@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,13 @@ from votepose.skeleton import COCO_17
 
 SIZE = 128
 KAPPAS = torch.from_numpy(COCO_17.kappas)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_regions() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.refine_small_regions(patch)
+        yield
 
 
 def estimator(levels: int = 1) -> PoseEstimator:

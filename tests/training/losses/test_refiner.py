@@ -134,7 +134,7 @@ def test_half_of_the_poses_are_refined_once_before_and_get_closer_regions() -> N
     network.refiner.train()
     maps = [network.encode(seen.images)]
     people = GroundTruth.of(seen, 4, torch.ones(3, 24, 24) > 0)
-    count = 200
+    count = 120
     poses, images = people.keypoints[:1, :, :2].expand(count, -1, -1), people.image_index[:1].expand(count)
     built = build_refiner_batch(network, maps, poses, images, people, KAPPAS)
     assert network.refiner.training

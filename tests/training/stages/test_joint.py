@@ -39,7 +39,8 @@ def drawn() -> Batch:
 
 
 @pytest.fixture
-def network() -> PoseNet:
+def network(monkeypatch: pytest.MonkeyPatch) -> PoseNet:
+    tiny.refine_small_regions(monkeypatch)
     torch.manual_seed(0)
     network = PoseNet(replace(tiny.NETWORK, aux_backbone=True))
     network.requires_grad_(True)

@@ -1,8 +1,8 @@
 """One likelihood map for each joint, with offsets: a joint's own cell knows which joint it is, and where.
 
-A vote says where a joint of *this* person lies, from afar; the map says exactly where joints of anybody lie. So each
-joint of a pooled pose moves to the peak that it points at. The maps have twice the resolution of F: at stride 8 the
-peaks of small people, and of people close together, would merge.
+A vote says where a joint of *this* person lies, from afar; the map says exactly where joints of any person lie. So each
+joint of a pooled pose moves towards the peak that it points at. The maps have twice the resolution of F: at stride 8
+the peaks of small people, and of people close together, would merge.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.models.features import KeypointMaps
-from votepose.oks import body_sizes
 
 FINER = 2  # the maps are finer than F by this factor
 PEAKS = 128  # of each joint and image, at most
-_REACH = 0.15  # body sizes: how far a joint looks for its peak (standard deviation)
-_LEAST = 0.1  # likelihood times the Gaussian of the distance: a peak with less is too weak or too far away
+_REACH = 2.0  # Laplace scales of the pooled votes: standard deviation of the Gaussian in which a joint's peak lies
+_NARROWEST = 0.5  # cells of F: of that deviation
+_WEAKEST = 0.05  # likelihood: peaks below attract no joint
+_DOUBT = 0.1  # a peak whose likelihood times Gaussian is this much attracts a joint halfway
 _PRIOR = 0.01  # likelihood that a fresh head predicts everywhere
 _NONE = -50.0  # a logit
 
@@ -54,28 +55,36 @@ class KeypointMapHead(nn.Module):
         )
 
 
-def snap_to_keypoints(pyramid: Sequence[KeypointMaps], poses: Tensor, image_index: Tensor) -> Tensor:
-    """Poses with each joint at the peak that it points at; a joint without such a peak stays.
+def snap_to_keypoints(
+    pyramid: Sequence[KeypointMaps], poses: Tensor, log_scales: Tensor, image_index: Tensor
+) -> Tensor:
+    """Poses with each joint nearer to the peak that it points at, the more the likelier that peak.
 
-    That is the peak of the greatest likelihood times a Gaussian of its distance.
+    A joint points at the peak of the greatest likelihood times Gaussian of the distance. The Gaussian is as wide as the
+    votes are uncertain. Far and weak peaks attract no joint.
 
     Args:
         pyramid: maps of each level, each half the size of the one before.
         poses: (P, K, 2) in cells of the first level's F.
+        log_scales: (P, K) log of the Laplace scale of each joint, in those cells.
         image_index: (P,) image of each.
     """
+    return poses + _shifts(pyramid, poses, log_scales, image_index)
+
+
+@torch.no_grad()  # peaks are learned through losses of their own
+def _shifts(pyramid: Sequence[KeypointMaps], poses: Tensor, log_scales: Tensor, image_index: Tensor) -> Tensor:
     found = [find_peaks(maps) for maps in pyramid]
     places = torch.cat([places * 2**level for level, (places, _) in enumerate(found)], dim=2)[image_index]
     likelihoods = torch.cat([likelihoods for _, likelihoods in found], dim=2)[image_index]
     squared = ((places - poses[:, :, None]) ** 2).sum(dim=-1)
-    reach = _REACH * body_sizes(poses)[:, None, None]
-    values = likelihoods * torch.exp(-squared / (2 * reach**2))
+    reach = (_REACH * log_scales.exp()).clamp(min=_NARROWEST)[..., None]
+    values = likelihoods * (likelihoods > _WEAKEST) * torch.exp(-squared / (2 * reach**2))
     best = values.argmax(dim=-1, keepdim=True)
-    peaks = places.gather(2, best[..., None].expand(-1, -1, -1, 2))[:, :, 0]
-    return torch.where(values.gather(2, best) > _LEAST, peaks, poses)
+    peaks, value = places.gather(2, best[..., None].expand(-1, -1, -1, 2))[:, :, 0], values.gather(2, best)
+    return (peaks - poses) * (value / (value + _DOUBT))
 
 
-@torch.no_grad()
 def find_peaks(maps: KeypointMaps) -> tuple[Tensor, Tensor]:
     """The likeliest cells that are likelier than their neighbours.
 

@@ -25,12 +25,9 @@ def _recorded(module: nn.Module, *inputs: Tensor) -> nn.Module:
     No part of another autograd graph may be alive that leads to its parameters.
     """
     samples = tuple(x.detach().clone().requires_grad_(x.requires_grad) for x in inputs)
-    before = [buffer.clone() for buffer in module.buffers()]
     precision = torch.get_autocast_dtype("cuda")
     with torch.autocast("cuda", precision, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False):
         graph: Any = torch.cuda.make_graphed_callables(module, samples, allow_unused_input=True)
-    for buffer, value in zip(module.buffers(), before, strict=True):  # recording ran the module a few times
-        buffer.copy_(value)
     return graph
 
 
@@ -136,6 +133,7 @@ class RecordedNetwork:
         """
         if network.transformer is None or (network.config.proposals and network.backbone.frozen != "all"):
             return  # the votes' graph reads proposals as constants
+        before = [buffer.clone() for buffer in network.buffers()]
         encode = Encode(network)
         _recorded(encode, images)
         with torch.no_grad():
@@ -153,6 +151,8 @@ class RecordedNetwork:
             shown = grid.to_grid(found)
             self._refine = _recorded(Refine(network.refiner, kappas), shown, draw(shown), *regions)
         torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+        for buffer, value in zip(network.buffers(), before, strict=True):  # recording runs everything a few times
+            buffer.copy_(value)
         self._encode, self._shape = encode, images.shape
 
     def encode(self, network: PoseNet, images: Tensor) -> FeatureMaps:

@@ -68,14 +68,14 @@ def _boxes(boxes: Tensor, chosen: Tensor, images: Tensor, shape: torch.Size) -> 
     A box is four numbers at its corners, of which sums along both axes make it whole: no loop over people.
     """
     batch, count, height, width = shape
-    limit = torch.tensor([width, height], device=boxes.device)
-    low = boxes[:, :2].floor().long().clamp(min=0).minimum(limit)
-    high = (boxes[:, :2] + boxes[:, 2:]).ceil().long().clamp(min=0).minimum(limit)
+    low, high = boxes[:, :2].floor().long(), (boxes[:, :2] + boxes[:, 2:]).ceil().long()
+    columns = [point[:, :1].clamp(0, width) for point in (low, high)]
+    rows = [point[:, 1:].clamp(0, height) for point in (low, high)]
     corners = boxes.new_zeros(batch * count * (height + 1) * (width + 1))
     map_index = images[:, None] * count + torch.arange(count, device=boxes.device)
-    for x, y, sign in ((low, low, 1), (high, low, -1), (low, high, -1), (high, high, 1)):
-        index = (map_index * (height + 1) + y[:, 1:]) * (width + 1) + x[:, :1]
-        corners.index_add_(0, index.flatten(), sign * chosen.flatten().to(corners.dtype))
+    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        index = (map_index * (height + 1) + rows[i]) * (width + 1) + columns[j]
+        corners.index_add_(0, index.flatten(), (-1.0) ** (i + j) * chosen.flatten().to(corners.dtype))
     return corners.view(batch, count, height + 1, width + 1).cumsum(2).cumsum(3)[:, :, :height, :width] > 0.5
 
 

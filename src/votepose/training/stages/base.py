@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -108,9 +107,9 @@ class Stage(nn.Module, ABC):
         """
         return
 
-    def clip(self, network: PoseNet, norm: float) -> Tensor:
-        """Clip the gradients to a norm; returns the norm that they had."""
-        return torch.nn.utils.clip_grad_norm_([*network.parameters(), *self.parameters()], norm)
+    def clip_groups(self, network: PoseNet) -> list[list[nn.Parameter]]:
+        """Parameters whose gradients are clipped together."""
+        return [[p for p in (*network.parameters(), *self.parameters()) if p.requires_grad]]
 
     def loader(self, network: PoseNet, epoch: Epoch) -> DataLoader[Any]:
         """The batches of an epoch."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from votepose.data.loader import Batch
 from votepose.errors import VoteposeError
@@ -91,7 +91,7 @@ class JointStage(Stage):
     def _trunk_groups(self, pretrained: Sequence[Tensor], rate: float, backbone_rate: float) -> list[dict[str, Any]]:
         return relative_groups(pretrained, rate * backbone_rate)
 
-    def clip(self, network: PoseNet, norm: float) -> Tensor:
+    def clip_groups(self, network: PoseNet) -> list[list[nn.Parameter]]:
         """Each part by itself: MoveNet's gradients, as large as its activations, would leave nothing of the others."""
-        norms = [torch.nn.utils.clip_grad_norm_(part.parameters(), norm) for part in network.children()]
-        return torch.stack([x.to(norms[0].device) for x in norms]).amax()
+        parts = ([p for p in part.parameters() if p.requires_grad] for part in network.children())
+        return [part for part in parts if part]

@@ -81,7 +81,7 @@ class VoteStage(Stage):
     ) -> tuple[Tensor, Tensor]:
         """Poses (P, K, 2) and images (P,), a fixed number: some of those that are pooled from a few true votes of each
         person, and of those that inference finds."""
-        poses, images, valid = _pool_some(votes, owners, people)
+        poses, log_scales, images, valid = _pool_some(votes, owners, people)
         config = GroupingConfig(presence_threshold=0.3, candidates=96)
         presence = maps.presence[-1].sigmoid().flatten(1)
         presence, cells = presence.topk(min(config.candidates, presence.shape[1]))
@@ -93,13 +93,14 @@ class VoteStage(Stage):
         ranked = torch.where(groups.leader, groups.support, -1.0).topk(_FOUND)
         image = torch.arange(len(cells), device=cells.device)[:, None].expand_as(ranked.indices)
         poses = torch.cat([poses, groups.poses[image, ranked.indices].flatten(0, 1).float()])
+        log_scales = torch.cat([log_scales, groups.log_scales[image, ranked.indices].flatten(0, 1).float()])
         images, valid = torch.cat([images, image.flatten()]), torch.cat([valid, (ranked.values > 0).flatten()])
         count = self.config.refined * len(cells)
         # Drawn with replacement, since how many there are to draw from is known on the device alone.
         chosen = torch.multinomial(valid + 1e-9, count, replacement=True)
         torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
-        poses, images = poses[chosen], images[chosen]
-        return snapped([maps], poses, images), images
+        images = images[chosen]
+        return snapped([maps], poses[chosen], log_scales[chosen], images), images
 
 
 def vote_targets(
@@ -119,16 +120,24 @@ def cast_votes(
     return targets, network.predict_votes(maps, cells), owners
 
 
-def _pool_some(votes: Votes, owners: Tensor, people: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Each person's pose as pooled from a random few of its own votes: (N, K, 2), images (N,), and whether it has any
-    vote (N,)."""
+def _pool_some(votes: Votes, owners: Tensor, people: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Each person's pose as pooled from a random few of its own votes.
+
+    Returns:
+        (N, K, 2) poses, (N, K) log scales, (N,) images, and (N,) bool, whether the person has any vote.
+    """
     row = owners.flatten() + 1  # votes of background come first
     # Weights raised to random powers: sometimes one vote decides, sometimes many.
     chance = torch.rand(len(row), device=owners.device) ** 4 + 1e-3
-    weights = chance[:, None] * torch.exp(-2 * votes.log_scales.flatten(0, 1).float())
-    poses = votes.poses.flatten(0, 1) * weights[..., None]
-    total = weights.new_zeros(people + 1, *weights.shape[1:]).index_add(0, row, weights)[1:]
-    pooled = poses.new_zeros(people + 1, *poses.shape[1:]).index_add(0, row, poses)[1:]
+    log_scales = votes.log_scales.flatten(0, 1).float()
+    weights = chance[:, None] * torch.exp(-2 * log_scales)
+
+    def summed(values: Tensor) -> Tensor:
+        return values.new_zeros(people + 1, *values.shape[1:]).index_add(0, row, values)[1:]
+
+    total = summed(weights)
+    shares = total.clamp(min=1e-12)
+    poses = summed(votes.poses.flatten(0, 1) * weights[..., None]) / shares[..., None]
     image = torch.arange(len(owners), device=owners.device).repeat_interleave(owners.shape[1])
     images = torch.zeros(people + 1, dtype=torch.long, device=owners.device).index_copy(0, row, image)[1:]
-    return pooled / total.clamp(min=1e-12)[..., None], images, total[:, 0] > 0
+    return poses, summed(log_scales * weights) / shares, images, total[:, 0] > 0

@@ -1,0 +1,82 @@
+"""Speed of the pictures that `votepose train --resident` keeps on a device, beside those that workers read from memory.
+
+    python benchmarks/resident.py DATA... [--size 384] [--batch 256] [--repeats 20] [--device cuda]
+
+Prints how long decoding took, and for a batch: planning it (one CPU thread, in another process than the training),
+rendering it on the device, and augmenting as many pictures with OpenCV (one CPU thread). On a GPU it also fails if
+rendering waits for the device anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import torch
+
+from votepose.data.augment_config import AugmentConfig
+from votepose.data.coco import CocoFolder
+from votepose.data.loader import Source, TrainingSet
+from votepose.data.planned_batch import PlannedBatch
+from votepose.data.resident import FolderSource, ResidentPictures, longest_side
+
+_OPENCV = 48  # pictures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    begun = time.perf_counter()
+    sources = [FolderSource(CocoFolder.open(folder)) for folder in options.data]
+    opened = time.perf_counter()
+    pictures = ResidentPictures.load(sources, longest_side([s.folder for s in sources]), options.device)
+    _wait(options.device)
+    print(f"{len(pictures)} pictures: labels {opened - begun:.1f} s, decoding {time.perf_counter() - opened:.1f} s")
+    batches = pictures.batches(options.size, AugmentConfig(), 0, options.batch)
+    print(f"planning a batch of {options.batch}: {_milliseconds(lambda i: batches[i], options, 'cpu'):.1f} ms")
+    planned = [batches[i].to(options.device) for i in range(4)]
+    render = _milliseconds(lambda i: _rendered(planned[i % 4], pictures), options, options.device)
+    print(f"rendering it on {options.device}: {render:.1f} ms, {render / options.batch:.3f} ms a picture")
+    memory = TrainingSet([Source(sources[0].folder.load())], options.size, AugmentConfig(), 0, _OPENCV)
+    cv2.setNumThreads(0)
+    begun = time.process_time()
+    for i in range(_OPENCV):
+        memory[i]
+    print(f"OpenCV, one thread: {1e3 * (time.process_time() - begun) / _OPENCV:.2f} ms a picture")
+
+
+def _rendered(planned: PlannedBatch, pictures: ResidentPictures) -> None:
+    if pictures.canvases.is_cuda:
+        torch.cuda.set_sync_debug_mode("error")
+    planned.render(pictures.canvases)
+    if pictures.canvases.is_cuda:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def _milliseconds(call: Callable[[int], object], options: argparse.Namespace, device: str) -> float:
+    for i in range(3):
+        call(i)
+    _wait(device)
+    clock = time.perf_counter if device.startswith("cuda") else time.process_time
+    begun = clock()
+    for i in range(options.repeats):
+        call(i)
+    _wait(device)
+    return 1e3 * (clock() - begun) / options.repeats
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()
