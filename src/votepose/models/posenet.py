@@ -69,7 +69,7 @@ class PoseNet(nn.Module):
         self.project = nn.ModuleList(project)
         self.norm = nn.BatchNorm2d(config.channels)
         self.presence = _presence_branch(config)
-        self.transformer = _transformer(config) if config.transformer else None
+        self.transformer = _transformer(config, self.backbone.strides[0]) if config.transformer else None
         attend = config.proposals and config.transformer
         self.proposal_attention = ProposalAttention(config.channels, config.width) if attend else None
         outputs = config.keypoints * (3 if config.scales else 2)
@@ -233,7 +233,7 @@ def _require_parts(config: NetworkConfig) -> None:
     if config.proposals and (config.backbone, config.keypoints) != ("movenet", len(COCO_17)):
         raise VoteposeError(f"only the movenet backbone proposes poses, of {len(COCO_17)} keypoints")
     if config.proposals and config.stride % 4:
-        raise VoteposeError(f"a backbone that proposes poses needs a stride that is a multiple of 4, not {config.stride}")
+        raise VoteposeError(f"a backbone that proposes poses needs a stride divisible by 4, not {config.stride}")
     if config.aux_backbone and config.keypoints != len(COCO_17):
         raise VoteposeError(f"the auxiliary backbone knows {len(COCO_17)} keypoints, not {config.keypoints}")
 
@@ -245,9 +245,12 @@ def _presence_branch(config: NetworkConfig) -> nn.Module:
     return StackedHourglass(config.channels, config.hourglass_width, config.stacks, config.depth, rate)
 
 
-def _transformer(config: NetworkConfig) -> GroupingTransformer:
-    layers = config.encoder_layers, config.decoder_layers
-    return GroupingTransformer(config.channels, config.width, config.heads, *layers, config.patch, config.relative)
+def _transformer(config: NetworkConfig, finest: int) -> GroupingTransformer:
+    """Where cells are wider than the backbone's finest, positions still count the latter."""
+    layers, pitch = (config.encoder_layers, config.decoder_layers), max(1, config.stride // finest)
+    return GroupingTransformer(
+        config.channels, config.width, config.heads, *layers, config.patch, config.relative, pitch
+    )
 
 
 def _pick(maps: Tensor, cells: Tensor) -> Tensor:

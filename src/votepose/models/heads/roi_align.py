@@ -39,9 +39,7 @@ class RoiGrid:
     pitch: float = 1.0
 
     @staticmethod
-    def around(
-        poses: Tensor, image_index: Tensor, margin: float | Tensor = WIDE_MARGIN, pitch: float = 1.0
-    ) -> RoiGrid:
+    def around(poses: Tensor, image_index: Tensor, margin: float | Tensor = WIDE_MARGIN, pitch: float = 1.0) -> RoiGrid:
         """A region around each of the poses (P, K, 2), in cells, larger by a factor: one for all, or (P,)."""
         low, high = poses.amin(dim=1), poses.amax(dim=1)
         width, height = (high - low).unbind(dim=-1)
