@@ -27,6 +27,8 @@ class GroupingConfig:
         pooling: `mean` (paper IV-B) or `certain`: joints weighed by their precision and the cell's presence.
         candidates: greatest number of cells that vote, the likeliest.
         peaks: only cells that are likelier than their neighbours vote.
+        refine_twice: least score after the first refinement with which a person is refined again, in [0, 1]; 1 refines
+            once.
     """
 
     presence_threshold: float | Array = 0.35  # an array where the exported graph has it as an input
@@ -35,6 +37,7 @@ class GroupingConfig:
     pooling: Literal["mean", "certain"] = "certain"
     candidates: int = 256
     peaks: bool = True
+    refine_twice: float = 0.0
 
 
 PAPER = GroupingConfig(0.8, "euclidean", 16.0, "mean", candidates=512, peaks=False)

@@ -46,7 +46,7 @@ def estimator(weights: Path) -> PoseEstimator:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _traced_once(weights: Path) -> Iterator[None]:
+def _traced_once() -> Iterator[None]:
     """Each file of these weights is of the same trace and is compared with the same outputs: both take seconds."""
     traced: list[onnx.ModelProto] = []
     answers: dict[tuple[object, ...], Answer] = {}
@@ -84,6 +84,12 @@ def graph(weights: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def exact(graph: Path) -> Run:
+    """That file, opened once."""
+    return run_onnx(graph)
+
+
+@pytest.fixture(scope="module")
 def eighth(weights: Path) -> Path:
     """The same in int8."""
     out = weights.with_name("eighth.onnx")
@@ -115,17 +121,17 @@ def assert_same(found: Answer, wanted: Answer, tolerance: float = 1e-2) -> None:
 
 @pytest.mark.parametrize(("batch", "width", "height"), [(1, 128, 96), (1, 64, 96), (3, 96, 64), (2, 32, 32)])
 def test_onnx_equals_pytorch_at_any_batch_and_size(
-    graph: Path, estimator: PoseEstimator, batch: int, width: int, height: int
+    exact: Run, estimator: PoseEstimator, batch: int, width: int, height: int
 ) -> None:
     images = noise(width, height, batch).numpy()
-    found, wanted = run_onnx(graph)(images, 0.0), run_torch(estimator)(images, 0.0)
+    found, wanted = exact(images, 0.0), run_torch(estimator)(images, 0.0)
     assert len(wanted["scores"])
     assert found["presence"].shape == (batch, height // 4, width // 4)
     assert_same(found, wanted)
 
 
-def test_an_empty_picture_is_empty_in_the_graph_too(graph: Path) -> None:
-    found = run_onnx(graph)(noise(64, 96, 2).numpy(), 2.0)
+def test_an_empty_picture_is_empty_in_the_graph_too(exact: Run) -> None:
+    found = exact(noise(64, 96, 2).numpy(), 2.0)
     assert found["keypoints"].shape == (0, 17, 2)
     assert found["vote_poses"].shape == (0, 17, 2)
 
@@ -137,17 +143,17 @@ def test_the_predictor_runs_what_was_exported(graph: Path) -> None:
     assert predictor(noise(100, 80)[0].numpy()).image_size == (100, 80)
 
 
-def test_float16_is_half_the_file_and_the_same_people(graph: Path, weights: Path) -> None:
+def test_float16_is_half_the_file_and_the_same_people(graph: Path, exact: Run, weights: Path) -> None:
     out = weights.with_name("half.onnx")
     run(ExportConfig(weights, out))
     assert out.stat().st_size < 0.6 * graph.stat().st_size
     images = noise(96, 64).numpy()  # the weights file is in fp16 itself: nothing is rounded twice
-    assert_same(run_onnx(out)(images, 0.0), run_onnx(graph)(images, 0.0))
+    assert_same(run_onnx(out)(images, 0.0), exact(images, 0.0))
 
 
-def test_int8_is_a_smaller_file_and_nearly_the_same_presence(graph: Path, eighth: Path) -> None:
+def test_int8_is_a_smaller_file_and_nearly_the_same_presence(graph: Path, exact: Run, eighth: Path) -> None:
     assert eighth.stat().st_size < 0.4 * graph.stat().st_size
-    answer, exact = run_onnx(eighth), run_onnx(graph)
+    answer = run_onnx(eighth)
     for shape in ((96, 64, 1), (64, 64, 2)):
         images = noise(*shape).numpy()
         found, wanted = answer(images, 0.0), exact(images, 0.0)

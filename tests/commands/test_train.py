@@ -190,7 +190,8 @@ def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
         f"{tmp_path / 'empty'}",
         f"{data}:1e-9",
     ]
-    done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT)
+    # torchrun leaves a folder behind
+    done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT | {"TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr[-3000:]
     seen = {rank: {int(i) for r, i in re.findall(r"sample (\d) (\d+)", done.stdout) if r == rank} for rank in "01"}
     assert seen["0"] == {0, 2, 4, 6}
@@ -209,7 +210,7 @@ def test_a_finished_run_goes_on_with_more_steps_and_other_epochs(data: Path, tmp
 def test_a_run_ends_when_its_minutes_are_over_and_the_rate_with_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = itertools.count(step=2)  # a clock that advances by two seconds at each reading
+    seconds = itertools.count(step=4)  # a clock that advances by four seconds at each reading
     monkeypatch.setattr("pytorch_lightning.callbacks.timer.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     config = tiny_config(data, tmp_path, steps=1000, steps_per_epoch=500, minutes=0.5, learning_rate=1e-3)
     run(config)

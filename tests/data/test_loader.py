@@ -10,7 +10,7 @@ import torch
 
 from votepose.data.augment_config import AugmentConfig
 from votepose.data.coco import Sample
-from votepose.data.loader import Batch, Source, TrainingSet, collate, training_loader
+from votepose.data.loader import Batch, Source, TrainingSet, cells_inside, collate, training_loader
 from votepose.data.toy import synthetic_dataset
 
 
@@ -90,3 +90,19 @@ def test_ignored_is_what_lies_in_an_ignore_box_and_in_no_persons_box() -> None:
     expected[:, :4] = True
     expected[2:4, 2:4] = False
     assert torch.equal(mask, expected)
+
+
+def test_boxes_touch_the_cells_of_their_own_maps() -> None:
+    rng = torch.Generator().manual_seed(0)
+    low, size = torch.rand(12, 2, generator=rng) * 12 - 2, torch.rand(12, 2, generator=rng) * 6
+    counted, index = torch.rand(12, generator=rng) < 0.6, torch.arange(12) % 3
+    found = cells_inside(torch.cat([low, size], dim=1), index, (3, 9, 11), counted)
+    wanted = torch.zeros(3, 9, 11, dtype=torch.bool)
+    for n in counted.nonzero()[:, 0].tolist():
+        left, top = low[n].floor().long().clamp(min=0).tolist()
+        right, bottom = (low[n] + size[n]).ceil().long().clamp(min=0).tolist()
+        wanted[index[n], top:bottom, left:right] = True
+    assert torch.equal(found, wanted)
+    every = cells_inside(torch.cat([low, size], dim=1), index, (3, 9, 11))
+    assert torch.equal(every | found, every)
+    assert every.sum() > found.sum()

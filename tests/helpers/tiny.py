@@ -5,6 +5,7 @@ Lines `sample RANK INDEX` and `step N` on stdout show a test what a process did.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import replace
@@ -50,9 +51,14 @@ def write_data(folder: Path, count: int = 6) -> Path:
 
 def write_weights(path: Path, seed: int = 4, grouping: GroupingConfig = GROUPING) -> Path:
     """Weights of an untrained tiny network; that of this seed finds a few people in anything."""
-    torch.manual_seed(seed)
-    save_weights(path, PoseNet(NETWORK), replace(metadata(), grouping=grouping))
+    save_weights(path, _untrained(seed), replace(metadata(), grouping=grouping))
     return path
+
+
+@functools.cache
+def _untrained(seed: int) -> PoseNet:
+    torch.manual_seed(seed)
+    return PoseNet(NETWORK)
 
 
 def metadata(network: NetworkConfig = NETWORK, size: int = 64, skeleton: Skeleton = COCO_17) -> Metadata:

@@ -51,8 +51,9 @@ def test_what_was_saved_comes_back_in_half_precision(tmp_path: Path) -> None:
     assert loaded.config == network.config
     assert metadata == written
     assert (metadata.preset, metadata.input_size, metadata.skeleton) == ("movenet", 96, COCO_17)
+    again = loaded.state_dict()
     for name, value in network.state_dict().items():
-        torch.testing.assert_close(loaded.state_dict()[name], value.half().to(value.dtype))
+        torch.testing.assert_close(again[name], value.half().to(value.dtype))
 
 
 def test_saving_what_was_loaded_changes_nothing(weights: Path, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_parts_add_up() -> None:
     assert sum(count for _, count in network.parts()) == sum(p.numel() for p in network.parameters())
 
 
-@pytest.mark.parametrize("changes", [{"backbone": "lite"}, {"keypoints": 5}, {"stride": 8}])
+@pytest.mark.parametrize("changes", [{"backbone": "lite"}, {"keypoints": 5}, {"stride": 2}])
 def test_proposals_without_movenet_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(VoteposeError, match="proposes poses"):
         PoseNet(replace(CONFIG, proposals=True, **changes))

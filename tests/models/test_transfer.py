@@ -53,8 +53,9 @@ def test_layers_of_the_joints_start_anew_and_all_others_are_taken_over(tmp_path:
 def test_weights_of_the_same_skeleton_are_loaded_whole(tmp_path: Path) -> None:
     weights, network = tiny.write_weights(tmp_path / "w.safetensors"), PoseNet(tiny.NETWORK)
     assert start_from(network, weights, COCO_17) == ""
+    state = network.state_dict()
     for name, value in read_tensors(weights).items():
-        assert torch.equal(network.state_dict()[name], value.to(network.state_dict()[name].dtype))
+        assert torch.equal(state[name], value.to(state[name].dtype))
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [(0, 6), (6, 0), (6, 4)])

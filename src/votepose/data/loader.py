@@ -123,26 +123,30 @@ def ignore_mask(
         ignore, boxes: x, y, width, height in pixels. ignore_index, image_index: the image of each.
         shape: (B, H, W) of the images.
     """
-    return _inside(ignore, ignore_index, shape) & ~_inside(boxes, image_index, shape)
+    cells = shape[0], shape[1] // _IGNORE_STRIDE, shape[2] // _IGNORE_STRIDE
+    outside = ~cells_inside(boxes / _IGNORE_STRIDE, image_index, cells)
+    return cells_inside(ignore / _IGNORE_STRIDE, ignore_index, cells) & outside
 
 
-def _inside(boxes: Tensor, index: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """(B, H/4, W/4) bool: the cells that boxes touch."""
-    height, width = (side // _IGNORE_STRIDE for side in shape[1:])
-    left, top = (boxes[:, :2] / _IGNORE_STRIDE).floor().long().clamp(min=0).unbind(dim=1)
-    right, bottom = ((boxes[:, :2] + boxes[:, 2:]) / _IGNORE_STRIDE).ceil().long().unbind(dim=1)
-    left, right, top, bottom = (
-        left.clamp(max=width),
-        right.clamp(max=width),
-        top.clamp(max=height),
-        bottom.clamp(max=height),
-    )
+def cells_inside(boxes: Tensor, index: Tensor, shape: tuple[int, int, int], counted: Tensor | None = None) -> Tensor:
+    """(M, h, w) bool: the cells that boxes touch.
+
+    Args:
+        boxes: (n, 4) x, y, width, height in cells. index: (n,) the map of each.
+        shape: (M, h, w) of the maps.
+        counted: (n,) bool: the other boxes do not count.
+    """
+    height, width = shape[1:]
+    low, high = boxes[:, :2].floor().long(), (boxes[:, :2] + boxes[:, 2:]).ceil().long()
+    left, right = low[:, 0].clamp(0, width), high[:, 0].clamp(0, width)
+    top, bottom = low[:, 1].clamp(0, height), high[:, 1].clamp(0, height)
     # One more at two corners and one less at the other two, summed up from the top left: boxes over each cell.
     counts = torch.zeros(shape[0] * (height + 1) * (width + 1), dtype=torch.int32, device=boxes.device)
-    one = torch.ones(len(boxes), dtype=torch.int32, device=boxes.device)
+    one = torch.ones_like(left, dtype=torch.int32) if counted is None else counted.int()
     for x, y, change in ((left, top, 1), (right, bottom, 1), (right, top, -1), (left, bottom, -1)):
         counts.index_add_(0, (index * (height + 1) + y) * (width + 1) + x, one, alpha=change)
-    counts = counts.view(shape[0], height + 1, width + 1).cumsum(dim=1).cumsum(dim=2)
+    counts = counts.view(shape[0], height + 1, width + 1)
+    counts = counts.cumsum(dim=1, dtype=torch.int32).cumsum(dim=2, dtype=torch.int32)
     return counts[:, :height, :width] > 0
 
 

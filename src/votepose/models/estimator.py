@@ -165,18 +165,29 @@ class PoseEstimator(nn.Module):
         voted: Tensor,
         votes: Tensor,
     ) -> tuple[Tensor, ...]:
-        """The people as two refinements correct them, without those that the first shows to be background or double."""
+        """The people as refined, without those that the first refinement shows to be background or double; the likely
+        ones, as `GroupingConfig.refine_twice` says, are refined again."""
         refined = self.network.refine(maps, poses, image, self.kappas)
-        first = refined.quality.sigmoid()
-        keep = self._distinct(refined.poses, (votes * first).sqrt(), image)
-        leader, image, poses, voted, votes, first = _rows(keep, leader, image, refined.poses, voted, votes, first)
+        # The votes' agreement and the pose's quality rank better together than either alone.
+        scores = (votes * refined.quality.sigmoid()).sqrt()
+        # A joint is seen where the refiner finds it visible; a vote cast on it is evidence for that.
+        unvoted = _NO_VOTE * (~voted).float()
+        once = leader, image, refined.poses, refined.confidences.sigmoid(), refined.seen - unvoted, scores
+        keep = self._distinct(refined.poses, scores, image)
+        if self.config.refine_twice >= 1:
+            return _rows(keep, *once)
+        likely = scores >= self.config.refine_twice
+        leader, image, poses, unvoted, votes, scores = _rows(
+            keep & likely, leader, image, refined.poses, unvoted, votes, scores
+        )
         # The poses are better now, so the second refinement works on a closer region.
         refined = self.network.refine(maps, poses, image, self.kappas, CLOSE_MARGIN)
-        # The votes' agreement and the pose's quality rank better together than either alone.
-        scores = (votes * (first * refined.quality.sigmoid()).sqrt()).sqrt()
-        # A joint is seen where the refiner finds it visible; a vote cast on it is evidence for that.
-        visible = refined.seen - _NO_VOTE * (~voted).float()
-        return leader, image, refined.poses, refined.confidences.sigmoid(), visible, scores
+        scores = (scores * (votes * refined.quality.sigmoid()).sqrt()).sqrt()
+        twice = leader, image, refined.poses, refined.confidences.sigmoid(), refined.seen - unvoted, scores
+        if not self.config.refine_twice:
+            return twice
+        rest = _rows(keep & ~likely, *once)
+        return tuple(torch.cat(pair) for pair in zip(twice, rest, strict=True))
 
     def _distinct(self, poses: Tensor, scores: Tensor, image: Tensor) -> Tensor:
         """(P,) bool: neither a duplicate nor below the least score."""

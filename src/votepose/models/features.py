@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 ROI_ROWS, ROI_COLUMNS = 32, 24  # of the grid of a person's region of interest: a standing body is taller than wide
@@ -60,6 +62,16 @@ class PoseProposals:
     poses: Tensor
     logits: Tensor
     cells: Tensor
+
+    def coarser(self, times: int) -> PoseProposals:
+        """The same proposals on a map whose cells are `times` as wide."""
+        if times == 1:
+            return self
+        width = self.presence.shape[-1]
+        rows = torch.div(self.cells, width * times, rounding_mode="floor")
+        columns = torch.div(self.cells % width, times, rounding_mode="floor")
+        presence = F.max_pool2d(self.presence[:, None], times)[:, 0]
+        return PoseProposals(presence, self.poses / times, self.logits, rows * (width // times) + columns)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from votepose.models.backbones.build import build_backbone, load_trunk
 from votepose.models.backbones.movenet import MoveNet
 from votepose.models.backbones.thunder import Thunder
 from votepose.models.config import NetworkConfig
-from votepose.models.features import FeatureMaps, FeatureSpec
+from votepose.models.features import FeatureMaps, FeatureSpec, context_feature
 from votepose.models.heads.heatmap import StackedHourglass, presence_head
 from votepose.models.heads.keypoint_maps import KeypointMapHead
 from votepose.models.heads.proposals import ProposalAttention
@@ -69,7 +69,7 @@ class PoseNet(nn.Module):
         self.project = nn.ModuleList(project)
         self.norm = nn.BatchNorm2d(config.channels)
         self.presence = _presence_branch(config)
-        self.transformer = _transformer(config) if config.transformer else None
+        self.transformer = _transformer(config, self.backbone.strides[0]) if config.transformer else None
         attend = config.proposals and config.transformer
         self.proposal_attention = ProposalAttention(config.channels, config.width) if attend else None
         outputs = config.keypoints * (3 if config.scales else 2)
@@ -119,6 +119,7 @@ class PoseNet(nn.Module):
         logits = self.presence(features)
         logits = [x[:, 0].float() for x in (logits if isinstance(logits, list) else [logits])]
         if proposals is not None:
+            proposals = proposals.coarser(self.config.stride // self.backbone.strides[0])
             logits = [x + proposals.presence for x in logits]
         keypoint_maps = self.keypoint_maps(features) if self.keypoint_maps is not None else None
         features = torch.cat([features, logits[-1].sigmoid()[:, None].to(features.dtype)], dim=1)
@@ -135,6 +136,8 @@ class PoseNet(nn.Module):
         total: Tensor | None = None
         fused = [*maps[: len(self.backbone.channels)], *aux]  # early maps are for the refiner alone
         for project, x in zip(self.project, fused, strict=True):
+            if x.shape[-2] > size[0]:  # a mean commutes with a 1x1 convolution, and is cheaper before it
+                x = F.avg_pool2d(x, x.shape[-2] // size[0])
             x = resize(project(x), size)
             total = x if total is None else total + x
         return F.relu(self.norm(total))
@@ -201,7 +204,7 @@ class PoseNet(nn.Module):
         # One pose more, which is dropped again: not every runtime can reduce, pool or convolve an empty batch.
         poses = torch.cat([poses, poses.new_ones(1, self.config.keypoints, 2)])
         image_index = torch.cat([image_index, torch.zeros(1, dtype=torch.long, device=poses.device)])
-        grid = RoiGrid.around(poses, image_index, margin)
+        grid = RoiGrid.around(poses, image_index, margin, self.roi_pitch)
         refined = self.refiner(self.rois(pyramid, grid), grid.to_grid(poses), kappas)
         return RefinedPoses(
             grid.to_cells(refined.poses)[:-1],
@@ -215,6 +218,11 @@ class PoseNet(nn.Module):
         """The regions of interest that the refiner reads (see `roi_align`)."""
         return roi_align([maps.roi_features for maps in pyramid], self.feature_specs, self.config.stride, grid)
 
+    @property
+    def roi_pitch(self) -> float:
+        """Cells of the map that regions are laid out by, in cells of the votes' map."""
+        return context_feature(self.feature_specs).stride / self.config.stride
+
     def parts(self) -> Iterator[tuple[str, int]]:
         """(name, number of parameters) of each part."""
         for name, module in self.named_children():
@@ -222,8 +230,10 @@ class PoseNet(nn.Module):
 
 
 def _require_parts(config: NetworkConfig) -> None:
-    if config.proposals and (config.backbone, config.keypoints, config.stride) != ("movenet", len(COCO_17), 4):
-        raise VoteposeError(f"only the movenet backbone proposes poses, of {len(COCO_17)} keypoints at stride 4")
+    if config.proposals and (config.backbone, config.keypoints) != ("movenet", len(COCO_17)):
+        raise VoteposeError(f"only the movenet backbone proposes poses, of {len(COCO_17)} keypoints")
+    if config.proposals and config.stride % 4:
+        raise VoteposeError(f"a backbone that proposes poses needs a stride divisible by 4, not {config.stride}")
     if config.aux_backbone and config.keypoints != len(COCO_17):
         raise VoteposeError(f"the auxiliary backbone knows {len(COCO_17)} keypoints, not {config.keypoints}")
 
@@ -235,9 +245,12 @@ def _presence_branch(config: NetworkConfig) -> nn.Module:
     return StackedHourglass(config.channels, config.hourglass_width, config.stacks, config.depth, rate)
 
 
-def _transformer(config: NetworkConfig) -> GroupingTransformer:
-    layers = config.encoder_layers, config.decoder_layers
-    return GroupingTransformer(config.channels, config.width, config.heads, *layers, config.patch, config.relative)
+def _transformer(config: NetworkConfig, finest: int) -> GroupingTransformer:
+    """Where cells are wider than the backbone's finest, positions still count the latter."""
+    layers, pitch = (config.encoder_layers, config.decoder_layers), max(1, config.stride // finest)
+    return GroupingTransformer(
+        config.channels, config.width, config.heads, *layers, config.patch, config.relative, pitch
+    )
 
 
 def _pick(maps: Tensor, cells: Tensor) -> Tensor:

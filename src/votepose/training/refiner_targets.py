@@ -79,7 +79,7 @@ def build_refiner_batch(
     twice = torch.rand(len(poses), device=poses.device) < _TWICE
     poses = torch.where(twice[:, None, None], _refined(network, pyramid, poses, image_index, kappas), poses)
     person, is_person = people.match(poses, image_index, kappas)
-    grid = RoiGrid.around(poses, image_index, torch.where(twice, CLOSE_MARGIN, WIDE_MARGIN))
+    grid = RoiGrid.around(poses, image_index, torch.where(twice, CLOSE_MARGIN, WIDE_MARGIN), network.roi_pitch)
     targets = RefinerTargets(
         torch.zeros(*poses.shape[:2], 3, device=poses.device),
         torch.ones_like(grid.spacings),

@@ -13,7 +13,7 @@ from helpers.bodies import KAPPAS, people_apart
 from votepose.data.loader import Batch
 from votepose.models.features import KeypointMaps
 from votepose.models.heads.keypoint_maps import FINER, KeypointMapHead, find_peaks
-from votepose.training.losses.keypoint_maps import KeypointMapCriterion, _boxes
+from votepose.training.losses.keypoint_maps import KeypointMapCriterion
 
 SIDE, STRIDE = 48, 4  # cells of the maps, pixels
 
@@ -120,19 +120,6 @@ def test_empty_cells_weigh_less_where_people_may_be_unlabelled() -> None:
     part = gradient(maps_of(-2.0), replace(batch, complete=torch.tensor([True, False])), incomplete=0.25)
     torch.testing.assert_close(part[0], full[0])
     torch.testing.assert_close(part[1, :, 0], 0.25 * full[1, :, 0])
-
-
-def test_boxes_are_filled_on_their_own_maps() -> None:
-    rng = torch.Generator().manual_seed(0)
-    low, size = torch.rand(6, 2, generator=rng) * 12 - 2, torch.rand(6, 2, generator=rng) * 6
-    chosen, images = torch.rand(6, 3, generator=rng) < 0.5, torch.tensor([0, 0, 0, 1, 1, 1])
-    filled = _boxes(torch.cat([low, size], dim=1), chosen, images, torch.Size((2, 3, 9, 11)))
-    wanted = torch.zeros(2, 3, 9, 11, dtype=torch.bool)
-    for n, k in chosen.nonzero().tolist():
-        x, y = low[n].floor().long().clamp(min=0).tolist()
-        right, bottom = (low[n] + size[n]).ceil().long().clamp(min=0).tolist()
-        wanted[images[n], k, y:bottom, x:right] = True
-    assert torch.equal(filled, wanted)
 
 
 def test_pictures_without_people_are_bearable() -> None:

@@ -111,8 +111,11 @@ def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> 
     x, y = torch.arange(width, device=poses.device), torch.arange(height, device=poses.device)
     along_x = torch.exp(-((x - poses[..., :1]) ** 2) / spread)  # (B, N, K, w)
     along_y = torch.exp(-((y - poses[..., 1:]) ** 2) / spread)
-    near = heatmaps[:, None] * along_x[..., None, :] * along_y[..., None]
-    best = near.flatten(3).argmax(dim=-1)  # (B, N, K)
+    # The row of the best place, then its column: an argmax over whole maps is slow in onnxruntime.
+    row = ((heatmaps[:, None] * along_x[..., None, :]).amax(dim=-1) * along_y).argmax(dim=-1)  # (B, N, K)
+    lines = heatmaps.gather(2, row.transpose(1, 2)[..., None].expand(-1, -1, -1, width))  # (B, K, N, w)
+    column = (lines * along_x.transpose(1, 2)).argmax(dim=-1).transpose(1, 2)
+    best = row * width + column
     places = best.transpose(1, 2)  # (B, K, N)
     likelihood = heatmaps.flatten(2).gather(2, places).transpose(1, 2)
     pairs = offsets.reshape(-1, poses.shape[2], 2, height * width)

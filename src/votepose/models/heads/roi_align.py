@@ -19,7 +19,7 @@ from votepose.models.heads.vote_transformer import grid_positions
 
 WIDE_MARGIN, CLOSE_MARGIN = 1.35, 1.1  # a region's side over the pose's: around a pose as voted, and as refined once
 _FINER = 0.8  # octaves by which the cells of a person's level are finer than the grid, on average
-_MIN_SPACING = 0.4  # cells: finer grids hold no more detail
+_MIN_SPACING = 0.4  # cells of the context feature: finer grids hold no more detail
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,21 @@ class RoiGrid:
         centres: (P, 2) in the finest level's cells.
         spacings: (P,) of each region's grid, in the finest level's cells.
         image_index: (P,) int64 image of each.
+        pitch: cells of the `context_feature`, in cells of the votes' map.
     """
 
     centres: Tensor
     spacings: Tensor
     image_index: Tensor
+    pitch: float = 1.0
 
     @staticmethod
-    def around(poses: Tensor, image_index: Tensor, margin: float | Tensor = WIDE_MARGIN) -> RoiGrid:
+    def around(poses: Tensor, image_index: Tensor, margin: float | Tensor = WIDE_MARGIN, pitch: float = 1.0) -> RoiGrid:
         """A region around each of the poses (P, K, 2), in cells, larger by a factor: one for all, or (P,)."""
         low, high = poses.amin(dim=1), poses.amax(dim=1)
         width, height = (high - low).unbind(dim=-1)
-        side = torch.maximum(height, width * (ROI_ROWS / ROI_COLUMNS)) * margin + 2
-        return RoiGrid((low + high) / 2, (side / ROI_ROWS).clamp(min=_MIN_SPACING), image_index)
+        side = torch.maximum(height, width * (ROI_ROWS / ROI_COLUMNS)) * margin + 2 * pitch
+        return RoiGrid((low + high) / 2, (side / ROI_ROWS).clamp(min=_MIN_SPACING * pitch), image_index, pitch)
 
     def to_grid(self, points: Tensor) -> Tensor:
         """Points (P, N, 2) in cells -> in the region's grid, whose upper left corner is 0, 0."""
@@ -54,7 +56,7 @@ class RoiGrid:
 
     def levels(self, count: int) -> Tensor:
         """(P,) the level, of a pyramid of `count`, whose cells are a little finer than the grid's."""
-        return (self.spacings.log2() - _FINER).round().clamp(0, count - 1).long()
+        return ((self.spacings / self.pitch).log2() - _FINER).round().clamp(0, count - 1).long()
 
     def points(self, reduction: float) -> Tensor:
         """(P, rows columns, 2) points of the grid at this reduction, in the finest level's cells."""

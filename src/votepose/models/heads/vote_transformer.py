@@ -126,7 +126,7 @@ class GroupingTransformer(nn.Module):
 
     `encode` maps [F;H] (B, C + 1, h, w) to a memory (B, T, D) of the map in patches of `patch` x `patch` cells, with
     their positions (T, 2) in cells; `decode` maps the [F;H] of Q cells (B, Q, C + 1) at positions (B, Q, 2) to
-    their decoded features (B, Q, D).
+    their decoded features (B, Q, D). Relative positions are counted in units of 1 / `pitch` cells.
     """
 
     def __init__(
@@ -138,9 +138,10 @@ class GroupingTransformer(nn.Module):
         decoder_layers: int,
         patch: int,
         relative: bool,
+        pitch: int = 1,
     ) -> None:
         super().__init__()
-        self.width, self.heads, self.patch, self.relative = width, heads, patch, relative
+        self.width, self.heads, self.patch, self.relative, self.pitch = width, heads, patch, relative, pitch
         self.embed_patches = nn.Conv2d(channels + 1, width, patch, stride=patch)
         self.embed_cell = nn.Linear(channels + 1, width)
         self.encoder = nn.ModuleList(EncoderLayer(width, heads) for _ in range(encoder_layers))
@@ -149,7 +150,7 @@ class GroupingTransformer(nn.Module):
 
     def angles(self, positions: Tensor) -> Tensor | None:
         """Rotation angles (..., head/2) of tokens at these positions; None where positions are absolute."""
-        return phases(positions, self.width // self.heads // 2) if self.relative else None
+        return phases(self.pitch * positions, self.width // self.heads // 2) if self.relative else None
 
     def _place(self, tokens: Tensor, positions: Tensor) -> Tensor:
         return tokens if self.relative else tokens + sine_embedding(positions, self.width).to(tokens.dtype)

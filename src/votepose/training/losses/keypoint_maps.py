@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from votepose.data.loader import Batch
+from votepose.data.loader import Batch, cells_inside
 from votepose.models.features import KeypointMaps
 from votepose.training.losses.heatmaps import REACH, focal_loss, paint_gaussians
 
@@ -43,6 +43,7 @@ class KeypointMapCriterion(nn.Module):
 
     def _likelihoods(self, maps: KeypointMaps, points: Tensor, labelled: Tensor, batch: Batch) -> Tensor:
         people, count = labelled.shape
+        pictures, _, height, width = maps.logits.shape
         stride = self._stride(maps, batch)
         spread = _SPREAD * self.kappas * batch.sizes[:, None] / stride
         spread = spread.clamp(_NARROWEST, REACH / 3).flatten()
@@ -51,8 +52,10 @@ class KeypointMapCriterion(nn.Module):
         target = paint_gaussians(
             points.flatten(0, 1), images, channels, spread, maps.logits.shape, valid=labelled.flatten()
         )
-        known = ~batch.ignored(maps.logits.shape[-2:])[:, None]
-        known = known & ~_boxes(batch.boxes / stride, ~labelled, batch.image_index, maps.logits.shape)
+        boxes = (batch.boxes / stride).repeat_interleave(count, dim=0)
+        shape = pictures * count, height, width
+        unlabelled = cells_inside(boxes, images * count + channels, shape, counted=~labelled.flatten())
+        known = ~batch.ignored(maps.logits.shape[-2:])[:, None] & ~unlabelled.view(maps.logits.shape)
         empty = torch.where(batch.complete, 1.0, self.incomplete)[:, None, None, None]
         return focal_loss(maps.logits, target, known.float(), empty)
 
@@ -60,23 +63,6 @@ class KeypointMapCriterion(nn.Module):
     def _stride(maps: KeypointMaps, batch: Batch) -> float:
         """Input pixels per cell."""
         return batch.images.shape[-1] / maps.logits.shape[-1]
-
-
-def _boxes(boxes: Tensor, chosen: Tensor, images: Tensor, shape: torch.Size) -> Tensor:
-    """(B, C, h, w) bool: within a box (N, 4), in cells, of an image (N,), on the maps that are `chosen` (N, C) for it.
-
-    A box is four numbers at its corners, of which sums along both axes make it whole: no loop over people.
-    """
-    batch, count, height, width = shape
-    low, high = boxes[:, :2].floor().long(), (boxes[:, :2] + boxes[:, 2:]).ceil().long()
-    columns = [point[:, :1].clamp(0, width) for point in (low, high)]
-    rows = [point[:, 1:].clamp(0, height) for point in (low, high)]
-    corners = boxes.new_zeros(batch * count * (height + 1) * (width + 1))
-    map_index = images[:, None] * count + torch.arange(count, device=boxes.device)
-    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        index = (map_index * (height + 1) + rows[i]) * (width + 1) + columns[j]
-        corners.index_add_(0, index.flatten(), (-1.0) ** (i + j) * chosen.flatten().to(corners.dtype))
-    return corners.view(batch, count, height + 1, width + 1).cumsum(2).cumsum(3)[:, :, :height, :width] > 0.5
 
 
 def _offsets(maps: Tensor, points: Tensor, labelled: Tensor, images: Tensor) -> Tensor:
