@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from votepose.models import presets
 from votepose.models.backbones.build import Part
 from votepose.training.losses.votes import PAPER, VoteLossConfig
 
@@ -24,5 +25,5 @@ class Recipe:
 def recipe(preset: str, paper: bool = False) -> Recipe:
     """The recipe of a preset; with `paper`, its losses keep to the paper's letter."""
     # MoveNet's heads propose the poses that votes start from: trained through votes alone, they degrade.
-    freeze: Part = "all" if preset == "movenet" else "none"
+    freeze: Part = "all" if presets.preset(preset).network.proposals else "none"
     return Recipe(PAPER if paper else VoteLossConfig(), freeze)
