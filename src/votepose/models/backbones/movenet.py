@@ -73,7 +73,7 @@ class MoveNet(MobilePyramid):
         """The poses that the heads propose: read back from their outputs, the last channels of the stride-4 map."""
         outputs = dict(zip(HEADS, _outputs(features.float()), strict=True))
         centre, heatmaps = HEATMAP_LOGIT_SCALE * outputs["center"], HEATMAP_LOGIT_SCALE * outputs["kpt_heatmap"]
-        peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_tensor(_BACKGROUND))
+        peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_full((), _BACKGROUND))
         # Padded, so that the smallest of maps has enough cells; padding counts as background, in the first cell.
         logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_BACKGROUND).topk(PROPOSALS)
         cells = cells * (logits > _BACKGROUND)
