@@ -133,7 +133,7 @@ def test_a_run_leaves_logs_and_resuming_a_finished_one_changes_nothing(data: Pat
     torch.testing.assert_close(checkpoint(tmp_path / "out")["state_dict"], before["state_dict"], rtol=0, atol=0)
 
 
-def test_pictures_that_do_not_fit_on_the_device_stay_in_memory(
+def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tiny_config(data, tmp_path / "fits", steps=1, resident=True)
@@ -141,11 +141,16 @@ def test_pictures_that_do_not_fit_on_the_device_stay_in_memory(
     assert "the pictures take" not in capsys.readouterr().out
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "not"))
-    line = "at 96 pixels the pictures take 338688 bytes on cpu, which has 300000 for them: training from memory instead"
+    line = "at 96 pixels the pictures take 338688 bytes on cpu, which has 300000 for them: training from disk instead"
     assert line in capsys.readouterr().out
+    monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 100_000)  # nor in memory
+    run(replace(config, out=tmp_path / "reread", workers=1))
+    assert "training from disk instead" in capsys.readouterr().out
+    monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "smaller", canvas=80))
     assert "the pictures take" not in capsys.readouterr().out
-    assert checkpoint(tmp_path / "not")["global_step"] == checkpoint(tmp_path / "smaller")["global_step"] == 1
+    states = [checkpoint(tmp_path / name)["state_dict"] for name in ("not", "reread")]
+    torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
 
 
 def test_a_full_gpu_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

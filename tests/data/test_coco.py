@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from votepose.data.coco import Sample, load_coco
+from votepose.data.coco import CocoFolder, Sample, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
@@ -191,3 +191,20 @@ def test_other_categories_are_no_people(folder: Path) -> None:
 
 def test_the_first_pictures_can_be_asked_for(folder: Path) -> None:
     assert [s.image_id for s in load_coco(folder, limit=2).samples] == [1, 2]
+
+
+def test_samples_on_demand_are_those_in_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_coco(synthetic_dataset(4, 64), tmp_path)
+    folder = CocoFolder.open(tmp_path)
+    loaded, read = folder.load(), folder.on_demand()
+    assert len(read.samples) == 4
+    for one, other in zip(read.samples, loaded.samples, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+    (tmp_path / "images" / "000002.png").write_bytes(b"no picture")
+    assert [read.samples[i].image_id for i in (1, 1, 3, -1)] == [3, 3, 4, 4]
+    assert capsys.readouterr().out == f"{tmp_path}: 000002.png: is not an image of a known format; left out\n"
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    with pytest.raises(VoteposeError, match="none of its 4 pictures can be used"):
+        read.samples[0]

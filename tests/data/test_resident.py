@@ -187,9 +187,9 @@ def test_a_batch_depends_on_seed_and_number_alone(pictures: ResidentPictures) ->
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_late_start_and_several_processes_share_one_stream(pictures: ResidentPictures, workers: int) -> None:
     batches = pictures.batches(64, AugmentConfig(), 0, 2)
-    whole = list(batch_loader(batches, workers, False, 0, 4))
-    late = list(batch_loader(batches, workers, False, 2, 4))
-    shared = [list(batch_loader(batches, workers, False, 1, 2, rank, 2)) for rank in range(2)]
+    whole = list(batch_loader(batches, workers, 0, 4))
+    late = list(batch_loader(batches, workers, 2, 4))
+    shared = [list(batch_loader(batches, workers, 1, 2, rank, 2)) for rank in range(2)]
     assert [len(late), *map(len, shared)] == [2, 1, 1]
     for one, other in zip([*late, shared[0][0], shared[1][0]], [*whole[2:], *whole[2:]], strict=True):
         assert torch.equal(one.warp.memory, other.warp.memory)

@@ -34,11 +34,11 @@ def new_canvases(count: int, longest: int, device: torch.device | str) -> Tensor
     return torch.empty(count, 3, side * 3 // 2, side, dtype=torch.uint8, device=device)
 
 
-def put(canvas: np.ndarray, image: np.ndarray) -> None:
-    """Paint an image (height, width, 3) uint8 onto a canvas, without its smaller sizes."""
+def put(upper: np.ndarray, image: np.ndarray) -> None:
+    """Paint an image (height, width, 3) uint8 into the upper square (3, C, C) of a canvas, over all that was there."""
     height, width = image.shape[:2]
-    canvas[:] = FILL
-    canvas[:, MARGIN : MARGIN + height, MARGIN : MARGIN + width] = image.transpose(2, 0, 1)
+    upper[:] = FILL
+    upper[:, MARGIN : MARGIN + height, MARGIN : MARGIN + width] = image.transpose(2, 0, 1)
 
 
 def shrink(canvases: Tensor) -> None:

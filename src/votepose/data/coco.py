@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class CocoDataset:
     """Samples of one skeleton.
 
     Attributes:
-        samples: the pictures that can be used, and their people.
+        samples: the pictures that can be used, and their people, in memory or read at each access.
         skeleton: of the people.
         annotations: the json they are from, if any.
         left_out: what of it could not be used as it was, and why.
@@ -71,7 +71,7 @@ class CocoDataset:
         labels: all that it says; metrics compare with these.
     """
 
-    samples: list[Sample]
+    samples: Sequence[Sample]
     skeleton: Skeleton
     annotations: Path | None = None
     left_out: list[str] = field(default_factory=list)
@@ -132,6 +132,12 @@ class CocoFolder:
         annotations = self.path / "annotations.json"
         return CocoDataset(samples, labels.skeleton, annotations, left_out, labels.people.category_id, labels)
 
+    def on_demand(self) -> CocoDataset:
+        """The pictures without reading them: each is decoded when it is asked for."""
+        labels, annotations = self.labels, self.path / "annotations.json"
+        samples, left_out = SamplesOnDemand(self), self.left_out([])
+        return CocoDataset(samples, labels.skeleton, annotations, left_out, labels.people.category_id, labels)
+
     def left_out(self, remarks: Iterable[str]) -> list[str]:
         """What could not be used as it was: zips, labels, and by `remarks`, pictures."""
         return [*self.files.left_out, *self.labels.left_out, *remarks]
@@ -141,6 +147,39 @@ class CocoFolder:
         if not usable:
             first = f"; first: {left_out[0]}" if left_out else ""
             raise VoteposeError(f"{self.path}: none of its {self.listed} pictures can be used{first}")
+
+
+class SamplesOnDemand(Sequence[Sample]):
+    """The samples of a folder, decoded at each access. In place of a picture that cannot be used comes the next one."""
+
+    def __init__(self, folder: CocoFolder) -> None:
+        self._folder = folder
+        self._named: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._folder.pictures)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        """Raises VoteposeError if no picture can be used."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        pictures = self._folder.pictures
+        if not -len(pictures) <= index < len(pictures):
+            raise IndexError(index)
+        remarks: list[str] = []
+        for place in (number % len(pictures) for number in range(index, index + len(pictures))):
+            sample, remarks = self._folder.read(pictures[place])
+            if sample is not None:
+                return sample
+            if place not in self._named:
+                self._named.add(place)
+                print(f"{self._folder.path}: {'; '.join(remarks)}; left out")
+        self._folder.require_some(0, remarks)
+        raise IndexError(index)
 
 
 def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:

@@ -88,7 +88,7 @@ class TrainingSet(Dataset[Sample]):
 
     def _draw(self, rng: np.random.Generator) -> tuple[Sample, bool]:
         source = self.sources[rng.choice(len(self.sources), p=self.weights)]
-        return source.dataset.samples[rng.integers(len(source.dataset.samples))], source.mosaic_only
+        return source.dataset.samples[int(rng.integers(len(source.dataset.samples)))], source.mosaic_only
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -48,10 +48,9 @@ class Packed:
         return _of_memory, (self.memory.numpy(), self.layout)
 
     def to(self, device: torch.device | str) -> Packed:
-        return Packed(self.memory.to(device, non_blocking=True), self.layout)
-
-    def pin_memory(self) -> Packed:
-        return Packed(self.memory.pin_memory(), self.layout)
+        # Pinned here, in this thread: a thread that a loader pins in would disturb the recording of CUDA graphs.
+        memory = self.memory.pin_memory() if torch.device(device).type == "cuda" else self.memory
+        return Packed(memory.to(device, non_blocking=True), self.layout)
 
 
 def _of_memory(memory: np.ndarray, layout: tuple[tuple[torch.dtype, tuple[int, ...]], ...]) -> Packed:

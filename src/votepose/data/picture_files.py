@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,18 @@ class PictureFiles:
         self.folder = folder
         self.left_out: list[str] = []
         self._where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by shard, or "" for any, and name
-        for path in sorted(folder.glob("images*.zip")):
+        self._open()
+
+    def _open(self) -> None:
+        self.left_out.clear()
+        for path in sorted(self.folder.glob("images*.zip")):
             try:
                 shard = zipfile.ZipFile(path)
             except (OSError, zipfile.BadZipFile) as error:
                 self.left_out.append(f"{path.name}: not a readable zip file ({error})")
                 continue
             self._where |= {(key, name): shard for name in shard.namelist() for key in ("", path.name)}
+        self._process = os.getpid()
 
     def encoded(self, entry: dict[str, Any]) -> bytes:
         """The file of a picture that the json lists.
@@ -38,6 +44,8 @@ class PictureFiles:
         Raises:
             FileNotFoundError: if there is none. What zipfile raises for broken zips.
         """
+        if self._process != os.getpid():  # forked processes would move each other's places in the zips
+            self._open()
         name = entry["file_name"]
         plain = self.folder / "images" / name
         shard = self._where.get((entry.get("shard", ""), name), self._where.get(("", name)))

@@ -48,9 +48,6 @@ class PlannedBatch:
     def to(self, device: torch.device | str) -> PlannedBatch:
         return replace(self, warp=self.warp.to(device), labels=self.labels.to(device))
 
-    def pin_memory(self) -> PlannedBatch:
-        return replace(self, warp=self.warp.pin_memory(), labels=self.labels.pin_memory())
-
     def render(self, canvases: Tensor) -> Batch:
         """The batch, from canvases on the device that this is on too."""
         keypoints, boxes, areas, index, ignore, ignore_index, complete = self.labels.tensors()
@@ -87,11 +84,11 @@ class PlannedBatches(Dataset[PlannedBatch]):
 
 
 def batch_loader(
-    batches: PlannedBatches, workers: int, pinned: bool, start: int, stop: int, rank: int = 0, world: int = 1
+    batches: PlannedBatches, workers: int, start: int, stop: int, rank: int = 0, world: int = 1
 ) -> DataLoader[PlannedBatch]:
     """The batches of steps start to stop - 1; process `rank` of `world` takes every world-th.
 
-    One worker draws them faster than a GPU trains on them. `pinned` for a GPU to fetch them without waiting.
+    One worker draws them faster than a GPU trains on them.
     """
     return DataLoader(
         batches,
@@ -99,6 +96,5 @@ def batch_loader(
         sampler=range(start * world + rank, stop * world, world),
         num_workers=min(workers, 1),
         worker_init_fn=quiet_worker,
-        pin_memory=pinned,
         prefetch_factor=4 if workers else None,
     )

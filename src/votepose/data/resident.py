@@ -114,16 +114,18 @@ def _decode(
     items: Sequence[tuple[CocoFolder, Picture]], canvases: Tensor, longest: int
 ) -> list[tuple[Sample | None, list[str]]]:
     """Paint pictures on canvases; their samples, without pixels, and remarks."""
-    host = new_canvases(min(len(items), _AT_ONCE), longest, "cpu").numpy()
+    side = canvases.shape[-1]
+    count = min(len(items), _AT_ONCE)
+    host = torch.empty(count, 3, side, side, dtype=torch.uint8, pin_memory=canvases.is_cuda)
     found: list[tuple[Sample | None, list[str]]] = []
     with ThreadPoolExecutor(usable_cpus()) as pool, Bar("decoding pictures", len(items)) as bar:
         for start in range(0, len(items), _AT_ONCE):
             part = items[start : start + _AT_ONCE]
-            for one in pool.map(_decode_one, part, host, [longest] * len(part)):
+            for one in pool.map(_decode_one, part, host.numpy(), [longest] * len(part)):
                 found.append(one)
                 bar.advance()
             target = canvases[start : start + len(part)]
-            target.copy_(torch.from_numpy(host[: len(part)]))
+            target[:, :, :side] = host[: len(part)].to(canvases.device)
             shrink(target)
     return found
 

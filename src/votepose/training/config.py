@@ -53,7 +53,8 @@ class TrainConfig:
         workers: processes that read pictures, or draw batches of pictures on a GPU.
         resident: keep the pictures on the device and augment them there: by itself where they fit on a GPU. A CPU
             augments them faster from memory.
-        from_disk: never keep them there: read them from disk into memory, and augment them with worker processes.
+        from_disk: never keep them there: worker processes augment pictures that were read into memory, or where that is
+            too small, that they read when they need them.
         canvas: longest side, in pixels, of pictures kept on the device; by default that of the largest picture, or of
             what the greatest zoom can show.
         resume: continue from the last checkpoint in `out`.

@@ -1,14 +1,16 @@
-"""Pictures to train on: kept on the GPU where they fit, otherwise in memory."""
+"""Pictures to train on: kept on the GPU where they fit, otherwise in memory, otherwise on disk."""
 
 from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Sequence
 
 import torch
 
 from votepose.data.coco import CocoDataset, CocoFolder
+from votepose.data.coco_json.values import number
 from votepose.data.loader import Source
 from votepose.data.resident import FolderSource, ResidentPictures, bytes_needed, longest_side
 from votepose.errors import VoteposeError
@@ -18,7 +20,7 @@ from votepose.training.stages import require_people
 
 Pictures = ResidentPictures | list[Source]
 
-_SHARE = 0.6  # of the GPU's free memory, for pictures; the rest is the network's
+_SHARE = 0.6  # of a GPU's free memory, or a computer's, for pictures
 
 
 def open_sources(config: TrainConfig) -> list[FolderSource]:
@@ -44,18 +46,22 @@ def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_si
     """
     device, longest = training_device(config), _longest(config, sources, input_size)
     if _resident(config, sources, longest, device):
+        begun = time.perf_counter()
         pictures = ResidentPictures.load(sources, longest, device)
+        seconds, size = time.perf_counter() - begun, pictures.canvases.nbytes
+        print(f"{len(pictures)} pictures decoded in {seconds:.1f} s and kept on {device}: {size} bytes")
         for source, left_out in zip(sources, pictures.left_out, strict=True):
             print_left_out(CocoDataset([], pictures.skeleton, left_out=left_out), source.folder.path)
         require_people(config, len(pictures.table.keypoints) > 0)
         return pictures
-    loaded = []
+    loaded, kept = [], _fit_in_memory(sources)
     for source in sources:
-        data = source.folder.load()
+        data = source.folder.load() if kept else source.folder.on_demand()
         print_left_out(data, source.folder.path)
         # Weights are per picture, so that adding a small folder does not drown a large one.
         loaded.append(Source(data, source.weight * len(data.samples), source.mosaic_only))
-    require_people(config, any(len(sample.keypoints) for one in loaded for sample in one.dataset.samples))
+    labelled = (a.is_person for s in sources for picture in s.folder.pictures for a in picture.annotations)
+    require_people(config, any(labelled))
     return loaded
 
 
@@ -90,9 +96,16 @@ def _resident(config: TrainConfig, sources: Sequence[FolderSource], longest: int
     if need > room:
         print(
             f"at {longest} pixels the pictures take {need} bytes on {device}, which has {room} for them: training from "
-            "memory instead; a smaller --canvas may fit"
+            "disk instead; a smaller --canvas may fit"
         )
     return need <= room
+
+
+def _fit_in_memory(sources: Sequence[FolderSource]) -> bool:
+    """Whether all pictures, decoded, fit in this computer's memory."""
+    entries = (picture.entry for source in sources for picture in source.folder.pictures)
+    pixels = sum(number(entry.get("width")) * number(entry.get("height")) for entry in entries)
+    return not 3 * pixels > _SHARE * _free_bytes(torch.device("cpu"))  # where a json has no sizes, that they do
 
 
 def _free_bytes(device: torch.device) -> int:

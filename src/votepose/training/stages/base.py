@@ -47,8 +47,7 @@ class Epoch:
         """Batches of augmented pictures, of those on the device as `PlannedBatch`."""
         if isinstance(self.pictures, ResidentPictures):
             batches = self.pictures.batches(self.size, self.augment, self.seed, self.batch_size)
-            pinned = self.pictures.canvases.is_cuda
-            return batch_loader(batches, self.workers, pinned, self.start, self.stop, self.rank, self.world)
+            return batch_loader(batches, self.workers, self.start, self.stop, self.rank, self.world)
         per_step = self.batch_size * self.world
         data = TrainingSet(self.pictures, self.size, self.augment, self.seed, length=per_step * self.stop)
         start = per_step * self.start
