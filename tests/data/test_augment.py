@@ -13,10 +13,11 @@ import torch
 
 from helpers.dots import PAIR, check, dotted
 from votepose.data.augment_config import NONE, AugmentConfig
-from votepose.data.coco import CocoDataset, CocoFolder, Sample
+from votepose.data.coco import CocoDataset, CocoFolder
 from votepose.data.coco_writer import write_coco
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.data.resident import FolderSource, ResidentPictures, longest_side
+from votepose.data.sample import Sample
 from votepose.skeleton import COCO_17, Skeleton
 
 PLAIN = replace(NONE, scale=(0.7, 1.4))
@@ -187,8 +188,8 @@ def test_colours_change_and_places_do_not(draw: Draw) -> None:
 
 
 def test_a_single_pixel_is_a_picture_too(draw: Draw) -> None:
-    nobody = np.zeros((0, 3, 3), np.float32), np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-    sample = Sample(1, "dot.png", np.full((1, 1, 3), 200, np.uint8), *nobody, nobody[1])
+    nothing = np.zeros((0, 3, 3), np.float32), np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    sample = Sample(1, "dot.png", np.full((1, 1, 3), 200, np.uint8), *nothing, nothing[1])
     batch = draw([sample], AugmentConfig(), 8)
     assert batch.images.shape == (8, 3, SIZE, SIZE)
     assert batch.keypoints.shape == (0, 3, 3)

@@ -13,11 +13,12 @@ import torch
 from helpers.dots import PAIR, check, dotted
 from votepose.data.augment_config import NONE, AugmentConfig
 from votepose.data.canvas import MARGIN, canvas_bytes, canvas_side
-from votepose.data.coco import CocoDataset, CocoFolder, Sample
+from votepose.data.coco import CocoDataset, CocoFolder
 from votepose.data.coco_writer import write_coco
 from votepose.data.loader import Batch
 from votepose.data.planned_batch import batch_loader
 from votepose.data.resident import FolderSource, ResidentPictures, bytes_needed, longest_side
+from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 

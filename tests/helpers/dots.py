@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from votepose.data.coco import Sample
 from votepose.data.loader import Batch
+from votepose.data.sample import Sample
 from votepose.letterbox import FILL
 from votepose.skeleton import Skeleton
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from votepose.data.coco import Sample
 from votepose.data.plan import Colours, Plan
+from votepose.data.sample import Sample
 from votepose.letterbox import FILL
 
 

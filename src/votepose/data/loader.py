@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from votepose.data.augment import augmented
 from votepose.data.augment_config import AugmentConfig
-from votepose.data.coco import CocoDataset, Sample
+from votepose.data.coco import CocoDataset
 from votepose.data.label_table import LabelTable
 from votepose.data.plan import plan_inputs
+from votepose.data.sample import Sample
 
 _IGNORE_STRIDE = 4
 _LEAST_AREA = 16.0  # square pixels
