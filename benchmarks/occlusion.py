@@ -20,7 +20,8 @@ import numpy as np
 
 import votepose
 from votepose.commands.synth import run
-from votepose.data.coco import Sample, load_coco
+from votepose.data.coco import load_coco
+from votepose.data.sample import Sample
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.inference.weights import BUNDLED_ONNX
 from votepose.poses import Poses

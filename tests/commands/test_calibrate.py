@@ -15,8 +15,9 @@ from helpers import tiny
 from votepose.commands import calibrate, export
 from votepose.commands.calibrate import CalibrateConfig, run
 from votepose.commands.export import ExportConfig
-from votepose.data.coco import CocoDataset, Sample, load_coco
+from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.calibration.fit import fit

@@ -138,7 +138,10 @@ def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
 ) -> None:
     config = tiny_config(data, tmp_path / "fits", steps=1, resident=True)
     run(config)
-    assert "the pictures take" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "6 pictures decoded in " in shown
+    assert re.search(r"^epoch 0 step 1: [\d.]+ pictures/s .*total [\d.]+$", shown, re.MULTILINE)
+    assert "the pictures take" not in shown
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "not"))
     line = "at 96 pixels the pictures take 338688 bytes on cpu, which has 300000 for them: training from disk instead"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from votepose.data.coco import CocoFolder, Sample, load_coco
+from votepose.data.coco import CocoFolder, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 

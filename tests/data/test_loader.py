@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from votepose.data.augment_config import AugmentConfig
-from votepose.data.coco import Sample
 from votepose.data.loader import Batch, Source, TrainingSet, cells_inside, collate, training_loader
+from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 
 

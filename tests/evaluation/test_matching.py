@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers.analysed import background_only, true_poses, two_people
-from votepose.data.coco import Sample
+from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 from votepose.evaluation.matching import (
     coco_match,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from votepose.data.coco import CocoDataset, Sample, load_coco
+from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.poses import Poses

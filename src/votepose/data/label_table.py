@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from votepose.data.coco import Sample
+from votepose.data.sample import Sample
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from votepose.data.augment import augment, mosaic
+from votepose.data.augment import augmented
 from votepose.data.augment_config import AugmentConfig
-from votepose.data.coco import CocoDataset, Sample
+from votepose.data.coco import CocoDataset
+from votepose.data.label_table import LabelTable
+from votepose.data.plan import plan_inputs
+from votepose.data.sample import Sample
 
 _IGNORE_STRIDE = 4
 _LEAST_AREA = 16.0  # square pixels
@@ -81,10 +84,12 @@ class TrainingSet(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng((self.seed, index))
         sample, mosaic_only = self._draw(rng)
-        if not mosaic_only and rng.random() >= self.config.mosaic:
-            return augment(sample, (self.size, self.size), self.config, rng, self.skeleton)
-        others = [self._draw(rng)[0] for _ in range(3)]
-        return mosaic([sample, *others], self.size, self.config, rng, self.skeleton)
+        mosaic = mosaic_only or rng.random() < self.config.mosaic
+        samples = [sample, *(self._draw(rng)[0] for _ in range(3))] if mosaic else [sample]
+        table, rows = LabelTable.of(samples, len(self.skeleton)), np.arange(len(samples))
+        singles, mosaics = (rows[:0], rows[None]) if mosaic else (rows, rows[:0].reshape(0, 4))
+        plan = plan_inputs(table, singles, mosaics, self.size, self.config, self.skeleton.flip, rng)
+        return augmented(samples, plan)
 
     def _draw(self, rng: np.random.Generator) -> tuple[Sample, bool]:
         source = self.sources[rng.choice(len(self.sources), p=self.weights)]

@@ -14,6 +14,7 @@ from votepose.data.placement import People, Placement, moved_people, place
 _MOSAIC_ZOOM = 1.2
 _MIDDLE = (0.35, 0.65)  # of a mosaic, as a share of its side
 _GRAIN = 64  # pixels after which the noise on a patch repeats
+_NOISE = 12.0  # its standard deviation
 _PATCH = (0.06, 0.3)  # sides of an occluding patch, as a share of the input's
 
 
@@ -79,18 +80,37 @@ def draw_plan(
     flip: np.ndarray,
     rng: np.random.Generator,
 ) -> Plan:
-    """Draw a batch; `flip` (K,) are the joints of mirrored people."""
+    """Draw the pictures of a batch, and what is done to them."""
     weights = np.array([source.weight for source in sources], float)
     chosen = rng.choice(len(sources), (batch_size, 4), p=weights / weights.sum())
     first, count = (np.array([getattr(s, name) for s in sources])[chosen] for name in ("first", "count"))
     pictures = first + (rng.random((batch_size, 4)) * count).astype(int)
     only = np.array([source.mosaic_only for source in sources])[chosen[:, 0]]
     mosaic = only | (rng.random(batch_size) < config.mosaic)
-    pictures = np.concatenate([pictures[~mosaic], pictures[mosaic]])
-    single = int((~mosaic).sum())
-    picture = np.concatenate([pictures[:single, 0], pictures[single:].ravel()])
+    return plan_inputs(table, pictures[~mosaic, 0], pictures[mosaic], size, config, flip, rng)
+
+
+def plan_inputs(
+    table: LabelTable,
+    singles: np.ndarray,
+    mosaics: np.ndarray,
+    size: int,
+    config: AugmentConfig,
+    flip: np.ndarray,
+    rng: np.random.Generator,
+) -> Plan:
+    """Draw what is done to pictures.
+
+    Args:
+        table: of their labels.
+        singles: (n,) pictures that are inputs by themselves. mosaics: (m, 4) pictures of each mosaic.
+        size: side of the inputs, in pixels.
+        config: ranges of change. flip: (K,) the joints of mirrored people.
+    """
+    single, batch_size = len(singles), len(singles) + len(mosaics)
+    picture = np.concatenate([singles, mosaics.ravel()])
     whole = np.tile(np.array([0, 0, size, size], np.float32), (single, 1))
-    frame = np.concatenate([whole, _frames(batch_size - single, size, rng)])
+    frame = np.concatenate([whole, _frames(len(mosaics), size, rng)])
     zoom = np.where(np.arange(len(picture)) < single, 1.0, _MOSAIC_ZOOM)
     parts = place(table, picture, frame, config, rng, zoom)
     owner = np.concatenate([np.arange(single), np.repeat(np.arange(single, batch_size), 4)])
@@ -118,7 +138,15 @@ def _colours(count: int, size: int, config: AugmentConfig, rng: np.random.Genera
     sides = rng.uniform(*_PATCH, (count, 2)) * (rng.random(count) < config.occluder)[:, None]
     middle = rng.random((count, 2))
     patch = np.concatenate([middle - sides / 2, sides], axis=1) * size
-    values = (gain, offset, grey, blur, patch, rng.uniform(0, 255, (count, 3)), rng.normal(size=(_GRAIN, _GRAIN)))
+    values = (
+        gain,
+        offset,
+        grey,
+        blur,
+        patch,
+        rng.uniform(0, 255, (count, 3)),
+        _NOISE * rng.normal(size=(_GRAIN, _GRAIN)),
+    )
     return Colours(*(value if value.dtype == bool else value.astype(np.float32) for value in values))
 
 

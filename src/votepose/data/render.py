@@ -15,7 +15,6 @@ from votepose.data.plan import Plan
 _SHARPEST = 0.6  # a picture that shrinks further is taken from the next smaller size
 _BLUR_RADIUS = 5  # pixels
 _GREY = (0.299, 0.587, 0.114)
-_GRAIN = 12.0  # standard deviation of the noise on an occluding patch
 _AT_ONCE = 64  # canvases, which bounds the memory for their numbers in 32 bits
 
 
@@ -178,6 +177,6 @@ def _cover(images: Tensor, warp: Warp) -> None:
     low, high = warp.patch[:, :2, None], (warp.patch[:, :2] + warp.patch[:, 2:])[..., None]
     x, y = ((at >= low) & (at < high)).unbind(dim=1)
     times = -(-size // len(warp.grain))
-    grain = warp.grain.repeat(times, times)[:size, :size] * _GRAIN
+    grain = warp.grain.repeat(times, times)[:size, :size]
     patch = (warp.patch_colour[..., None, None] + grain).clamp(0, 255).to(torch.uint8)
     images[warp.patched] = torch.where((x[:, None] & y[:, :, None])[:, None], patch, images[warp.patched])

@@ -17,12 +17,13 @@ from torch import Tensor
 
 from votepose.data.augment_config import AugmentConfig
 from votepose.data.canvas import canvas_bytes, new_canvases, put, shrink
-from votepose.data.coco import CocoFolder, Sample
+from votepose.data.coco import CocoFolder
 from votepose.data.coco_json.labels import Picture
 from votepose.data.coco_json.values import number
 from votepose.data.label_table import LabelTable
 from votepose.data.plan import Drawn
 from votepose.data.planned_batch import PlannedBatches
+from votepose.data.sample import Sample
 from votepose.skeleton import Skeleton
 from votepose.utils.cpus import usable_cpus
 from votepose.utils.progress import Bar

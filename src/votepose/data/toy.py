@@ -7,7 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from votepose.data.coco import CocoDataset, Sample
+from votepose.data.coco import CocoDataset
+from votepose.data.sample import Sample
 from votepose.skeleton import COCO_17
 
 _SHIFT = 4  # fractional bits of cv2's drawing coordinates

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from votepose.data.coco import Sample
+from votepose.data.sample import Sample
 from votepose.evaluation.matching import greedy_match, matched_oks, sample_oks_matrix
 from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.io.files import save_picture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from votepose.data.coco import Sample
+from votepose.data.sample import Sample
 from votepose.oks import joint_similarities, oks
 from votepose.utils.arrays import Array, namespace
 from votepose.utils.assignment import assign

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from votepose.data.coco import CocoDataset, Sample
+from votepose.data.coco import CocoDataset
+from votepose.data.sample import Sample
 from votepose.errors import VoteposeError
 from votepose.inference.flip_tta import Finder
 from votepose.letterbox import Letterbox, require_input_size

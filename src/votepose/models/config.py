@@ -23,6 +23,7 @@ class NetworkConfig:
         scales: each vote also predicts its uncertainty of each joint (log of a Laplace scale).
         refiner: channels of the pose refiner at its finest level; 0 leaves it out.
         aux_backbone: refiner and votes also read MoveNet Thunder (17 keypoints; see `models.backbones.thunder`).
+        sparse_memory: the encoder reads only the patches that are likeliest to hold a keypoint.
         proposals: presence and votes start from poses that the backbone proposes (`movenet` only; see
             `models.heads.proposals`).
         keypoint_maps: channels of the hidden layer of the head of keypoint maps (see `models.heads.keypoint_maps`); 0
@@ -49,4 +50,5 @@ class NetworkConfig:
     refiner: int = 0
     aux_backbone: bool = False
     proposals: bool = False
+    sparse_memory: bool = False
     keypoint_maps: int = 0

@@ -94,7 +94,7 @@ class FeatureMaps:
     Attributes:
         features: [F;H] (B, C + 1, h, w).
         presence: presence logits of every stack, each (B, h, w); the last counts.
-        memory, memory_positions: the encoder's (B, T, D) and (T, 2) in cells; None without transformer.
+        memory, memory_positions: the encoder's (B, T, D) and (1 or B, T, 2) in cells; None without transformer.
         roi_features: the maps that the refiner reads: the backbone's, or its most informative channels, then the
             auxiliary backbone's.
         proposals: None where the backbone proposes no poses.

@@ -133,14 +133,15 @@ class PoseNet(nn.Module):
     def _fuse_features(self, maps: Sequence[Tensor], aux: Sequence[Tensor], images: Tensor) -> Tensor:
         """The backbones' maps -> the feature map F."""
         size = [side // self.config.stride for side in images.shape[-2:]]
-        total: Tensor | None = None
+        projected: dict[int, Tensor] = {}  # by stride: maps of one size are added before they are resized
         fused = [*maps[: len(self.backbone.channels)], *aux]  # early maps are for the refiner alone
-        for project, x in zip(self.project, fused, strict=True):
-            if x.shape[-2] > size[0]:  # a mean commutes with a 1x1 convolution, and is cheaper before it
-                x = F.avg_pool2d(x, x.shape[-2] // size[0])
-            x = resize(project(x), size)
-            total = x if total is None else total + x
-        return F.relu(self.norm(total))
+        strides = [*self.backbone.strides, *(spec.stride for spec in self._aux_specs)]
+        for project, x, stride in zip(self.project, fused, strides, strict=True):
+            if stride < self.config.stride:  # a mean commutes with a 1x1 convolution, and is cheaper before it
+                x, stride = F.avg_pool2d(x, self.config.stride // stride), self.config.stride
+            x = project(x)
+            projected[stride] = projected[stride] + x if stride in projected else x
+        return F.relu(self.norm(sum(resize(x, size) for x in projected.values())))
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
@@ -201,17 +202,19 @@ class PoseNet(nn.Module):
             margin: of the regions, see `RoiGrid.around`.
         """
         assert self.refiner is not None
-        # One pose more, which is dropped again: not every runtime can reduce, pool or convolve an empty batch.
-        poses = torch.cat([poses, poses.new_ones(1, self.config.keypoints, 2)])
-        image_index = torch.cat([image_index, torch.zeros(1, dtype=torch.long, device=poses.device)])
+        count = poses.shape[0]
+        # Where there is none, one pose, which is dropped again: not every runtime takes an empty batch.
+        empty = torch.ones_like(image_index).sum()[None] < 1
+        poses = torch.cat([poses, poses.new_ones(1, self.config.keypoints, 2)[empty]])
+        image_index = torch.cat([image_index, torch.zeros_like(empty, dtype=torch.long)[empty]])
         grid = RoiGrid.around(poses, image_index, margin, self.roi_pitch)
         refined = self.refiner(self.rois(pyramid, grid), grid.to_grid(poses), kappas)
         return RefinedPoses(
-            grid.to_cells(refined.poses)[:-1],
-            refined.confidences[:-1],
-            refined.seen[:-1],
-            refined.quality[:-1],
-            refined.heat[:-1],
+            grid.to_cells(refined.poses)[:count],
+            refined.confidences[:count],
+            refined.seen[:count],
+            refined.quality[:count],
+            refined.heat[:count],
         )
 
     def rois(self, pyramid: Sequence[FeatureMaps], grid: RoiGrid) -> list[Tensor]:
@@ -249,7 +252,7 @@ def _transformer(config: NetworkConfig, finest: int) -> GroupingTransformer:
     """Where cells are wider than the backbone's finest, positions still count the latter."""
     layers, pitch = (config.encoder_layers, config.decoder_layers), max(1, config.stride // finest)
     return GroupingTransformer(
-        config.channels, config.width, config.heads, *layers, config.patch, config.relative, pitch
+        config.channels, config.width, config.heads, *layers, config.patch, config.relative, pitch, config.sparse_memory
     )
 
 

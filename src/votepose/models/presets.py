@@ -74,6 +74,7 @@ _FAST = replace(
     decoder_layers=2,
     patch=2,
     aux_backbone=False,
+    sparse_memory=True,
 )
 _PRESETS = {
     "mobile": Preset(_MOBILE),
@@ -100,4 +101,4 @@ def preset(name: str, paper: bool = False) -> Preset:
 def paper_network(network: NetworkConfig) -> NetworkConfig:
     """The network without anything that the paper does not have."""
     plain = replace(network, vectors="absolute", relative=False, scales=False)
-    return replace(plain, refiner=0, aux_backbone=False, proposals=False, keypoint_maps=0)
+    return replace(plain, refiner=0, aux_backbone=False, proposals=False, sparse_memory=False, keypoint_maps=0)

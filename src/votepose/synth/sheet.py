@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from votepose.data.coco import Sample, load_coco
+from votepose.data.coco import load_coco
+from votepose.data.sample import Sample
 from votepose.io.files import save_picture
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17

@@ -31,10 +31,10 @@ def features(height: int = 8, width: int = 12, batch: int = 1) -> Tensor:
 def memory_of(network: GroupingTransformer, maps: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """The encoder's answer, were the map's tokens moved by `shift`."""
     tokens = network.embed_patches(maps)
-    positions = grid_positions(*tokens.shape[-2:], network.patch, CPU) + shift
-    x = network._place(tokens.flatten(2).transpose(1, 2), positions[None])
+    positions = grid_positions(*tokens.shape[-2:], network.patch, CPU)[None] + shift
+    x = network._place(tokens.flatten(2).transpose(1, 2), positions)
     for layer in network.encoder:
-        x = layer(x, network.angles(positions[None]))
+        x = layer(x, network.angles(positions))
     return network.memory_norm(x), positions
 
 
@@ -52,7 +52,7 @@ def test_a_shift_of_everything_changes_no_relative_answer(relative: bool) -> Non
 def test_encode_places_tokens_at_the_middles_of_their_patches() -> None:
     network, maps = transformer(True), features()
     memory, positions = network.encode(maps)
-    assert positions.tolist() == [[2, 2], [6, 2], [10, 2], [2, 6], [6, 6], [10, 6]]
+    assert positions.tolist() == [[[2, 2], [6, 2], [10, 2], [2, 6], [6, 6], [10, 6]]]
     torch.testing.assert_close(memory, memory_of(network, maps, torch.zeros(2))[0])
 
 
@@ -104,3 +104,21 @@ def test_gradient_reaches_every_parameter(patch: int) -> None:
     memory = network.encode(features())
     network.decode(torch.randn(1, 3, 8), torch.rand(1, 3, 2), *memory).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_a_sparse_memory_holds_the_likeliest_patches() -> None:
+    dense, sparse = transformer(relative=True, patch=2), transformer(relative=True, patch=2)
+    sparse.load_state_dict(dense.state_dict())
+    sparse.sparse = True
+    maps = torch.randn(2, 8, 32, 48)
+    maps[:, -1] = 0
+    maps[0, -1, 5, 9], maps[1, -1, 30, 2] = 1, 1
+    (memory, positions), (_, everywhere) = sparse.encode(maps), dense.encode(maps)
+    count = everywhere.shape[1] // 4 + 32
+    assert (memory.shape[:2], positions.shape) == ((2, count), (2, count, 2))
+    patch = sparse.patch
+    for image, (row, column) in enumerate(((5, 9), (30, 2))):
+        middle = [(cell // patch + 0.5) * patch for cell in (column, row)]
+        assert positions[image, 0].tolist() == middle
+    small = torch.randn(1, 8, 8, 8)  # fewer patches than a sparse memory holds at least: all of them
+    assert sparse.encode(small)[0].shape == dense.encode(small)[0].shape

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from votepose.data.coco import Sample
+from votepose.data.sample import Sample
 from votepose.evaluation.matching import labelled_similarities, matched_oks, optimal_match, sample_oks_matrix
 from votepose.letterbox import Letterbox
 from votepose.models.calibration import Calibration

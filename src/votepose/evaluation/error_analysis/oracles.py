@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from votepose.data.coco import Sample
+from votepose.data.sample import Sample
 from votepose.evaluation.error_analysis.encode_once import EncodeOnce
 from votepose.evaluation.error_analysis.truth import Truth
 from votepose.evaluation.runner import estimate

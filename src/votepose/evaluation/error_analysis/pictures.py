@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from votepose.data.coco import Sample
+from votepose.data.sample import Sample
 from votepose.evaluation.matching import coco_match, labelled_similarities, most_similar, sample_oks_matrix
 from votepose.poses import Poses
 

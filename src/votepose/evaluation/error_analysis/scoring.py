@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from votepose.data.coco import CocoDataset, Sample
+from votepose.data.coco import CocoDataset
 from votepose.data.coco_json.labels import CocoLabels
+from votepose.data.sample import Sample
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.evaluation.runner import picture_results

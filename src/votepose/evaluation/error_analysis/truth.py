@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from votepose.data.coco import Sample
+from votepose.data.sample import Sample
 from votepose.evaluation.error_analysis.pictures import MIN_OKS
 from votepose.evaluation.matching import greedy_match, labelled_sizes, matched_oks, most_similar, oks_matrix
 from votepose.letterbox import Letterbox

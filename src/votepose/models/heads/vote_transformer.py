@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _SHORTEST, _LONGEST = 4.0, 400.0  # wavelengths of the position codes, in cells
+_LEAST_TOKENS = 32  # of a sparse memory
 
 
 def grid_positions(height: int, width: int, step: float, device: torch.device) -> Tensor:
@@ -125,8 +126,10 @@ class GroupingTransformer(nn.Module):
     """[F;H] -> memory -> decoded cells.
 
     `encode` maps [F;H] (B, C + 1, h, w) to a memory (B, T, D) of the map in patches of `patch` x `patch` cells, with
-    their positions (T, 2) in cells; `decode` maps the [F;H] of Q cells (B, Q, C + 1) at positions (B, Q, 2) to
-    their decoded features (B, Q, D). Relative positions are counted in units of 1 / `pitch` cells.
+    their positions (1 or B, T, 2) in cells; `decode` maps the [F;H] of Q cells (B, Q, C + 1) at positions (B, Q, 2) to
+    their decoded features (B, Q, D). Relative positions are counted in units of 1 / `pitch` cells. With `sparse`, only
+    the patches that are likeliest to hold a keypoint, as [F;H] says, are encoded: attention costs the square of their
+    number.
     """
 
     def __init__(
@@ -139,9 +142,11 @@ class GroupingTransformer(nn.Module):
         patch: int,
         relative: bool,
         pitch: int = 1,
+        sparse: bool = False,
     ) -> None:
         super().__init__()
-        self.width, self.heads, self.patch, self.relative, self.pitch = width, heads, patch, relative, pitch
+        self.width, self.heads, self.patch, self.relative = width, heads, patch, relative
+        self.pitch, self.sparse = pitch, sparse
         self.embed_patches = nn.Conv2d(channels + 1, width, patch, stride=patch)
         self.embed_cell = nn.Linear(channels + 1, width)
         self.encoder = nn.ModuleList(EncoderLayer(width, heads) for _ in range(encoder_layers))
@@ -158,16 +163,25 @@ class GroupingTransformer(nn.Module):
     def encode(self, presence_features: Tensor) -> tuple[Tensor, Tensor]:
         tokens = self.embed_patches(presence_features)
         height, width = tokens.shape[-2:]
-        positions = grid_positions(height, width, self.patch, tokens.device)
-        x = self._place(tokens.flatten(2).transpose(1, 2), positions[None])
-        angles = self.angles(positions[None])
+        positions = grid_positions(height, width, self.patch, tokens.device)[None]
+        x = self._place(tokens.flatten(2).transpose(1, 2), positions)
+        if self.sparse:
+            chosen = self._likeliest(presence_features[:, -1:])[..., None]
+            x = x.gather(1, chosen.expand(-1, -1, self.width))
+            positions = positions.expand(len(x), -1, -1).gather(1, chosen.expand(-1, -1, 2))
+        angles = self.angles(positions)
         for layer in self.encoder:
             x = layer(x, angles)
         return self.memory_norm(x), positions
 
+    def _likeliest(self, presence: Tensor) -> Tensor:
+        """(B, T) indices of the patches that are likeliest to hold a keypoint: a quarter of them, and some more."""
+        patches = F.max_pool2d(presence, self.patch).flatten(1)
+        return patches.argsort(dim=1, descending=True)[:, : patches.shape[1] // 4 + _LEAST_TOKENS]
+
     def decode(self, cells: Tensor, positions: Tensor, memory: Tensor, memory_positions: Tensor) -> Tensor:
         x = self._place(self.embed_cell(cells), positions)
-        angles, memory_angles = self.angles(positions), self.angles(memory_positions[None])
+        angles, memory_angles = self.angles(positions), self.angles(memory_positions)
         for layer in self.decoder:
             x = layer(x, angles, memory, memory_angles)
         return self.norm(x)

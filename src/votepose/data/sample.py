@@ -1,0 +1,92 @@
+"""One picture and the people in it, from pixels and the labels of a COCO json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from votepose.data.coco_json import values
+from votepose.data.coco_json.labels import Picture
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture and the people in it, in its own pixels.
+
+    Attributes:
+        image_id, name: of the picture, as in the json.
+        image: (height, width, 3) uint8 RGB.
+        keypoints: (N, K, 3) x, y and COCO's v: 0 unlabelled, 1 hidden, 2 visible.
+        boxes: (N, 4) x, y, width, height. areas: (N,).
+        ignore: (R, 4) boxes of people without known joints: crowds, and people without keypoints.
+        complete: whether all people in the picture are labelled or in an ignore box.
+        scale: pixels of the picture for one of those that the json counts in, along x and y; mostly 1.
+    """
+
+    image_id: int | str
+    name: str
+    image: np.ndarray
+    keypoints: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    ignore: np.ndarray
+    complete: bool = True
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def untold(self, points: np.ndarray) -> np.ndarray:
+        """(P,) bool: unlabelled people may be at points (P, 2): in ignore boxes and incompletely labelled pictures."""
+        if not self.complete:
+            return np.ones(len(points), bool)
+        low, high = self.ignore[:, :2], self.ignore[:, :2] + self.ignore[:, 2:]
+        return ((points[:, None] >= low) & (points[:, None] < high)).all(axis=-1).any(axis=-1)
+
+
+def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sample, list[str]]:
+    """The sample, in the picture's own pixels, and remarks on what of its annotations could not be used as it was."""
+    height, width = pixels.shape[:2]
+    entry, remarks = picture.entry, list(picture.remarks)
+    told = np.array([values.number(entry.get(side)) for side in ("width", "height")])
+    scale = np.array([width, height]) / told if (told > 0).all() else np.ones(2)
+    scale = scale.astype(np.float32)
+    if abs(scale - 1).max() > 0.01:
+        remarks.append(f"is {width}x{height}, the json says otherwise; its labels were scaled")
+    people, ignore = [], []
+    for annotation in picture.annotations:
+        whole = annotation.box.astype(np.float32) * np.tile(scale, 2)
+        box = _clipped(whole, width, height)
+        if annotation.boxed and abs(box - whole).max() > 1:  # less is rounding
+            remarks.append("an annotation's box leaves the picture; clipped")
+        if annotation.is_person:
+            points = annotation.keypoints.astype(np.float32)
+            points[:, :2] *= scale
+            area = float(np.float32(annotation.area) * scale.prod())
+            people.append((points, box if (box[2:] > 0).all() else _around(points, area, width, height), area))
+        elif (box[2:] > 0).all():
+            ignore.append(box)
+    sample = Sample(
+        picture.image_id,
+        str(entry["file_name"]),
+        pixels,
+        np.array([points for points, _, _ in people], np.float32).reshape(-1, count, 3),
+        np.array([box for _, box, _ in people], np.float32).reshape(-1, 4),
+        np.array([area for _, _, area in people], np.float32),
+        np.array(ignore, np.float32).reshape(-1, 4),
+        values.flag(entry.get("persons_complete", True)) is not False,
+        (float(scale[0]), float(scale[1])),
+    )
+    return sample, [f"{sample.name}: {text}" for text in remarks]
+
+
+def _around(points: np.ndarray, area: float, width: int, height: int) -> np.ndarray:
+    """The box of a person whose box lies outside the picture, from the labelled joints."""
+    labelled = points[points[:, 2] > 0, :2]
+    box = values.hull(labelled)
+    return _clipped(values.square(labelled, area) if box is None else box, width, height)
+
+
+def _clipped(box: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A box (x, y, w, h) cut to the picture."""
+    low = np.clip(box[:2], 0, (width, height))
+    high = np.clip(box[:2] + box[2:], 0, (width, height))
+    return np.concatenate([low, high - low]).astype(np.float32)
