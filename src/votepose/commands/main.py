@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": "show why people were found: presence, votes, and which of them agreed",
     "serve": "serve poses over HTTP, with a page to try it on",
     "info": "print what the presets and a weights file are made of",
+    "check": "check COCO-format data: pictures, people, joints, what is left out, a sheet of labels",
     "train": "train a preset on COCO-format data, or resume a run",
     "evaluate": "measure COCO keypoint AP",
     "analyse": "show where AP is lost: people, joints, and the gain of each step if it were perfect",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from votepose.data.coco import CocoDataset
+from votepose.data.remarks import count_remarks
 from votepose.errors import VoteposeError
 from votepose.letterbox import require_input_size
 from votepose.skeleton import Skeleton
+
+_KINDS = 8  # of remarks that are printed
 
 
 def check_options(
@@ -35,10 +38,12 @@ def print_left_out(dataset: CocoDataset, folder: Path) -> None:
     """Print what of the data could not be used, and what the names of its keypoints do not say."""
     if dataset.skeleton.side_remark:
         print(f"{folder}: {dataset.skeleton.side_remark}")
-    for line in dataset.left_out[:5]:
-        print(f"{folder}: {line}")
-    if len(dataset.left_out) > 5:
-        print(f"{folder}: and {len(dataset.left_out) - 5} more remarks like these")
+    kinds = count_remarks(dataset.left_out)
+    for remarks in kinds[:_KINDS]:
+        print(f"{folder}: {remarks}")
+    if len(kinds) > _KINDS:
+        more = sum(remarks.count for remarks in kinds[_KINDS:])
+        print(f"{folder}: and {more} more remarks; `votepose check {folder}` prints all")
 
 
 def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:

@@ -14,6 +14,7 @@ from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.io.files import save_picture
 from votepose.poses import Poses
 from votepose.visualization.draw import Style, draw
+from votepose.visualization.labels import label_poses
 
 _GAP = 8  # pixels between the two drawings
 
@@ -56,14 +57,5 @@ def _side_by_side(sample: Sample, poses: Poses) -> Image.Image:
     height, width = sample.image.shape[:2]
     sheet = Image.new("RGB", (2 * width + _GAP, height), (255, 255, 255))
     sheet.paste(draw(sample.image, poses, style), (0, 0))
-    sheet.paste(draw(sample.image, _labelled(sample, poses), style), (width + _GAP, 0))
+    sheet.paste(draw(sample.image, label_poses(sample, poses.skeleton), style), (width + _GAP, 0))
     return sheet
-
-
-def _labelled(sample: Sample, like: Poses) -> Poses:
-    """The labels as `Poses`; unlabelled joints have no confidence, so that they are not drawn."""
-    known = sample.keypoints[..., 2] > 0
-    weights = known[..., None] / known.sum(axis=1)[:, None, None]
-    middles = (sample.keypoints[..., :2] * weights).sum(axis=1, keepdims=True)
-    points = np.where(known[..., None], sample.keypoints[..., :2], middles)
-    return Poses(points, known, sample.keypoints[..., 2] > 1, np.ones(len(points)), like.skeleton, like.image_size)

@@ -1,0 +1,110 @@
+"""`votepose check`: whether data can be trained or measured on, and a picture of how their labels are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from PIL import Image
+
+from votepose.data.coco import CocoFolder
+from votepose.data.remarks import Remarks, count_remarks
+from votepose.data.sample import Sample
+from votepose.errors import VoteposeError
+from votepose.evaluation.checks import require_positive
+from votepose.io.files import prepare_folder, save_picture
+from votepose.skeleton import Skeleton
+from votepose.utils.cpus import usable_cpus
+from votepose.utils.parallel import ordered_map
+from votepose.utils.progress import track
+from votepose.visualization.contact_sheet import contact_sheet, tile
+from votepose.visualization.draw import draw
+from votepose.visualization.labels import label_poses
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Check a COCO-format folder before training: pictures, people, joints, what is left out, and a sheet of labels."""
+
+    data: Annotated[Path, tyro.conf.Positional]
+    """Folder with annotations.json beside images/ or images-*.zip."""
+    out: Path = Path("out")
+    """Folder for NAME.labels.jpg, a sheet of pictures with their labels drawn; created if missing."""
+    examples: int = 24
+    """Number of pictures on the sheet, evenly spread over the folder; 0 writes no sheet."""
+    limit: int | None = None
+    """Check only the first N pictures."""
+
+
+def run(config: CheckConfig) -> int:
+    """Print what the folder holds and write the sheet.
+
+    Returns:
+        1 if a picture, person, box or joint is left out, otherwise 0. What is clipped, scaled or read once does not
+        count.
+
+    Raises:
+        VoteposeError: if the json is missing or unreadable, no picture can be used, or an option is out of range.
+    """
+    require_positive("limit", config.limit)
+    if config.examples < 0:
+        raise VoteposeError(f"--examples should be at least 0, but is {config.examples}")
+    folder = CocoFolder.open(config.data, config.limit)
+    if config.examples:
+        prepare_folder(config.out)
+    joints: list[np.ndarray] = []  # v of the people of each usable picture (N, K)
+    lines: list[str] = []
+    tiles: list[Image.Image] = []
+    for sample, remarks, drawn in _read(folder, config.examples):
+        lines += remarks
+        if sample is not None:
+            joints.append(sample.keypoints[..., 2])
+            tiles += [_drawn(sample, folder.labels.skeleton)] if drawn else []
+    left_out = folder.left_out(lines)
+    folder.require_some(len(joints), left_out)
+    kinds = count_remarks(left_out)
+    print("\n".join(_report(folder, joints, kinds)))
+    if tiles:
+        path = config.out / f"{config.data.resolve().name}.labels.jpg"
+        save_picture(contact_sheet(tiles), path)
+        print(f"{path}: the labels of {len(tiles)} pictures; hidden joints are rings")
+    return int(any(not remarks.adjusted for remarks in kinds))
+
+
+def _read(folder: CocoFolder, examples: int) -> Iterator[tuple[Sample | None, list[str], bool]]:
+    """Every picture, the remarks on it, and whether it belongs on the sheet."""
+    count = len(folder.pictures)
+    shown = {int(place) for place in np.linspace(0, count - 1, min(examples, count))}
+    read = ordered_map(folder.read, folder.pictures, usable_cpus())
+    for place, (sample, remarks) in enumerate(track(read, f"reading {folder.path.name}", count)):
+        yield sample, remarks, place in shown
+
+
+def _drawn(sample: Sample, skeleton: Skeleton) -> Image.Image:
+    return tile([draw(sample.image, label_poses(sample, skeleton))])
+
+
+def _report(folder: CocoFolder, joints: Sequence[np.ndarray], kinds: Sequence[Remarks]) -> Iterator[str]:
+    skeleton = folder.labels.skeleton
+    people = np.concatenate(joints)
+    peopled = sum(len(v) > 0 for v in joints)
+    each = f"{(people > 0).sum() / len(people):.1f}" if len(people) else "no"
+    yield f"{folder.path}: {len(joints)} of {folder.listed} pictures can be used, {peopled} of them with people"
+    yield f"{len(people)} people, with {each} labelled joints of {len(skeleton)} each"
+    if skeleton.side_remark:
+        yield skeleton.side_remark
+    if len(people):
+        yield ""
+        width = max(map(len, ("joint", *skeleton.names)))
+        yield f"{'joint':<{width}}  labelled  hidden"
+        for name, v in zip(skeleton.names, people.T, strict=True):
+            yield f"{name:<{width}}  {(v > 0).mean():>8.0%}  {(v == 1).mean():>6.0%}"
+        yield ""
+    for title, adjusted in (("left out", False), ("used, but not as it is", True)):
+        chosen = [remarks for remarks in kinds if remarks.adjusted == adjusted]
+        yield f"{title}: {sum(remarks.count for remarks in chosen) or 'nothing'}"
+        yield from (f"  {remarks}" for remarks in chosen)

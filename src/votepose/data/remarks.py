@@ -1,0 +1,42 @@
+"""Remarks on data, `NAME: what is wrong with it`, counted by kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_ADJUSTED = re.compile(  # how such remarks end
+    r"(; clipped|were scaled|read once|read as one|taken from its box|taken to be \d+ pixels|, the only one)$"
+)
+_DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|\([^)]*\)|\bnan\b|\d+(\.\d+)?(x\d+)?")
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """Remarks of one kind.
+
+    Attributes:
+        first: the first of them, whole. count: how many there are.
+    """
+
+    first: str
+    count: int
+
+    def __str__(self) -> str:
+        return self.first if self.count == 1 else f"{self.first} (and {self.count - 1} more like this)"
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether what they are about is used, only not as it was; otherwise some picture or label is left out."""
+        return bool(_ADJUSTED.search(self.first))
+
+
+def count_remarks(lines: Iterable[str]) -> list[Remarks]:
+    """The kinds of remarks, in the order in which they first occur. Names and numbers make no kind of their own."""
+    kinds: dict[str, tuple[str, int]] = {}
+    for line in lines:
+        kind = _DETAIL.sub("", line.partition(": ")[2] or line)
+        first, count = kinds.get(kind, (line, 0))
+        kinds[kind] = first, count + 1
+    return [Remarks(first, count) for first, count in kinds.values()]
