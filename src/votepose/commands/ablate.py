@@ -41,35 +41,41 @@ class AblateConfig:
     """Train and measure the cells of the paper's Table 2, and what our own options bring; continues a stopped run."""
 
     data: tuple[str, ...] = ()
-    """Folders to train on, as for `votepose train`; without one, drawn figures."""
+    """Folders to train on, as for `votepose train`. By default drawn figures."""
     val: Path | None = None
-    """Folder to measure on."""
+    """Folder on which AP is measured. Needed with --data."""
     presets: tuple[str, ...] = ("mobile", "maxvit")
-    """Backbones of Table 2's rows; nothing leaves the table out."""
+    """Presets to fill the rows of Table 2 with; give none to skip the table."""
     ours: tuple[str, ...] = ()
-    """Presets whose own options are switched off one by one."""
+    """Presets whose own options, those not in the paper, are switched off one by one."""
     paper: bool = False
-    """Table 2 with the paper's losses, vectors, grouping and schedule."""
+    """Use the paper's losses, vectors, grouping and schedule for Table 2."""
     steps: int = 2000
     """Optimiser steps per cell."""
     batch_size: int = TrainConfig.batch_size
+    """Pictures per step."""
     input_size: int = 256
     """Side of the input in pixels, a multiple of 32."""
     learning_rate: float = TrainConfig.learning_rate
+    """Peak learning rate."""
     backbone_weights: tuple[str, ...] = ()
-    """Weights of the backbones, each as PRESET=FILE."""
+    """Pretrained weights of the backbones, each as PRESET=FILE."""
     pretrained: bool = False
     """Let timm download the backbones' ImageNet weights."""
     freeze: Part | None = None
-    """Which part of the backbone is not trained; by default the preset's."""
+    """Part of the backbone that is not trained. By default the preset's."""
     limit: int | None = None
-    """Measure only on this many pictures, the first ones."""
+    """Measure only on the first N pictures. By default on all."""
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    """bf16-mixed is faster on GPUs and on CPUs with AMX."""
     accelerator: str = "auto"
+    """Hardware to train on: cpu, gpu, or auto for a GPU if there is one."""
     workers: int = 1
+    """Processes that read pictures."""
     seed: int = 0
+    """Seed of all random choices."""
     out: Path = Path("runs/ablate")
-    """Folder of the runs, the measurements and table.md."""
+    """Folder for the runs, the measurements and table.md."""
 
 
 def run(config: AblateConfig) -> None:

@@ -7,27 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Ranges of change.
-
-    Attributes:
-        scale: least and greatest zoom, relative to the picture just fitting the input; drawn log-uniformly.
-        rotation: degrees at most, in a share `rotated` of pictures.
-        flip: share that is mirrored.
-        colour: strength of the change of brightness, contrast, saturation.
-        grey, blur: shares that lose their colour, or their sharpness.
-        mosaic: share of inputs that are four pictures.
-        occluder: share of inputs with a coloured patch in front of something; its joints are then hidden.
-    """
+    """Random changes to the training pictures."""
 
     scale: tuple[float, float] = (0.6, 1.8)
+    """Smallest and largest zoom, relative to the picture just fitting the input; drawn log-uniformly."""
     rotation: float = 30.0
+    """Maximum rotation in degrees."""
     rotated: float = 0.5
+    """Share of pictures that are rotated, in [0, 1]."""
     flip: float = 0.5
+    """Share of pictures that are mirrored, in [0, 1]."""
     colour: float = 0.25
+    """Strength of the changes to brightness, contrast and saturation."""
     grey: float = 0.05
+    """Share of inputs that lose their colour, in [0, 1]."""
     blur: float = 0.08
+    """Share of inputs that are blurred, in [0, 1]."""
     mosaic: float = 0.2
+    """Share of inputs that are made of four pictures, in [0, 1]."""
     occluder: float = 0.0
+    """Share of inputs with a coloured patch in front of people, in [0, 1]; the joints behind it count as hidden."""
 
 
 NONE = AugmentConfig((1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -13,93 +13,100 @@ from votepose.models.backbones.build import Part
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a network on COCO-format pictures.
-
-    Attributes:
-        data: folders with annotations.json; `DIR:0.2` is drawn from a fifth as often, `DIR:0.2:mosaic` only in mosaics.
-        val: folder on which AP is measured after every `evaluate_every` epochs.
-        out: folder of checkpoints, logs and weights.
-        preset: mobile, maxvit, lite or movenet.
-        paper: keep to the paper's losses, vectors, grouping and schedule.
-        hourglass, transformer: without one, a 1x1 convolution takes its place (paper V-F).
-        input_size: side of the square training input, in pixels; the preset's by default.
-        weights: votepose weights to start from; `bundled` for the package's. Of weights of another skeleton, all layers
-            that do not depend on the joints are taken over.
-        backbone_weights: weights of the backbone alone (safetensors).
-        aux_weights: weights of MoveNet Thunder (safetensors), for an auxiliary backbone; `weights` bring their own, if
-            they have one.
-        pretrained: let timm download the backbone's ImageNet weights.
-        freeze: part of the backbone that does not train: none, stem (its first stages, which take most of the time),
-            trunk (all but its last stages) or all; the stage's own by default.
-        stage: what trains. `votes`: the whole network. `distill`: only the backbone, to predict the features of the
-            bundled one, for a backbone without weights to start from (labels are not used). `backbone-heads`: only a
-            movenet backbone, on the targets of its own heads, which propose the poses that votes start from
-            (`learning_rate` is then relative to the size of each weight tensor). `refiner`: only the refiner, over the
-            preset's whole image pyramid. `joint`: every part of a movenet network by losses of its own, the auxiliary
-            backbone included (the backbones' rate is relative to the size of each tensor).
-        crops: with `--stage refiner`, a folder that keeps the regions around people: they are cut once and then trained
-            on as often as needed, which saves most of the time on a CPU. `batch_size` then counts people.
-        crop_pictures: number of augmented pictures that regions are cut from; by default the number of pictures.
-        steps: optimiser steps in all. batch_size: pictures per step and process.
-        minutes: of training, at most, those before `resume` included: it then ends early, and the learning rate follows
-            the clock. For machines that are rented by the hour; such a run cannot be repeated exactly.
-        steps_per_epoch: steps between checkpoints.
-        learning_rate: peak; `backbone_rate` is the backbone's, relative to it.
-        warmup: steps of rising rate. clip: greatest norm of a gradient.
-        average: decay of the weights' moving average.
-        precision: bf16-mixed pays on GPUs and on CPUs with AMX.
-        cuda_graphs: on a GPU, launch the thousands of kernels of a step as few graphs (stage `votes`, one process).
-        devices, nodes: processes on this machine, and machines (DDP).
-        workers: processes that read pictures, or draw batches of pictures on a GPU.
-        resident: keep the pictures on the device and augment them there: by itself where they fit on a GPU. A CPU
-            augments them faster from memory.
-        from_disk: never keep them there: worker processes augment pictures that were read into memory, or where that is
-            too small, that they read when they need them.
-        canvas: longest side, in pixels, of pictures kept on the device; by default that of the largest picture, or of
-            what the greatest zoom can show.
-        resume: continue from the last checkpoint in `out`.
-    """
+    """Train a network on COCO-format pictures."""
 
     data: tuple[str, ...]
+    """Folders with annotations.json. `DIR:0.2` is drawn from a fifth as often, `DIR:0.2:mosaic` only in mosaics."""
     out: Path = Path("runs/train")
+    """Folder for checkpoints, logs and weights."""
     val: Path | None = None
+    """Folder on which AP is measured during training."""
     preset: str = "movenet"
+    """Architecture: mobile, maxvit, lite or movenet."""
     paper: bool = False
+    """Use the paper's losses, vectors, grouping and schedule."""
     hourglass: bool = True
+    """Replace the hourglass by a 1x1 convolution (paper V-F)."""
     transformer: bool = True
+    """Replace the transformer by a 1x1 convolution (paper V-F)."""
     input_size: int | None = None
+    """Side of the square training input in pixels. By default the preset's."""
     weights: Path | None = None
+    """votepose weights to start from; `bundled` for the package's. If they are for another skeleton, all layers that do
+    not depend on the joints are taken over."""
     backbone_weights: Path | None = None
+    """Weights of the backbone alone (safetensors)."""
     aux_weights: Path | None = None
+    """Weights of MoveNet Thunder (safetensors) for an auxiliary backbone. Those in --weights, if any, take part without
+    it."""
     pretrained: bool = False
+    """Let timm download the backbone's ImageNet weights."""
     freeze: Part | None = None
+    """Part of the backbone that is not trained: none, stem (its first stages, which take most of the time), trunk (all
+    but its last stages) or all. By default what suits the stage and preset."""
     stage: Literal["votes", "distill", "backbone-heads", "refiner", "joint"] = "votes"
+    """What is trained. votes: the whole network. distill: only the backbone, to predict the features of the bundled
+    one, for a backbone without weights to start from (labels are not used). backbone-heads: only a movenet backbone,
+    on the targets of its own heads, which propose the poses that votes start from (--learning-rate is then relative to
+    the size of each weight tensor). refiner: only the refiner, over the preset's whole image pyramid. joint: every part
+    of a movenet network by its own losses, including the auxiliary backbone (the backbones' rate is relative to the
+    size of each tensor)."""
     crops: Path | None = None
+    """With --stage refiner, a folder that keeps the regions around people. They are cut once and then trained on as
+    often as needed, which saves most of the time on a CPU. --batch-size then counts people."""
     crop_pictures: int | None = None
+    """Number of augmented pictures that regions are cut from. By default the number of pictures."""
     steps: int = 20_000
+    """Optimiser steps in total."""
     minutes: float | None = None
+    """Maximum training time, including the time before --resume. The learning rate then follows the clock. For machines
+    rented by the hour; such a run cannot be repeated exactly."""
     steps_per_epoch: int = 250
+    """Steps between checkpoints."""
     batch_size: int = 8
+    """Pictures per step and process."""
     learning_rate: float = 6e-4
+    """Peak learning rate."""
     backbone_rate: float = 0.1
+    """The backbone's learning rate, relative to --learning-rate."""
     weight_decay: float = 1e-5
+    """Weight decay of the optimiser."""
     warmup: int = 200
+    """Steps during which the learning rate rises."""
     clip: float = 1.0
+    """Maximum norm of the gradient; larger ones are scaled down."""
     average: float = 0.999
+    """Decay of the moving average of the weights."""
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    """bf16-mixed is faster on GPUs and on CPUs with AMX."""
     accelerator: str = "auto"
+    """Hardware to train on: cpu, gpu, or auto for a GPU if there is one."""
     cuda_graphs: bool = True
+    """Do not launch a step's kernels as CUDA graphs. They are used on a GPU, for --stage votes in one process."""
     devices: int = 1
+    """Processes on this machine, one per GPU (DDP)."""
     nodes: int = 1
+    """Number of machines (DDP)."""
     workers: int = 1
+    """Processes that read pictures, or draw batches of pictures on a GPU."""
     resident: bool = False
+    """Keep the pictures on the device and augment them there. This is the default if they fit on a GPU; a CPU augments
+    faster from memory."""
     from_disk: bool = False
+    """Never keep the pictures on the device: worker processes augment them from memory, or from disk if they do not fit
+    in memory."""
     canvas: int | None = None
+    """Longest side, in pixels, of the pictures kept on the device. By default that of the largest picture, or what
+    the largest zoom can show."""
     evaluate_every: int = 4
+    """Epochs between measurements of AP on --val."""
     evaluate_pictures: int | None = None
+    """Measure AP only on this many pictures of --val, the first ones. By default on all."""
     augment: AugmentConfig = AugmentConfig()
     seed: int = 0
+    """Seed of all random choices."""
     resume: bool = False
+    """Continue from the last checkpoint in --out."""
 
     @property
     def log_every(self) -> int:
