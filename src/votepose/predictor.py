@@ -135,7 +135,7 @@ def load(
     """A `Predictor` from an ONNX file written by `votepose export`, or from the bundled one.
 
     Args:
-        weights: the file; None or "bundled" for the model in the package.
+        weights: the file; None or "accurate" for the default model in the package, "fast" for the other.
         input_size: longest side of the network input in pixels, a multiple of 32; None for the model's own.
         presence_threshold: in [0, 1], see `Predictor`; None for the model's own.
         score_threshold: in [0, 1], see `Predictor`.

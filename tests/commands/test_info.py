@@ -21,7 +21,7 @@ def lines(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 
 
 def test_every_preset_has_a_line_whose_parts_add_up(capsys: pytest.CaptureFixture[str]) -> None:
-    header, *rows, _ = lines(capsys)
+    header, *rows, _, _ = lines(capsys)
     assert header.split()[:4] == ["preset", "input", "stride", "total"]
     assert [row.split()[0] for row in rows] == list(NAMES)
     for row in rows:
@@ -47,12 +47,18 @@ def test_an_onnx_file_is_described(fake_model: Path, capsys: pytest.CaptureFixtu
     assert "preset fake, input 96, 17 keypoints" in lines(capsys, "--weights", str(fake_model))[-1]
 
 
+def test_both_models_of_the_package_are_described(capsys: pytest.CaptureFixture[str]) -> None:
+    found = lines(capsys)[-2:]
+    assert [line.split()[0] for line in found] == ["accurate", "fast"]
+    assert all(re.search(r" MB, preset \w+, .*; AP 0\.\d{3}, [\d.]+ images per second", line) for line in found)
+
+
 @pytest.mark.parametrize("named", [(), ("--weights", "bundled")])
 def test_the_bundled_file_is_described_by_default(
     fake_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(weights, "BUNDLED_ONNX", fake_model)
-    assert "preset fake" in lines(capsys, *named)[-1]
+    assert any("preset fake" in line for line in lines(capsys, *named))
 
 
 def test_a_file_that_is_no_weights_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,13 +9,28 @@ import pytest
 import votepose
 from votepose.errors import VoteposeError
 from votepose.inference import weights
-from votepose.inference.weights import BUNDLED_ONNX, BUNDLED_SAFETENSORS, resolve_weights
+from votepose.inference.weights import BUNDLED_ONNX, BUNDLED_SAFETENSORS, FOLDER, chosen_weights, resolve_weights
 
 
 @pytest.mark.parametrize(("suffix", "file"), [(".onnx", BUNDLED_ONNX), (".safetensors", BUNDLED_SAFETENSORS)])
 def test_none_and_bundled_name_the_file_in_the_package(suffix: str, file: Path) -> None:
     for name in (None, "bundled", Path("bundled")):
         assert resolve_weights(name, suffix) == file
+
+
+def test_the_models_of_the_package_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fast").touch()  # a file of that name does not come first
+    assert resolve_weights(chosen_weights("accurate", None), ".onnx") == BUNDLED_ONNX
+    assert resolve_weights(chosen_weights("fast", None), ".onnx") == FOLDER / "fast.onnx"
+    assert chosen_weights(None, Path("mine.onnx")) == Path("mine.onnx")
+
+
+def test_another_model_is_refused_with_the_names() -> None:
+    with pytest.raises(VoteposeError, match=r"^--model medium: there is no such model; choose accurate or fast$"):
+        chosen_weights("medium", None)
+    with pytest.raises(VoteposeError, match=r"^--model fast: names the weights already; leave out --weights"):
+        chosen_weights("fast", Path("mine.onnx"))
 
 
 def test_a_path_names_itself_whatever_its_suffix(tmp_path: Path) -> None:

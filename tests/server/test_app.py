@@ -7,6 +7,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -205,6 +206,22 @@ def test_health_model_and_docs(client: TestClient) -> None:
     assert set(route["requestBody"]["content"]) == {"multipart/form-data", "image/*"}
     sizes = next(p["schema"] for p in route["parameters"] if p["name"] == "input_size")
     assert (sizes["default"], sizes["maximum"], sizes["multipleOf"]) == (96, 256, 32)
+
+
+def test_a_request_may_name_a_model(client: TestClient, predictor: Predictor, picture: bytes) -> None:
+    small = replace(predictor, input_size=64, score_threshold=0.0)
+    both = TestClient(create_app(predictor, others={"accurate": predictor, "fast": small}))
+    assert both.get("/v1/model").json()["models"] == {"accurate": {"input_size": 96}, "fast": {"input_size": 64}}
+    for name, model in (("accurate", predictor), ("fast", small)):
+        found = both.post(f"{URL}?model={name}", content=picture).json()["people"]
+        assert found == model(picture).to_record(None)["people"]
+    assert detail(both.post(f"{URL}?model=slow", content=picture), 422) == (
+        "model: no such model; there are accurate, fast"
+    )
+    assert client.get("/v1/model").json()["models"] == {}
+    assert detail(client.post(f"{URL}?model=fast", content=picture), 422) == (
+        "model: no such model; this server has one model; name none"
+    )
 
 
 def test_wrong_method(client: TestClient) -> None:

@@ -15,7 +15,7 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.checks import check_match, check_options, print_left_out
 from votepose.evaluation.error_analysis.analysis import analyse
 from votepose.evaluation.error_analysis.chart import draw_chart
-from votepose.inference.weights import resolve_weights
+from votepose.inference.weights import chosen_weights, resolve_weights
 from votepose.io.files import prepare_folder, save_picture, save_text
 from votepose.models.loading import load_estimator
 
@@ -26,6 +26,8 @@ class AnalyseConfig:
 
     data: Path
     """Folder with annotations.json beside images/ or images-*.zip."""
+    model: str | None = None
+    """A model of the package: accurate (the default) or fast."""
     weights: Path | None = None
     """safetensors of `votepose train`; by default the package's."""
     limit: int | None = None
@@ -47,7 +49,7 @@ def run(config: AnalyseConfig) -> None:
     check_options(config.limit, config.input_size, config.levels)
     if config.weights and config.weights.suffix == ".onnx":
         raise VoteposeError(f"{config.weights}: analyse works between the network's parts; give the safetensors of it")
-    weights = resolve_weights(config.weights, ".safetensors")
+    weights = resolve_weights(chosen_weights(config.model, config.weights), ".safetensors")
     if config.out:
         prepare_folder(config.out)
     estimator, metadata = load_estimator(weights)
@@ -59,7 +61,7 @@ def run(config: AnalyseConfig) -> None:
     size = config.input_size or metadata.input_size
     facts = {
         "data": str(config.data),
-        "weights": str(config.weights or "bundled"),
+        "weights": str(config.model or config.weights or "bundled"),
         "preset": metadata.preset,
         "input_size": size,
         "levels": estimator.levels,

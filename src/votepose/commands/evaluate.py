@@ -17,7 +17,7 @@ from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.gallery import write_gallery
 from votepose.evaluation.runner import find_all, load_model, picture_results
 from votepose.inference.flip_tta import find_in_both_views
-from votepose.inference.weights import resolve_weights
+from votepose.inference.weights import chosen_weights, resolve_weights
 from votepose.io.files import prepare_folder, save_text
 
 
@@ -27,6 +27,8 @@ class EvaluateConfig:
 
     data: Path
     """Folder with annotations.json beside images/ or images-*.zip."""
+    model: str | None = None
+    """A model of the package: accurate (the default) or fast."""
     weights: Path | None = None
     """safetensors of `votepose train`, or an ONNX file of `votepose export`; by default the model in the package."""
     limit: int | None = None
@@ -54,7 +56,7 @@ def run(config: EvaluateConfig) -> None:
         VoteposeError: if the data, the weights, an option or an output path cannot be used.
     """
     _check(config)
-    weights = resolve_weights(config.weights, ".onnx")
+    weights = resolve_weights(chosen_weights(config.model, config.weights), ".onnx")
     model = load_model(weights, config.input_size, config.presence_threshold, config.levels)
     dataset = load_coco(config.data, config.limit)
     assert dataset.labels is not None

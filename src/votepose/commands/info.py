@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from votepose.inference.weights import resolve_weights
+from votepose.inference.weights import MODELS, resolve_weights
 from votepose.models.checkpoint import read_metadata
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import NAMES, preset
@@ -28,7 +28,7 @@ class InfoConfig:
     """Print the presets and their parameters, and what a weights file holds."""
 
     weights: Path | None = None
-    """A safetensors or ONNX file to describe; by default the model in the package."""
+    """A safetensors or ONNX file to describe; by default the models in the package."""
 
 
 def run(config: InfoConfig) -> None:
@@ -44,7 +44,11 @@ def run(config: InfoConfig) -> None:
         cells = (f"{count / 1e6:11.2f}" if count else f"{'-':>11}" for count in counts.values())
         total = sum(counts.values()) / 1e6
         print(f"{name:<8}{chosen.input_size:>6}{chosen.network.stride:>8}{total:8.2f} M  ", *cells)
-    print(describe(resolve_weights(config.weights, ".onnx")))
+    if config.weights:
+        print(describe(resolve_weights(config.weights, ".onnx")))
+    else:
+        for name in MODELS:
+            print(f"{name:<9}{describe(resolve_weights(name, '.onnx'))}; {MODELS[name]}")
 
 
 def parameters(network: PoseNet) -> dict[str, int]:

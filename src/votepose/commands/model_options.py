@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from votepose.inference.defaults import SCORE_THRESHOLD
-from votepose.inference.weights import resolve_weights
+from votepose.inference.weights import chosen_weights, resolve_weights
 from votepose.predictor import Predictor, load
 
 
@@ -15,8 +15,10 @@ from votepose.predictor import Predictor, load
 class ModelOptions:
     """The model and how it is run."""
 
+    model: str | None = None
+    """accurate, or fast: several times as fast, less accurate. By default accurate; fast for cameras and streams."""
     weights: Path | None = None
-    """An ONNX file written by `votepose export`. By default `bundled`, the model in the package."""
+    """An ONNX file written by `votepose export`, in place of a model of the package."""
     input_size: int | None = None
     """Longest side of the input in pixels, divisible by 32: larger finds smaller people. By default the model's own."""
     presence_threshold: float | None = None
@@ -31,7 +33,12 @@ class ModelOptions:
     @property
     def path(self) -> Path:
         """The weights file. Raises VoteposeError if there is none."""
-        return resolve_weights(self.weights, ".onnx")
+        return resolve_weights(chosen_weights(self.model, self.weights), ".onnx")
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether neither option names the model."""
+        return self.model is None and self.weights is None
 
     def load(self, flip_test: bool = False) -> Predictor:
         """The predictor with these options.
@@ -40,7 +47,7 @@ class ModelOptions:
             VoteposeError: if the weights or an option cannot be used.
         """
         predictor = load(
-            self.weights,
+            chosen_weights(self.model, self.weights),
             input_size=self.input_size,
             presence_threshold=self.presence_threshold,
             score_threshold=self.score_threshold,

@@ -13,6 +13,7 @@ from votepose.cluster.config import ClusterConfig
 from votepose.commands.predict_config import PredictConfig
 from votepose.errors import VoteposeError
 from votepose.inference.provenance import provenance
+from votepose.inference.weights import ACCURATE, FAST
 from votepose.io.files import picture_paths, prepare_folder, save_picture
 from votepose.io.images import read_image
 from votepose.io.inputs import Input, Search, find_inputs
@@ -65,6 +66,7 @@ def _run_locally(config: PredictConfig) -> int:
     how = Search(config.recursive, config.out, as_video=config.video.as_video is not None, report=remark)
     inputs = find_inputs(config.images, [config.list] if config.list else [], how)
     config.check_inputs(inputs)
+    config = _with_model(config, inputs)
     predictor = config.model.load(config.flip_test)
     names = [one.label for one in inputs]
     results = Results(config.format, config.out, predictor.skeleton, names, _settings(config, predictor), config.resume)
@@ -76,6 +78,15 @@ def _run_locally(config: PredictConfig) -> int:
     finally:  # also when the run is stopped
         summary.report(config.out, len(inputs), time.perf_counter() - started)
     return 1 if summary.failures else 0
+
+
+def _with_model(config: PredictConfig, inputs: Sequence[Input]) -> PredictConfig:
+    """With the fast model for live inputs, which do not wait, unless the user has chosen one."""
+    live = [one.label for one in inputs if one.kind == "live"]
+    if not live or not config.model.is_left_open:
+        return config
+    remark(f"{live[0]}: is live, so the model is {FAST} (--model {ACCURATE} for the other)")
+    return replace(config, model=replace(config.model, model=FAST))
 
 
 @dataclass

@@ -7,13 +7,15 @@ import logging
 import signal
 import socket
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import tyro
 
 from votepose.commands.model_options import ModelOptions
 from votepose.errors import VoteposeError
+from votepose.inference.weights import ACCURATE, FAST
+from votepose.predictor import Predictor
 from votepose.server.limits import MIB, Limits
 
 
@@ -61,11 +63,11 @@ def run(config: ServeConfig) -> int:
     limits = _limits(config)
     check_origins(config.cors)
     with _listen(config.host, config.port) as listener:
-        predictor = config.model.load()
+        predictor, others = _models(config.model)
         logging.basicConfig(format="%(levelname)s: %(message)s")
         logging.getLogger("python_multipart").setLevel("ERROR")  # one line per malformed form would flood the log
         settings = uvicorn.Config(
-            create_app(predictor, limits, config.cors),
+            create_app(predictor, limits, config.cors, others),
             log_level=config.log_level,
             server_header=False,
             limit_concurrency=limits.workers + limits.queue + 1000,  # connections, most of them idle or being refused
@@ -79,6 +81,16 @@ def run(config: ServeConfig) -> int:
         except KeyboardInterrupt:
             print("stopped", flush=True)
     return 0
+
+
+def _models(options: ModelOptions) -> tuple[Predictor, dict[str, Predictor]]:
+    """The predictor, and those that requests may name: both models of the package, unless the user has chosen one."""
+    predictor = options.load()
+    if not options.is_left_open:
+        return predictor, {}
+    fast = replace(options, model=FAST, input_size=None).load()
+    print(f"votepose: the page's webcam uses the model {FAST} (--model {ACCURATE} for the other)", file=sys.stderr)
+    return predictor, {ACCURATE: predictor, FAST: fast}
 
 
 def _limits(config: ServeConfig) -> Limits:

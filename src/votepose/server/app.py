@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,36 @@ from votepose.server.upload import drain, receive
 from votepose.visualization.draw import PALETTE
 
 
-def create_app(predictor: Predictor, limits: Limits | None = None, origins: Sequence[str] = ()) -> FastAPI:
+@dataclass(frozen=True)
+class Models:
+    """The predictor of requests that name no model, and those that they may name."""
+
+    default: Predictor
+    others: Mapping[str, Predictor]
+
+    def named(self, name: str | None) -> Predictor:
+        """Raises RequestError, 422, if there is none of this name."""
+        if name is None:
+            return self.default
+        if name not in self.others:
+            there = f"there are {', '.join(self.others)}" if self.others else "this server has one model; name none"
+            raise RequestError(422, f"model: no such model; {there}")
+        return self.others[name]
+
+
+def create_app(
+    predictor: Predictor,
+    limits: Limits | None = None,
+    origins: Sequence[str] = (),
+    others: Mapping[str, Predictor] | None = None,
+) -> FastAPI:
     """An ASGI application that answers with `predictor`'s poses.
 
     Args:
         predictor: its input size and thresholds are the defaults of a request.
         limits: None for `Limits()`.
         origins: of pages, other than the server's own, that may use it, such as https://app.example; * for any.
+        others: predictors that a request may name as its `model`, by name; the page's webcam uses `fast`.
 
     Raises:
         VoteposeError: if an origin is none.
@@ -65,13 +89,17 @@ def create_app(predictor: Predictor, limits: Limits | None = None, origins: Sequ
     app.add_middleware(OtherOrigins, origins=tuple(origins))
     app.add_middleware(SafeHeaders)
     add_error_handlers(app)
-    _add_poses(app, predictor, limits, queue, metrics)
-    _add_about(app, predictor, limits, metrics)
+    models = Models(predictor, others or {})
+    _add_poses(app, models, limits, queue, metrics)
+    _add_about(app, models, limits, metrics)
     _add_page(app)
     return app
 
 
-def _add_poses(app: FastAPI, predictor: Predictor, limits: Limits, queue: AdmissionQueue, metrics: Metrics) -> None:
+def _add_poses(app: FastAPI, models: Models, limits: Limits, queue: AdmissionQueue, metrics: Metrics) -> None:
+    predictor = models.default
+    name_text = f"one of {', '.join(models.others)}" if models.others else "this server has one model only"
+    named = Query(None, description=f"which model finds the people: {name_text}")
     size_text = "longest side of the network's input, in pixels; larger finds smaller people, more slowly"
     most = max(limits.max_input_size, predictor.input_size)
     size = Query(predictor.input_size, ge=MULTIPLE, le=most, multiple_of=MULTIPLE, description=size_text)
@@ -95,6 +123,7 @@ def _add_poses(app: FastAPI, predictor: Predictor, limits: Limits, queue: Admiss
         score_threshold: float = score,
         format: Format = form,
         scores: bool = scores_query,
+        model: str | None = named,
     ) -> Response:
         """One picture, as a file in a multipart form or as the whole body; its people, best first."""
         started, status = time.perf_counter(), 500
@@ -102,8 +131,10 @@ def _add_poses(app: FastAPI, predictor: Predictor, limits: Limits, queue: Admiss
             check_query(request.query_params, OPTIONS)
             if scores and format == "json":
                 raise RequestError(422, "scores: is for drawings, so it needs format=png or format=jpeg")
-            options = Options(input_size, presence_threshold, score_threshold, format, scores)
-            answer = await _serve(request, options, predictor, limits, queue)
+            chosen = models.named(model)
+            given = input_size if "input_size" in request.query_params else chosen.input_size
+            options = Options(given, presence_threshold, score_threshold, format, scores)
+            answer = await _serve(request, options, chosen, limits, queue)
             metrics.found(answer.people, answer.seconds)
             status = 200
             timing = ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in answer.seconds.items())
@@ -138,11 +169,12 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _add_about(app: FastAPI, predictor: Predictor, limits: Limits, metrics: Metrics) -> None:
-    skeleton = predictor.skeleton
+def _add_about(app: FastAPI, models: Models, limits: Limits, metrics: Metrics) -> None:
+    predictor, skeleton = models.default, models.default.skeleton
     about: dict[str, Any] = {
         "version": votepose.__version__,
         "preset": predictor.metadata.get("preset"),
+        "models": {name: {"input_size": other.input_size} for name, other in models.others.items()},
         "input_size": predictor.input_size,
         "presence_threshold": predictor.presence_threshold,
         "score_threshold": predictor.score_threshold,

@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 
 from votepose.server.errors import RequestError
 
-OPTIONS = ("input_size", "presence_threshold", "score_threshold", "format", "scores")  # of /v1/poses
+OPTIONS = ("input_size", "presence_threshold", "score_threshold", "format", "scores", "model")  # of /v1/poses
 _HOW = "send the file's bytes as the body, or in a form's field named file"
 _BASE64 = (b"/9j/", b"iVBOR", b"UklGR", b"R0lGOD", b"data:")  # of JPEG, PNG, WebP and GIF; a data URL
 

@@ -99,7 +99,7 @@ async function startWebcam() {
   let mean = 0; // milliseconds per picture, smoothed
   for await (const { bitmap, blob } of frames(mine)) {
     try {
-      const answer = await fetchPoses(blob, "webcam.jpg", options(), model);
+      const answer = await fetchPoses(blob, "webcam.jpg", liveOptions(), model);
       if (mine !== state.stream) return;
       Object.assign(state, { bitmap, blob, name: "webcam.jpg", picked: null });
       show(answer);
@@ -127,12 +127,20 @@ function webcamIs(on) {
   $("webcam").textContent = on ? "Stop webcam" : "Start webcam";
   $("webcam").setAttribute("aria-pressed", on);
   $("rate-box").hidden = !on;
+  $("live-model").hidden = !model.models.fast;
+  $("size").disabled = on && Boolean(model.models.fast);
   if (on) $("canvas").classList.toggle("mirrored", facesUser(state.stream));
 }
 
 /** The server sends all people; the score slider filters them here, without a request. */
 function options() {
   return { score_threshold: 0, presence_threshold: $("presence").value, input_size: $("size").value };
+}
+
+/** The webcam cannot wait: the fast model at its own input size, where the server has it. */
+function liveOptions() {
+  const { input_size, ...others } = options();
+  return model.models.fast ? { ...others, model: "fast" } : { ...others, input_size };
 }
 
 function shown() {
