@@ -1,5 +1,7 @@
 # ruff: noqa: E402 - threads are set before NumPy is imported
-"""`make bench`: speed of grouping, beside other methods, and of the pipeline. Prints tables, writes latest.json.
+"""`make bench`: speed of grouping beside other methods, of the pipeline, and of both models beside an earlier build.
+
+Prints tables and writes latest.json.
 
     python benchmarks/bench.py [--repeats 15] [--seconds 60] [--soak 10000] [--out benchmarks/latest.json]
 
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import crowds
+import models
 import numpy as np
 import pipeline
 
@@ -40,6 +43,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="duration of the throughput measurement")
     parser.add_argument("--soak", type=int, default=0, metavar="N", help="also run N images and record the memory")
     parser.add_argument("--weights", type=Path, help="an ONNX file of votepose export; by default the bundled one")
+    parser.add_argument("--against", default="a316c03", metavar="COMMIT", help="the build beside which models run")
     parser.add_argument("--out", type=Path, default=HERE / "latest.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -74,6 +78,7 @@ def _measure(options: argparse.Namespace, weights: Path, lite: Path) -> dict[str
         "split_ms": split,
         "images_per_second": speeds[next(iter(runs))]["images_per_second"],
         "throughput": speeds,
+        "models": models.measure(max(2, options.repeats // 5), options.against),
         "host": {**_host(), "load_average": [round(load_before, 2), round(os.getloadavg()[0], 2)]},
     }
     if options.soak:
@@ -144,6 +149,8 @@ def _print(result: dict[str, Any]) -> None:
     )
     for name, speed in result["throughput"].items():
         print(f"{name}: {speed}")
+    for name, one in result["models"]["models"].items():
+        print(f"{name}: {one}")
     if "soak" in result:
         print(f"memory: {result['soak']}")
     print(result["host"])

@@ -37,7 +37,7 @@ class GroupingConfig:
     pooling: Literal["mean", "certain"] = "certain"
     candidates: int = 256
     peaks: bool = True
-    refine_twice: float = 0.0
+    refine_twice: float = 0.4
 
 
 PAPER = GroupingConfig(0.8, "euclidean", 16.0, "mean", candidates=512, peaks=False)

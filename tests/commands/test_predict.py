@@ -22,7 +22,10 @@ import votepose.video.predict
 import votepose.video.reader
 from helpers.clips import RATE, audio_packets, dot_centres, dot_frames, save_clip, set_matrix
 from helpers.fake_model import Predict, red_dot, save_jpeg
+from votepose.commands import main as cli
 from votepose.commands import model_options
+from votepose.commands.predict_config import PredictConfig
+from votepose.io.inputs import Input
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.video.reader import VideoReader
@@ -441,3 +444,28 @@ def test_options_that_would_do_nothing_are_refused(predict: Predict, argv: tuple
     assert err.startswith(f"votepose: error: {message}")
     assert err.count("\n") == 1
     assert not Path("out").exists()
+
+
+def test_live_inputs_choose_the_fast_model_and_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with_model = votepose.commands.predict._with_model
+    camera, photo = Input("webcam:0", "live"), Input("a.jpg", "image")
+    chosen = with_model(PredictConfig(images=("webcam:0",)), [photo, camera]).model
+    assert chosen.path.name == "fast.onnx"
+    assert capsys.readouterr().err == (
+        "votepose: webcam:0: is live, so the model is fast (--model accurate for the other)\n"
+    )
+    accurate = model_options.ModelOptions(model="accurate")
+    for config, inputs in (
+        (PredictConfig(images=("a.jpg",)), [photo]),
+        (PredictConfig(images=("webcam:0",), model=accurate), [camera]),
+    ):
+        assert with_model(config, inputs).model.path.name == "votepose.onnx"
+    assert capsys.readouterr().err == ""
+
+
+def test_an_unknown_model_is_one_line_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    save_jpeg(Path("a.jpg"), red_dot(96, 96, 40, 40, 8))
+    assert cli.main(["predict", "a.jpg", "--model", "medium"]) == 2
+    assert capsys.readouterr().err == (
+        "votepose: error: --model medium: there is no such model; choose accurate or fast\n"
+    )

@@ -99,7 +99,7 @@ def test_metadata_of_another_network_is_not_written(tmp_path: Path) -> None:
 
 def test_the_bundled_file_of_format_5_is_read_in_the_terms_of_format_6() -> None:
     metadata = read_metadata(BUNDLED_SAFETENSORS)
-    assert (metadata.preset, metadata.levels, metadata.input_size) == ("movenet", 3, 640)
+    assert (metadata.preset, metadata.levels, metadata.input_size) == ("movenet", 2, 640)
     assert metadata.network == preset("movenet").network
     assert metadata.grouping == GroupingConfig()
     assert set(read_tensors(BUNDLED_SAFETENSORS)) == set(PoseNet(metadata.network).state_dict())

@@ -21,8 +21,8 @@ OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 class Session:
     """An onnxruntime.InferenceSession that other processes can be given: each opens the same model again.
 
-    It has the session's methods. Pickled, it is the model's bytes; after a fork, where onnxruntime's threads are gone,
-    it opens the model again at its first use.
+    It has the session's methods; `run` computes only what is asked for. Pickled, it is the model's bytes; after a fork,
+    where onnxruntime's threads are gone, it opens the model again at its first use.
 
     Args:
         model: the ONNX file's bytes.
@@ -41,13 +41,21 @@ class Session:
     def __reduce__(self) -> tuple[type[Session], tuple[bytes, Path, str, int | None]]:
         return Session, self._arguments
 
+    def run(self, outputs: list[str], feeds: dict[str, Any]) -> list[Any]:
+        """The outputs of these names."""
+        options = import_onnxruntime().RunOptions()
+        options.only_execute_path_to_fetches = True
+        found: list[Any] = self._session().run(outputs, feeds, options)
+        return found
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        return getattr(self._session(), name)
+
+    def _session(self) -> Any:
         process, session = self._opened
-        if process != os.getpid():
-            session = self._open_again()
-        return getattr(session, name)
+        return session if process == os.getpid() else self._open_again()
 
     def _open_again(self) -> Any:
         with self._lock:
@@ -81,6 +89,8 @@ def _open(model: bytes, path: Path, device: str, threads: int | None) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _own_threads()
     options.log_severity_level = 3
+    # Threads that wait actively for the next operator take most of a second core, and more where cores are shared.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen = (available[kind], {"device_id": number} if number else {})
     try:
         session = onnxruntime.InferenceSession(model, options, providers=[chosen])

@@ -7,12 +7,15 @@ from typing import Any
 from votepose.grouping import PAPER, GroupingConfig
 from votepose.utils.old_names import NETWORK_FIELDS, TENSORS
 
-_LEVELS = {"movenet": 3}  # of the presets of that time, which files did not state; others had one
+# How such networks are run, which files of that time did not state; others as any network is.
+_LEVELS = {"movenet": 2}
+_SPARSE = {"movenet"}
 
 
 def upgraded(metadata: dict[str, Any]) -> dict[str, Any]:
     """Metadata of format 5 in the terms of format 6. Raises KeyError, TypeError or AttributeError for anything else."""
     network = {NETWORK_FIELDS.get(name, name): value for name, value in metadata["network"].items()}
+    network["sparse_memory"] = metadata["preset"] in _SPARSE
     paper = network.get("vectors") == "absolute"
     grouping = vars(PAPER if paper else GroupingConfig())
     return {**metadata, "network": network, "grouping": grouping, "levels": _LEVELS.get(metadata["preset"], 1)}

@@ -64,6 +64,7 @@ _MOVENET = NetworkConfig(
     refiner=96,
     aux_backbone=True,
     proposals=True,
+    sparse_memory=True,
 )
 # `movenet` made cheap: no auxiliary backbone and no hourglass, and votes on a map of a quarter of the cells.
 _FAST = replace(
@@ -74,13 +75,12 @@ _FAST = replace(
     decoder_layers=2,
     patch=2,
     aux_backbone=False,
-    sparse_memory=True,
 )
 _PRESETS = {
     "mobile": Preset(_MOBILE),
     "maxvit": Preset(_MAXVIT),
     "lite": Preset(_LITE, input_size=384),
-    "movenet": Preset(_MOVENET, input_size=384, levels=3),
+    "movenet": Preset(_MOVENET, input_size=384, levels=2),
     "fast": Preset(_FAST, input_size=384, grouping=GroupingConfig(candidates=128, refine_twice=1.0)),
 }
 NAMES = tuple(_PRESETS)

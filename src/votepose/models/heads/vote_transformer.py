@@ -168,7 +168,7 @@ class GroupingTransformer(nn.Module):
         if self.sparse:
             chosen = self._likeliest(presence_features[:, -1:])[..., None]
             x = x.gather(1, chosen.expand(-1, -1, self.width))
-            positions = positions.expand(len(x), -1, -1).gather(1, chosen.expand(-1, -1, 2))
+            positions = positions.expand(x.shape[0], -1, -1).gather(1, chosen.expand(-1, -1, 2))
         angles = self.angles(positions)
         for layer in self.encoder:
             x = layer(x, angles)

@@ -1,0 +1,42 @@
+"""One model in a process of its own, as `models.py` starts it: with the votepose that PYTHONPATH names, an old one too.
+
+    python benchmarks/one_model.py MODEL THREADS PICTURE
+
+Prints a JSON object with the seconds from the start of the import to the first answer. Then each line of stdin is a
+JSON list of image files, answered with a JSON object: processor milliseconds and people of each, and the greatest
+memory of the process so far, in MB.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+
+def main(model: str, threads: str, picture: str) -> None:
+    started, used = time.perf_counter(), time.process_time()
+    import votepose  # part of the start
+
+    predictor = votepose.load(None if model == "bundled" else model, threads=int(threads))
+    predictor(picture)
+    _answer({"start_s": time.perf_counter() - started, "start_cpu_s": time.process_time() - used})
+    for line in sys.stdin:
+        spent, people = [], []
+        for path in json.loads(line):
+            used = time.process_time()
+            found = predictor(path)
+            spent.append(1000 * (time.process_time() - used))
+            people.append(len(found))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        _answer({"cpu_ms": spent, "people": people, "memory_mb": memory})
+
+
+def _answer(values: dict[str, Any]) -> None:
+    print(json.dumps(values), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
