@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import crowds
-import models
 import numpy as np
 import pipeline
 
+import models
 from votepose import __version__
 from votepose.io.files import save_text
 from votepose.predictor import load

@@ -26,10 +26,10 @@ class AnalyseConfig:
 
     data: Path
     """Folder with annotations.json beside images/ or images-*.zip."""
-    model: str | None = None
-    """A model of the package: accurate (the default) or fast."""
     weights: Path | None = None
     """safetensors of `votepose train`; by default the package's."""
+    model: str | None = None
+    """A model of the package: accurate (the default) or fast."""
     limit: int | None = None
     """Only the first N pictures."""
     input_size: int | None = None

@@ -27,10 +27,10 @@ class EvaluateConfig:
 
     data: Path
     """Folder with annotations.json beside images/ or images-*.zip."""
-    model: str | None = None
-    """A model of the package: accurate (the default) or fast."""
     weights: Path | None = None
     """safetensors of `votepose train`, or an ONNX file of `votepose export`; by default the model in the package."""
+    model: str | None = None
+    """A model of the package: accurate (the default) or fast."""
     limit: int | None = None
     """Only the first N pictures."""
     input_size: int | None = None

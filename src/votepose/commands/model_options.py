@@ -15,10 +15,10 @@ from votepose.predictor import Predictor, load
 class ModelOptions:
     """The model and how it is run."""
 
-    model: str | None = None
-    """accurate, or fast: several times as fast, less accurate. By default accurate; fast for cameras and streams."""
     weights: Path | None = None
     """An ONNX file written by `votepose export`, in place of a model of the package."""
+    model: str | None = None
+    """accurate, or fast: several times as fast, less accurate. By default accurate; fast for cameras and streams."""
     input_size: int | None = None
     """Longest side of the input in pixels, divisible by 32: larger finds smaller people. By default the model's own."""
     presence_threshold: float | None = None

@@ -20,17 +20,17 @@ class Measured:
 
     Attributes:
         ap: on coco-dev, by `votepose evaluate`.
-        rate: images per second on two cores of a Xeon, by `make bench`.
+        rate: images per second on two cores of a busy Xeon, by `make bench`.
     """
 
     ap: float
     rate: float
 
     def __str__(self) -> str:
-        return f"AP {self.ap:.3f}, {self.rate:g} images per second on two cores"
+        return f"AP {self.ap:.3f}, {self.rate:g} images per second on two busy cores"
 
 
-MODELS = {ACCURATE: Measured(0.512, 2.0), FAST: Measured(0.38, 17)}
+MODELS = {ACCURATE: Measured(0.507, 2.5), FAST: Measured(0.399, 13.9)}
 
 
 def chosen_weights(model: str | None, weights: Path | None) -> Path | str | None:
