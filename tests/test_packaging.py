@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import pydoc
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import votepose
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -73,6 +76,18 @@ def test_the_blocker_blocks() -> None:
 def test_import_alone_loads_nothing_heavy() -> None:
     done = python("import sys, votepose; print(*sys.modules)")
     assert not {"onnxruntime", "numpy", "PIL", *TRAINING} & set(done.stdout.split()), done.stderr
+
+
+def test_the_package_offers_its_public_names_and_types() -> None:
+    assert dir(votepose) == sorted(votepose.__all__)
+    for name in votepose.__all__:
+        assert getattr(votepose, name) is not None
+    with pytest.raises(AttributeError, match="poses_of"):
+        _ = votepose.poses_of
+    text = pydoc.plain(pydoc.render_doc(votepose))
+    assert "load(" in text
+    assert "class Predictor(" in text
+    assert (PACKAGE / "py.typed").is_file()
 
 
 def test_version_is_the_same_everywhere() -> None:

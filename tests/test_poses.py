@@ -26,6 +26,30 @@ def test_boxes_hold_the_keypoints_and_filtering_keeps_the_order(people: int, sco
     assert kept.image_size == poses.image_size
 
 
+@pytest.mark.parametrize(
+    ("people", "size", "text"),
+    [
+        (5, (1024, 746), "Poses(5 people, 1024x746, best 0.79)"),
+        (1, (0, 0), "Poses(1 person, best 0.79)"),
+        (0, (640, 480), "Poses(0 people, 640x480)"),
+    ],
+)
+def test_the_text_form_is_one_short_line(people: int, size: tuple[int, int], text: str) -> None:
+    poses = replace(some_poses(5)[:people], image_size=size, scores=np.full(people, 0.79))
+    assert repr(poses) == str(poses) == text
+
+
+def test_a_pose_is_one_short_line_too(poses: Poses) -> None:
+    pose = replace(poses[0], score=0.456, seen=np.arange(17) < 15)
+    assert repr(pose) == "Pose(score 0.46, 15 of 17 keypoints seen)"
+    assert repr(replace(pose, id=3)) == "Pose(id 3, score 0.46, 15 of 17 keypoints seen)"
+
+
+def test_json_is_the_record_on_one_line(poses: Poses) -> None:
+    assert json.loads(poses.to_json()) == poses.to_record()
+    assert "\n" not in poses.to_json()
+
+
 def test_iteration_and_indexing_agree(poses: Poses) -> None:
     assert len(list(poses)) == len(poses) == 3
     for k, pose in enumerate(poses):

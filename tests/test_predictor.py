@@ -151,6 +151,34 @@ def test_a_stream_equals_its_images_one_by_one_and_reads_only_a_little_ahead(pre
     assert list(predictor.stream([], workers=3)) == []
 
 
+def test_a_call_may_have_its_own_score_threshold(predictor: Predictor, fake_model: Path) -> None:
+    image = red_dot(192, 96, 80, 40, 16)
+    every = predictor(image)
+    between = float(every.scores.mean())
+    assert len(every.above(between)) == 1 < len(every)
+    for model in (predictor, load(fake_model, flip_test=True)):
+        for found in (
+            model(image, score_threshold=between),
+            model.batch([image], score_threshold=between)[0],
+            next(model.stream([image], score_threshold=between)),
+        ):
+            assert len(found) == len(model(image, score_threshold=0).above(between))
+    for call in (predictor, predictor.batch, predictor.stream):
+        assert "[0, 1], but is 35" in _error(call, image, score_threshold=35)
+    assert repr(predictor).startswith("Predictor(input_size=96, ")
+
+
+def test_bgr_holds_for_every_image_of_a_batch_and_a_stream(predictor: Predictor) -> None:
+    image = red_dot(96, 64, 10, 20)
+    for found in (
+        predictor.batch([image[..., ::-1]] * 2, bgr=True),
+        list(predictor.stream([image[..., ::-1]], bgr=True)),
+    ):
+        np.testing.assert_array_equal(found[-1].keypoints, predictor(image).keypoints)
+    for call in (predictor, predictor.batch):
+        assert "bgr=True" in _error(call, "photo.jpg", bgr=True)
+
+
 def test_a_stream_fails_where_its_image_does(predictor: Predictor) -> None:
     image = red_dot(96, 96, 40, 40)
     stream = predictor.stream([image, b"no image", image], workers=2)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,6 +33,11 @@ class Pose:
     score: float
     skeleton: Skeleton = COCO_17
     id: int | None = None
+
+    def __repr__(self) -> str:
+        """Such as "Pose(score 0.78, 15 of 17 keypoints seen)"."""
+        known = "" if self.id is None else f"id {self.id}, "
+        return f"Pose({known}score {self.score:.2f}, {self.seen.sum()} of {len(self.skeleton)} keypoints seen)"
 
     def __getitem__(self, name: str) -> np.ndarray:
         """(2,) float32: x and y of the keypoint called `name`. Raises KeyError if the skeleton has none."""
@@ -116,6 +122,13 @@ class Poses:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def __repr__(self) -> str:
+        """Such as "Poses(5 people, 1024x746, best 0.78)"."""
+        facts = ["1 person" if len(self) == 1 else f"{len(self)} people"]
+        facts += ["x".join(map(str, self.image_size))] if any(self.image_size) else []
+        facts += [f"best {self.scores.max():.2f}"] if len(self) else []
+        return f"Poses({', '.join(facts)})"
+
     def __iter__(self) -> Iterator[Pose]:
         return (self[k] for k in range(len(self)))
 
@@ -130,9 +143,10 @@ class Poses:
         names = ("keypoints", "confidences", "seen", "scores") + (() if self.ids is None else ("ids",))
         return replace(self, **{name: getattr(self, name)[index] for name in names})
 
-    def above(self, score: float) -> Poses:
+    def above(self, score: float) -> Self:
         """The people whose score is at least `score`."""
-        return self[self.scores >= score]
+        people: Self = self[self.scores >= score]
+        return people
 
     @property
     def boxes(self) -> np.ndarray:
@@ -144,6 +158,10 @@ class Poses:
         width, height = self.image_size
         image = self.source if name is None else name
         return {"image": image, "width": width, "height": height, "people": [pose.to_record() for pose in self]}
+
+    def to_json(self) -> str:
+        """`to_record` as one line of JSON, as in `poses.jsonl`."""
+        return json.dumps(self.to_record())
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], skeleton: Skeleton = COCO_17) -> Poses:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from votepose.errors import VoteposeError, one_line
+from votepose.image_poses import ImagePoses, to_hold
 from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.session import OUTPUTS, open_session, read_metadata
@@ -27,6 +29,9 @@ from votepose.utils.parallel import ordered_map
 class Predictor:
     """Finds every person's pose: `predictor(image) -> Poses`. Made by `load`; safe to call from several threads.
 
+    An image is a path, a URL, the bytes of a file, a binary file, a PIL image, an array (H, W[, C]) or a PyTorch tensor
+    (C, H, W): RGB unless `bgr` is True; uint8, uint16, or float in 0 to 1.
+
     Attributes:
         session: the onnxruntime.InferenceSession that runs network and grouping.
         skeleton: what the model's K keypoints are.
@@ -37,66 +42,84 @@ class Predictor:
         flip_test: also run on the mirror image and average: more accurate, takes twice the time.
     """
 
-    session: Any
-    skeleton: Skeleton
+    session: Any = field(repr=False)
+    skeleton: Skeleton = field(repr=False)
     input_size: int
     presence_threshold: float
     score_threshold: float
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] = field(repr=False)
     flip_test: bool = False
 
-    def __call__(self, image: ImageSource) -> Poses:
-        """The people in one image: a path, bytes, binary file, PIL image or uint8/uint16 array (H, W[, C]), RGB.
+    def __call__(self, image: ImageSource, *, score_threshold: float | None = None, bgr: bool = False) -> ImagePoses:
+        """The people in one image. The result holds the image, so that it can draw itself.
 
         Keypoints are in pixels of the image as a viewer shows it: its EXIF orientation is applied.
 
-        Raises:
-            VoteposeError: if the image cannot be read.
-        """
-        pixels = read_image(image)
-        if self.flip_test:
-            poses = find_in_both_views(replace(self, flip_test=False, score_threshold=0.0), pixels)
-            return replace(poses.above(self.score_threshold), source=source_name(image))
-        height, width = pixels.shape[:2]
-        box = Letterbox.fit(width, height, self.input_size)
-        outputs = self.run(box.apply(pixels)[None])
-        return self._poses(outputs, 0, box, source_name(image))
+        Args:
+            image: see above.
+            score_threshold: for this image; None for the predictor's own.
+            bgr: the array or tensor is BGR, as from OpenCV.
 
-    def batch(self, images: Iterable[ImageSource] | ImageSource, batch_size: int = 16) -> list[Poses]:
+        Raises:
+            VoteposeError: if the image cannot be read or the threshold is out of range.
+        """
+        return self._with(score_threshold)._one(image, bgr)
+
+    def batch(
+        self,
+        images: Iterable[ImageSource] | ImageSource,
+        batch_size: int = 16,
+        *,
+        score_threshold: float | None = None,
+        bgr: bool = False,
+    ) -> list[ImagePoses]:
         """One `Poses` per image, in order. Only images of the same input shape share a run: none changes another's.
 
         Args:
             images: each as for a call. A single image is taken as one of one.
             batch_size: at most this many images per run.
+            score_threshold, bgr: as for a call.
 
         Raises:
-            VoteposeError: if an image cannot be read.
+            VoteposeError: if an image cannot be read or the threshold is out of range.
         """
+        model = self._with(score_threshold)
         if self.flip_test:
-            return [self(image) for image in each_image(images)]
-        boxes, inputs, names = [], [], []
+            return [model._one(image, bgr, hold=False) for image in each_image(images)]
+        boxes, inputs, known = [], [], []
         for image in each_image(images):
-            pixels = read_image(image)
+            pixels = read_image(image, bgr)
             boxes.append(Letterbox.fit(pixels.shape[1], pixels.shape[0], self.input_size))
             inputs.append(boxes[-1].apply(pixels))
-            names.append(source_name(image))
-        found: dict[int, Poses] = {}
+            known.append((source_name(image), to_hold(image, None)))
+        found: dict[int, ImagePoses] = {}
         for group in _same_shape(inputs, batch_size):
-            outputs = self.run(np.stack([inputs[k] for k in group]))
-            found |= {k: self._poses(outputs, place, boxes[k], names[k]) for place, k in enumerate(group)}
+            outputs = model.run(np.stack([inputs[k] for k in group]))
+            found |= {k: ImagePoses.of(model._poses(outputs, n, boxes[k]), *known[k]) for n, k in enumerate(group)}
         return [found[k] for k in range(len(inputs))]
 
-    def stream(self, images: Iterable[ImageSource] | ImageSource, workers: int = 2) -> Iterator[Poses]:
+    def stream(
+        self,
+        images: Iterable[ImageSource] | ImageSource,
+        workers: int = 2,
+        *,
+        score_threshold: float | None = None,
+        bgr: bool = False,
+    ) -> Iterator[ImagePoses]:
         """One `Poses` per image, in order, as soon as each is ready; `workers` images are processed at a time.
-
-        A single image is taken as one of one.
 
         On a CPU, one worker per core is fastest, each with one thread: `load(threads=1)`.
 
+        Args:
+            images: each as for a call. A single image is taken as one of one.
+            workers: at least 1.
+            score_threshold, bgr: as for a call.
+
         Raises:
-            VoteposeError: in place of the `Poses` of an image that cannot be read, or if `workers` is not positive.
+            VoteposeError: in place of the `Poses` of an image that cannot be read, or if an option is out of range.
         """
-        return ordered_map(self, each_image(images), workers)
+        find = partial(self._with(score_threshold)._one, bgr=bgr, hold=False)
+        return ordered_map(find, each_image(images), workers)
 
     def run(self, images: np.ndarray, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray]:
         """The model's raw outputs by name, for a batch of inputs (B, H, W, 3) uint8 RGB; see docs/deployment.md.
@@ -111,7 +134,25 @@ class Predictor:
             shape = " x ".join(map(str, images.shape))
             raise VoteposeError(f"the model failed on an input of {shape}: {one_line(error)}") from error
 
-    def _poses(self, outputs: dict[str, np.ndarray], place: int, box: Letterbox, source: str | None) -> Poses:
+    def _with(self, score_threshold: float | None) -> Predictor:
+        if score_threshold is None:
+            return self
+        _require_share("score", score_threshold)
+        return replace(self, score_threshold=score_threshold)
+
+    def _one(self, image: ImageSource, bgr: bool, hold: bool = True) -> ImagePoses:
+        """The people in one image; without `hold` they do not hold its pixels, which would add up over many images."""
+        pixels = read_image(image, bgr)
+        return ImagePoses.of(self._find(pixels), source_name(image), to_hold(image, pixels if hold else None))
+
+    def _find(self, pixels: np.ndarray) -> Poses:
+        if self.flip_test:
+            one_view = replace(self, flip_test=False, score_threshold=0.0)
+            return find_in_both_views(one_view._find, pixels).above(self.score_threshold)
+        box = Letterbox.fit(pixels.shape[1], pixels.shape[0], self.input_size)
+        return self._poses(self.run(box.apply(pixels)[None]), 0, box)
+
+    def _poses(self, outputs: dict[str, np.ndarray], place: int, box: Letterbox) -> Poses:
         index, keypoints, confidences, seen, scores = (outputs[name] for name in OUTPUTS)
         finite = np.isfinite(keypoints).all(axis=(1, 2))  # half precision may overflow: not a person
         people = np.flatnonzero((index == place) & (scores >= self.score_threshold) & finite)
@@ -119,7 +160,7 @@ class Predictor:
         people = people[without_doubles(keypoints[people], confidences[people], self.skeleton.kappas)]
         points = box.to_image(keypoints[people], stride=1)
         size = box.width, box.height
-        return Poses(points, confidences[people], seen[people], scores[people], self.skeleton, size, source)
+        return Poses(points, confidences[people], seen[people], scores[people], self.skeleton, size)
 
 
 def load(
@@ -152,10 +193,14 @@ def load(
     size = int(metadata["input_size"] if input_size is None else input_size)
     presence = float(metadata["presence_threshold"] if presence_threshold is None else presence_threshold)
     require_input_size(size)
-    for name, value in (("presence", presence), ("score", score_threshold)):
-        if not 0 <= value <= 1:
-            raise VoteposeError(f"the {name} threshold should be in [0, 1], but is {value}")
+    _require_share("presence", presence)
+    _require_share("score", score_threshold)
     return Predictor(session, skeleton, size, presence, score_threshold, metadata, flip_test)
+
+
+def _require_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise VoteposeError(f"the {name} threshold should be in [0, 1], but is {value}")
 
 
 def _same_shape(inputs: Sequence[np.ndarray], most: int) -> list[list[int]]:

@@ -32,6 +32,21 @@ class Tensor:
         return self._array
 
 
+class TorchTensor(Tensor):
+    """Has PyTorch's methods, and lies on a GPU until `cpu` is called."""
+
+    def detach(self) -> TorchTensor:
+        """As PyTorch's."""
+        return self
+
+    def cpu(self) -> Tensor:
+        """As PyTorch's."""
+        return Tensor(self._array)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy.")
+
+
 class Upload:
     """A file of an asynchronous framework."""
 
@@ -46,6 +61,19 @@ def test_bytes_of_any_kind_and_tensors_are_read(tmp_path: Path) -> None:
     for same in (bytearray(data), memoryview(data)):
         np.testing.assert_array_equal(read_image(same), expected)
     np.testing.assert_array_equal(read_image(Tensor(PIXELS)), PIXELS)  # type: ignore[arg-type]
+
+
+def test_a_torch_tensor_has_its_channels_first_or_last() -> None:
+    first = PIXELS.transpose(2, 0, 1)
+    for same in (PIXELS, first, first / 255.0):
+        np.testing.assert_array_equal(read_image(TorchTensor(same)), PIXELS)  # type: ignore[arg-type]
+        assert len(list(each_image(TorchTensor(same)))) == 1  # type: ignore[arg-type]
+    grey = first[:1]
+    np.testing.assert_array_equal(read_image(TorchTensor(grey)), read_image(PIXELS[..., 0]))  # type: ignore[arg-type]
+    for batch in (np.stack([first, first]), np.stack([PIXELS, PIXELS])):
+        images = list(each_image(TorchTensor(batch)))  # type: ignore[arg-type]
+        assert len(images) == 2
+        np.testing.assert_array_equal(read_image(images[1]), PIXELS)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +91,13 @@ def test_bytes_of_any_kind_and_tensors_are_read(tmp_path: Path) -> None:
         (Tensor(np.zeros(3)), "the Tensor is no array .*cpu"),
         (np.uint8(3), r"is uint8 of \(\)"),
         (np.zeros((3, 40, 30), np.uint8), r"\(3, 40, 30\): put the channels last"),
-        (np.zeros((40, 30, 3)), "float64 of .*: scale it"),
-        (np.zeros((40, 30), bool), "bool of"),
+        (np.zeros((40, 30), bool), "bool of .*: convert it to float"),
+        (np.zeros((40, 30, 3), int), "int64 of .*: convert it to uint8"),
+        (np.zeros((40, 30, 3), complex), "complex128 of"),
+        (np.zeros((0, 30, 3), np.uint8), "it is empty"),
+        (TorchTensor(np.zeros((3, 40, 4), np.uint8)), "channels first or last"),
+        (TorchTensor(np.zeros((5, 40, 30), np.uint8)), r"\(5, 40, 30\)"),
+        (TorchTensor(np.zeros((1, 3, 40, 30), np.uint8)), "pass several images"),
         (np.zeros((2, 40, 30, 3), np.uint8), "pass several images"),
         (np.zeros(0, np.uint8), "uint8 of"),
         ("x" * 5000, "x{60}…: is not a path"),

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from votepose.errors import VoteposeError, one_line
+from votepose.io.arrays import rgb_from_array
 from votepose.io.download import fetch, is_url
 from votepose.io.media import first_bytes, is_heif, medium_of_bytes
 from votepose.io.sources import ImageSource, known_source, source_name
@@ -22,21 +23,23 @@ _WHITE = (255, 255, 255)
 _opening = threading.Lock()
 
 
-def read_image(source: ImageSource) -> np.ndarray:
+def read_image(source: ImageSource, bgr: bool = False) -> np.ndarray:
     """Any image as (height, width, 3) uint8 RGB, with its EXIF orientation applied, as viewers show it.
 
     Args:
-        source: a path, an http(s) URL, the bytes of a file, a binary file, a PIL image, or an array (or tensor) of
-            uint8 or uint16 of (H, W), (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA.
-            Transparency is composited on white; 16-bit values are scaled to 8 bits; only the first of several frames is
-            read.
+        source: a path, an http(s) URL, the bytes of a file, a binary file, a PIL image, an array (see
+            `rgb_from_array`), or a tensor, which may have its channels first. Transparency is composited on white;
+            16-bit values are scaled to 8 bits; only the first of several frames is read.
+        bgr: the channels of the array or tensor are in OpenCV's order, blue first.
 
     Raises:
         VoteposeError: if it cannot be read, in one line that names the file, or says what was given instead.
     """
     source = known_source(source)
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return rgb_from_array(source, bgr)
+    if bgr:
+        raise VoteposeError("bgr=True is only for arrays and tensors: the colour order of any other image is known")
     name = source_name(source) or f"the image given as {type(source).__name__}"
     name = name if len(name) < 500 else f"{name[:60]}…"
     try:
@@ -72,7 +75,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     with contextlib.suppress(Exception):  # viewers ignore a damaged EXIF block too
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):  # I;16, I;16B, I, F: numbers beyond 8 bits
-        return _from_array(_to_uint16(np.asarray(image)))
+        return rgb_from_array(_to_uint16(np.asarray(image)))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGB", image.size, _WHITE)
@@ -89,28 +92,6 @@ def _to_uint16(values: np.ndarray) -> np.ndarray:
     )  # no known white level: the file's own range is used
     low, high = finite.min(), finite.max()
     return ((finite - low) * (65535 / max(high - low, 1e-12))).astype(np.uint16)
-
-
-def _from_array(array: np.ndarray) -> np.ndarray:
-    channels = array.shape[2] if array.ndim == 3 else 1
-    if array.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or not 1 <= channels <= 4 or not array.size:
-        expected = "uint8 or uint16 of (H, W), (H, W, 3) or (H, W, 4)"
-        raise VoteposeError(f"an image array should be {expected}, but is {array.dtype} of {array.shape}{_hint(array)}")
-    if array.dtype == np.uint16:
-        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    array = array[..., None] if array.ndim == 2 else array
-    if channels in (2, 4):
-        alpha = array[..., -1:].astype(np.uint16)
-        array = ((array[..., :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
-
-
-def _hint(array: np.ndarray) -> str:
-    if array.ndim == 4:
-        return ": pass several images to `batch` or `stream`"
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] > 4:
-        return ": put the channels last"
-    return ": scale it to 0 to 255 and convert it" if array.dtype.kind in "fb" and array.ndim in (2, 3) else ""
 
 
 def _reason(error: Exception, source: ImageSource) -> str:

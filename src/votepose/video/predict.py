@@ -93,7 +93,7 @@ def predict_video(
         origin: float | None = None if options.part and options.part.start else 0.0  # of the drawing's times
         for frame in islice(frames, options.max_frames):
             origin = frame.time if origin is None else origin
-            poses = replace(predictor(frame.pixels), source=one.label)
+            poses: Poses = replace(predictor(frame.pixels), source=one.label)
             poses = follow(poses, frame.time) if follow else poses
             results.write(one.label, poses, frame.index, frame.time)
             if drawing:
