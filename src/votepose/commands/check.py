@@ -12,6 +12,7 @@ import tyro
 from PIL import Image
 
 from votepose.data.coco import CocoFolder
+from votepose.data.label_poses import label_poses
 from votepose.data.remarks import Remarks, count_remarks
 from votepose.data.sample import Sample
 from votepose.errors import VoteposeError
@@ -23,7 +24,6 @@ from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
 from votepose.visualization.contact_sheet import contact_sheet, tile
 from votepose.visualization.draw import draw
-from votepose.visualization.labels import label_poses
 
 
 @dataclass(frozen=True)

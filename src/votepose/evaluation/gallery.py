@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from votepose.data.label_poses import label_poses
 from votepose.data.sample import Sample
 from votepose.evaluation.matching import greedy_match, matched_oks, sample_oks_matrix
 from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.io.files import save_picture
 from votepose.poses import Poses
 from votepose.visualization.draw import Style, draw
-from votepose.visualization.labels import label_poses
 
 _GAP = 8  # pixels between the two drawings
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from PIL import Image
 
 from votepose.data.coco import load_coco
+from votepose.data.label_poses import label_poses
 from votepose.data.sample import Sample
 from votepose.io.files import save_picture
 from votepose.skeleton import COCO_17
 from votepose.visualization.contact_sheet import contact_sheet, tile
 from votepose.visualization.draw import draw
-from votepose.visualization.labels import label_poses
 
 
 def write_sheet(folder: Path, count: int) -> Path:
