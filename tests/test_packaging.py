@@ -100,7 +100,7 @@ def test_version_is_the_same_everywhere() -> None:
 def test_the_model_is_in_the_wheel_and_training_weights_are_not() -> None:
     targets = PROJECT["tool"]["hatch"]["build"]["targets"]
     assert targets["wheel"] == {"packages": ["src/votepose"], "exclude": ["*.safetensors"]}
-    assert targets["sdist"] == {"exclude": ["/.venv-demo"]}  # the rest is what git tracks, training weights included
+    assert targets["sdist"] == {"exclude": ["/.venv-demo", "/research/weights"]}  # the rest is what git tracks
     ignored = [
         line.strip() for line in (ROOT / ".gitignore").read_text().splitlines()
     ]  # hatch leaves these out as well
