@@ -36,6 +36,7 @@ def test_coco_17_is_coco() -> None:
     assert len(COCO_17) == 17
     assert COCO_17.flip.tolist() == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
     assert len(COCO_17.links) == 19
+    assert repr(COCO_17) == "Skeleton(person, 17 keypoints)"
     np.testing.assert_allclose(COCO_17.kappas[[0, 11]], [0.052, 0.214], rtol=1e-6)  # float32
 
 

@@ -54,6 +54,10 @@ class Skeleton:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        """Such as "Skeleton(person, 17 keypoints)": short, since signatures and records of poses contain it."""
+        return f"Skeleton({self.category}, {len(self)} keypoints)"
+
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """Pairs of keypoint indices, left and right: `flip_pairs`, or by the names."""

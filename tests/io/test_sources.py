@@ -60,18 +60,18 @@ def test_bytes_of_any_kind_and_tensors_are_read(tmp_path: Path) -> None:
     expected = read_image(data)
     for same in (bytearray(data), memoryview(data)):
         np.testing.assert_array_equal(read_image(same), expected)
-    np.testing.assert_array_equal(read_image(Tensor(PIXELS)), PIXELS)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read_image(Tensor(PIXELS)), PIXELS)
 
 
 def test_a_torch_tensor_has_its_channels_first_or_last() -> None:
     first = PIXELS.transpose(2, 0, 1)
     for same in (PIXELS, first, first / 255.0):
-        np.testing.assert_array_equal(read_image(TorchTensor(same)), PIXELS)  # type: ignore[arg-type]
-        assert len(list(each_image(TorchTensor(same)))) == 1  # type: ignore[arg-type]
+        np.testing.assert_array_equal(read_image(TorchTensor(same)), PIXELS)
+        assert len(list(each_image(TorchTensor(same)))) == 1
     grey = first[:1]
-    np.testing.assert_array_equal(read_image(TorchTensor(grey)), read_image(PIXELS[..., 0]))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read_image(TorchTensor(grey)), read_image(PIXELS[..., 0]))
     for batch in (np.stack([first, first]), np.stack([PIXELS, PIXELS])):
-        images = list(each_image(TorchTensor(batch)))  # type: ignore[arg-type]
+        images = list(each_image(TorchTensor(batch)))
         assert len(images) == 2
         np.testing.assert_array_equal(read_image(images[1]), PIXELS)
 

@@ -6,14 +6,22 @@ import inspect
 import io
 import os
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from PIL import Image
 
 from votepose.errors import VoteposeError, one_line
 
-ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray
+
+class Tensor(Protocol):
+    """An array of another library, such as PyTorch's."""
+
+    def __array__(self) -> np.ndarray:
+        """As NumPy's."""
+
+
+ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray | Tensor
 
 
 def known_source(source: Any) -> str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray:
