@@ -27,11 +27,13 @@ from votepose.commands.train import run
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
+from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.models import presets
 from votepose.models.backbones.thunder import Thunder
 from votepose.models.checkpoint import load_network
+from votepose.training.checkpoints import Checkpoints
 from votepose.training.config import TrainConfig, parse_source
-from votepose.training.fit import Checkpoints
+from votepose.training.lightning_module import PoseModule
 
 TESTS = str(Path(tiny.__file__).parents[1])
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])}
@@ -127,6 +129,9 @@ def test_a_run_leaves_logs_and_resuming_a_finished_one_changes_nothing(data: Pat
     assert {"loss/total", "val/ap", "val/ap50"} <= set(columns)
     (events,) = (tmp_path / "out").glob("tensorboard/*/events.*")
     assert events.stat().st_size > 0
+    for kind in ("csv", "tensorboard"):
+        (options,) = (tmp_path / "out").glob(f"{kind}/*/hparams.yaml")
+        assert {"batch_size: 2", "stage: votes", "  mosaic: 0.2"} <= set(options.read_text().splitlines())
     before = checkpoint(tmp_path / "out")
     run(replace(config, resume=True))
     assert checkpoint(tmp_path / "out")["global_step"] == 2
@@ -140,7 +145,7 @@ def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
     run(config)
     shown = capsys.readouterr().out
     assert "6 pictures decoded in " in shown
-    assert re.search(r"^epoch 0 step 1: [\d.]+ pictures/s .*total [\d.]+$", shown, re.MULTILINE)
+    assert re.search(r"^epoch +step  pictures/s +loss +presence .*\n +0 +1 +[\d.]+ +[\d.]+ ", shown, re.MULTILINE)
     assert "the pictures take" not in shown
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "not"))
@@ -177,6 +182,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Pat
         time.sleep(random.uniform(0, 1))
         process.send_signal(signal.SIGKILL)
         process.wait()
+    assert not re.search("Tip|LeafSpec|weights_only|GPU available|Seed set", log.read_text())  # Lightning's
     saved = checkpoint(out)["global_step"]
     done = max(int(step) for step in re.findall(r"step (\d+)", log.read_text()))
     assert saved % 2 == 0
@@ -184,6 +190,49 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Pat
     load_network(out / "weights.safetensors")
     run(tiny_config(data, out, steps=saved + 2, resume=True))
     assert checkpoint(out)["global_step"] == saved + 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_in_one_line(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], number: int
+) -> None:
+    step = PoseModule.training_step
+
+    def interrupted(self: PoseModule, *args: Any) -> torch.Tensor:
+        if self.global_step == 3:
+            os.kill(os.getpid(), number)
+        return step(self, *args)
+
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(PoseModule, "training_step", interrupted)
+    assert main(command(data, tmp_path)[2:]) == 130
+    last = tmp_path / "last.ckpt"
+    assert capfd.readouterr().err == f"votepose: stopped at step 3; --resume continues from step 2 ({last})\n"
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_the_best_weights_are_kept_and_a_run_without_progress_ends(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aps = iter([0.2, 0.3, 0.25, 0.1])
+    monkeypatch.setattr("votepose.training.lightning_module.coco_results", lambda *_: [])
+    monkeypatch.setattr(
+        "votepose.evaluation.coco_metrics.coco_keypoint_metrics", lambda *_: KeypointMetrics(next(aps), 0, 0, 0, 0, 0)
+    )
+    config = tiny_config(data, tmp_path, steps=2, steps_per_epoch=1, val=data, evaluate_every=1, patience=2)
+    run(config)
+    output = capsys.readouterr().out
+    assert f"AP on {data}: 2 steps of 2 pictures at 64 pixels\n" in output
+    assert f"\nAP 0.300, best 0.300 at step 2\nweights: {tmp_path}/weights.safetensors\nnext: " in output
+    best = load_network(tmp_path / "best.safetensors")[0].state_dict()
+    torch.testing.assert_close(best, load_network(tmp_path / "weights.safetensors")[0].state_dict(), rtol=0, atol=0)
+    run(replace(config, steps=10, resume=True))
+    assert checkpoint(tmp_path)["global_step"] == 4
+    output = capsys.readouterr().out
+    assert "\nno AP in 2 measurements was a new best: stopped early\nAP 0.100, best 0.300 at step 2\n" in output
+    assert f"votepose export --weights {tmp_path}/best.safetensors" in output
+    after = load_network(tmp_path / "best.safetensors")[0].state_dict()
+    torch.testing.assert_close(after, best, rtol=0, atol=0)
 
 
 def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
@@ -352,7 +401,9 @@ def test_validation_reads_labels_as_the_loader_does(
     val = edited(data, tmp_path / "val", change)
     run(tiny_config(data, tmp_path / "run", val=val, evaluate_every=1, evaluate_pictures=2, steps=2))
     output = capsys.readouterr().out
-    assert "epoch 0 step 2: AP " in output
+    assert re.search(
+        r"^epoch +step  pictures/s +AP +AP50 .*\n +0 +2 +[\d.]+ +0\.\d{3} +0\.\d{3} ", output, re.MULTILINE
+    )
     assert "an annotation's area is nan; taken from its box" in output
 
 
@@ -397,6 +448,8 @@ def test_labels_that_teach_nothing_are_refused(
             "the lite network cannot use them: use --preset movenet",
         ),
         ({"crops": Path("crops")}, "add --stage refiner"),
+        ({"patience": 2}, "give --val"),
+        ({"patience": 0}, "--patience should be at least 1"),
         ({"minutes": 0.0}, "--minutes should be over 0"),
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),

@@ -206,7 +206,10 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
         seed=config.seed,
         resume=(folder / "last.ckpt").is_file(),
     )
-    fit(settings, cell.chosen, cell.recipe)
+    try:
+        fit(settings, cell.chosen, cell.recipe)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command continues from the last checkpoint") from None
     (folder / "trained").touch()
     (folder / "last.ckpt").unlink(missing_ok=True)  # four times the weights, in every cell
 

@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except VoteposeError as error:
         return _complain(str(error), 2)
-    except KeyboardInterrupt:
-        return _complain("stopped; what was done so far is kept", 130)
+    except KeyboardInterrupt as stop:
+        return _complain(str(stop) or "stopped; what was done so far is kept", 130)
     except BrokenPipeError:  # `votepose info | head` is not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -102,6 +102,8 @@ class TrainConfig:
     """Epochs between measurements of AP on --val."""
     evaluate_pictures: int | None = None
     """Measure AP only on this many pictures of --val, the first ones. By default on all."""
+    patience: int | None = None
+    """Stop early if AP on --val has not risen in this many measurements in a row. By default never."""
     augment: AugmentConfig = AugmentConfig()
     seed: int = 0
     """Seed of all random choices."""

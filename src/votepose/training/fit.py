@@ -7,7 +7,10 @@ number drawn in it depend on the seed and on n alone.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
+import signal
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,30 +28,34 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.loader import Batch, TrainingSet
 from votepose.errors import VoteposeError
-from votepose.evaluation.checks import print_left_out
+from votepose.evaluation.checks import print_left_out, require_positive
 from votepose.inference.weights import resolve_weights
-from votepose.io.files import replacing
 from votepose.letterbox import require_input_size
 from votepose.models import presets
-from votepose.models.checkpoint import read_metadata, save_weights
-from votepose.models.posenet import PoseNet
+from votepose.models.checkpoint import read_metadata
 from votepose.models.presets import Preset
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.training import recipes
-from votepose.training.averaging import EmaWeights, averaged_module
+from votepose.training.averaging import EmaWeights
+from votepose.training.checkpoints import Checkpoints
 from votepose.training.config import TrainConfig
 from votepose.training.lightning_module import PoseModule
 from votepose.training.pictures import count_pictures, load_pictures, open_sources, training_device
 from votepose.training.progress import Progress
+from votepose.training.quiet import quiet_lightning
 from votepose.training.recipes import Recipe
 from votepose.training.refiner_targets import RefinerBatch
+from votepose.training.report import closing, opening, stopped
 from votepose.training.roi_cache import fill_cache
 from votepose.training.stages import require_options, require_parts
 from votepose.training.stages.refiner import CachedRefinerStage
+from votepose.utils.signals import stop_like_ctrl_c
 
 
 def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None = None) -> None:
-    """Train; see `TrainConfig`. Leaves `out`/weights.safetensors (averaged weights), last.ckpt and logs.
+    """Train; see `TrainConfig`. Leaves weights.safetensors (averaged weights), last.ckpt and logs in `out`.
+
+    With `val`, also best.safetensors, the weights with the highest AP.
 
     Args:
         config: what to train on, and how.
@@ -57,11 +64,13 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
     Raises:
         VoteposeError: for data that cannot be used, options that do not go together, `--resume` without a checkpoint,
             or a GPU without enough memory.
+        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP, with a text that says what is kept.
     """
     torch.set_flush_denormal(True)  # CPUs are many times slower with them
     try:
-        module, epochs = _prepare(config, preset, recipe)
-        _run(config, module, epochs)
+        with quiet_lightning(), _stoppable(config):
+            module, epochs = _prepare(config, preset, recipe)
+            _run(config, module, epochs)
     except torch.OutOfMemoryError as error:
         smaller = max(1, config.batch_size // 2)
         raise VoteposeError(
@@ -70,6 +79,11 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
         ) from error
     finally:  # the rest of the process keeps exact arithmetic
         torch.set_flush_denormal(False)
+
+
+def _stoppable(config: TrainConfig) -> contextlib.AbstractContextManager[None]:
+    """SIGTERM ends a run as Ctrl-C does; Lightning passes it on to the other processes, where there are any."""
+    return stop_like_ctrl_c() if config.devices * config.nodes == 1 else contextlib.nullcontext()
 
 
 def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) -> tuple[PoseModule, int]:
@@ -81,6 +95,9 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
         raise VoteposeError(f"{last} exists: continue it with --resume, or choose another --out")
     if config.minutes is not None and not 0 < config.minutes < math.inf:
         raise VoteposeError(f"--minutes should be over 0, but is {config.minutes}")
+    require_positive("patience", config.patience)
+    if config.patience is not None and config.val is None:
+        raise VoteposeError("--patience ends a training whose AP no longer rises: give --val, on which it is measured")
     begun: dict[str, Any] = {"epoch": -1, "global_step": 0}
     checkpoint = _read_checkpoint(last) if config.resume else begun
     preset = preset or presets.preset(config.preset, config.paper)
@@ -108,13 +125,34 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
 
 
 def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
-    trainer = pl.Trainer(
+    checkpoints = Checkpoints(config.out, config.patience)
+    trainer = _trainer(config, module, epochs, checkpoints)
+    options = json.loads(json.dumps(asdict(config), default=str))  # paths and tuples as YAML has them
+    for logger in trainer.loggers:
+        logger.log_hyperparams(options)
+    if trainer.is_global_zero:
+        print(opening(config, module))
+    at_ctrl_c = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, ckpt_path=str(checkpoints.last) if config.resume else None, weights_only=False)
+    except SystemExit as end:  # what Lightning makes of Ctrl-C, which it ignores from then on
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, at_ctrl_c or signal.SIG_DFL)
+        raise KeyboardInterrupt(stopped(trainer.global_step, checkpoints)) from None
+    if trainer.is_global_zero:
+        print(closing(config, checkpoints))
+
+
+def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: Checkpoints) -> pl.Trainer:
+    processes = config.devices * config.nodes
+    return pl.Trainer(
         accelerator=config.accelerator,
         devices=config.devices,
         num_nodes=config.nodes,
         precision=config.precision,
         # A batch without people leaves the refiner without gradient.
-        strategy="ddp_find_unused_parameters_true" if config.devices * config.nodes > 1 else "auto",
+        strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
         max_epochs=epochs,  # not max_steps, with which Lightning repeats a step on resuming
         reload_dataloaders_every_n_epochs=1,
         check_val_every_n_epoch=config.evaluate_every,
@@ -126,40 +164,18 @@ def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
         enable_model_summary=False,
         enable_progress_bar=False,
         limit_val_batches=1 if config.val else 0,
-        logger=[CSVLogger(config.out, "csv", flush_logs_every_n_steps=1), TensorBoardLogger(config.out, "tensorboard")],
+        logger=[
+            CSVLogger(config.out, "csv", flush_logs_every_n_steps=1),
+            TensorBoardLogger(config.out, "tensorboard", default_hp_metric=False),
+        ],
         callbacks=[
             EmaWeights(config.average),
             LearningRateMonitor(),
-            Progress(config.batch_size * config.devices * config.nodes),
+            Progress(config.batch_size * processes, None if config.minutes else config.steps, config.val is not None),
             module.timer,
-            Checkpoints(config.out),
+            checkpoints,
         ],
     )
-    print(f"training {config.preset} on {count_pictures(module.pictures)} pictures, {asdict(config)}")
-    last = str(config.out / "last.ckpt") if config.resume else None
-    trainer.fit(module, ckpt_path=last, weights_only=False)
-
-
-class Checkpoints(pl.Callback):
-    """After every epoch: last.ckpt to resume from and weights.safetensors to use, each replaced whole."""
-
-    def __init__(self, folder: Path) -> None:
-        self.last, self.weights = folder / "last.ckpt", folder / "weights.safetensors"
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, PoseModule)
-        if not trainer.is_global_zero:
-            trainer.save_checkpoint(self.last)  # takes part in what the first process writes
-            return
-        with replacing(self.last) as temporary:
-            trainer.save_checkpoint(temporary)
-            # The checkpoint gets its name last: a run that is killed before repeats the epoch.
-            save_weights(self.weights, _averaged_network(trainer, module), module.metadata)
-
-
-def _averaged_network(trainer: pl.Trainer, module: PoseModule) -> PoseNet:
-    averaged = averaged_module(trainer)
-    return averaged.network if isinstance(averaged, PoseModule) else module.network
 
 
 def _validation(folder: Path, skeleton: Skeleton) -> CocoDataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +58,7 @@ class PoseModule(pl.LightningModule):
 
     Attributes:
         metadata: of the weights file.
+        metrics: AP and AR by their names, where they were measured after this epoch; otherwise empty.
         timer: ends the training when its minutes are over; a callback for the trainer.
     """
 
@@ -72,6 +74,7 @@ class PoseModule(pl.LightningModule):
         super().__init__()
         self.config, self.pictures, self.val, self.input_size = config, pictures, val, preset.input_size
         self.metadata = Metadata.of(config.preset, preset, skeleton)
+        self.metrics: dict[str, float] = {}
         self.recorded = False  # whether the stage had its chance to record CUDA graphs
         self.timer = Timer(timedelta(minutes=config.minutes) if config.minutes else None)
         self.network = PoseNet(preset.network, config.pretrained, config.backbone_weights, config.aux_weights)
@@ -119,6 +122,9 @@ class PoseModule(pl.LightningModule):
             trainer.world_size,
         )
         return self.stage.loader(self.network, epoch)
+
+    def on_train_epoch_start(self) -> None:
+        self.metrics = {}
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
@@ -181,12 +187,11 @@ class PoseModule(pl.LightningModule):
         from votepose.evaluation.coco_metrics import coco_keypoint_metrics  # training without --val works without it
 
         limit = self.config.evaluate_pictures
-        results = coco_results(self.estimator, self.val, self.input_size, limit, progress=False)
+        results = coco_results(self.estimator, self.val, self.input_size, limit)
         self._fit_windows()  # before weights and their averages change places
         metrics = coco_keypoint_metrics(self.val.labels, results, [s.image_id for s in self.val.samples[:limit]])
-        values = {f"val/{name}": getattr(metrics, name) for name in ("ap", "ap50", "ap75", "ap_m", "ap_l")}
-        self.log_dict(values, rank_zero_only=True)
-        self.print(f"epoch {self.current_epoch} step {self.global_step}: {metrics}")
+        self.metrics = asdict(metrics)
+        self.log_dict({f"val/{name}": value for name, value in self.metrics.items()}, rank_zero_only=True)
 
 
 def _channels_last(network: PoseNet) -> None:

@@ -72,6 +72,15 @@ def count_pictures(pictures: Pictures) -> int:
     return sum(len(source.dataset.samples) for source in pictures)
 
 
+def count_people(pictures: Pictures) -> int:
+    """The number of labelled people in them."""
+    if isinstance(pictures, ResidentPictures):
+        return len(pictures.table.keypoints)
+    labels = (source.dataset.labels for source in pictures)
+    found = (picture for each in labels if each is not None for picture in each.pictures.values())
+    return sum(annotation.is_person for picture in found for annotation in picture.annotations)
+
+
 def training_device(config: TrainConfig) -> torch.device:
     """Where this process trains."""
     if torch.cuda.is_available() and config.accelerator != "cpu":

@@ -41,6 +41,10 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.hide()
+
+    def hide(self) -> None:
+        """Erase the line, so that something else can be printed; the next step draws it again."""
         if self._shown:
             self._write("")
 
