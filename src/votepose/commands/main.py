@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; None for `sys.argv`'s.
 
     Returns:
-        The exit status: 0; 1 if some images failed or labels were left out; 2 for a user's mistake; 130 if stopped by Ctrl-C.
+        The exit status: 0; 1 if some images failed or labels were left out; 2 for a user's mistake; 130 if stopped by
+        Ctrl-C.
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # printing must not fail for any file name
