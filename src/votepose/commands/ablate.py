@@ -34,6 +34,20 @@ from votepose.training.fit import fit
 
 _ELSE = "choose another --out"
 _DRAWN = {"train": 400, "val": 100}  # pictures, where no data is given
+GROUPS = {  # of the options in --help
+    "table": ("presets", "ours", "paper"),
+    "training": (
+        "steps",
+        "batch_size",
+        "input_size",
+        "learning_rate",
+        "backbone_weights",
+        "pretrained",
+        "freeze",
+        "seed",
+    ),
+    "hardware": ("precision", "accelerator", "workers"),
+}
 
 
 @dataclass(frozen=True)

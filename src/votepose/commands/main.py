@@ -92,13 +92,13 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def _run(command: str, argv: list[str]) -> int:
-    import tyro
+    from votepose.commands.foreign_options import require_own_options
+    from votepose.commands.parsing import options_of, parse
 
     module = importlib.import_module(f"votepose.commands.{command}")
-    markers = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     kind = getattr(module, f"{command.capitalize()}Config")
-    config = tyro.cli(kind, prog=f"votepose {command}", args=argv, config=markers)
-    return module.run(config) or 0
+    require_own_options(command, argv, options_of(kind))
+    return module.run(parse(kind, command, argv, getattr(module, "GROUPS", {}))) or 0
 
 
 def _complain(message: str, status: int) -> int:

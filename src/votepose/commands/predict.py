@@ -10,7 +10,7 @@ from typing import Any
 
 from votepose import cluster
 from votepose.cluster.config import ClusterConfig
-from votepose.commands.predict_config import PredictConfig
+from votepose.commands.predict_config import GROUPS, PredictConfig
 from votepose.errors import VoteposeError
 from votepose.inference.provenance import provenance
 from votepose.inference.weights import ACCURATE, FAST
@@ -25,6 +25,8 @@ from votepose.utils.run_summary import RunSummary, remark
 from votepose.utils.signals import stop_like_ctrl_c
 from votepose.video.predict import VideoOptions, predict_video
 from votepose.visualization.draw import Style, draw
+
+__all__ = ["GROUPS", "PredictConfig", "run"]
 
 
 def run(config: PredictConfig) -> int:

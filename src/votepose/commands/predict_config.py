@@ -20,6 +20,11 @@ from votepose.io.urls import is_address, url_of
 from votepose.video.part import Part, parse_time
 from votepose.video.streams import import_av
 
+GROUPS = {  # of the options in --help
+    "input": ("list", "recursive"),
+    "output": ("out", "format", "no_draw", "scores"),
+}
+
 
 @dataclass(frozen=True)
 class VideoFlags:

@@ -18,6 +18,10 @@ from votepose.inference.weights import ACCURATE, FAST
 from votepose.predictor import Predictor
 from votepose.server.limits import MIB, Limits
 
+GROUPS = {  # of the options in --help
+    "limit": ("workers", "queue", "timeout", "max_megabytes", "max_megapixels", "max_input_size"),
+}
+
 
 @dataclass(frozen=True)
 class ServeConfig:

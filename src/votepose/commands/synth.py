@@ -5,7 +5,12 @@ from __future__ import annotations
 from votepose.synth.config import CrowdConfig, SynthConfig
 from votepose.utils.signals import stop_like_ctrl_c
 
-__all__ = ["CrowdConfig", "SynthConfig", "run"]
+__all__ = ["GROUPS", "CrowdConfig", "SynthConfig", "run"]
+
+GROUPS = {  # of the options in --help
+    "crowd": ("layouts", "reenact", "people", "spacing", "occlusion"),
+    "scene": ("backgrounds", "props"),
+}
 
 
 def run(config: SynthConfig) -> int:

@@ -1,0 +1,206 @@
+"""Options that other tools have (Ultralytics, MMPose, RTMLib, MediaPipe): which of ours does the same.
+
+An answer counts for a command if the command has every option that the answer names; of several, the first counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from votepose.errors import VoteposeError
+
+_INPUTS = ("use --data", "name the inputs without an option, as in `votepose predict photos/ film.mp4`")
+_THRESHOLD = ("use --score-threshold, the minimum score of a person",)
+_SIZE = ("use --input-size",)
+_WEIGHTS = ("use --weights",)
+_SPEED = ("use --model fast or --model accurate",)
+_OUT = ("use --out",)
+_RESULTS = (
+    "results are always written to --out, in the --format of your choice; --no-draw leaves out the drawings",
+    "use --out",
+)
+_WINDOW = (
+    "use --gallery to write drawings",
+    "no window opens: drawings are written to --out, unless --no-draw is given",
+)
+_EVERY = ("use --every",)
+_LOOK = ("of the drawings, only --scores and --no-draw can be changed",)
+_TRACKING = ("people in videos are tracked by default; --no-track turns this off",)
+_DETECTOR = ("there is no separate person detector; --weights names the only model",)
+_DUPLICATES = ("duplicates are removed by the similarity of their keypoints, and there is no threshold to set",)
+_PEOPLE = ("the number of people is not limited; --score-threshold leaves out unlikely ones",)
+_CLASSES = ("votepose finds people only",)
+_EXPORTED = "the precision is chosen on export, see `votepose export --help`"
+_HALF = ("use --precision float16, with --format onnx or openvino", "use --precision bf16-mixed", _EXPORTED)
+_INT8 = ("use --precision int8, with --format onnx", _EXPORTED)
+_BATCH = ("use --batch-size", "images are processed one at a time; in Python, `Predictor.batch` takes several")
+_GPU = (
+    "use --accelerator gpu, and --devices for the number of GPUs",
+    "use --accelerator gpu",
+    "use --device cuda, or cuda:1 for the second GPU",
+)
+_CPU = ("use --accelerator cpu", "use --device cpu, which is the default")
+_STEPS = ("use --steps, and --steps-per-epoch for the steps between checkpoints", "use --steps")
+_OPTIMISER = ("the optimiser is fixed; --learning-rate and --weight-decay tune it", "the optimiser is fixed")
+_RATE = ("use --learning-rate",)
+_GRAPH = ("the graph is fixed, and checked against PyTorch when it is exported",)
+
+ANSWERS: dict[str, tuple[str, ...]] = {
+    "--source": _INPUTS,
+    "--input": _INPUTS,
+    "--inputs": _INPUTS,
+    "--image": _INPUTS,
+    "--images": _INPUTS,
+    "--image-path": _INPUTS,
+    "--video": _INPUTS,
+    "--video-path": _INPUTS,
+    "--data": _INPUTS[1:],
+    "--camera": ("name the camera without an option, as in `votepose predict webcam:0`",),
+    "--camera-id": ("name the camera without an option, as in `votepose predict webcam:0`",),
+    "--webcam": ("name the camera without an option, as in `votepose predict webcam:0`",),
+    "--conf": _THRESHOLD,
+    "--conf-thres": _THRESHOLD,
+    "--confidence": _THRESHOLD,
+    "--score-thr": _THRESHOLD,
+    "--bbox-thr": _THRESHOLD,
+    "--min-detection-confidence": _THRESHOLD,
+    "--min-pose-detection-confidence": _THRESHOLD,
+    "--kpt-thr": ("every keypoint has its confidence in the results; --score-threshold leaves out people",),
+    "--imgsz": _SIZE,
+    "--img": _SIZE,
+    "--img-size": _SIZE,
+    "--image-size": _SIZE,
+    "--model": _WEIGHTS,
+    "--model-path": _WEIGHTS,
+    "--checkpoint": _WEIGHTS,
+    "--pose2d": _WEIGHTS,
+    "--pose2d-weights": _WEIGHTS,
+    "--pose-model": _WEIGHTS,
+    "--mode": _SPEED,
+    "--model-complexity": _SPEED,
+    "--det-model": _DETECTOR,
+    "--det-weights": _DETECTOR,
+    "--project": _OUT,
+    "--name": _OUT,
+    "--output": _OUT,
+    "--output-dir": _OUT,
+    "--output-root": _OUT,
+    "--out-dir": _OUT,
+    "--vis-out-dir": _OUT,
+    "--pred-out-dir": _OUT,
+    "--save-dir": _OUT,
+    "--save": _RESULTS,
+    "--save-txt": _RESULTS,
+    "--save-json": _RESULTS,
+    "--save-conf": _RESULTS,
+    "--save-predictions": _RESULTS,
+    "--nosave": ("use --no-draw to write no drawings",),
+    "--save-crop": ("crops are not written",),
+    "--show": _WINDOW,
+    "--view-img": _WINDOW,
+    "--show-conf": ("use --scores to draw each person's score",),
+    "--show-labels": _LOOK,
+    "--show-boxes": _LOOK,
+    "--hide-labels": _LOOK,
+    "--hide-conf": _LOOK,
+    "--draw-bbox": _LOOK,
+    "--line-width": _LOOK,
+    "--radius": _LOOK,
+    "--thickness": _LOOK,
+    "--vid-stride": _EVERY,
+    "--frame-interval": _EVERY,
+    "--skip-frames": _EVERY,
+    "--fps": ("a video keeps its frame rate; --as-video sets that of a folder of images",),
+    "--stream-buffer": ("every frame is processed, unless --realtime is given",),
+    "--track": _TRACKING,
+    "--tracker": _TRACKING,
+    "--tracking": _TRACKING,
+    "--persist": _TRACKING,
+    "--min-tracking-confidence": _TRACKING,
+    "--static-image-mode": _TRACKING,
+    "--smooth-landmarks": ("use --smooth",),
+    "--iou": _DUPLICATES,
+    "--iou-thres": _DUPLICATES,
+    "--nms-thr": _DUPLICATES,
+    "--agnostic-nms": _DUPLICATES,
+    "--max-det": _PEOPLE,
+    "--num-poses": _PEOPLE,
+    "--classes": _CLASSES,
+    "--single-cls": _CLASSES,
+    "--augment": ("use --flip-test",),
+    "--half": _HALF,
+    "--fp16": _HALF,
+    "--amp": _HALF,
+    "--int8": _INT8,
+    "--batch": _BATCH,
+    "--batch-size": _BATCH,
+    "--device": _GPU[:2],
+    "--gpu": _GPU,
+    "--gpus": _GPU,
+    "--cpu": _CPU,
+    "--epochs": _STEPS,
+    "--max-epochs": _STEPS,
+    "--time": ("use --minutes",),
+    "--lr": _RATE,
+    "--lr0": _RATE,
+    "--optimizer": _OPTIMISER,
+    "--momentum": _OPTIMISER,
+    "--cos-lr": _OPTIMISER,
+    "--warmup-epochs": ("use --warmup, in steps",),
+    "--save-period": ("use --steps-per-epoch",),
+    "--val-interval": ("use --evaluate-every",),
+    "--cache": ("pictures are kept in memory by default; --resident keeps them on the device",),
+    "--degrees": ("use --rotation",),
+    "--fliplr": ("use --flip",),
+    "--hsv-v": ("use --colour",),
+    "--dynamic": ("the file takes any batch and input size by default",),
+    "--opset": _GRAPH,
+    "--simplify": _GRAPH,
+}
+
+
+def require_own_options(command: str, argv: Sequence[str], own: Collection[str]) -> None:
+    """Answer an option of another tool, whether as `--imgsz 640`, `--vid_stride=2` or `imgsz=640`.
+
+    Args:
+        command: the command's name.
+        argv: the arguments after it.
+        own: the command's options, such as `--out`.
+
+    Raises:
+        VoteposeError: if there is one, with what to use instead.
+    """
+    if {"-h", "--help"} & set(argv):
+        return
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        name, is_pair, value = word.partition("=")
+        option = f"--{name.removeprefix('--').replace('_', '-')}"
+        if not name.startswith("--") and not (is_pair and not Path(word).exists()):
+            continue
+        if option in own:
+            _check_form(word, option, value if is_pair else following)
+        elif option in ANSWERS:
+            raise VoteposeError(f"{name}: not an option of `votepose {command}`; {answer(command, option, own)}")
+
+
+def answer(command: str, option: str, own: Collection[str]) -> str:
+    """What to use in place of an option in `ANSWERS`, for a command with the options `own`."""
+    fitting = (text for text in ANSWERS[option] if named_options(text) <= set(own))
+    return next(fitting, f"`votepose {command} --help` lists those it has")
+
+
+def named_options(text: str) -> set[str]:
+    """The options that an answer names, outside of commands in backticks."""
+    return set(re.findall(r"--[a-z][a-z-]*", re.sub("`[^`]*`", "", text)))
+
+
+def _check_form(word: str, option: str, value: str) -> None:
+    """Raise VoteposeError for one of our options that is written as other tools do."""
+    if option == "--device" and value.isdecimal():
+        raise VoteposeError(f"--device {value}: write --device cuda:{value}")
+    if option == "--model" and Path(value).suffix:
+        raise VoteposeError(f"--model {value}: use --weights for a file")
+    if not word.startswith("--"):
+        raise VoteposeError(f"{word}: write {option} {value}")

@@ -1,0 +1,107 @@
+"""Arguments -> a command's `<Name>Config`, by tyro, with a `--help` that groups options and shows no Python values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import tyro
+from tyro.constructors import (
+    MISSING_NONPROP,
+    ConstructorRegistry,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
+
+Config = TypeVar("Config")
+Groups = Mapping[str, Sequence[str]]
+
+_MARKERS = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
+_PYTHON_VALUES = ("None", "False", "True", "")
+
+
+def parse(kind: type[Config], command: str, argv: Sequence[str], groups: Groups) -> Config:
+    """The options that `argv` gives.
+
+    Args:
+        kind: a dataclass; the docstring of a field is the option's help text.
+        command: its name.
+        argv: the arguments after the command's name.
+        groups: title -> fields of `kind` that `--help` shows under it. A dataclass in `kind` is a group by itself.
+
+    Raises:
+        SystemExit: 0 after `--help`, 2 after a message about a wrong argument.
+    """
+    registry = ConstructorRegistry()
+    registry.struct_rule(_Layout(kind, groups))
+    about = " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
+    return tyro.cli(kind, prog=f"votepose {command}", description=about, args=argv, config=_MARKERS, registry=registry)
+
+
+def options_of(kind: type) -> frozenset[str]:
+    """The options of a dataclass and of the dataclasses in it, as the command line names them."""
+    names: set[str] = set()
+    types, annotated = get_type_hints(kind), get_type_hints(kind, include_extras=True)
+    for one in fields(kind):
+        if is_dataclass(types[one.name]):
+            names |= options_of(types[one.name])
+        elif tyro.conf.Positional not in getattr(annotated[one.name], "__metadata__", ()):
+            names.add(f"--{'no-' if one.default is True else ''}{one.name.replace('_', '-')}")
+    return frozenset(names)
+
+
+@dataclass
+class _Layout:
+    """A rule for tyro: `kind` as tyro itself reads it, but shown in groups and with shorter texts."""
+
+    kind: type
+    groups: Groups
+    reading: bool = False
+    grouped: dict[type, StructConstructorSpec] = field(default_factory=dict)
+
+    def __call__(self, info: StructTypeInfo) -> StructConstructorSpec | None:
+        if info.type in self.grouped:
+            return self.grouped[info.type]
+        if self.reading or not is_dataclass(info.type):
+            return None  # for tyro's own rules
+        self.reading = True
+        spec = ConstructorRegistry.get_struct_spec(info)
+        self.reading = False
+        if not isinstance(spec, StructConstructorSpec):
+            return None
+        spec = replace(spec, fields=tuple(map(_shown, spec.fields)))
+        return self._in_groups(spec) if info.type is self.kind else spec
+
+    def _in_groups(self, spec: StructConstructorSpec) -> StructConstructorSpec:
+        grouped = {name for names in self.groups.values() for name in names}
+        rest = [option for option in spec.fields if option.name not in grouped]
+        structs = [option for option in rest if is_dataclass(get_type_hints(self.kind)[option.name])]
+        top = [option for option in rest if option not in structs]
+        groups = [self._group(title, spec.fields) for title in self.groups]
+        return StructConstructorSpec(self._build, (*top, *groups, *structs))
+
+    def _group(self, title: str, options: Sequence[StructFieldSpec]) -> StructFieldSpec:
+        group = type(title, (), {})
+        self.grouped[group] = StructConstructorSpec(dict, tuple(o for o in options if o.name in self.groups[title]))
+        return StructFieldSpec(title, group, MISSING_NONPROP)
+
+    def _build(self, **values: Any) -> Any:
+        for title in self.groups:
+            values |= values.pop(title)
+        return self.kind(**values)
+
+
+def _shown(option: StructFieldSpec) -> StructFieldSpec:
+    """The option with its text in one paragraph and its default only if it is a value that a user would type."""
+    hint: Any = tyro.conf.arg(help_behavior_hint=lambda text: "" if text in _PYTHON_VALUES else f"(default: {text})")
+    text = option.helptext
+
+    def paragraph() -> str | None:
+        found = text() if callable(text) else text
+        return None if found is None else " ".join(found.split())
+
+    annotated: Any = Annotated[option.type, hint]
+    return replace(option, type=annotated, helptext=paragraph)
