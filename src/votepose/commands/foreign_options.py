@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from votepose.errors import VoteposeError
@@ -135,7 +136,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "--amp": _HALF,
     "--int8": _INT8,
     "--batch": _BATCH,
-    "--batch-size": _BATCH,
+    "--batch-size": _BATCH[1:],
     "--device": _GPU[:2],
     "--gpu": _GPU,
     "--gpus": _GPU,
@@ -174,7 +175,7 @@ def require_own_options(command: str, argv: Sequence[str], own: Collection[str])
     """
     if {"-h", "--help"} & set(argv):
         return
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip_longest(argv, argv[1:], fillvalue=""):
         name, is_pair, value = word.partition("=")
         option = f"--{name.removeprefix('--').replace('_', '-')}"
         if not name.startswith("--") and not (is_pair and not Path(word).exists()):

@@ -76,6 +76,11 @@ def open_session(path: Path, device: str, threads: int | None) -> Session:
     """
     if threads is not None and threads < 1:
         raise VoteposeError(f"threads should be at least 1, but is {threads}")
+    if path.suffix == ".safetensors":
+        command = f"votepose export --weights {path} --out {path.stem}.onnx"
+        raise VoteposeError(f"{path}: is for training, and this needs an ONNX file; export it first: {command}")
+    if path.suffix in (".pt", ".pth", ".ckpt"):
+        raise VoteposeError(f"{path}: is a PyTorch file; name an ONNX file that `votepose export` wrote")
     return Session(path.read_bytes(), path, device, threads)
 
 
