@@ -203,10 +203,13 @@ class PoseNet(nn.Module):
         """
         assert self.refiner is not None
         count = poses.shape[0]
-        # Where there is none, one pose, which is dropped again: not every runtime takes an empty batch.
-        empty = torch.ones_like(image_index).sum()[None] < 1
-        poses = torch.cat([poses, poses.new_ones(1, self.config.keypoints, 2)[empty]])
-        image_index = torch.cat([image_index, torch.zeros_like(empty, dtype=torch.long)[empty]])
+        # Where there is none, one pose, which is dropped again: not every runtime takes an empty batch. `torch.export`
+        # cannot tell whether there is one, so its programs always refine a pose more.
+        spare, spare_index = poses.new_ones(1, self.config.keypoints, 2), image_index.new_zeros(1)
+        if not torch.compiler.is_exporting():
+            empty = torch.ones_like(image_index).sum()[None] < 1
+            spare, spare_index = spare[empty], spare_index[empty]
+        poses, image_index = torch.cat([poses, spare]), torch.cat([image_index, spare_index])
         grid = RoiGrid.around(poses, image_index, margin, self.roi_pitch)
         refined = self.refiner(self.rois(pyramid, grid), grid.to_grid(poses), kappas)
         return RefinedPoses(
