@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from votepose.training.lightning_module import PoseModule
+from votepose.training.table import epoch_cells, row
 from votepose.utils.progress import Bar
-
-_AP = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_m": "APM", "ap_l": "APL", "ar": "AR"}  # metric -> its column
-_WIDTHS = {"step": 7, "loss": 7}  # characters, where not those of the name or 5
 
 
 class Progress(pl.Callback):
@@ -55,28 +50,15 @@ class Progress(pl.Callback):
         assert isinstance(module, PoseModule)
         seconds = self._seconds or time.perf_counter() - self._begun  # an epoch that --minutes ended has no last batch
         rate = (trainer.global_step - self._first) * self.per_step / seconds
-        losses = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("loss/")}
-        cells = {"epoch": f"{trainer.current_epoch}", "step": f"{trainer.global_step}", "pictures/s": f"{rate:.1f}"}
-        if self.measured:
-            cells |= {name: _number(module.metrics, key) for key, name in _AP.items()}
-        cells |= {"loss": _number(losses, "loss/total")}
-        cells |= {name.removeprefix("loss/"): f"{v:.3f}" for name, v in losses.items() if name != "loss/total"}
+        logged = trainer.callback_metrics.items()
+        losses = {name.removeprefix("loss/"): float(value) for name, value in logged if name.startswith("loss/")}
+        metrics = module.metrics if self.measured else None
+        cells = epoch_cells(trainer.current_epoch, trainer.global_step, rate, losses, metrics)
         self._bar.hide()
         if not self._headed:
-            module.print(_row({name: name for name in cells}))
+            module.print(row({name: name for name in cells}))
             self._headed = True
-        module.print(_row(cells))
+        module.print(row(cells))
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         self._bar.hide()
-
-
-def _row(cells: Mapping[str, str]) -> str:
-    """Texts right-aligned below the names of their columns, as many as a terminal is wide; the logs have the rest."""
-    row = "  ".join(f"{text:>{_WIDTHS.get(name, max(5, len(name)))}}" for name, text in cells.items())
-    most = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(row)
-    return row if len(row) <= most else row[: most + 1].rpartition("  ")[0]
-
-
-def _number(values: Mapping[str, float], key: str) -> str:
-    return f"{values[key]:.3f}" if key in values else "-"
