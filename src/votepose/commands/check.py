@@ -35,7 +35,7 @@ class CheckConfig:
     out: Path = Path("out")
     """Folder for NAME.labels.jpg, a sheet of pictures with their labels drawn; created if missing."""
     examples: int = 24
-    """Number of pictures on the sheet, evenly spread over the folder; 0 writes no sheet."""
+    """Number of pictures on the sheet, evenly spread over those with people; 0 writes no sheet."""
     limit: int | None = None
     """Check only the first N pictures."""
 
@@ -78,7 +78,8 @@ def run(config: CheckConfig) -> int:
 def _read(folder: CocoFolder, examples: int) -> Iterator[tuple[Sample | None, list[str], bool]]:
     """Every picture, the remarks on it, and whether it belongs on the sheet."""
     count = len(folder.pictures)
-    shown = {int(place) for place in np.linspace(0, count - 1, min(examples, count))}
+    peopled = [place for place in range(count) if any(a.is_person for a in folder.pictures[place].annotations)]
+    shown = {peopled[int(k)] for k in np.linspace(0, len(peopled) - 1, min(examples, len(peopled)))}
     read = ordered_map(folder.read, folder.pictures, usable_cpus())
     for place, (sample, remarks) in enumerate(track(read, f"reading {folder.path.name}", count)):
         yield sample, remarks, place in shown
