@@ -24,7 +24,7 @@ from helpers.clips import RATE, audio_packets, dot_centres, dot_frames, save_cli
 from helpers.fake_model import Predict, red_dot, save_jpeg
 from votepose.commands import main as cli
 from votepose.commands import model_options
-from votepose.commands.predict_config import PredictConfig
+from votepose.commands.predict_config import PredictConfig, VideoFlags
 from votepose.io.inputs import Input
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17, Skeleton
@@ -454,9 +454,14 @@ def test_live_inputs_choose_the_fast_model_and_say_so(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == (
         "votepose: webcam:0: is live, so the model is fast (--model accurate for the other)\n"
     )
+    clip = Input("http://camera/mjpg", "video")  # may end, or may not
+    realtime = PredictConfig(images=("video:http://camera/mjpg",), video=VideoFlags(realtime=True))
+    assert with_model(realtime, [clip]).model.path.name == "fast.onnx"
+    assert "the model is fast" in capsys.readouterr().err
     accurate = model_options.ModelOptions(model="accurate")
     for config, inputs in (
         (PredictConfig(images=("a.jpg",)), [photo]),
+        (PredictConfig(images=("video:http://camera/mjpg",)), [clip]),
         (PredictConfig(images=("webcam:0",), model=accurate), [camera]),
     ):
         assert with_model(config, inputs).model.path.name == "votepose.onnx"

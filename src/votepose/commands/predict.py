@@ -83,8 +83,9 @@ def _run_locally(config: PredictConfig) -> int:
 
 
 def _with_model(config: PredictConfig, inputs: Sequence[Input]) -> PredictConfig:
-    """With the fast model for live inputs, which do not wait, unless the user has chosen one."""
-    live = [one.label for one in inputs if one.kind == "live"]
+    """With the fast model for live inputs and --realtime, which do not wait, unless the user has chosen one."""
+    realtime = config.video.realtime
+    live = [one.label for one in inputs if one.kind == "live" or (realtime and one.moving and not one.is_file)]
     if not live or not config.model.is_left_open:
         return config
     remark(f"{live[0]}: is live, so the model is {FAST} (--model {ACCURATE} for the other)")
