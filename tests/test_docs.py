@@ -190,7 +190,7 @@ def test_option_tables_are_the_commands() -> None:
     )
     options = [f"--{name.replace('_', '-')}" for name in field_names(ExplainConfig)]
     assert [row.split("`")[1] for row in table[3:-1]] == ["IMAGE", *options[1:]]
-    assert "| `--score-threshold` | `0.35` | People " in "\n".join(table)
+    assert "| `--score-threshold` | `0.35` | Minimum score " in "\n".join(table)
     assert (table[0], table[-1]) == ("a", "b")
 
 

@@ -27,15 +27,15 @@ class AnalyseConfig:
     data: Path
     """Folder with annotations.json beside images/ or images-*.zip."""
     weights: Path | None = None
-    """safetensors of `votepose train`; by default the package's."""
+    """A safetensors file from `votepose train`, in place of a model of the package."""
     model: str | None = None
     """A model of the package: accurate (the default) or fast."""
     limit: int | None = None
-    """Only the first N pictures."""
+    """Use only the first N pictures."""
     input_size: int | None = None
-    """Longest side of the network input in pixels, a multiple of 32; by default the weights' own."""
+    """Longest side of the network input in pixels, a multiple of 32. By default the weights' own."""
     levels: int | None = None
-    """Levels of the image pyramid that vote together, each half the size of the one before; by default the preset's."""
+    """Image pyramid levels that vote together, each half the size of the one before. By default the preset's."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder for report.md, report.json and errors.png."""
 

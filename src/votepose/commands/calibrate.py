@@ -23,16 +23,16 @@ from votepose.models.loading import load_estimator
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """Fit confidences to labelled pictures that were not trained on; without --out, measure how true they are."""
+    """Fit confidences to labelled pictures that were not trained on. Without --out, measure how accurate they are."""
 
     data: tuple[Path, ...]
     """Folders with annotations.json beside images/ or images-*.zip."""
     weights: Path
-    """safetensors written by `votepose train`; `bundled` for the package's."""
+    """A safetensors file from `votepose train`; `bundled` for the package's."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Where to save the same weights with the fitted calibration, as safetensors; `votepose export` keeps it."""
+    """File for the same weights with the fitted calibration (.safetensors), which `votepose export` keeps."""
     limit: int | None = None
-    """Only the first N pictures of each folder."""
+    """Use only the first N pictures of each folder."""
     report: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder for report.md and reliability.png."""
 

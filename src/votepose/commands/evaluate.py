@@ -23,30 +23,30 @@ from votepose.io.files import prepare_folder, save_text
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Measure COCO keypoint AP: annotations.json beside images/ or images-*.zip."""
+    """Measure COCO keypoint AP on a folder of labelled pictures."""
 
     data: Path
     """Folder with annotations.json beside images/ or images-*.zip."""
     weights: Path | None = None
-    """safetensors of `votepose train`, or an ONNX file of `votepose export`; by default the model in the package."""
+    """A safetensors file from `votepose train` or an ONNX file from `votepose export`. By default a packaged model."""
     model: str | None = None
     """A model of the package: accurate (the default) or fast."""
     limit: int | None = None
-    """Only the first N pictures."""
+    """Use only the first N pictures."""
     input_size: int | None = None
-    """Longest side of the network input in pixels, a multiple of 32; by default the weights' own."""
+    """Longest side of the network input in pixels, a multiple of 32. By default the weights' own."""
     levels: int | None = None
-    """Levels of the image pyramid that vote together, each half the size of the one before; by default the preset's."""
+    """Image pyramid levels that vote together, each half the size of the one before. By default the preset's."""
     flip_test: bool = False
-    """Also process each picture's mirror image, and average: slightly better, twice the time."""
+    """Also run on the mirror image and average: slightly more accurate, takes twice the time."""
     presence_threshold: float | None = None
-    """Least presence of a candidate cell, in [0, 1]; by default the weights' own."""
+    """Minimum probability that a cell holds a keypoint for the cell to vote, in [0, 1]. By default the weights' own."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Save the detections as a COCO results json."""
+    """File for the detections, in COCO's results format."""
     gallery: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder for drawings of the worst and the best pictures, with the labels beside what was found."""
+    """Folder for drawings of the worst and best pictures, with the labels beside the detections."""
     examples: int = 20
-    """How many of the worst and of the best pictures to draw."""
+    """Number of pictures to draw of the worst, and of the best."""
 
 
 def run(config: EvaluateConfig) -> None:

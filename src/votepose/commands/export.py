@@ -19,16 +19,16 @@ class ExportConfig:
     """Write network, grouping and refiner into one file: image in, people out. The file is checked against PyTorch."""
 
     weights: Path
-    """safetensors written by `votepose train`; `bundled` for the package's."""
+    """A safetensors file from `votepose train`; `bundled` for the package's."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """The file; by default votepose.onnx, votepose.xml (and .bin) or votepose.pt2."""
+    """File to write. By default votepose.onnx, votepose.xml (and .bin) or votepose.pt2."""
     format: Format = "onnx"
-    """onnx: for `votepose predict`. openvino: the same graph for OpenVINO. torch: torch.export's program."""
+    """onnx: for `votepose predict`. openvino: the same graph for OpenVINO. torch: a torch.export program."""
     precision: Precision | None = None
-    """float16 (default, except for torch): weights are stored in half precision; int8 (onnx only): the large ones in 8
-    bits, with a scale per output channel. All of them compute in float32."""
+    """Precision of the stored weights; all of them compute in float32. int8 (onnx only): the large ones in 8 bits, with
+    a scale per output channel. By default float16, or float32 for torch."""
     presence_threshold: float | None = None
-    """Default of the file, in [0, 1]; by default the weights' own."""
+    """Presence threshold that the file uses by itself, in [0, 1]. By default the weights' own."""
 
 
 def run(config: ExportConfig) -> None:

@@ -13,7 +13,7 @@ from votepose.predictor import Predictor, load
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The model and how it is run."""
+    """Which model, and how it runs."""
 
     weights: Path | None = None
     """An ONNX file written by `votepose export`, in place of a model of the package."""
@@ -22,13 +22,13 @@ class ModelOptions:
     input_size: int | None = None
     """Longest side of the input in pixels, divisible by 32: larger finds smaller people. By default the model's own."""
     presence_threshold: float | None = None
-    """A cell votes if it holds a keypoint with at least this probability, in [0, 1]. By default the model's own."""
+    """Minimum probability that a cell holds a keypoint for the cell to vote, in [0, 1]. By default the model's own."""
     score_threshold: float = SCORE_THRESHOLD
-    """People with a lower score are left out, in [0, 1]."""
+    """Minimum score of a person, in [0, 1]."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, or another device of the installed onnxruntime."""
     threads: int | None = None
-    """CPU threads of the network, for each worker where there are several. By default onnxruntime chooses."""
+    """CPU threads of the network, per worker if there are several. By default onnxruntime chooses."""
 
     @property
     def path(self) -> Path:

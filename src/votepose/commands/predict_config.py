@@ -35,9 +35,9 @@ class VideoFlags:
     smooth: bool = False
     """Smooth the keypoints with a One-Euro filter."""
     realtime: bool = False
-    """Always take the newest frame of a camera or stream: drop frames rather than lag behind."""
+    """Always take the newest frame of a camera or stream, and drop frames rather than lag behind."""
     max_frames: int | None = None
-    """Stop after this many frames; by default at the end, or at Ctrl-C."""
+    """Stop after this many frames. By default at the end, or at Ctrl-C."""
     every: int = 1
     """Process every nth frame only."""
     start: str | None = None
@@ -45,9 +45,10 @@ class VideoFlags:
     end: str | None = None
     """Stop at this time."""
     as_video: float | None = None
-    """A folder's images are the frames of one video, this many a second; also the rate of frame_%06d.png (else 25)."""
+    """Treat a folder's images as one video with this many frames per second. Also the rate of frame_%06d.png, which is
+    25 by default."""
     video_codec: str | None = None
-    """FFmpeg's encoder for drawn videos, such as libx264; by default one that suits the source, x264 never."""
+    """FFmpeg encoder for drawn videos, such as libx264. By default one that suits the source, but never x264."""
 
     @property
     def part(self) -> Part:
@@ -76,14 +77,14 @@ class PredictConfig:
     recursive: bool = False
     """Also search subfolders."""
     out: Path = Path("out")
-    """Folder for the results; created if missing. Earlier results of the same name are replaced, inputs never."""
+    """Folder for the results; created if missing. Earlier results of the same name are replaced, inputs never are."""
     format: Format = "records"
     """records: poses.jsonl, one JSON object per image. coco: results.json, images.json.
     coco-annotations: annotations.json, labels for CVAT or training. csv, parquet: a table."""
     resume: bool = False
-    """Skip what an earlier run into the same folder finished, and add to its results (not of tables)."""
+    """Continue an earlier run in the same folder: skip what it finished, and add to its results. Not for tables."""
     no_draw: bool = False
-    """Write no drawn images and videos."""
+    """Do not write drawn images and videos."""
     scores: bool = False
     """Write each person's score in the drawing."""
     fail_fast: bool = False
@@ -91,7 +92,7 @@ class PredictConfig:
     flip_test: bool = False
     """Also run on the mirror image and average: more accurate, takes twice the time."""
     engine: Literal["local", "ray"] = "local"
-    """ray: run on a Ray cluster's processes and machines, always as with --resume; --out may be s3:// or gs://."""
+    """ray: run on the processes and machines of a Ray cluster, always with --resume; --out may be s3:// or gs://."""
     model: ModelOptions = field(default_factory=ModelOptions)
     video: VideoFlags = field(default_factory=VideoFlags)
     ray: RayOptions = field(default_factory=RayOptions)

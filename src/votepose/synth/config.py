@@ -44,7 +44,7 @@ class SynthConfig:
     """Generate pictures of synthetic crowds with exact keypoints, as a COCO-format folder."""
 
     out: Path
-    """Folder for annotations.json and images-*.zip; made if missing. A stopped run continues where it stopped."""
+    """Folder for annotations.json and images-*.zip; created if missing. A stopped run continues where it stopped."""
     count: int = 1000
     """Number of pictures."""
     seed: int = 0
@@ -54,21 +54,22 @@ class SynthConfig:
     layouts: Path | None = None
     """Keypoints and boxes of real pictures (coco-layouts npz) to re-enact: the same people, places and overlap."""
     reenact: float = 0.75
-    """Share of the pictures that re-enact a layout, if --layouts is given, in [0, 1]; the others are free crowds."""
+    """With --layouts, share of the pictures that re-enact a layout, in [0, 1]. The others are free crowds."""
     backgrounds: Path | None = None
-    """Folder of pictures without people for the backgrounds; by default procedural scenes."""
+    """Folder of pictures without people to use as backgrounds. By default procedural scenes."""
     people: tuple[int, int] = (1, 8)
-    """Fewest and most people in a free crowd."""
+    """Minimum and maximum number of people in a free crowd."""
     spacing: float = 0.5
-    """Least distance between people in a free crowd, in metres."""
+    """Minimum distance between people in a free crowd, in metres."""
     occlusion: float | None = None
-    """Mean share hidden by others of the people behind in a free crowd, 0 to 0.8; for a single person, by an object."""
+    """How much of the people behind is hidden by others in a free crowd, on average, 0 to 0.8. A single person is
+    hidden by an object. By default left to chance."""
     props: float = 0.25
     """Share of the pictures with objects in front of people, in [0, 1]."""
     sheet: int = 24
     """Pictures on the contact sheet (sheet.jpg, keypoints drawn); 0 for none."""
     workers: int | None = None
-    """Number of processes; by default one per core."""
+    """Number of processes. By default one per core."""
     device: str = "cpu"
     """Device for ray tracing: cpu, or cuda:0 if Warp finds it."""
 
