@@ -76,6 +76,7 @@ def test_what_is_no_option_is_let_through(tmp_path: Path) -> None:
     (photo := tmp_path / "conf=1.jpg").touch()
     require_own_options("predict", [str(photo), "https://example.org/?conf=1", "--device", "cuda:0", "--x"], own)
     require_own_options("predict", ["--conf", "1", "--help"], own)
+    require_own_options("predict", ["--out", "conf=0.5"], own)
     with pytest.raises(VoteposeError, match="crops are not written"):
         require_own_options("predict", ["--save-crop"], own)
 

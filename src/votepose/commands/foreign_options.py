@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 from votepose.errors import VoteposeError
@@ -175,11 +174,11 @@ def require_own_options(command: str, argv: Sequence[str], own: Collection[str])
     """
     if {"-h", "--help"} & set(argv):
         return
-    for word, following in zip_longest(argv, argv[1:], fillvalue=""):
+    for before, word, following in zip(["", *argv], argv, [*argv[1:], ""], strict=False):
         name, is_pair, value = word.partition("=")
         option = f"--{name.removeprefix('--').replace('_', '-')}"
-        if not name.startswith("--") and not (is_pair and not Path(word).exists()):
-            continue
+        if not name.startswith("--") and (not is_pair or before.startswith("--") or Path(word).exists()):
+            continue  # a value or a file
         if option in own:
             _check_form(word, option, value if is_pair else following)
         elif option in ANSWERS:

@@ -31,7 +31,7 @@ GROUPS = {  # of the options in --help
         "clip",
         "average",
     ),
-    "measuring": ("evaluate_every", "evaluate_pictures"),
+    "measuring": ("evaluate_every", "evaluate_pictures", "patience"),
     "refiner": ("crops", "crop_pictures"),
     "hardware": (
         "precision",
