@@ -17,11 +17,11 @@ from votepose.version import __version__
 
 if TYPE_CHECKING:
     from votepose.errors import VoteposeError
-    from votepose.image_poses import ImagePoses
     from votepose.poses import Pose, Poses
     from votepose.predictor import Predictor, load
     from votepose.skeleton import COCO_17, Skeleton
     from votepose.visualization.draw import Style, draw
+    from votepose.visualization.image_poses import ImagePoses
 
 __all__ = [
     "COCO_17",
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use (PEP 562), so that `import votepose` alone is fast."""
     homes = {
         "COCO_17": "skeleton",
-        "ImagePoses": "image_poses",
+        "ImagePoses": "visualization.image_poses",
         "Pose": "poses",
         "Poses": "poses",
         "Predictor": "predictor",

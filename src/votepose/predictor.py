@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from votepose.errors import VoteposeError, one_line
-from votepose.image_poses import ImagePoses, to_hold
 from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.session import OUTPUTS, open_session, read_metadata
@@ -23,6 +22,7 @@ from votepose.oks import without_doubles
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.utils.parallel import ordered_map
+from votepose.visualization.image_poses import ImagePoses, to_hold
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from PIL import Image
 import votepose
 from helpers.fake_model import red_dot, save_jpeg
 from votepose.errors import VoteposeError
-from votepose.image_poses import ImagePoses
 from votepose.io.images import read_image
 from votepose.predictor import Predictor, load
+from votepose.visualization.image_poses import ImagePoses
 
 PIXELS = red_dot(200, 120, 40, 30, 12)
 
