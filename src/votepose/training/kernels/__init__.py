@@ -1,5 +1,5 @@
 """GPU kernels (Triton) of the layers that a training step would otherwise spend most of its time in.
 
-Only `accelerate` is for use from outside; it imports the kernels where there is a CUDA device, since Triton exists
-nowhere else.
+`accelerate` and `graphs` are for use from outside. The kernels are imported where there is a CUDA device alone, since
+Triton exists nowhere else.
 """

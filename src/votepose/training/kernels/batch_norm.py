@@ -13,7 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_PIXELS, _CHANNELS = 32, 64  # a program's tile
+from votepose.training.kernels.tiles import CHANNELS, PIXELS, grid
+
 _REDUCING = 2048  # programs that share a sum, at most, times the blocks of channels
 ACTIVATIONS = {"none": 0, "relu": 1, "relu6": 2, "silu": 3, "hardswish": 4}
 
@@ -172,7 +173,7 @@ class BatchNormActivation(torch.autograd.Function):
         pixels, channels = x.numel() // x.shape[1], x.shape[1]
         programs, columns, blocks = _shares(pixels, channels)
         partial = torch.empty(programs, 2, channels, device=x.device)
-        _statistics[programs, columns](x, running_mean, partial, pixels, blocks, channels, _PIXELS, _CHANNELS)
+        _statistics[programs, columns](x, running_mean, partial, pixels, blocks, channels, PIXELS, CHANNELS)
         shifted, square = partial.sum(dim=0) / pixels
         variance = (square - shifted * shifted).clamp(min=0)
         mean = running_mean + shifted
@@ -183,7 +184,7 @@ class BatchNormActivation(torch.autograd.Function):
         offset = bias.detach() - mean * scale
         y = torch.empty_like(x)
         kind = ACTIVATIONS[activation]
-        _normalise[_grid(pixels, channels)](x, scale, offset, y, pixels, channels, kind, _PIXELS, _CHANNELS)
+        _normalise[grid(pixels, channels)](x, scale, offset, y, pixels, channels, kind, PIXELS, CHANNELS)
         ctx.save_for_backward(x, scale, offset, mean, inverse)
         ctx.kind = kind
         return y
@@ -196,24 +197,20 @@ class BatchNormActivation(torch.autograd.Function):
         programs, columns, blocks = _shares(pixels, channels)
         partial = torch.empty(programs, 2, channels, device=x.device)
         _gradient_sums[programs, columns](
-            x, dy, scale, offset, mean, partial, pixels, blocks, channels, ctx.kind, _PIXELS, _CHANNELS
+            x, dy, scale, offset, mean, partial, pixels, blocks, channels, ctx.kind, PIXELS, CHANNELS
         )
         total, product = partial.sum(dim=0)
         dx = torch.empty_like(x)
         slope_x = scale * product * inverse * inverse / pixels
         slope_0 = scale * total / pixels - slope_x * mean
-        _gradient[_grid(pixels, channels)](
-            x, dy, scale, offset, slope_x, slope_0, dx, pixels, channels, ctx.kind, _PIXELS, _CHANNELS
+        _gradient[grid(pixels, channels)](
+            x, dy, scale, offset, slope_x, slope_0, dx, pixels, channels, ctx.kind, PIXELS, CHANNELS
         )
         return dx, product * inverse, total, None, None, None, None, None
 
 
-def _grid(pixels: int, channels: int) -> tuple[int, int]:
-    return triton.cdiv(pixels, _PIXELS), triton.cdiv(channels, _CHANNELS)
-
-
 def _shares(pixels: int, channels: int) -> tuple[int, int, int]:
     """Programs along pixels and along channels, and the tiles of pixels of each, for a sum over all pixels."""
-    tiles, columns = _grid(pixels, channels)
+    tiles, columns = grid(pixels, channels)
     programs = min(tiles, max(1, _REDUCING // columns))
     return programs, columns, triton.cdiv(tiles, programs)

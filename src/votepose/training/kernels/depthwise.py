@@ -13,7 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_PIXELS, _CHANNELS = 32, 64  # a program's tile
+from votepose.training.kernels.tiles import CHANNELS, PIXELS, grid
+
 _REDUCING = 4096  # programs that share the sum of a weight's gradient, at most, times the blocks of channels
 
 
@@ -159,8 +160,8 @@ class DepthwiseConvolution(torch.autograd.Function):
         y = torch.empty(batch, channels, *size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         taps = weight.detach()[:, 0].permute(1, 2, 0).contiguous()
         pixels = batch * size[0] * size[1]
-        _forward[_grid(pixels, channels)](
-            x, taps, y, pixels, channels, height, width, *size, top, left, side, stride, _PIXELS, _CHANNELS
+        _forward[grid(pixels, channels)](
+            x, taps, y, pixels, channels, height, width, *size, top, left, side, stride, PIXELS, CHANNELS
         )
         ctx.save_for_backward(x, taps)
         ctx.stride, ctx.corner = stride, (top, left)
@@ -177,19 +178,15 @@ class DepthwiseConvolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             dx = torch.empty_like(x)
             pixels = batch * height * width
-            _backward_input[_grid(pixels, channels)](dy, taps, dx, pixels, *numbers, _PIXELS, _CHANNELS)
+            _backward_input[grid(pixels, channels)](dy, taps, dx, pixels, *numbers, PIXELS, CHANNELS)
         if ctx.needs_input_grad[1]:
             pixels = batch * size[0] * size[1]
-            tiles, columns = _grid(pixels, channels)
+            tiles, columns = grid(pixels, channels)
             programs = min(tiles, max(1, _REDUCING // columns))
             blocks = triton.cdiv(tiles, programs)
             partial = torch.empty(programs, side * side, channels, device=x.device)
             _backward_weight[programs, columns](
-                x, dy, partial, pixels, blocks, *numbers, 16 if side == 3 else 32, _PIXELS, _CHANNELS, num_warps=1
+                x, dy, partial, pixels, blocks, *numbers, 16 if side == 3 else 32, PIXELS, CHANNELS, num_warps=1
             )
             weight = partial.sum(dim=0).view(side, side, channels).permute(2, 0, 1)[:, None].to(taps.dtype)
         return dx, weight, None, None
-
-
-def _grid(pixels: int, channels: int) -> tuple[int, int]:
-    return triton.cdiv(pixels, _PIXELS), triton.cdiv(channels, _CHANNELS)
