@@ -74,7 +74,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shown(browser: Browser, url: str) -> Iterator[Shown]:
+def empty_tab(browser: Browser, url: str) -> Iterator[Shown]:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     shown = Shown(page)
     page.on("console", lambda line: shown.errors.append(line.text) if line.type in ("error", "warning") else None)
@@ -85,10 +85,15 @@ def shown(browser: Browser, url: str) -> Iterator[Shown]:
         "request",
         lambda request: None if request.url.startswith((url, "blob:", "data:")) else shown.errors.append(request.url),
     )
-    page.goto(url)
-    expect(page.locator("#size option")).not_to_have_count(0)
     yield shown
     page.close()
+
+
+@pytest.fixture
+def shown(empty_tab: Shown, url: str) -> Shown:
+    empty_tab.page.goto(url)
+    expect(empty_tab.page.locator("#size option")).not_to_have_count(0)
+    return empty_tab
 
 
 def test_picture_people_and_sliders(shown: Shown) -> None:
@@ -215,8 +220,9 @@ def test_controls_have_names_and_phones_need_not_scroll_sideways(shown: Shown) -
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_docs_page(shown: Shown, url: str) -> None:
-    shown.page.goto(f"{url}/docs")
-    shown.page.get_by_text("/v1/poses").click()
-    expect(shown.page.locator("text=presence_threshold").first).to_be_visible()
-    assert shown.errors == []
+def test_docs_page(empty_tab: Shown, url: str) -> None:
+    # A tab of its own: leaving a page cancels what it was still loading, which the browser reports as failed requests.
+    empty_tab.page.goto(f"{url}/docs")
+    empty_tab.page.get_by_text("/v1/poses").click()
+    expect(empty_tab.page.locator("text=presence_threshold").first).to_be_visible()
+    assert empty_tab.errors == []
