@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import struct
+import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +17,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from helpers.fake_model import red_dot
+from votepose.errors import VoteposeError
 from votepose.predictor import Predictor
 from votepose.server.app import create_app
 
@@ -222,6 +225,41 @@ def test_a_request_may_name_a_model(client: TestClient, predictor: Predictor, pi
     assert detail(client.post(f"{URL}?model=fast", content=picture), 422) == (
         "model: no such model; this server has one model; name none"
     )
+
+
+def test_a_model_is_loaded_once_when_it_is_first_named(predictor: Predictor, picture: bytes) -> None:
+    loads: list[Predictor] = []
+
+    def load() -> Predictor:
+        time.sleep(0.2)  # the other requests come meanwhile
+        loads.append(replace(predictor, input_size=64, presence_threshold=0.25))
+        return loads[-1]
+
+    with TestClient(create_app(predictor, others={"accurate": predictor, "fast": load})) as client:
+        assert client.get("/v1/model").json()["models"] == {
+            "accurate": {"input_size": 96},
+            "fast": {"input_size": None},
+        }
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: client.post(f"{URL}?model=fast", content=picture).json(), range(4)))
+        assert client.get("/v1/model").json()["models"]["fast"] == {"input_size": 64}
+        default = client.post(URL, content=picture).json()
+    assert len(loads) == 1
+    confidences = [answer["people"][0]["keypoints"]["nose"]["confidence"] for answer in (*answers, default)]
+    assert confidences == [0.25] * 4 + [0.5]  # the model's own presence threshold, which the fake model gives back
+
+
+def test_a_model_that_does_not_load_is_one_line_and_is_tried_again(predictor: Predictor, picture: bytes) -> None:
+    failing = iter([VoteposeError("fast.onnx: there is no such weights file"), None])
+
+    def load() -> Predictor:
+        if error := next(failing):
+            raise error
+        return predictor
+
+    client = TestClient(create_app(predictor, others={"fast": load}))
+    assert "the model failed" in detail(client.post(f"{URL}?model=fast", content=picture), 500)
+    assert client.post(f"{URL}?model=fast", content=picture).status_code == 200
 
 
 def test_wrong_method(client: TestClient) -> None:

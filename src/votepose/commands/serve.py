@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ import tyro
 
 from votepose.commands.model_options import ModelOptions
 from votepose.errors import VoteposeError
-from votepose.inference.weights import ACCURATE, FAST
+from votepose.inference.weights import ACCURATE, FAST, resolve_weights
 from votepose.predictor import Predictor
 from votepose.server.limits import MIB, Limits
 
@@ -87,14 +88,16 @@ def run(config: ServeConfig) -> int:
     return 0
 
 
-def _models(options: ModelOptions) -> tuple[Predictor, dict[str, Predictor]]:
+def _models(options: ModelOptions) -> tuple[Predictor, dict[str, Predictor | Callable[[], Predictor]]]:
     """The predictor, and those that requests may name: both models of the package, unless the user has chosen one."""
     predictor = options.load()
     if not options.is_left_open:
         return predictor, {}
-    fast = replace(options, model=FAST, input_size=None).load()
-    print(f"votepose: the page's webcam uses the model {FAST} (--model {ACCURATE} for the other)", file=sys.stderr)
-    return predictor, {ACCURATE: predictor, FAST: fast}
+    resolve_weights(FAST, ".onnx")  # a missing file is an error at the start, not of the first request
+    only = f"--model {ACCURATE} offers that one only"
+    print(f"votepose: the page uses the model {FAST} for the webcam and videos ({only})", file=sys.stderr)
+    fast = replace(options, model=FAST, input_size=None)
+    return predictor, {ACCURATE: predictor, FAST: fast.load}
 
 
 def _limits(config: ServeConfig) -> Limits:

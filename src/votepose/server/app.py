@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,34 +25,18 @@ from votepose.server.handler import Answer, Format, Options, handle
 from votepose.server.headers import SafeHeaders
 from votepose.server.limits import Limits
 from votepose.server.metrics import CONTENT_TYPE, Metrics
+from votepose.server.models import Loader, Models, OnDemand
 from votepose.server.schema import BODY, responses
 from votepose.server.strictness import OPTIONS, check_query
 from votepose.server.upload import drain, receive
 from votepose.visualization.draw import PALETTE
 
 
-@dataclass(frozen=True)
-class Models:
-    """The predictor of requests that name no model, and those that they may name."""
-
-    default: Predictor
-    others: Mapping[str, Predictor]
-
-    def named(self, name: str | None) -> Predictor:
-        """Raises RequestError, 422, if there is none of this name."""
-        if name is None:
-            return self.default
-        if name not in self.others:
-            there = f"there are {', '.join(self.others)}" if self.others else "this server has one model; name none"
-            raise RequestError(422, f"model: no such model; {there}")
-        return self.others[name]
-
-
 def create_app(
     predictor: Predictor,
     limits: Limits | None = None,
     origins: Sequence[str] = (),
-    others: Mapping[str, Predictor] | None = None,
+    others: Mapping[str, Predictor | Loader] | None = None,
 ) -> FastAPI:
     """An ASGI application that answers with `predictor`'s poses.
 
@@ -61,7 +44,8 @@ def create_app(
         predictor: its input size and thresholds are the defaults of a request.
         limits: None for `Limits()`.
         origins: of pages, other than the server's own, that may use it, such as https://app.example; * for any.
-        others: predictors that a request may name as its `model`, by name; the page's webcam uses `fast`.
+        others: what a request may name as its `model`: by name, predictors or functions that load them at first use.
+            The page uses `fast` for the webcam and videos, and `accurate` for images.
 
     Raises:
         VoteposeError: if an origin is none.
@@ -98,7 +82,7 @@ def create_app(
 
 def _add_poses(app: FastAPI, models: Models, limits: Limits, queue: AdmissionQueue, metrics: Metrics) -> None:
     predictor = models.default
-    name_text = f"one of {', '.join(models.others)}" if models.others else "this server has one model only"
+    name_text = f"one of {models.names}" if models.names else "this server has one model only"
     named = Query(None, description=f"which model finds the people: {name_text}")
     size_text = "longest side of the network's input, in pixels; larger finds smaller people, more slowly"
     most = max(limits.max_input_size, predictor.input_size)
@@ -131,10 +115,15 @@ def _add_poses(app: FastAPI, models: Models, limits: Limits, queue: AdmissionQue
             check_query(request.query_params, OPTIONS)
             if scores and format == "json":
                 raise RequestError(422, "scores: is for drawings, so it needs format=png or format=jpeg")
-            chosen = models.named(model)
-            given = input_size if "input_size" in request.query_params else chosen.input_size
-            options = Options(given, presence_threshold, score_threshold, format, scores)
-            answer = await _serve(request, options, chosen, limits, queue)
+            given = request.query_params  # what is not given is the model's own
+            options = Options(
+                input_size if "input_size" in given else None,
+                presence_threshold if "presence_threshold" in given else None,
+                score_threshold if "score_threshold" in given else None,
+                format,
+                scores,
+            )
+            answer = await _serve(request, options, models.named(model), limits, queue)
             metrics.found(answer.people, answer.seconds)
             status = 200
             timing = ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in answer.seconds.items())
@@ -151,14 +140,12 @@ def _add_poses(app: FastAPI, models: Models, limits: Limits, queue: AdmissionQue
             metrics.answered(status, time.perf_counter() - started)
 
 
-async def _serve(
-    request: Request, options: Options, predictor: Predictor, limits: Limits, queue: AdmissionQueue
-) -> Answer:
+async def _serve(request: Request, options: Options, model: OnDemand, limits: Limits, queue: AdmissionQueue) -> Answer:
     with queue.slot() as slot:
         data, name = await receive(request, limits)
         gone = asyncio.ensure_future(_gone(request))
         try:
-            return await slot.run(lambda stop: handle(data, name, predictor, options, limits, stop), gone)
+            return await slot.run(lambda stop: handle(data, name, model, options, limits, stop), gone)
         finally:
             gone.cancel()
 
@@ -174,7 +161,6 @@ def _add_about(app: FastAPI, models: Models, limits: Limits, metrics: Metrics) -
     about: dict[str, Any] = {
         "version": votepose.__version__,
         "preset": predictor.metadata.get("preset"),
-        "models": {name: {"input_size": other.input_size} for name, other in models.others.items()},
         "input_size": predictor.input_size,
         "presence_threshold": predictor.presence_threshold,
         "score_threshold": predictor.score_threshold,
@@ -190,7 +176,7 @@ def _add_about(app: FastAPI, models: Models, limits: Limits, metrics: Metrics) -
     @app.get("/v1/model", tags=["about"], summary="The model, its defaults and the server's limits")
     async def model(request: Request) -> dict[str, Any]:
         check_query(request.query_params, ())
-        return about
+        return about | {"models": models.about()}
 
     @app.get("/healthz", tags=["about"], summary="Is the server running?")
     async def healthz() -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -30,14 +31,14 @@ class Options:
     """The options of one request.
 
     Attributes:
-        input_size, presence_threshold, score_threshold: see `Predictor`.
+        input_size, presence_threshold, score_threshold: see `Predictor`; None for the model's own.
         form: of the answer.
         scores: write each person's score in the drawing.
     """
 
-    input_size: int
-    presence_threshold: float
-    score_threshold: float
+    input_size: int | None = None
+    presence_threshold: float | None = None
+    score_threshold: float | None = None
     form: Format = "json"
     scores: bool = False
 
@@ -63,12 +64,18 @@ class _Stopwatch:
 
 
 def handle(
-    data: bytes, name: str | None, predictor: Predictor, options: Options, limits: Limits, stop: threading.Event
+    data: bytes,
+    name: str | None,
+    model: Callable[[], Predictor],
+    options: Options,
+    limits: Limits,
+    stop: threading.Event,
 ) -> Answer:
     """Find the people in the image file `data`.
 
     Args:
         name: the client's, a label in the record.
+        model: returns the predictor, which it may have to load first.
         stop: once it is set the answer is no longer wanted, and work ends at the next opportunity.
 
     Raises:
@@ -79,7 +86,7 @@ def handle(
     watch.lap("decode")
     _check(stop)
     try:
-        poses = _configured(predictor, options)(pixels)
+        poses = _configured(model(), options)(pixels)
     except VoteposeError:
         logging.getLogger("votepose.server").exception("the model failed")
         raise RequestError(500, "the model failed on this picture; the server's log says why") from None
@@ -94,12 +101,9 @@ def handle(
 
 
 def _configured(predictor: Predictor, options: Options) -> Predictor:
-    return replace(
-        predictor,
-        input_size=options.input_size,
-        presence_threshold=options.presence_threshold,
-        score_threshold=options.score_threshold,
-    )
+    names = ("input_size", "presence_threshold", "score_threshold")
+    given = {name: getattr(options, name) for name in names}
+    return replace(predictor, **{name: value for name, value in given.items() if value is not None})
 
 
 def _drawn(pixels: np.ndarray, poses: Poses, options: Options) -> bytes:
