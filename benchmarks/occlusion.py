@@ -217,8 +217,7 @@ def _page(result: dict[str, Any]) -> str:
 _PAGE = """# The occlusion benchmark
 
 After this page you know how accuracy falls with crowd size and occlusion, and can measure a model of your own. The
-images are [synthetic crowds](synth.md) with exact ground truth, which anyone may generate and share. One command runs
-the benchmark:
+images are [synthetic crowds](synth.md) with exact ground truth.
 
 <!-- not run: half an hour -->
 ```sh
@@ -226,25 +225,22 @@ make occlusion        # or: python benchmarks/occlusion.py --weights mine.onnx
 ```
 
 Model: {weights} of votepose {votepose}, input {input_size} px; images of {picture_size} px, seed {seed}.
-Unless the [model card](model-card.md) says otherwise, the model was not trained on generated images, so the sets are
-hard in two ways: hidden people, and an unfamiliar appearance. Use this AP to compare models, not beside COCO's.
+Generated people also look unfamiliar to a model, so compare this AP between models only, not with COCO's.
 
 ![AP against the hidden share of people, by crowd size; joint error against the hidden share](images/occlusion.png)
 
 ## AP by crowd size and occlusion
 
-COCO keypoint AP, with up to 100 people per image; in brackets the mean share of the labelled people that is actually
-hidden. `--occlusion` applies to people who stand behind others; the foremost are not hidden, so the mean over all is
-below the requested share. A single person is hidden by an object. People who are almost invisible are ignored.
-People in larger crowds are also smaller (median height of their boxes), which costs as much as their number does.
+COCO keypoint AP, with up to 100 people per image; in brackets the mean share of a person that is actually hidden: less
+than requested, since the foremost people are not hidden. A single person is hidden by an object. People in larger
+crowds are also smaller (median height of their boxes), which costs as much as their number does.
 
 {table}
 
 ## Joints by how much of their person is hidden
 
-"Found": the joint's person was matched with a skeleton at an OKS of at least 0.2. Errors are medians over the joints of
-the people found, in % of the person's size (square root of the box area). Hidden joints (v = 1) are those that no ray
-reaches.
+"Found": matched with a skeleton at an OKS of at least 0.2. Errors are medians over the joints of the people found, in %
+of the person's size (square root of the box area).
 
 {shares}
 """

@@ -7,6 +7,7 @@ lines after `$ command` are its output, with `...` for anything. `<!-- not run: 
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import doctest
@@ -156,6 +157,39 @@ def test_links_and_commands_exist(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links {target}"
     for command in re.findall(r"^votepose (\w+)", "".join(b.code for b in blocks(page)), re.MULTILINE):
         assert command in cli.COMMANDS, f"{page.name}: votepose {command}"
+
+
+def test_paper_names_what_exists() -> None:
+    text = (ROOT / "docs/paper.md").read_text(encoding="utf-8")
+    source = ROOT / "src/votepose"
+    places = re.findall(r"`([\w/]+\.py)`(?:: ((?:(?:, )?`[\w.]+`)+))?", text)
+    assert len(places) > 20
+    for file, names in places:
+        assert names, f"docs/paper.md: no name beside {file}"
+        missing = set(re.findall(r"[\w.]+", names)) - defined(source / file)
+        assert not missing, f"docs/paper.md: {file} has no {missing}"
+    fields = set().union(*(defined(file) for file in source.rglob("*.py")))
+    assert not set(re.findall(r"`(\w+Config\.\w+)`", text)) - fields
+    options = {name.partition(".")[2] for name in fields}
+    for option in re.findall(r"`(?:votepose \w+ )?--(?:no-)?([a-z-]+)", text):
+        assert option.replace("-", "_") in options, f"docs/paper.md: --{option}"
+
+
+def defined(file: Path) -> set[str]:
+    """Functions, classes, constants, methods (`Class.method`) and fields of a module, read from its source."""
+    names: set[str] = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        names |= names_of(node)
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{name}" for member in node.body for name in names_of(member)}
+    return names
+
+
+def names_of(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def test_skipped_snippets_say_why() -> None:
