@@ -142,7 +142,7 @@ def _print(result: dict[str, Any]) -> None:
     for count in result["grouping_ms"]:
         cells = [f"{times[count]:.2f} ({result['people_found'][name][count]})" for name, times in rows.items()]
         print(f"| {count} | {' | '.join(cells)} |")
-    print(f"\nsplit, ms a picture: {result['split_ms']}")
+    print(f"\nsplit, ms an image: {result['split_ms']}")
     print(
         f"best of each: grouping / network at 20 people: {100 * result['grouping_share_at_20']:.2f} %; "
         f"200 people / 2 people: {result['grouping_200_over_2']}"

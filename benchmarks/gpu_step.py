@@ -2,8 +2,8 @@
 
     python benchmarks/gpu_step.py [--preset lite] [--batch 256] [--size 384] [--kernels 30]
 
-On random pictures and people, so it needs no data. First it compares our kernels with PyTorch in float64, and exits 1
-if one is off by more than bf16 rounds. Then it prints, for each way of running the step, milliseconds, pictures per
+On random images and people, so it needs no data. First it compares our kernels with PyTorch in float64, and exits 1
+if one is off by more than bf16 rounds. Then it prints, for each way of running the step, milliseconds, images per
 second, and how long the CPU took to launch it; at last the kernels that take longest.
 """
 
@@ -25,7 +25,7 @@ from votepose.training.kernels.accelerate import accelerate
 from votepose.training.recipes import recipe
 from votepose.training.stages.votes import VoteStage
 
-_PEOPLE = 2.7  # in a picture, as in COCO
+_PEOPLE = 2.7  # in an image, as in COCO
 _ROUNDING = 0.004  # of bf16, relative
 _STEPS = 8
 DEVICE = torch.device("cuda")
@@ -149,7 +149,7 @@ def measure(way: str, network: PoseNet, stage: VoteStage, optimizer: torch.optim
     taken = (time.perf_counter() - begun) / _STEPS
     memory = torch.cuda.max_memory_allocated() / 2**30
     print(
-        f"{way}: {1e3 * taken:.1f} ms a step, {len(batch) / taken:.0f} pictures/s; launched in "
+        f"{way}: {1e3 * taken:.1f} ms a step, {len(batch) / taken:.0f} images/s; launched in "
         f"{1e3 * launched / _STEPS:.1f} ms; first step {first:.1f} s; {memory:.0f} GiB"
     )
 

@@ -2,7 +2,7 @@
 
     python benchmarks/models.py [--rounds 5] [--against a316c03] [--out FILE]
 
-Each runs in a process of its own, and they take turns picture by picture. Processor time is what counts on a shared
+Each runs in a process of its own, and they take turns image by image. Processor time is what counts on a shared
 machine: `bound` is the rate that it allows on two cores.
 """
 
@@ -120,7 +120,7 @@ def _figures(threaded: _Child, alone: _Child, crowds: dict[int, Path]) -> dict[s
 
 
 def _crowd(count: int, path: Path) -> Path:
-    """A picture of so many people in rows: one of the examples, small."""
+    """An image of so many people in rows: one of the examples, small."""
     canvas = Image.new("RGB", _CANVAS, _GREY)
     person = Image.open(HERE.parent / "examples" / "balance.jpg").convert("RGB").resize(_TILE, box=_PERSON)
     columns = _CANVAS[0] // _TILE[0]
@@ -140,7 +140,7 @@ def _checked_out(commit: str, folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each picture; medians are reported")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each image; medians are reported")
     parser.add_argument("--against", default="a316c03", metavar="COMMIT", help="the earlier build")
     parser.add_argument("--out", type=Path, help="also write the result as JSON")
     options = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Speed of the pictures that `votepose train --resident` keeps on a device, beside those that workers read from memory.
+"""Speed of the images that `votepose train --resident` keeps on a device, beside those that workers read from memory.
 
     python benchmarks/resident.py DATA... [--size 384] [--batch 256] [--repeats 20] [--device cuda]
 
 Prints how long decoding took, and for a batch: planning it (one CPU thread, in another process than the training),
-rendering it on the device, and augmenting as many pictures with OpenCV (one CPU thread). On a GPU it also fails if
+rendering it on the device, and augmenting as many images with OpenCV (one CPU thread). On a GPU it also fails if
 rendering waits for the device anywhere.
 """
 
@@ -23,7 +23,7 @@ from votepose.data.loader import Source, TrainingSet
 from votepose.data.planned_batch import PlannedBatch
 from votepose.data.resident import FolderSource, ResidentPictures, longest_side
 
-_OPENCV = 48  # pictures
+_OPENCV = 48  # images
 
 
 def main() -> None:
@@ -39,18 +39,18 @@ def main() -> None:
     opened = time.perf_counter()
     pictures = ResidentPictures.load(sources, longest_side([s.folder for s in sources]), options.device)
     _wait(options.device)
-    print(f"{len(pictures)} pictures: labels {opened - begun:.1f} s, decoding {time.perf_counter() - opened:.1f} s")
+    print(f"{len(pictures)} images: labels {opened - begun:.1f} s, decoding {time.perf_counter() - opened:.1f} s")
     batches = pictures.batches(options.size, AugmentConfig(), 0, options.batch)
     print(f"planning a batch of {options.batch}: {_milliseconds(lambda i: batches[i], options, 'cpu'):.1f} ms")
     planned = [batches[i].to(options.device) for i in range(4)]
     render = _milliseconds(lambda i: _rendered(planned[i % 4], pictures), options, options.device)
-    print(f"rendering it on {options.device}: {render:.1f} ms, {render / options.batch:.3f} ms a picture")
+    print(f"rendering it on {options.device}: {render:.1f} ms, {render / options.batch:.3f} ms an image")
     memory = TrainingSet([Source(sources[0].folder.load())], options.size, AugmentConfig(), 0, _OPENCV)
     cv2.setNumThreads(0)
     begun = time.process_time()
     for i in range(_OPENCV):
         memory[i]
-    print(f"OpenCV, one thread: {1e3 * (time.process_time() - begun) / _OPENCV:.2f} ms a picture")
+    print(f"OpenCV, one thread: {1e3 * (time.process_time() - begun) / _OPENCV:.2f} ms an image")
 
 
 def _rendered(planned: PlannedBatch, pictures: ResidentPictures) -> None:

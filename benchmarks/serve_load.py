@@ -87,7 +87,7 @@ async def measure(config: LoadConfig) -> dict[str, Any]:
             busy.append(Busy.now(process))
             rate = config.overload * able
             print(
-                f"capacity: {able:.2f} pictures/s; now {rate:.2f} per second for {config.minutes:g} minutes", flush=True
+                f"capacity: {able:.2f} images/s; now {rate:.2f} per second for {config.minutes:g} minutes", flush=True
             )
             tally, memory = await load(client, every, rate, config.minutes, process)
             busy.append(Busy.now(process))

@@ -50,7 +50,7 @@ def cases() -> list[Case]:
     return [
         *pictures * 4,
         Case("too large", bytes(17 * 2**20), None, refused | {413}),
-        Case("no picture", b"hello" * 100, None, refused | {415}),
+        Case("no image", b"hello" * 100, None, refused | {415}),
         Case("truncated", first[: len(first) // 2], None, refused | {422}),
         Case("empty", b"", None, refused | {400}),
     ]

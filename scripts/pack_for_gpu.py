@@ -2,7 +2,7 @@
 
     python scripts/pack_for_gpu.py out/gpu ../shared/data/coco-train ../shared/data/lspet:0.5
 
-writes out/gpu/1/coco-train/, out/gpu/2/coco-train/, …: pictures shrunk to a longest side, in zips, and in one of the
+writes out/gpu/1/coco-train/, out/gpu/2/coco-train/, …: images shrunk to a longest side, in zips, and in one of the
 parts the annotations.json of each folder, with labels to match. On the other machine, copy all parts into one folder:
 `cp -r 1/. 2/. G/`; `votepose train --data G/coco-train` reads them.
 """
@@ -41,20 +41,20 @@ class Config:
     out: tyro.conf.Positional[Path]
     """Parent of the parts 1, 2, …, which are replaced."""
     sources: tyro.conf.Positional[tuple[str, ...]]
-    """Folders, or json files in them other than annotations.json; `DIR:0.5` packs half of the pictures."""
+    """Folders, or json files in them other than annotations.json; `DIR:0.5` packs half of the images."""
     side: int = 448
-    """Longest side of a picture, in pixels."""
+    """Longest side of an image, in pixels."""
     quality: int = 80
     """Of WebP."""
     part: float = 58.0
     """Greatest size of a part, in MiB."""
     complete: tuple[str, ...] = ()
-    """Names of folders in whose pictures everyone is labelled, though the json does not say so."""
+    """Names of folders in whose images everyone is labelled, though the json does not say so."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A picture's file and its entry in the json, shrunk by `scale` (x, y)."""
+    """An image's file and its entry in the json, shrunk by `scale` (x, y)."""
 
     entry: dict[str, Any]
     scale: np.ndarray
@@ -79,7 +79,7 @@ class Parts:
 
 
 def shrunk(entry: dict[str, Any], raw: bytes, side: int, quality: int) -> Packed:
-    """The picture with `side` as its longest side, at most; its own file where that is not larger."""
+    """The image with `side` as its longest side, at most; its own file where that is not larger."""
     image = Image.fromarray(read_image(raw))
     scale = min(1.0, side / max(image.size))
     size = tuple(max(1, round(length * scale)) for length in image.size)
@@ -95,7 +95,7 @@ def shrunk(entry: dict[str, Any], raw: bytes, side: int, quality: int) -> Packed
 
 
 def rescaled(annotation: dict[str, Any], scale: np.ndarray) -> dict[str, Any]:
-    """An annotation of a picture that was shrunk by `scale`."""
+    """An annotation of an image that was shrunk by `scale`."""
     points = np.reshape(annotation.get("keypoints") or [], (-1, 3)) * [*scale, 1]
     box = np.round(np.reshape(annotation["bbox"], (2, 2)) * scale, 1)
     return {
@@ -120,14 +120,14 @@ def packed(folder: Path, images: list[dict[str, Any]], config: Config) -> Iterat
 
 
 def pack_source(source: str, parts: Parts, config: Config) -> tuple[str, int]:
-    """Pack one folder; its name and number of pictures."""
+    """Pack one folder; its name and number of images."""
     path, _, share = source.partition(":")
     labels = Path(path) if path.endswith(".json") else Path(path) / "annotations.json"
     folder, data = labels.parent, read_coco_json(labels)
     images = [image for image in data["images"] if chosen(image["id"], float(share or 1))]
     if folder.name in config.complete:
         images = [{**image, "persons_complete": True} for image in images]
-    # The json goes to the first part that the folder has pictures in; until they are packed its size is a guess.
+    # The json goes to the first part that the folder has images in; until they are packed its size is a guess.
     home = parts.claim(labels.stat().st_size)
     scales: dict[int | str | None, np.ndarray] = {}
     entries = []
@@ -163,7 +163,7 @@ def main(config: Config) -> None:
     parts = Parts(config.out, config.part * MIB)
     for source in config.sources:
         name, count = pack_source(source, parts, config)
-        print(f"{name}: {count} pictures")
+        print(f"{name}: {count} images")
     for number in range(1, parts.number + 1):
         size = sum(path.stat().st_size for path in (config.out / str(number)).rglob("*") if path.is_file())
         print(f"{config.out / str(number)}: {size / MIB:.1f} MiB")

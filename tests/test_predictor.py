@@ -1,4 +1,4 @@
-"""The predictor: poses land where they are in the picture that a viewer shows; mistakes are one line."""
+"""The predictor: poses land where they are in the image that a viewer shows; mistakes are one line."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_each_image_gets_one_record_the_local_engines(predict: Predict) -> None:
     Path("list.txt").write_text(f"in/gone.jpg\nfile://{os.getcwd()}/in/3.jpg\n")
     status, out, err = predict("in", "--list", "list.txt", "--engine", "ray", "--chunk", "4")
     assert status == 1
-    assert out.startswith("10 pictures, 20 people, 2 failed, ")
+    assert out.startswith("10 images, 20 people, 2 failed, ")
     assert sorted(err.splitlines()) == [
         "votepose: in/broken.jpg: is not an image of a known format",
         "votepose: in/gone.jpg: no such file",
@@ -95,12 +95,12 @@ def test_runs_go_on_with_what_is_left(predict: Predict) -> None:
     whole = {path: path.read_bytes() for path in shards()}
     times = {path: path.stat().st_mtime_ns for path in shards()}
     status, out, err = predict(*run)
-    assert (status, out, err) == (0, "0 pictures, 0 people, 12 done before; results in out\n", "")
+    assert (status, out, err) == (0, "0 images, 0 people, 12 done before; results in out\n", "")
     for path in list(whole)[::2]:
         path.unlink()
     photos(14)
     status, out, _ = predict(*run)
-    assert out.startswith("8 pictures, 16 people, 6 done before, ")
+    assert out.startswith("8 images, 16 people, 6 done before, ")
     found = {path: path.read_bytes() for path in shards()}
     assert whole.items() <= found.items()
     assert all(path.stat().st_mtime_ns == times[path] for path in list(whole)[1::2])
@@ -162,7 +162,7 @@ def test_a_killed_worker_loses_nothing(predict: Predict) -> None:
     status, out, _ = predict("in", "--engine", "ray", "--no-draw", "--chunk", "2")
     thread.join()
     assert status == 0
-    assert out.startswith("40 pictures, 80 people, ")
+    assert out.startswith("40 images, 80 people, ")
     ((pid, done),) = killed
     assert not psutil.pid_exists(pid)
     assert done < 20
@@ -182,7 +182,7 @@ def test_a_lost_node_loses_nothing(predict: Predict, cluster: Cluster) -> None:
     status, out, _ = predict("in", "--engine", "ray", "--no-draw", "--chunk", "2")
     thread.join()
     assert status == 0
-    assert out.startswith("40 pictures, 80 people, ")
+    assert out.startswith("40 images, 80 people, ")
     assert lost[0] < 20
     assert set(Counter(record["image"] for record in records()).values()) == {1}
     assert records() == local_records(predict, "in")

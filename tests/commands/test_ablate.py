@@ -82,7 +82,7 @@ def test_the_cells_of_table_2_are_trained_measured_and_written(data: Path, tmp_p
     assert sizes[1] <= min(sizes[2], sizes[3]) <= max(sizes[2], sizes[3]) <= sizes[0]
     assert sizes[1] < sizes[0]
     assert "not yet" not in table
-    assert "3 pictures with" in table
+    assert "3 images with" in table
     assert not list(tmp_path.glob("*/last.ckpt"))
     assert shlex.join(["votepose", "ablate", "--data", str(data)]) in table
 
@@ -194,8 +194,8 @@ def test_without_data_figures_are_drawn(tmp_path: Path, trained: list[Any], monk
     monkeypatch.setattr(ablate, "_DRAWN", {"train": 3, "val": 2})
     run(AblateConfig(presets=("movenet",), input_size=64, accelerator="cpu", out=tmp_path))
     table = (tmp_path / "table.md").read_text()
-    assert f"{tmp_path / 'drawn-train-64'} (3 pictures)" in table
-    assert "Measured on 2 pictures" in table
+    assert f"{tmp_path / 'drawn-train-64'} (3 images)" in table
+    assert "Measured on 2 images" in table
     first, second = ((tmp_path / f"drawn-{part}-64" / "annotations.json").read_text() for part in ("train", "val"))
     assert first != second
 

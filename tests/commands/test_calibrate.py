@@ -55,7 +55,7 @@ def data(dataset: CocoDataset, tmp_path: Path) -> Path:
 
 
 class Oracle(PoseEstimator):
-    """Finds all people of pictures that it knows, off by `noise` pixels, and one false detection in each."""
+    """Finds all people of images that it knows, off by `noise` pixels, and one false detection in each."""
 
     def __init__(self, samples: list[Sample], noise: float = 0.0) -> None:
         super().__init__(PoseNet(tiny.NETWORK), torch.from_numpy(KAPPAS), GroupingConfig())
@@ -135,7 +135,7 @@ def test_weights_come_out_the_same_but_calibrated(
     for name, value in load_network(out)[0].state_dict().items():
         assert value.shape == oracle.network.state_dict()[name].shape
     text = capsys.readouterr().out
-    assert f"{len(samples)} pictures" in text
+    assert f"{len(samples)} images" in text
     assert "| as it is: predicted | ECE | calibrated: predicted | ECE |" in text
     assert len([line for line in text.splitlines() if line.startswith("| left_")]) == 8
     assert (report / "report.md").read_text().count("| people |") == 1
@@ -150,7 +150,7 @@ def test_without_out_it_only_measures(
     before = sorted(tmp_path.iterdir())
     run(CalibrateConfig((data, data), weights, limit=2))
     text = capsys.readouterr().out
-    assert text.startswith("4 pictures")
+    assert text.startswith("4 images")
     assert "as it is" in text
     assert "calibrated" not in text
     assert sorted(tmp_path.iterdir()) == before
@@ -159,11 +159,11 @@ def test_without_out_it_only_measures(
 @pytest.mark.usefixtures("oracle")
 def test_unusable_data_are_reported(data: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = load_coco(data).samples[0].name
-    (data / "images" / name).write_bytes(b"no picture")
+    (data / "images" / name).write_bytes(b"no image")
     run(CalibrateConfig((data,), weights))
     first, *rest = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{data}: {name}: ")
-    assert rest[0].startswith("7 pictures")
+    assert rest[0].startswith("7 images")
 
 
 def test_calibrated_weights_are_loaded_so(weights: Path, tmp_path: Path, dataset: CocoDataset) -> None:

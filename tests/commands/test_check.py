@@ -34,7 +34,7 @@ def check(data: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 def test_good_data_are_counted_and_drawn(check: Any, data: Path) -> None:
     status, text = check()
     assert status == 0
-    assert f"{data}: 3 of 3 pictures can be used, 3 of them with people\n3 people, with " in text
+    assert f"{data}: 3 of 3 images can be used, 3 of them with people\n3 people, with " in text
     assert "\nleft_wrist " in text
     assert "\nleft out: nothing\n" in text
     with Image.open(data.parent / "out/drawn.labels.jpg") as sheet:
@@ -53,10 +53,10 @@ def test_what_is_left_out_is_one_line_per_kind_and_the_status(check: Any, data: 
     assert "used, but not as it is: 3\n" in text
     assert "clipped (and 2 more like this)" in text
     assert not (data.parent / "out").exists()
-    (data / "images" / content["images"][1]["file_name"]).write_bytes(b"no picture")
+    (data / "images" / content["images"][1]["file_name"]).write_bytes(b"no image")
     status, text = check()
     assert status == 1
-    assert "2 of 3 pictures can be used" in text
+    assert "2 of 3 images can be used" in text
     assert "\nleft out: 1\n" in text
 
 

@@ -44,7 +44,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Oracle:
-    """Knows the people of a dataset's pictures, and of their mirror images, by the pictures' bytes."""
+    """Knows the people of a dataset's images, and of their mirror images, by the images' bytes."""
 
     def __init__(self, dataset: CocoDataset) -> None:
         self.known = {}
@@ -74,7 +74,7 @@ def test_perfect_people_measure_one(data: Path, capsys: pytest.CaptureFixture[st
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith("AP 1.000 AP50 1.000 AP75 1.000")
     assert lines[-2].startswith("| votepose [oracle] | 8.6 | 100.0 | 100.0 |")
-    assert "6 pictures" in lines[0]
+    assert "6 images" in lines[0]
     assert "input 64" in lines[0]
 
 
@@ -82,7 +82,7 @@ def test_perfect_people_measure_one(data: Path, capsys: pytest.CaptureFixture[st
 def test_results_are_in_the_pixels_and_the_category_of_the_json(data: Path, tmp_path: Path) -> None:
     path = data / "annotations.json"
     truth = json.loads(path.read_text())
-    truth["images"][0] |= {"width": 512, "height": 128}  # the picture is 256 x 256
+    truth["images"][0] |= {"width": 512, "height": 128}  # the image is 256 x 256
     truth["categories"][0]["id"] = 7
     for annotation in truth["annotations"]:
         annotation["category_id"] = 7
@@ -102,7 +102,7 @@ def test_what_is_left_out_is_said_and_the_rest_is_measured(data: Path, capsys: p
     run(EvaluateConfig(data))
     output = capsys.readouterr().out
     assert "000004.png: neither in" in output
-    assert "5 pictures" in output
+    assert "5 images" in output
     assert output.splitlines()[-1].startswith("AP 1.000")
 
 
@@ -123,7 +123,7 @@ def test_tiny_weights_are_measured_from_the_command_line(
     assert main(["evaluate", "--data", str(data), "--weights", str(weights), *options]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert LAST_LINE.fullmatch(lines[-1])
-    assert "2 pictures" in lines[0]
+    assert "2 images" in lines[0]
     assert "preset movenet" in lines[0]
     assert {entry["image_id"] for entry in json.loads(out.read_text())} <= {1, 2}
 

@@ -61,8 +61,8 @@ def records(folder: Path) -> list[dict]:
 def test_predict_writes_records_and_drawings(run: Callable[..., Result], photos: Path, fake_model: Path) -> None:
     result = run("predict", photos, "--weights", fake_model, "--recursive", "--scores")
     assert (result.status, result.err) == (0, "")
-    assert result.out.startswith("4 pictures, 8 people, ")
-    assert "ms/picture; results in out" in result.out
+    assert result.out.startswith("4 images, 8 people, ")
+    assert "ms/image; results in out" in result.out
     assert [record["image"] for record in records(Path("out"))] == [
         "photos/1.jpg",
         "photos/2.jpg",
@@ -98,7 +98,7 @@ def test_a_second_run_does_not_take_the_first_ones_drawings(
 ) -> None:
     for _ in range(2):
         result = run("predict", photos, "--weights", fake_model, "--recursive", "--out", photos / "out")
-        assert result.out.startswith("4 pictures")
+        assert result.out.startswith("4 images")
 
 
 def test_predict_goes_on_past_unreadable_files_and_reports_them(
@@ -112,7 +112,7 @@ def test_predict_goes_on_past_unreadable_files_and_reports_them(
         "votepose: photos/1.jpg: is not an image of a known format",
         "votepose: photos/2.jpg: is empty (0 bytes)",
     ]
-    assert result.out.startswith("1 picture, 2 people, 2 failed, ")
+    assert result.out.startswith("1 image, 2 people, 2 failed, ")
     assert len(records(Path("out"))) == 1
 
 
@@ -139,7 +139,7 @@ def test_ctrl_c_keeps_what_is_done(
     result = run("predict", "photos/*.jpg", "--weights", fake_model)
     assert result.status == 130
     assert result.err == "votepose: stopped; what was done so far is kept\n"
-    assert result.out.startswith("2 pictures, 4 people, 1 not done")
+    assert result.out.startswith("2 images, 4 people, 1 not done")
     assert len(records(Path("out"))) == 2
 
 

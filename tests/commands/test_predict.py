@@ -95,7 +95,7 @@ def test_images_and_videos_go_together(predict: Predict) -> None:
     save_clip(Path("clip.mp4"), dot_frames(4))
     status, out, _ = predict("0.jpg", "clip.mp4", "--format", "csv", "--no-draw", "--no-track", "--max-frames", "2")
     assert status == 0
-    assert out.startswith("1 picture, 2 frames, 6 people, ")
+    assert out.startswith("1 image, 2 frames, 6 people, ")
     lines = Path("out/poses.csv").read_text().splitlines()
     assert [line.split(",")[:3] for line in lines[1::2]] == [
         ["0.jpg", "", ""],
@@ -155,7 +155,7 @@ def test_lists_stdin_and_addresses_are_inputs(predict: Predict) -> None:
     Path("list.txt").write_text("0.jpg\nnone.jpg\nhttp://127.0.0.1:9/a.jpg\n1.jpg\n")
     status, out, err = predict("--list", "list.txt", "--no-draw")
     assert status == 1
-    assert out.startswith("2 pictures, 4 people, 2 failed")
+    assert out.startswith("2 images, 4 people, 2 failed")
     assert err.splitlines()[0] == "votepose: none.jpg: no such file"
     assert err.splitlines()[1].startswith("votepose: http://127.0.0.1:9/a.jpg: cannot be reached")
     assert [record["image"] for record in records()] == ["0.jpg", "1.jpg"]
@@ -172,7 +172,7 @@ def test_resume_leaves_out_what_is_done(predict: Predict, monkeypatch: pytest.Mo
     monkeypatch.setattr(votepose.commands.predict, "read_image", lambda path: (looked.append(path.name), real(path))[1])
     status, out, err = predict("*.jpg", "--no-draw", "--resume")
     assert (status, looked, err) == (0, ["2.jpg"], "")
-    assert out.startswith("1 picture, 2 people, 3 done before, ")
+    assert out.startswith("1 image, 2 people, 3 done before, ")
     assert sorted(record["image"] for record in records()) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     status, out, err = predict("*.jpg", "--no-draw", "--resume", "--input-size", "64")
     assert status == 2
@@ -410,7 +410,7 @@ def test_pictures_in_a_sequence_are_a_video(predict: Predict) -> None:
         assert {p["id"] for r in records() for p in r["people"]} == {1, 2}
         with VideoReader(f"out/{drawn}") as reader:
             assert [frame.time for frame in reader] == pytest.approx([k / rate for k in range(5)], abs=1e-3)
-    assert predict("shot", "--no-draw")[1].startswith("5 pictures")
+    assert predict("shot", "--no-draw")[1].startswith("5 images")
     assert "none_%d.jpg: no such file" in predict("none_%d.jpg")[2]
 
 

@@ -144,19 +144,19 @@ def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
     config = tiny_config(data, tmp_path / "fits", steps=1, resident=True)
     run(config)
     shown = capsys.readouterr().out
-    assert "6 pictures decoded in " in shown
-    assert re.search(r"^epoch +step  pictures/s +loss +presence .*\n +0 +1 +[\d.]+ +[\d.]+ ", shown, re.MULTILINE)
-    assert "the pictures take" not in shown
+    assert "6 images decoded in " in shown
+    assert re.search(r"^epoch +step  images/s +loss +presence .*\n +0 +1 +[\d.]+ +[\d.]+ ", shown, re.MULTILINE)
+    assert "the images take" not in shown
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "not"))
-    line = "at 96 pixels the pictures take 338688 bytes on cpu, which has 300000 for them: training from disk instead"
+    line = "at 96 pixels the images take 338688 bytes on cpu, which has 300000 for them: training from disk instead"
     assert line in capsys.readouterr().out
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 100_000)  # nor in memory
     run(replace(config, out=tmp_path / "reread", workers=1))
     assert "training from disk instead" in capsys.readouterr().out
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "smaller", canvas=80))
-    assert "the pictures take" not in capsys.readouterr().out
+    assert "the images take" not in capsys.readouterr().out
     states = [checkpoint(tmp_path / name)["state_dict"] for name in ("not", "reread")]
     torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
 
@@ -222,7 +222,7 @@ def test_the_best_weights_are_kept_and_a_run_without_progress_ends(
     config = tiny_config(data, tmp_path, steps=2, steps_per_epoch=1, val=data, evaluate_every=1, patience=2)
     run(config)
     output = capsys.readouterr().out
-    assert f"AP on {data}: 2 steps of 2 pictures at 64 pixels\n" in output
+    assert f"AP on {data}: 2 steps of 2 images at 64 pixels\n" in output
     assert f"\nAP 0.300, best 0.300 at step 2\nweights: {tmp_path}/weights.safetensors\nnext: " in output
     best = load_network(tmp_path / "best.safetensors")[0].state_dict()
     torch.testing.assert_close(best, load_network(tmp_path / "weights.safetensors")[0].state_dict(), rtol=0, atol=0)
@@ -236,7 +236,7 @@ def test_the_best_weights_are_kept_and_a_run_without_progress_ends(
 
 
 def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
-    # Pictures without people leave parts of the network without gradient.
+    # Images without people leave parts of the network without gradient.
     write_coco(synthetic_dataset(4, size=96, people=(0, 0)), tmp_path / "empty")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     options = {"steps": 4, "batch-size": 1, "devices": 2, "val": data, "evaluate-every": 2, "evaluate-pictures": 2}
@@ -401,9 +401,7 @@ def test_validation_reads_labels_as_the_loader_does(
     val = edited(data, tmp_path / "val", change)
     run(tiny_config(data, tmp_path / "run", val=val, evaluate_every=1, evaluate_pictures=2, steps=2))
     output = capsys.readouterr().out
-    assert re.search(
-        r"^epoch +step  pictures/s +AP +AP50 .*\n +0 +2 +[\d.]+ +0\.\d{3} +0\.\d{3} ", output, re.MULTILINE
-    )
+    assert re.search(r"^epoch +step  images/s +AP +AP50 .*\n +0 +2 +[\d.]+ +0\.\d{3} +0\.\d{3} ", output, re.MULTILINE)
     assert "an annotation's area is nan; taken from its box" in output
 
 

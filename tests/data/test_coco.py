@@ -45,7 +45,7 @@ def truncate(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda path: path.write_text("I am no picture"), "not an image"),
+        (lambda path: path.write_text("I am no image"), "not an image"),
         (lambda path: path.write_bytes(b""), "not an image"),
         (truncate, "truncated"),
         (lambda path: path.unlink(), "neither in"),
@@ -71,7 +71,7 @@ def test_a_broken_zip_is_left_out_by_name(folder: Path) -> None:
 def test_entries_that_make_no_sense_are_left_out(folder: Path) -> None:
     def spoil(data: dict[str, Any]) -> None:
         del data["images"][0]["id"]
-        data["annotations"][2]["keypoints"] = ["a"] * 51  # of the second picture
+        data["annotations"][2]["keypoints"] = ["a"] * 51  # of the second image
 
     edit(folder, spoil)
     dataset = load_coco(folder)
@@ -83,7 +83,7 @@ def test_entries_that_make_no_sense_are_left_out(folder: Path) -> None:
 def test_nothing_usable_is_an_error(folder: Path) -> None:
     for path in (folder / "images").iterdir():
         path.unlink()
-    with pytest.raises(VoteposeError, match=r"none of its 3 pictures can be used; first: 000001\.png: neither in"):
+    with pytest.raises(VoteposeError, match=r"none of its 3 images can be used; first: 000001\.png: neither in"):
         load_coco(folder)
 
 
@@ -202,10 +202,10 @@ def test_samples_on_demand_are_those_in_memory(tmp_path: Path, capsys: pytest.Ca
     for one, other in zip(read.samples, loaded.samples, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
         np.testing.assert_array_equal(one.keypoints, other.keypoints)
-    (tmp_path / "images" / "000002.png").write_bytes(b"no picture")
+    (tmp_path / "images" / "000002.png").write_bytes(b"no image")
     assert [read.samples[i].image_id for i in (1, 1, 3, -1)] == [3, 3, 4, 4]
     assert capsys.readouterr().out == f"{tmp_path}: 000002.png: is not an image of a known format; left out\n"
     for path in (tmp_path / "images").iterdir():
         path.unlink()
-    with pytest.raises(VoteposeError, match="none of its 4 pictures can be used"):
+    with pytest.raises(VoteposeError, match="none of its 4 images can be used"):
         read.samples[0]

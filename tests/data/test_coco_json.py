@@ -173,13 +173,13 @@ def test_what_can_be_meant_in_one_way_is_read_so_without_remark(tmp_path: Path, 
         (
             each(lambda i, a: a.update(image_id=a["image_id"] + 2)),
             2,
-            "4 annotations have an image_id of no usable picture (4, 5); left out",
+            "4 annotations have an image_id of no usable image (4, 5); left out",
         ),
         (each(lambda i, a: a.pop("image_id") if i < 2 else None), 4, "2 annotations have an image_id of no usable"),
         (
             lambda d: d["images"][1].update(id=1),
             2,
-            "000001.png: has the same id (1) as another picture; left out",
+            "000001.png: has the same id (1) as another image; left out",
         ),
         (lambda d: d["images"][0].update(id=None), 4, "000001.png: the json's entry has no usable 'id'"),
         (
@@ -244,7 +244,7 @@ def only(joints: list[int]) -> Change:
 def test_people_labelled_at_one_place_have_a_size_and_a_remark(tmp_path: Path) -> None:
     dataset = load_with(tmp_path, only([5]))
     for sample in dataset.samples:
-        np.testing.assert_allclose(sample.areas, 0.01 * 256 * 256, rtol=1e-5)  # a hundredth of the picture
+        np.testing.assert_allclose(sample.areas, 0.01 * 256 * 256, rtol=1e-5)  # a hundredth of the image
         assert (sample.boxes[:, 2:] > 1).all()
         joints = sample.keypoints[:, 5, :2]
         assert ((joints >= sample.boxes[:, :2]) & (joints <= sample.boxes[:, :2] + sample.boxes[:, 2:])).all()
@@ -259,7 +259,7 @@ def test_people_labelled_at_one_place_are_as_large_as_the_others(tmp_path: Path)
         data["annotations"][4]["area"] = data["annotations"][5]["area"] = 5000.0
 
     dataset = load_with(tmp_path, change)
-    np.testing.assert_allclose(dataset.samples[0].areas, [4000, 4000])  # as in its picture
+    np.testing.assert_allclose(dataset.samples[0].areas, [4000, 4000])  # as in its image
     np.testing.assert_allclose(dataset.samples[1].areas, [5000, 5000])  # as in the json
 
 

@@ -66,7 +66,7 @@ def test_a_person_without_a_usable_box_stays(folder: Path, box: Any) -> None:
 def test_a_box_that_leaves_the_picture_is_cut_and_named(folder: Path) -> None:
     dataset = load_with(folder, "annotations", {"bbox": [-20, -20, 500, 500]})
     np.testing.assert_array_equal(dataset.samples[0].boxes, [[0, 0, 96, 96]])
-    assert dataset.left_out == ["000001.png: an annotation's box leaves the picture; clipped"]
+    assert dataset.left_out == ["000001.png: an annotation's box leaves the image; clipped"]
 
 
 @pytest.mark.parametrize("change", [{"width": -5}, {"height": 0}])

@@ -9,13 +9,13 @@ from votepose.data.remarks import Remarks, count_remarks
 
 def test_a_kind_is_one_line_with_its_first_example() -> None:
     lines = [
-        "a.jpg: an annotation's box leaves the picture; clipped",
+        "a.jpg: an annotation's box leaves the image; clipped",
         "a.jpg: is 20x30, the json says otherwise; its labels were scaled",
-        "b.jpg: an annotation's box leaves the picture; clipped",
+        "b.jpg: an annotation's box leaves the image; clipped",
         "c.jpg: is 40x50, the json says otherwise; its labels were scaled",
         "d.jpg: cannot identify image file 'd.jpg'",
         "e.jpg: cannot identify image file 'e.jpg'",
-        "2 annotations have an image_id of no usable picture (7, 8); left out",
+        "2 annotations have an image_id of no usable image (7, 8); left out",
     ]
     assert [str(remarks) for remarks in count_remarks(lines)] == [
         f"{lines[0]} (and 1 more like this)",
@@ -28,7 +28,7 @@ def test_a_kind_is_one_line_with_its_first_example() -> None:
 @pytest.mark.parametrize(
     ("text", "adjusted"),
     [
-        ("an annotation's box leaves the picture; clipped", True),
+        ("an annotation's box leaves the image; clipped", True),
         ("is 20x30, the json says otherwise; its labels were scaled", True),
         ("listed twice, with ids 1 and 2; read as one", True),
         ("a person is annotated twice, alike to the last digit; read once", True),

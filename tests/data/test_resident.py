@@ -1,4 +1,4 @@
-"""Pictures on a device: what is decoded and drawn, and batches that depend on their number alone."""
+"""Images on a device: what is decoded and drawn, and batches that depend on their number alone."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_pictures_over_the_limit_are_shrunk_with_their_labels(tmp_path: Path) ->
 
 def test_a_broken_picture_is_left_out_and_named(tmp_path: Path) -> None:
     write_coco(CocoDataset([dotted(i + 1) for i in range(3)], PAIR), tmp_path)
-    (tmp_path / "images" / "2.png").write_bytes(b"no picture")
+    (tmp_path / "images" / "2.png").write_bytes(b"no image")
     source = FolderSource(CocoFolder.open(tmp_path))
     pictures = ResidentPictures.load([source], 240, "cpu")
     assert len(pictures) == len(pictures.canvases) == 2
@@ -106,7 +106,7 @@ def test_a_broken_picture_is_left_out_and_named(tmp_path: Path) -> None:
     assert check(drawn(pictures, replace(NONE, scale=(0.7, 1.4)))) > 15
     for name in ("1.png", "3.png"):
         (tmp_path / "images" / name).unlink()
-    with pytest.raises(VoteposeError, match="none of its 3 pictures can be used"):
+    with pytest.raises(VoteposeError, match="none of its 3 images can be used"):
         ResidentPictures.load([source], 240, "cpu")
 
 

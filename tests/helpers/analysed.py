@@ -1,4 +1,4 @@
-"""Pictures of drawn people, and detectors of known faults."""
+"""Images of drawn people, and detectors of known faults."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def two_people(apart: float = 100.0, labelled: int = 17, size: float = 60.0) -> 
 
 
 def background_only() -> Sample:
-    """A picture without people."""
+    """An image without people."""
     sample = two_people()
     return replace(sample, keypoints=sample.keypoints[:0], boxes=sample.boxes[:0], areas=sample.areas[:0])
 
@@ -61,5 +61,5 @@ def joints(*parts: str) -> list[int]:
 
 
 def picture_of(sample: Sample, points: np.ndarray, scores: np.ndarray | None = None) -> Picture:
-    """The picture where these (P, K, 2) were found."""
+    """The image where these (P, K, 2) were found."""
     return Picture.of(sample, moved(true_poses(sample), points, scores))

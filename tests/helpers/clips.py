@@ -34,7 +34,7 @@ def save_clip(
 ) -> Path:
     """Encode frames at `times` in seconds (or `RATE` a second), with a tone of their length, or of `tone` frames'.
 
-    `cover` is a picture that becomes the first video stream, without a mark if the path does not end in .mp4.
+    `cover` is an image that becomes the first video stream, without a mark if the path does not end in .mp4.
     """
     options = {"movflags": "+faststart"} if faststart else {}
     with av.open(str(path), "w", format=container_format, options=options) as container:

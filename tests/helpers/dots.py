@@ -1,4 +1,4 @@
-"""Pictures of one person with a dot of its own colour on each joint, so that a test can find joints in pixels."""
+"""Images of one person with a dot of its own colour on each joint, so that a test can find joints in pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EDGE = 14  # pixels: a dot and its smoothing
 
 
 def dotted(number: int, width: int = 240, height: int = 180, complete: bool = True) -> Sample:
-    """A grey picture with three dots far from one another, and an ignore region."""
+    """A grey image with three dots far from one another, and an ignore region."""
     rng = np.random.default_rng(number)
     image = np.full((height, width, 3), FILL, np.uint8)
     points = np.array([(0.2, 0.3), (0.75, 0.25), (0.5, 0.75)]) * (width, height) + rng.uniform(-15, 15, (3, 2))
@@ -44,7 +44,7 @@ def centre(image: Tensor, k: int, near: Tensor) -> Tensor:
 def check(batch: Batch, mirrored: bool = False, seam: tuple[float, float] | None = None) -> int:
     """Joints well inside lie on a dot of their colour, of the opposite one in mirrored inputs; how many there are.
 
-    `seam` are the least and greatest x and y at which pictures of a mosaic meet, where dots are cut.
+    `seam` are the least and greatest x and y at which images of a mosaic meet, where dots are cut.
     """
     count = 0
     for person, index in zip(batch.keypoints, batch.image_index.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""A tiny ONNX file that keeps the model contract, and pictures with a red dot.
+"""A tiny ONNX file that keeps the model contract, and images with a red dot.
 
 The fake model finds the reddest pixel of each input: that is a person's nose, its other keypoints fan out from there by
 fixed offsets. Each input also holds a second person, `SECOND` pixels to the right, of half the score. So a test knows

@@ -1,4 +1,4 @@
-"""The pictures of a run, and what it left."""
+"""The images of a run, and what it left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from helpers.fake_model import red_dot, save_jpeg
 
 
 def photos(count: int, width: int = 96) -> list[Path]:
-    """Different pictures in in/; the wider, the longer a worker takes."""
+    """Different images in in/; the wider, the longer a worker takes."""
     Path("in").mkdir(exist_ok=True)
     height = width * 2 // 3
     return [save_jpeg(Path(f"in/{k}.jpg"), red_dot(width, height, 2 * k, k, width // 8)) for k in range(count)]

@@ -67,7 +67,7 @@ def metadata(network: NetworkConfig = NETWORK, size: int = 64, skeleton: Skeleto
 
 
 def train_on_few_poses(patch: pytest.MonkeyPatch) -> None:
-    """Let the refiner train on one found pose per picture, with small regions: seven more take ten times as long."""
+    """Let the refiner train on one found pose per image, with small regions: seven more take ten times as long."""
     patch.setattr("votepose.training.stages.votes._FOUND", 1)
     refine_small_regions(patch)
 
@@ -81,7 +81,7 @@ def refine_small_regions(patch: pytest.MonkeyPatch) -> None:
 
 
 def export_on_small_pictures(patch: pytest.MonkeyPatch) -> None:
-    """Let the exporters trace and compare on pictures of half the side, but no less than 64 pixels."""
+    """Let the exporters trace and compare on images of half the side, but no less than 64 pixels."""
     from votepose.export.onnx_graph import noise
 
     def small(width: int, height: int, batch: int = 1) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Images in, people out: empty pictures, planted people, batches."""
+"""Images in, people out: empty images, planted people, batches."""
 
 from __future__ import annotations
 

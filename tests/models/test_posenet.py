@@ -89,7 +89,7 @@ def test_pixels_may_be_bytes_or_floats() -> None:
 
 
 def shifted(maps: FeatureMaps, cells: int) -> FeatureMaps:
-    """The maps of a picture moved `cells` to the right, as far as a vote can tell."""
+    """The maps of an image moved `cells` to the right, as far as a vote can tell."""
     assert maps.memory_positions is not None
     features = maps.features.roll(cells, dims=-1)
     return replace(maps, features=features, memory_positions=maps.memory_positions + torch.tensor([cells, 0.0]))

@@ -28,7 +28,7 @@ def test_parts_form_the_folders_again(tmp_path: Path, capsys: pytest.CaptureFixt
     for part in parts:
         assert sum(path.stat().st_size for path in part.rglob("*") if path.is_file()) <= limit
         shutil.copytree(part, tmp_path / "whole", dirs_exist_ok=True)
-    assert "one: 12 pictures" in capsys.readouterr().out
+    assert "one: 12 images" in capsys.readouterr().out
     for name in ("one", "two"):
         before, after = load_coco(tmp_path / name), load_coco(tmp_path / "whole" / name)
         assert after.left_out == []

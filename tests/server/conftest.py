@@ -1,4 +1,4 @@
-"""A server with the fake model, and pictures to send it."""
+"""A server with the fake model, and images to send it."""
 
 from __future__ import annotations
 

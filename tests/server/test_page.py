@@ -185,9 +185,9 @@ def test_webcam(shown: Shown) -> None:
 def test_mistakes_are_one_clear_line(shown: Shown) -> None:
     page = shown.page
     page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"hello"})
-    expect(page.locator("#error")).to_contain_text("not a picture of a known format")
+    expect(page.locator("#error")).to_contain_text("not an image of a known format")
     page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": bytes(2**20 + 1)})
-    expect(page.locator("#error")).to_have_text("The picture has 1.0 MiB; the server takes 1.0 MiB at most.")
+    expect(page.locator("#error")).to_have_text("The image has 1.0 MiB; the server takes 1.0 MiB at most.")
     page.route("**/v1/poses*", lambda route: route.abort())
     shown.open("walk.jpg")
     expect(page.locator("#error")).to_contain_text("cannot be reached")

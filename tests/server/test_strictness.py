@@ -73,13 +73,13 @@ TEXT = base64.b64encode(PICTURE)
 @pytest.mark.parametrize(
     ("body", "part"),
     [
-        (json.dumps({"image": TEXT.decode()}).encode(), "this is JSON, not a picture: send the file's bytes"),
+        (json.dumps({"image": TEXT.decode()}).encode(), "this is JSON, not an image: send the file's bytes"),
         (b' [{"image": ""}]', "this is JSON"),
         (b'"' + TEXT + b'"', "this is JSON"),
         (TEXT, "this is base64 text"),
         (b"data:image/png;base64," + TEXT, "this is base64 text"),
         (b"image=" + TEXT, "this is a URL-encoded form"),
-        (b"\0\0\0\x20ftypheic", "this is a HEIC picture"),
+        (b"\0\0\0\x20ftypheic", "this is a HEIC image"),
         (b"\0\0\0\x20ftypisom", "this is a video"),
     ],
 )

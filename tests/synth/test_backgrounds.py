@@ -125,7 +125,7 @@ def shard(path: Path, names: list[str]) -> None:
         for name in names:
             with zipped.open(name, "w") as file:
                 Image.new("RGB", (30, 20), (9, 99, 9)).save(file, "PNG")
-        zipped.writestr("notes.txt", "no picture")
+        zipped.writestr("notes.txt", "no image")
 
 
 def coco(annotations: list[dict[str, Any]]) -> str:
@@ -150,7 +150,7 @@ def test_pictures_with_people_are_left_out(tmp_path: Path) -> None:
     assert len(backgrounds.left_out) == 2
     assert all("shows people" in line for line in backgrounds.left_out)
     (tmp_path / "annotations.json").write_text(coco([{"image_id": k, "category_id": 1} for k in range(4)]))
-    with pytest.raises(VoteposeError, match="none of its 4 pictures"):
+    with pytest.raises(VoteposeError, match="none of its 4 images"):
         Backgrounds.from_folder(tmp_path)
 
 
@@ -160,7 +160,7 @@ def test_broken_pictures_are_left_out_and_named(folder: Path) -> None:
     (folder / "images-00.zip").write_bytes(b"no zip")
     shard(folder / "images-01.zip", ["x.png"])
     with zipfile.ZipFile(folder / "images-01.zip", "a") as zipped:
-        zipped.writestr("bad.png", b"no picture")
+        zipped.writestr("bad.png", b"no image")
     backgrounds = Backgrounds.from_folder(folder)
     assert len(backgrounds) == 4
     assert len(backgrounds.left_out) == 4
@@ -170,11 +170,11 @@ def test_broken_pictures_are_left_out_and_named(folder: Path) -> None:
 
 
 def _nothing(path: Path) -> None:
-    (path / "readme.txt").write_text("no picture")
+    (path / "readme.txt").write_text("no image")
 
 
 def _broken(path: Path) -> None:
-    (path / "a.png").write_bytes(b"no picture")
+    (path / "a.png").write_bytes(b"no image")
 
 
 def _badly_described(path: Path) -> None:
@@ -185,8 +185,8 @@ def _badly_described(path: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (_nothing, "no pictures"),
-        (_broken, "none of its 1 pictures"),
+        (_nothing, "no images"),
+        (_broken, "none of its 1 images"),
         (_badly_described, "annotations.json"),
         (Path.rmdir, "no such folder"),
     ],

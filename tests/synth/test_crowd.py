@@ -1,4 +1,4 @@
-"""Free crowds stand on the floor, apart, in the picture, and as hidden as the dial says."""
+"""Free crowds stand on the floor, apart, in the image, and as hidden as the dial says."""
 
 import numpy as np
 import pytest

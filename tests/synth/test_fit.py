@@ -1,4 +1,4 @@
-"""Bodies filmed by a known camera are found again; what the picture leaves open stays natural."""
+"""Bodies filmed by a known camera are found again; what the image leaves open stays natural."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def filmed(body: Body, shapes: Shapes, angles: np.ndarray, leans: np.ndarray, di
 
 
 def boxes_of(keypoints: np.ndarray) -> np.ndarray:
-    """Boxes around the keypoints, with some flesh, cut at the picture's edges."""
+    """Boxes around the keypoints, with some flesh, cut at the image's edges."""
     near, far = keypoints[..., :2].min(axis=1), keypoints[..., :2].max(axis=1)
     flesh = 0.06 * (far - near).max(axis=1, keepdims=True)
     near, far = (np.clip(corner, 0, FRAME) for corner in (near - flesh, far + flesh))

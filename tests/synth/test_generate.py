@@ -67,7 +67,7 @@ def test_a_whole_folder_is_not_made_again(made, capsys):
         == 0
     )
     assert {path: path.stat().st_mtime_ns for path in made.glob("*.zip")} == before
-    assert "4 pictures" in capsys.readouterr().out
+    assert "4 images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

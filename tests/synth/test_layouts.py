@@ -15,7 +15,7 @@ Arrays = dict[str, np.ndarray]
 
 @pytest.fixture
 def arrays() -> Arrays:
-    """Three pictures: of two people, of none, of one."""
+    """Three images: of two people, of none, of one."""
     keypoints = np.zeros((3, 17, 3), np.float32)
     keypoints[:, 0] = [[10, 20, 2], [30, 40, 1], [50, 60, 2]]
     return {

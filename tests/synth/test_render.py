@@ -12,7 +12,7 @@ SIZE, FOCAL = 40, 40.0
 
 
 def wall(left: float, right: float, depth: float) -> Stage:
-    """A wall that faces the camera, as high as the picture, from `left` to `right` metres."""
+    """A wall that faces the camera, as high as the image, from `left` to `right` metres."""
     points = np.array([[x, y, depth] for y in (-9, 9) for x in (left, right)], np.float32)
     normals = np.tile(np.float32([0, 0, -1]), (4, 1))
     material = np.zeros(1, MATERIAL)

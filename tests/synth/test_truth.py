@@ -1,4 +1,4 @@
-"""What the json says of a picture is what the rays find in it."""
+"""What the json says of an image is what the rays find in it."""
 
 import numpy as np
 import pytest

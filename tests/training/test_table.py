@@ -31,7 +31,7 @@ def test_metrics_that_were_not_measured_are_dashes() -> None:
     assert list(epoch_cells(3, 40, 2.0, {"votes": 1.0, "total": 2.0}, None)) == [
         "epoch",
         "step",
-        "pictures/s",
+        "images/s",
         "loss",
         "votes",
     ]

@@ -61,9 +61,9 @@ def test_it_fits_the_terminal_and_its_encoding(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.setattr(Terminal, "encoding", "ascii")
     terminal = Terminal()
-    with Bar("a picture with a long name.jpg", 2, file=terminal):
+    with Bar("an image with a long name.jpg", 2, file=terminal):
         assert terminal.getvalue().isascii()
-        assert terminal.screen() == "a picture with a lo"
+        assert terminal.screen() == "an image with a lon"
 
 
 def test_nothing_is_shown_where_there_is_no_terminal() -> None:

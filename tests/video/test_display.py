@@ -25,7 +25,7 @@ def test_all_eight_orientations_are_shown_right(tmp_path: Path, matrix: tuple[in
     assert pixels.shape == (height, width, 3)
     assert pixels.flags.c_contiguous
     x, y = dot_centres(dot_frames(1)[0])
-    # QuickTime: x' = a x + c y, y' = b x + d y, moved so that the picture begins at 0.
+    # QuickTime: x' = a x + c y, y' = b x + d y, moved so that the image begins at 0.
     shown = a * x + c * y + width * (a + c < 0), b * x + d * y + height * (b + d < 0)
     assert dot_centres(pixels) == pytest.approx(shown, abs=0.7)
 

@@ -59,7 +59,7 @@ def test_audio_is_handed_on_and_starts_with_the_picture(tmp_path: Path) -> None:
         reader.on_audio = lambda packet: heard.append(float(packet.pts * packet.time_base))
         assert len(list(reader)) == 10
     assert len(heard) > 5
-    assert heard[0] == pytest.approx(-2, abs=0.03)  # the tone began two seconds before the picture
+    assert heard[0] == pytest.approx(-2, abs=0.03)  # the tone began two seconds before the image
 
 
 @pytest.fixture(scope="module")
@@ -189,5 +189,5 @@ def test_only_a_cover_picture_is_no_video(tmp_path: Path) -> None:
         piece = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), format="s16", layout="mono")
         piece.sample_rate = 48000
         container.mux([*sound.encode(piece), *sound.encode()])
-    with pytest.raises(VoteposeError, match="holds no video, only a cover picture"):
+    with pytest.raises(VoteposeError, match="holds no video, only a cover image"):
         VideoReader(str(path))

@@ -1,4 +1,4 @@
-"""Pictures as the frames of a video: numbered sequences and folders."""
+"""Images as the frames of a video: numbered sequences and folders."""
 
 from __future__ import annotations
 

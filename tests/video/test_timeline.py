@@ -1,4 +1,4 @@
-"""Time stamps that begin anew, leap, wrap around or repeat: times continue, of sound and picture together."""
+"""Time stamps that begin anew, leap, wrap around or repeat: times continue, of sound and image together."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def stick(start: tuple[float, float], end: tuple[float, float], seen: bool = Tru
 
 
 def coverage(poses: Poses, style: Style | None = None) -> np.ndarray:
-    """(100, 200) float: by how much a white picture was changed."""
+    """(100, 200) float: by how much a white image was changed."""
     white = np.full((100, 200, 3), 255, np.uint8)
     return np.abs(np.asarray(draw(white, poses, style)).astype(float) - 255).sum(axis=2)
 

@@ -1,6 +1,6 @@
 """`votepose ablate`: the cells of the paper's Table 2, trained and measured at a size that the machine can do.
 
-All cells see the same pictures in the same order, from the same seed. Finished cells are kept: the same command
+All cells see the same images in the same order, from the same seed. Finished cells are kept: the same command
 continues where it was stopped, and `table.md` holds the results so far.
 """
 
@@ -33,7 +33,7 @@ from votepose.training.config import TrainConfig, parse_source
 from votepose.training.fit import fit
 
 _ELSE = "choose another --out"
-_DRAWN = {"train": 400, "val": 100}  # pictures, where no data is given
+_DRAWN = {"train": 400, "val": 100}  # images, where no data is given
 GROUPS = {  # of the options in --help
     "table": ("presets", "ours", "paper"),
     "training": (
@@ -67,7 +67,7 @@ class AblateConfig:
     steps: int = 2000
     """Optimiser steps per cell."""
     batch_size: int = TrainConfig.batch_size
-    """Pictures per step."""
+    """Images per step."""
     input_size: int = 256
     """Side of the input in pixels, a multiple of 32."""
     learning_rate: float = TrainConfig.learning_rate
@@ -79,13 +79,13 @@ class AblateConfig:
     freeze: Part | None = None
     """Part of the backbone that is not trained. By default the preset's."""
     limit: int | None = None
-    """Measure only on the first N pictures. By default on all."""
+    """Measure only on the first N images. By default on all."""
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     """bf16-mixed is faster on GPUs and on CPUs with AMX."""
     accelerator: str = "auto"
     """Hardware to train on: cpu, gpu, or auto for a GPU if there is one."""
     workers: int = 1
-    """Processes that read pictures."""
+    """Processes that read images."""
     seed: int = 0
     """Seed of all random choices."""
     out: Path = Path("runs/ablate")
@@ -132,7 +132,7 @@ def _check(config: AblateConfig) -> None:
 
 
 def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
-    """Folders to train on, and the pictures to measure on; drawn figures if the configuration names none."""
+    """Folders to train on, and the images to measure on; drawn figures if the configuration names none."""
     folders = {part: config.out / f"drawn-{part}-{config.input_size}" for part in _DRAWN}
     if not config.data:
         for seed, (part, count) in enumerate(_DRAWN.items()):
@@ -158,9 +158,9 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
         "```",
         "",
         f"Trained on {', '.join(_pictures(source) for source in data)}: {config.steps} steps of {config.batch_size} "
-        f"pictures at {config.input_size} pixels, every cell from the same seed. Measured on {len(val.samples)} "
-        f"pictures with {people} people of {val.annotations.parent}: COCO keypoint AP in percent.",
-        "One run a cell: small differences are chance. The paper trained on 57 k pictures for much longer, so compare "
+        f"images at {config.input_size} pixels, every cell from the same seed. Measured on {len(val.samples)} "
+        f"images with {people} people of {val.annotations.parent}: COCO keypoint AP in percent.",
+        "One run a cell: small differences are chance. The paper trained on 57 k images for much longer, so compare "
         "differences, not levels.",
     ]
 
@@ -168,7 +168,7 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
 def _pictures(source: str) -> str:
     folder = parse_source(source)[0]
     count = len(read_coco_json(folder / "annotations.json")["images"])
-    return f"{source} ({count} pictures)"
+    return f"{source} ({count} images)"
 
 
 def _command(config: AblateConfig) -> str:

@@ -31,7 +31,7 @@ class AnalyseConfig:
     model: str | None = None
     """A model of the package: accurate (the default) or fast."""
     limit: int | None = None
-    """Use only the first N pictures."""
+    """Use only the first N images."""
     input_size: int | None = None
     """Longest side of the network input in pixels, a multiple of 32. By default the weights' own."""
     levels: int | None = None

@@ -1,4 +1,4 @@
-"""`votepose calibrate`: fit confidences to labelled pictures that were not trained on, or measure how true they are."""
+"""`votepose calibrate`: fit confidences to labelled images that were not trained on, or measure how true they are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from votepose.models.loading import load_estimator
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """Fit confidences to labelled pictures that were not trained on. Without --out, measure how accurate they are."""
+    """Fit confidences to labelled images that were not trained on. Without --out, measure how accurate they are."""
 
     data: tuple[Path, ...]
     """Folders with annotations.json beside images/ or images-*.zip."""
@@ -32,7 +32,7 @@ class CalibrateConfig:
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """File for the same weights with the fitted calibration (.safetensors), which `votepose export` keeps."""
     limit: int | None = None
-    """Use only the first N pictures of each folder."""
+    """Use only the first N images of each folder."""
     report: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder for report.md and reliability.png."""
 
@@ -40,8 +40,8 @@ class CalibrateConfig:
 def run(config: CalibrateConfig) -> None:
     """Print how far predictions are from what is observed and, with `config.out`, save calibrated weights.
 
-    The column `calibrated` is cross-validated: calibrations fitted to other pictures (five folds). The one that is
-    saved is fitted to all pictures.
+    The column `calibrated` is cross-validated: calibrations fitted to other images (five folds). The one that is
+    saved is fitted to all images.
 
     Raises:
         VoteposeError: if the weights, the data, or an output path cannot be used.
@@ -57,13 +57,13 @@ def run(config: CalibrateConfig) -> None:
     samples = collect_samples(estimator, pictures, metadata.input_size, skeleton)
     if not samples.labelled.any():
         raise VoteposeError(
-            f"{config.weights}: finds none of the labelled people in these {len(pictures)} pictures, "
-            "so nothing can be measured; use better weights or more pictures"
+            f"{config.weights}: finds none of the labelled people in these {len(pictures)} images, "
+            "so nothing can be measured; use better weights or more images"
         )
     variants = {"as it is": calibrated_predictions(estimator.calibration, samples)}
     if config.out:
         variants["calibrated"] = cross_validated_predictions(samples)
-    source = f"{len(pictures)} pictures of {', '.join(map(str, config.data))}; {config.weights}"
+    source = f"{len(pictures)} images of {', '.join(map(str, config.data))}; {config.weights}"
     text = report_text(source, samples, variants, skeleton)
     print(text)
     if config.report:
@@ -72,7 +72,7 @@ def run(config: CalibrateConfig) -> None:
         print(f"report.md and reliability.png in {config.report}")
     if config.out:
         save_weights(config.out, estimator.network, replace(metadata, calibration=fit(samples)))
-        print(f"{config.out}: calibrated on {len(pictures)} pictures")
+        print(f"{config.out}: calibrated on {len(pictures)} images")
 
 
 def _check(config: CalibrateConfig) -> None:

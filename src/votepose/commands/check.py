@@ -1,4 +1,4 @@
-"""`votepose check`: whether data can be trained or measured on, and a picture of how their labels are read."""
+"""`votepose check`: whether data can be trained or measured on, and an image of how their labels are read."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ from votepose.visualization.draw import draw
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Check a COCO-format folder before training: pictures, people, joints, what is left out, and a sheet of labels."""
+    """Check a COCO-format folder before training: images, people, joints, what is left out, and a sheet of labels."""
 
     data: Annotated[Path, tyro.conf.Positional]
     """Folder with annotations.json beside images/ or images-*.zip."""
     out: Path = Path("out")
-    """Folder for NAME.labels.jpg, a sheet of pictures with their labels drawn; created if missing."""
+    """Folder for NAME.labels.jpg, a sheet of images with their labels drawn; created if missing."""
     examples: int = 24
-    """Number of pictures on the sheet, evenly spread over those with people; 0 writes no sheet."""
+    """Number of images on the sheet, evenly spread over those with people; 0 writes no sheet."""
     limit: int | None = None
-    """Check only the first N pictures."""
+    """Check only the first N images."""
 
 
 def run(config: CheckConfig) -> int:
     """Print what the folder holds and write the sheet.
 
     Returns:
-        1 if a picture, person, box or joint is left out, otherwise 0. What is clipped, scaled or read once does not
+        1 if an image, person, box or joint is left out, otherwise 0. What is clipped, scaled or read once does not
         count.
 
     Raises:
-        VoteposeError: if the json is missing or unreadable, no picture can be used, or an option is out of range.
+        VoteposeError: if the json is missing or unreadable, no image can be used, or an option is out of range.
     """
     require_positive("limit", config.limit)
     if config.examples < 0:
@@ -56,7 +56,7 @@ def run(config: CheckConfig) -> int:
     folder = CocoFolder.open(config.data, config.limit)
     if config.examples:
         prepare_folder(config.out)
-    joints: list[np.ndarray] = []  # v of the people of each usable picture (N, K)
+    joints: list[np.ndarray] = []  # v of the people of each usable image (N, K)
     lines: list[str] = []
     tiles: list[Image.Image] = []
     for sample, remarks, drawn in _read(folder, config.examples):
@@ -71,12 +71,12 @@ def run(config: CheckConfig) -> int:
     if tiles:
         path = config.out / f"{config.data.resolve().name}.labels.jpg"
         save_picture(contact_sheet(tiles), path)
-        print(f"{path}: the labels of {len(tiles)} pictures; hidden joints are rings")
+        print(f"{path}: the labels of {len(tiles)} images; hidden joints are rings")
     return int(any(not remarks.adjusted for remarks in kinds))
 
 
 def _read(folder: CocoFolder, examples: int) -> Iterator[tuple[Sample | None, list[str], bool]]:
-    """Every picture, the remarks on it, and whether it belongs on the sheet."""
+    """Every image, the remarks on it, and whether it belongs on the sheet."""
     count = len(folder.pictures)
     peopled = [place for place in range(count) if any(a.is_person for a in folder.pictures[place].annotations)]
     shown = {peopled[int(k)] for k in np.linspace(0, len(peopled) - 1, min(examples, len(peopled)))}
@@ -94,7 +94,7 @@ def _report(folder: CocoFolder, joints: Sequence[np.ndarray], kinds: Sequence[Re
     people = np.concatenate(joints)
     peopled = sum(len(v) > 0 for v in joints)
     each = f"{(people > 0).sum() / len(people):.1f}" if len(people) else "no"
-    yield f"{folder.path}: {len(joints)} of {folder.listed} pictures can be used, {peopled} of them with people"
+    yield f"{folder.path}: {len(joints)} of {folder.listed} images can be used, {peopled} of them with people"
     yield f"{len(people)} people, with {each} labelled joints of {len(skeleton)} each"
     if skeleton.side_remark:
         yield skeleton.side_remark

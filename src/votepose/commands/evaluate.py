@@ -1,4 +1,4 @@
-"""`votepose evaluate`: COCO keypoint AP of a weights file on a folder of pictures."""
+"""`votepose evaluate`: COCO keypoint AP of a weights file on a folder of images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from votepose.io.files import prepare_folder, save_text
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Measure COCO keypoint AP on a folder of labelled pictures."""
+    """Measure COCO keypoint AP on a folder of labelled images."""
 
     data: Path
     """Folder with annotations.json beside images/ or images-*.zip."""
@@ -32,7 +32,7 @@ class EvaluateConfig:
     model: str | None = None
     """A model of the package: accurate (the default) or fast."""
     limit: int | None = None
-    """Use only the first N pictures."""
+    """Use only the first N images."""
     input_size: int | None = None
     """Longest side of the network input in pixels, a multiple of 32. By default the weights' own."""
     levels: int | None = None
@@ -44,9 +44,9 @@ class EvaluateConfig:
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """File for the detections, in COCO's results format."""
     gallery: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder for drawings of the worst and best pictures, with the labels beside the detections."""
+    """Folder for drawings of the worst and best images, with the labels beside the detections."""
     examples: int = 20
-    """Number of pictures to draw of the worst, and of the best."""
+    """Number of images to draw of the worst, and of the best."""
 
 
 def run(config: EvaluateConfig) -> None:
@@ -64,7 +64,7 @@ def run(config: EvaluateConfig) -> None:
     check_match(dataset, model.skeleton, weights)
     views = ", each and its mirror image" if config.flip_test else ""
     print(
-        f"{len(dataset.samples)} pictures of {config.data}{views}; {weights} (preset {model.preset}, "
+        f"{len(dataset.samples)} images of {config.data}{views}; {weights} (preset {model.preset}, "
         f"{model.parameters / 1e6:.1f} M parameters), input {model.input_size}"
     )
     find = partial(find_in_both_views, model.find) if config.flip_test else model.find

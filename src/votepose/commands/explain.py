@@ -1,4 +1,4 @@
-"""`votepose explain`: a page and a picture of one image's votes and how they were grouped."""
+"""`votepose explain`: a page and an image of one image's votes and how they were grouped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ExplainConfig:
 
 
 def run(config: ExplainConfig) -> int:
-    """Write the page and the picture, and print where they are.
+    """Write the page and the image, and print where they are.
 
     Raises:
         VoteposeError: if the image, the weights, an option or the output folder cannot be used.

@@ -151,7 +151,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "--warmup-epochs": ("use --warmup, in steps",),
     "--save-period": ("use --steps-per-epoch",),
     "--val-interval": ("use --evaluate-every",),
-    "--cache": ("pictures are kept in memory by default; --resident keeps them on the device",),
+    "--cache": ("images are kept in memory by default; --resident keeps them on the device",),
     "--degrees": ("use --rotation",),
     "--fliplr": ("use --flip",),
     "--hsv-v": ("use --colour",),

@@ -21,13 +21,13 @@ COMMANDS = {
     "explain": "show why people were found: presence, votes, and which of them agreed",
     "serve": "serve poses over HTTP, with a page to try it on",
     "info": "print what the presets and a weights file are made of",
-    "check": "check COCO-format data: pictures, people, joints, what is left out, a sheet of labels",
+    "check": "check COCO-format data: images, people, joints, what is left out, a sheet of labels",
     "train": "train a preset on COCO-format data, or resume a run",
     "evaluate": "measure COCO keypoint AP",
     "analyse": "show where AP is lost: people, joints, and the gain of each step if it were perfect",
     "calibrate": "fit the confidences to measured accuracy, or measure how well they fit",
     "ablate": "train and measure the cells of the paper's Table 2",
-    "synth": "generate pictures of crowds with exact keypoints",
+    "synth": "generate images of crowds with exact keypoints",
     "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",
 }
 

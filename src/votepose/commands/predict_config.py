@@ -130,7 +130,7 @@ class PredictConfig:
             raise VoteposeError(f"{live[0]}: a live stream cannot be resumed; leave out --resume")
         for option, needed in self._idle(inputs).items():
             raise VoteposeError(f"--{option} is for {needed}: leave it out")
-        # Among pictures, a video without PyAV fails at its turn.
+        # Among images, a video without PyAV fails at its turn.
         if inputs and all(one.moving and not (one.frames and self.no_draw) for one in inputs):
             import_av()
 

@@ -33,7 +33,7 @@ class ServeConfig:
     port: Annotated[int, tyro.conf.arg(aliases=["-p"])] = 8000
     """Port to listen on; 0 for any free port."""
     workers: int = Limits.workers
-    """Pictures processed at the same time."""
+    """Images processed at the same time."""
     queue: int = Limits.queue
     """Requests that may wait for a worker; one more is answered with 503."""
     timeout: float = Limits.timeout
@@ -41,7 +41,7 @@ class ServeConfig:
     max_megabytes: float = Limits.max_bytes / MIB
     """Limit of an uploaded file, in MiB; a larger one is answered with 413."""
     max_megapixels: float = Limits.max_pixels / 1e6
-    """Limit of an uploaded picture; a larger one is answered with 413."""
+    """Limit of an uploaded image; a larger one is answered with 413."""
     max_input_size: int = Limits.max_input_size
     """The largest input size that a request may ask for."""
     cors: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ GROUPS = {  # of the options in --help
 
 
 def run(config: SynthConfig) -> int:
-    """Make the pictures by `generate.run`, which needs the synth extra.
+    """Make the images by `generate.run`, which needs the synth extra.
 
     Raises:
         KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP; complete shards are kept, and the command can be repeated.

@@ -1,1 +1,1 @@
-"""COCO-format pictures and people, and the batches that training draws from them."""
+"""COCO-format images and people, and the batches that training draws from them."""

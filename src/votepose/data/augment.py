@@ -14,7 +14,7 @@ from votepose.letterbox import FILL
 
 
 def augmented(samples: Sequence[Sample], plan: Plan) -> Sample:
-    """The input that a plan of one describes, as a sample; `samples` are the pictures of its parts."""
+    """The input that a plan of one describes, as a sample; `samples` are the images of its parts."""
     image = np.empty((plan.size, plan.size, 3), np.uint8)
     parts, people = plan.parts, plan.people
     for sample, frame, matrix, scale in zip(samples, parts.frame, parts.matrix, parts.scale, strict=True):

@@ -1,4 +1,4 @@
-"""How training pictures are changed at random."""
+"""How training images are changed at random."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes to the training pictures."""
+    """Random changes to the training images."""
 
     scale: tuple[float, float] = (0.6, 1.8)
-    """Smallest and largest zoom, relative to the picture just fitting the input; drawn log-uniformly."""
+    """Smallest and largest zoom, relative to the image just fitting the input; drawn log-uniformly."""
     rotation: float = 30.0
     """Maximum rotation in degrees."""
     rotated: float = 0.5
-    """Share of pictures that are rotated, in [0, 1]."""
+    """Share of images that are rotated, in [0, 1]."""
     flip: float = 0.5
-    """Share of pictures that are mirrored, in [0, 1]."""
+    """Share of images that are mirrored, in [0, 1]."""
     colour: float = 0.25
     """Strength of the changes to brightness, contrast and saturation."""
     grey: float = 0.05
@@ -24,7 +24,7 @@ class AugmentConfig:
     blur: float = 0.08
     """Share of inputs that are blurred, in [0, 1]."""
     mosaic: float = 0.2
-    """Share of inputs that are made of four pictures, in [0, 1]."""
+    """Share of inputs that are made of four images, in [0, 1]."""
     occluder: float = 0.0
     """Share of inputs with a coloured patch in front of people, in [0, 1]; the joints behind it count as hidden."""
 

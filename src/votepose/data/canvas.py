@@ -1,6 +1,6 @@
-"""Pictures as squares of one size in one tensor, each kept in four sizes, so that shrinking does not alias.
+"""Images as squares of one size in one tensor, each kept in four sizes, so that shrinking does not alias.
 
-A canvas of side C, with a picture in its top left corner, a margin of background around it, is followed below by itself
+A canvas of side C, with an image in its top left corner, a margin of background around it, is followed below by itself
 halved once, twice and three times: (3, 3/2 C, C).
 """
 
@@ -18,7 +18,7 @@ LEVELS = 4
 
 
 def canvas_side(longest: int) -> int:
-    """The side of canvases for pictures with sides up to `longest`: a multiple of 8."""
+    """The side of canvases for images with sides up to `longest`: a multiple of 8."""
     return (longest + 2 * MARGIN + 7) // 8 * 8
 
 

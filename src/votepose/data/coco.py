@@ -1,4 +1,4 @@
-"""COCO-format folders -> pictures and people in memory, decoded once."""
+"""COCO-format folders -> images and people in memory, decoded once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from votepose.utils.cpus import usable_cpus
 from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
 
-# what Pillow, zipfile and a careless json raise over one picture
+# what Pillow, zipfile and a careless json raise over one image
 _UNUSABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -29,7 +29,7 @@ class CocoDataset:
     """Samples of one skeleton.
 
     Attributes:
-        samples: the pictures that can be used, and their people, in memory or read at each access.
+        samples: the images that can be used, and their people, in memory or read at each access.
         skeleton: of the people.
         annotations: the json they are from, if any.
         left_out: what of it could not be used as it was, and why.
@@ -50,11 +50,11 @@ class CocoDataset:
 
 @dataclass(frozen=True)
 class CocoFolder:
-    """A COCO-format folder whose labels are read; its pictures are read one by one.
+    """A COCO-format folder whose labels are read; its images are read one by one.
 
     Attributes:
-        path: the folder. listed: number of pictures in its json. pictures: those of them that are described usably.
-        labels: of the json. files: of the pictures.
+        path: the folder. listed: number of images in its json. pictures: those of them that are described usably.
+        labels: of the json. files: of the images.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class CocoFolder:
 
     @staticmethod
     def open(folder: Path, limit: int | None = None) -> CocoFolder:
-        """`folder`: annotations.json beside images/ or images-*.zip; the first `limit` pictures.
+        """`folder`: annotations.json beside images/ or images-*.zip; the first `limit` images.
 
         Raises:
             VoteposeError: if the json is missing or unreadable.
@@ -77,14 +77,14 @@ class CocoFolder:
         return CocoFolder(folder, len(data["images"][:limit]), pictures, labels, PictureFiles(folder))
 
     def read(self, picture: Picture) -> tuple[Sample | None, list[str]]:
-        """A picture and its people, None if it cannot be used, and what could not be used as it was."""
+        """An image and its people, None if it cannot be used, and what could not be used as it was."""
         try:
             return read_sample(picture, self.files.read(picture.entry), len(self.labels.skeleton))
         except _UNUSABLE as error:
             return None, [_remark(picture.entry, error)]
 
     def load(self) -> CocoDataset:
-        """Read all pictures.
+        """Read all images.
 
         Raises:
             VoteposeError: if none can be used.
@@ -99,24 +99,24 @@ class CocoFolder:
         return CocoDataset(samples, labels.skeleton, annotations, left_out, labels.people.category_id, labels)
 
     def on_demand(self) -> CocoDataset:
-        """The pictures without reading them: each is decoded when it is asked for."""
+        """The images without reading them: each is decoded when it is asked for."""
         labels, annotations = self.labels, self.path / "annotations.json"
         samples, left_out = SamplesOnDemand(self), self.left_out([])
         return CocoDataset(samples, labels.skeleton, annotations, left_out, labels.people.category_id, labels)
 
     def left_out(self, remarks: Iterable[str]) -> list[str]:
-        """What could not be used as it was: zips, labels, and by `remarks`, pictures."""
+        """What could not be used as it was: zips, labels, and by `remarks`, images."""
         return [*self.files.left_out, *self.labels.left_out, *remarks]
 
     def require_some(self, usable: int, left_out: Sequence[str]) -> None:
-        """Raises VoteposeError if none of the pictures is usable."""
+        """Raises VoteposeError if none of the images is usable."""
         if not usable:
             first = f"; first: {left_out[0]}" if left_out else ""
-            raise VoteposeError(f"{self.path}: none of its {self.listed} pictures can be used{first}")
+            raise VoteposeError(f"{self.path}: none of its {self.listed} images can be used{first}")
 
 
 class SamplesOnDemand(Sequence[Sample]):
-    """The samples of a folder, decoded at each access. In place of a picture that cannot be used comes the next one."""
+    """The samples of a folder, decoded at each access. In place of an image that cannot be used comes the next one."""
 
     def __init__(self, folder: CocoFolder) -> None:
         self._folder = folder
@@ -130,7 +130,7 @@ class SamplesOnDemand(Sequence[Sample]):
     @overload
     def __getitem__(self, index: slice) -> list[Sample]: ...
     def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        """Raises VoteposeError if no picture can be used."""
+        """Raises VoteposeError if no image can be used."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         pictures = self._folder.pictures
@@ -149,18 +149,18 @@ class SamplesOnDemand(Sequence[Sample]):
 
 
 def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
-    """Load `folder`: annotations.json beside images/ or images-*.zip; the first `limit` pictures.
+    """Load `folder`: annotations.json beside images/ or images-*.zip; the first `limit` images.
 
-    Pictures and annotations that cannot be used are left out and named in `left_out`; see `coco_labels` for what can.
+    Images and annotations that cannot be used are left out and named in `left_out`; see `coco_labels` for what can.
 
     Raises:
-        VoteposeError: if the json is missing or unreadable, or no picture can be used.
+        VoteposeError: if the json is missing or unreadable, or no image can be used.
     """
     return CocoFolder.open(folder, limit).load()
 
 
 def relabel(folder: Path, out: Path, data: dict[str, Any]) -> None:
-    """Make `out` a folder of the pictures of `folder`, by links, whose annotations.json is `data`."""
+    """Make `out` a folder of the images of `folder`, by links, whose annotations.json is `data`."""
     out.mkdir(parents=True, exist_ok=True)
     for pictures in folder.glob("images*"):
         link = out / pictures.name

@@ -47,7 +47,7 @@ def to_coco_json(dataset: CocoDataset) -> dict[str, Any]:
 
 
 def write_coco(dataset: CocoDataset, folder: Path, zipped: bool = False) -> None:
-    """Write annotations.json and the pictures, in images/ or in images-00.zip; `load_coco(folder)` reads them back."""
+    """Write annotations.json and the images, in images/ or in images-00.zip; `load_coco(folder)` reads them back."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "annotations.json").write_text(json.dumps(to_coco_json(dataset)), encoding="utf-8")
     if zipped:

@@ -1,4 +1,4 @@
-"""The people of many pictures in a few arrays, so that a whole batch of them moves at once."""
+"""The people of many images in a few arrays, so that a whole batch of them moves at once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from votepose.data.sample import Sample
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The labels of n pictures, each in its own pixels; see `Sample`.
+    """The labels of n images, each in its own pixels; see `Sample`.
 
     Attributes:
         sizes: (n, 2) width and height. complete: (n,) bool.
-        first_person: (n + 1,) the people of picture i are rows first_person[i] to first_person[i + 1] - 1.
+        first_person: (n + 1,) the people of image i are rows first_person[i] to first_person[i + 1] - 1.
         keypoints: (N, K, 3). boxes: (N, 4). areas: (N,).
         first_ignore: (n + 1,) likewise for the rows of `ignore`: (R, 4).
     """
@@ -50,7 +50,7 @@ class LabelTable:
         )
 
     def people_of(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the people in pictures (M,), one picture after another, and the place in `pictures` of each."""
+        """Rows of the people in images (M,), one image after another, and the place in `pictures` of each."""
         return _rows(self.first_person, pictures)
 
     def ignored_in(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -173,6 +173,6 @@ def training_loader(
 
 
 def quiet_worker(_: int) -> None:
-    """One thread per process that reads pictures."""
+    """One thread per process that reads images."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

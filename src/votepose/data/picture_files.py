@@ -1,4 +1,4 @@
-"""The pictures of a COCO-format folder, plain or in zips."""
+"""The images of a COCO-format folder, plain or in zips."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PictureFiles:
         self._process = os.getpid()
 
     def encoded(self, entry: dict[str, Any]) -> bytes:
-        """The file of a picture that the json lists.
+        """The file of an image that the json lists.
 
         Raises:
             FileNotFoundError: if there is none. What zipfile raises for broken zips.
@@ -56,7 +56,7 @@ class PictureFiles:
         raise FileNotFoundError(f"neither in {self.folder / 'images'} nor in a zip")
 
     def read(self, entry: dict[str, Any]) -> np.ndarray:
-        """(height, width, 3) uint8 RGB of a picture that the json lists."""
+        """(height, width, 3) uint8 RGB of an image that the json lists."""
         raw = self.encoded(entry)
         # WebP without transparency, EXIF or frames: Pillow decodes the same pixels, but in one thread at a time.
         if raw[8:16] == b"WEBPVP8 ":

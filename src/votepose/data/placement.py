@@ -1,4 +1,4 @@
-"""Where pictures and their people come to lie in training inputs, many at a time, in NumPy."""
+"""Where images and their people come to lie in training inputs, many at a time, in NumPy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LEAST_LOST, _LEAST_IGNORED = 0.05, 0.01  # shares of a box that must be in the 
 
 @dataclass(frozen=True)
 class Placement:
-    """M pictures, each in a frame of its input.
+    """M images, each in a frame of its input.
 
     Attributes:
         picture: (M,) rows of a `LabelTable`.
         frame: (M, 4) x, y, width, height: the part of the input that shows it, in input pixels.
-        matrix: (M, 2, 3) from the picture's pixels to input pixels.
-        scale: (M,) input pixels per pixel of the picture.
+        matrix: (M, 2, 3) from the image's pixels to input pixels.
+        scale: (M,) input pixels per pixel of the image.
         mirrored: (M,) bool.
     """
 
@@ -34,11 +34,11 @@ class Placement:
 
 @dataclass(frozen=True)
 class People:
-    """The people of placed pictures, in input pixels, without those who left their frame.
+    """The people of placed images, in input pixels, without those who left their frame.
 
     Attributes:
         keypoints: (N, K, 3) with COCO's v. boxes: (N, 4). areas: (N,).
-        part: (N,) the placed picture that each is in.
+        part: (N,) the placed image that each is in.
         ignore: (R, 4) boxes. ignore_part: (R,).
     """
 
@@ -58,9 +58,9 @@ def place(
     rng: np.random.Generator,
     zoom: np.ndarray | float = 1.0,
 ) -> Placement:
-    """Scale, turn, mirror and shift pictures (M,) at random into frames (M, 4).
+    """Scale, turn, mirror and shift images (M,) at random into frames (M, 4).
 
-    A picture that is larger than its frame is shifted so that one of its people is in it.
+    An image that is larger than its frame is shifted so that one of its people is in it.
     """
     count, size = len(picture), table.sizes[picture]
     fitting = (frame[:, 2:] / size).min(axis=1)
@@ -78,7 +78,7 @@ def place(
 def _focus(
     table: LabelTable, picture: np.ndarray, frame: np.ndarray, scale: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A point (M, 2) of each picture, and where in its frame (M, 2: width, height) it goes."""
+    """A point (M, 2) of each image, and where in its frame (M, 2: width, height) it goes."""
     count, size = len(picture), table.sizes[picture]
     spare = frame - scale[:, None] * size
     first, people = table.first_person[picture], np.diff(table.first_person)[picture]
@@ -88,14 +88,14 @@ def _focus(
     held = ((people > 0) & ~free.all(axis=1))[:, None]
     boxes = np.zeros((count, 4), np.float32)
     boxes[people > 0] = table.boxes[chosen[people > 0]]
-    # along a side where the whole picture fits, it stays inside
+    # along a side where the whole image fits, it stays inside
     focus = np.where(held & ~free, boxes[:, :2] + boxes[:, 2:] * inner, size / 2)
     loosely = frame / 2 + spare * loose
     return focus, np.where(held, np.where(free, frame / 2, frame * target), loosely)
 
 
 def moved_people(table: LabelTable, placement: Placement, flip: np.ndarray) -> People:
-    """The labels of placed pictures; `flip` (K,) says which joint each becomes in a mirrored picture.
+    """The labels of placed images; `flip` (K,) says which joint each becomes in a mirrored image.
 
     Joints outside the frame are unlabelled. People without a joint inside it are ignored if some of their box is.
     """

@@ -1,4 +1,4 @@
-"""Batches before their pixels: which pictures, where in the inputs, in which colours, and the people in them."""
+"""Batches before their pixels: which images, where in the inputs, in which colours, and the people in them."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Colours:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch of B inputs of side `size`; those made of one picture come first, `single` of them, then mosaics.
+    """A batch of B inputs of side `size`; those made of one image come first, `single` of them, then mosaics.
 
     Attributes:
-        parts: the pictures, one for each single and then four for each mosaic.
+        parts: the images, one for each single and then four for each mosaic.
         people: whose `part` and `ignore_part` are numbers of inputs here. complete: (B,) bool.
     """
 
@@ -80,7 +80,7 @@ def draw_plan(
     flip: np.ndarray,
     rng: np.random.Generator,
 ) -> Plan:
-    """Draw the pictures of a batch, and what is done to them."""
+    """Draw the images of a batch, and what is done to them."""
     weights = np.array([source.weight for source in sources], float)
     chosen = rng.choice(len(sources), (batch_size, 4), p=weights / weights.sum())
     first, count = (np.array([getattr(s, name) for s in sources])[chosen] for name in ("first", "count"))
@@ -99,11 +99,11 @@ def plan_inputs(
     flip: np.ndarray,
     rng: np.random.Generator,
 ) -> Plan:
-    """Draw what is done to pictures.
+    """Draw what is done to images.
 
     Args:
         table: of their labels.
-        singles: (n,) pictures that are inputs by themselves. mosaics: (m, 4) pictures of each mosaic.
+        singles: (n,) images that are inputs by themselves. mosaics: (m, 4) images of each mosaic.
         size: side of the inputs, in pixels.
         config: ranges of change. flip: (K,) the joints of mirrored people.
     """

@@ -1,4 +1,4 @@
-"""Planned batches as a data set: small, drawn by the CPU, and turned into a `Batch` where the pictures are."""
+"""Planned batches as a data set: small, drawn by the CPU, and turned into a `Batch` where the images are."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PlannedBatch:
 
     @staticmethod
     def of(plan: Plan, longest: int) -> PlannedBatch:
-        """For canvases of pictures with sides up to `longest`."""
+        """For canvases of images with sides up to `longest`."""
         people = plan.people
         boxes = people.boxes, people.areas, people.part, people.ignore, people.ignore_part
         labels = Packed.of([people.keypoints, *boxes, plan.complete])

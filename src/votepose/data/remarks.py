@@ -28,7 +28,7 @@ class Remarks:
 
     @property
     def adjusted(self) -> bool:
-        """Whether what they are about is used, only not as it was; otherwise some picture or label is left out."""
+        """Whether what they are about is used, only not as it was; otherwise some image or label is left out."""
         return bool(_ADJUSTED.search(self.first))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from votepose.data.canvas import LEVELS, MARGIN, canvas_side, origins
 from votepose.data.plan import Plan
 
-_SHARPEST = 0.6  # a picture that shrinks further is taken from the next smaller size
+_SHARPEST = 0.6  # an image that shrinks further is taken from the next smaller size
 _BLUR_RADIUS = 5  # pixels
 _GREY = (0.299, 0.587, 0.114)
 _AT_ONCE = 64  # canvases, which bounds the memory for their numbers in 32 bits
@@ -51,7 +51,7 @@ class Warp:
 
 
 def warp_arrays(plan: Plan, longest: int) -> list[np.ndarray]:
-    """The tensors of a plan's `Warp`, in order, for canvases of pictures with sides up to `longest`."""
+    """The tensors of a plan's `Warp`, in order, for canvases of images with sides up to `longest`."""
     colours = plan.colours
     blurred, patched = np.flatnonzero(colours.blur), np.flatnonzero(colours.patch[:, 2])
     return [
@@ -112,7 +112,7 @@ def render(canvases: Tensor, warp: Warp) -> Tensor:
 
 
 def _sampled(canvases: Tensor, warp: Warp, rows: slice) -> Tensor:
-    """(n, 3, S, S) float32: inputs of one picture each."""
+    """(n, 3, S, S) float32: inputs of one image each."""
     grid = _grid(warp.size, warp.matrix[rows], warp.low[rows], warp.high[rows])
     return _sample(canvases[warp.picture[rows]].float(), grid)
 

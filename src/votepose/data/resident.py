@@ -1,4 +1,4 @@
-"""Pictures decoded once and kept on a device, and the batches that are drawn and augmented there.
+"""Images decoded once and kept on a device, and the batches that are drawn and augmented there.
 
 Batch i depends on the seed and on i alone, so a stopped run continues exactly.
 """
@@ -28,13 +28,13 @@ from votepose.skeleton import Skeleton
 from votepose.utils.cpus import usable_cpus
 from votepose.utils.progress import Bar
 
-_AT_ONCE = 256  # pictures that are decoded before they move to the device
-_UNKNOWN_SIDE = 640  # pixels, where no json says how large pictures are
+_AT_ONCE = 256  # images that are decoded before they move to the device
+_UNKNOWN_SIDE = 640  # pixels, where no json says how large images are
 
 
 @dataclass(frozen=True)
 class FolderSource:
-    """A folder to train on: how often each of its pictures is drawn (any unit), and whether only in mosaics."""
+    """A folder to train on: how often each of its images is drawn (any unit), and whether only in mosaics."""
 
     folder: CocoFolder
     weight: float = 1.0
@@ -42,22 +42,22 @@ class FolderSource:
 
 
 def longest_side(folders: Sequence[CocoFolder]) -> int:
-    """The longest side of the pictures in pixels, as their jsons say."""
+    """The longest side of the images in pixels, as their jsons say."""
     sides = [number(p.entry.get(side)) for folder in folders for p in folder.pictures for side in ("width", "height")]
     return int(max((side for side in sides if side > 0), default=_UNKNOWN_SIDE))
 
 
 def bytes_needed(folders: Sequence[CocoFolder], longest: int) -> int:
-    """What the pictures take on a device, if none may be longer than `longest` pixels."""
+    """What the images take on a device, if none may be longer than `longest` pixels."""
     return sum(len(folder.pictures) for folder in folders) * canvas_bytes(longest)
 
 
 @dataclass(frozen=True)
 class ResidentPictures:
-    """Pictures on a device, and their people.
+    """Images on a device, and their people.
 
     Attributes:
-        canvases: see `votepose.data.canvas`. longest: side that a picture may have there.
+        canvases: see `votepose.data.canvas`. longest: side that an image may have there.
         table: the labels. sources: what of it is drawn how often.
         skeleton: of the people.
         left_out: of each folder, what could not be used as it was, and why.
@@ -78,18 +78,18 @@ class ResidentPictures:
 
     @staticmethod
     def load(sources: Sequence[FolderSource], longest: int, device: torch.device | str) -> ResidentPictures:
-        """Decode the pictures of folders, those longer than `longest` shrunk, onto a device.
+        """Decode the images of folders, those longer than `longest` shrunk, onto a device.
 
-        Pictures that cannot be decoded are left out and named in `left_out`.
+        Images that cannot be decoded are left out and named in `left_out`.
 
         Raises:
-            VoteposeError: if no picture of a folder can be used.
+            VoteposeError: if no image of a folder can be used.
         """
         items = [(source.folder, picture) for source in sources for picture in source.folder.pictures]
         canvases = new_canvases(len(items), longest, device)
         found = _decode(items, canvases, longest)
         kept = [i for i, (sample, _) in enumerate(found) if sample is not None]
-        for place, i in enumerate(kept):  # close the gaps of broken pictures
+        for place, i in enumerate(kept):  # close the gaps of broken images
             if place != i:
                 canvases[place] = canvases[i]
         drawn, left_out, first, start = [], [], 0, 0
@@ -98,7 +98,7 @@ class ResidentPictures:
             count = sum(sample is not None for sample, _ in found[start:stop])
             left_out.append(source.folder.left_out(line for _, lines in found[start:stop] for line in lines))
             source.folder.require_some(count, left_out[-1])
-            # Weights are per picture, so that adding a small folder does not drown a large one.
+            # Weights are per image, so that adding a small folder does not drown a large one.
             drawn.append(Drawn(first, count, source.weight * count, source.mosaic_only))
             first, start = first + count, stop
         skeleton = sources[0].folder.labels.skeleton
@@ -114,12 +114,12 @@ class ResidentPictures:
 def _decode(
     items: Sequence[tuple[CocoFolder, Picture]], canvases: Tensor, longest: int
 ) -> list[tuple[Sample | None, list[str]]]:
-    """Paint pictures on canvases; their samples, without pixels, and remarks."""
+    """Paint images on canvases; their samples, without pixels, and remarks."""
     side = canvases.shape[-1]
     count = min(len(items), _AT_ONCE)
     host = torch.empty(count, 3, side, side, dtype=torch.uint8, pin_memory=canvases.is_cuda)
     found: list[tuple[Sample | None, list[str]]] = []
-    with ThreadPoolExecutor(usable_cpus()) as pool, Bar("decoding pictures", len(items)) as bar:
+    with ThreadPoolExecutor(usable_cpus()) as pool, Bar("decoding images", len(items)) as bar:
         for start in range(0, len(items), _AT_ONCE):
             part = items[start : start + _AT_ONCE]
             for one in pool.map(_decode_one, part, host.numpy(), [longest] * len(part)):

@@ -1,4 +1,4 @@
-"""One picture and the people in it, from pixels and the labels of a COCO json."""
+"""One image and the people in it, from pixels and the labels of a COCO json."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from votepose.data.coco_json.labels import Picture
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture and the people in it, in its own pixels.
+    """One image and the people in it, in its own pixels.
 
     Attributes:
-        image_id, name: of the picture, as in the json.
+        image_id, name: of the image, as in the json.
         image: (height, width, 3) uint8 RGB.
         keypoints: (N, K, 3) x, y and COCO's v: 0 unlabelled, 1 hidden, 2 visible.
         boxes: (N, 4) x, y, width, height. areas: (N,).
         ignore: (R, 4) boxes of people without known joints: crowds, and people without keypoints.
-        complete: whether all people in the picture are labelled or in an ignore box.
-        scale: pixels of the picture for one of those that the json counts in, along x and y; mostly 1.
+        complete: whether all people in the image are labelled or in an ignore box.
+        scale: pixels of the image for one of those that the json counts in, along x and y; mostly 1.
     """
 
     image_id: int | str
@@ -35,7 +35,7 @@ class Sample:
     scale: tuple[float, float] = (1.0, 1.0)
 
     def untold(self, points: np.ndarray) -> np.ndarray:
-        """(P,) bool: unlabelled people may be at points (P, 2): in ignore boxes and incompletely labelled pictures."""
+        """(P,) bool: unlabelled people may be at points (P, 2): in ignore boxes and incompletely labelled images."""
         if not self.complete:
             return np.ones(len(points), bool)
         low, high = self.ignore[:, :2], self.ignore[:, :2] + self.ignore[:, 2:]
@@ -43,7 +43,7 @@ class Sample:
 
 
 def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sample, list[str]]:
-    """The sample, in the picture's own pixels, and remarks on what of its annotations could not be used as it was."""
+    """The sample, in the image's own pixels, and remarks on what of its annotations could not be used as it was."""
     height, width = pixels.shape[:2]
     entry, remarks = picture.entry, list(picture.remarks)
     told = np.array([values.number(entry.get(side)) for side in ("width", "height")])
@@ -56,7 +56,7 @@ def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sampl
         whole = annotation.box.astype(np.float32) * np.tile(scale, 2)
         box = _clipped(whole, width, height)
         if annotation.boxed and abs(box - whole).max() > 1:  # less is rounding
-            remarks.append("an annotation's box leaves the picture; clipped")
+            remarks.append("an annotation's box leaves the image; clipped")
         if annotation.is_person:
             points = annotation.keypoints.astype(np.float32)
             points[:, :2] *= scale
@@ -79,14 +79,14 @@ def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sampl
 
 
 def _around(points: np.ndarray, area: float, width: int, height: int) -> np.ndarray:
-    """The box of a person whose box lies outside the picture, from the labelled joints."""
+    """The box of a person whose box lies outside the image, from the labelled joints."""
     labelled = points[points[:, 2] > 0, :2]
     box = values.hull(labelled)
     return _clipped(values.square(labelled, area) if box is None else box, width, height)
 
 
 def _clipped(box: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A box (x, y, w, h) cut to the picture."""
+    """A box (x, y, w, h) cut to the image."""
     low = np.clip(box[:2], 0, (width, height))
     high = np.clip(box[:2] + box[2:], 0, (width, height))
     return np.concatenate([low, high - low]).astype(np.float32)

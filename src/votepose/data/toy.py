@@ -24,9 +24,9 @@ _LIMBS = (
 
 
 def synthetic_dataset(count: int, size: int = 256, people: tuple[int, int] = (1, 4), seed: int = 0) -> CocoDataset:
-    """`count` drawn pictures of `size` x `size` pixels, with people[0]..people[1] figures each (COCO_17).
+    """`count` drawn images of `size` x `size` pixels, with people[0]..people[1] figures each (COCO_17).
 
-    Joints that another figure covers have v = 1, joints outside the picture v = 0. Picture i depends on seed and i.
+    Joints that another figure covers have v = 1, joints outside the image v = 0. Image i depends on seed and i.
     """
     samples = [_draw_picture(i + 1, size, people, np.random.default_rng((seed, i))) for i in range(count)]
     return CocoDataset(samples, COCO_17)

@@ -1,4 +1,4 @@
-"""What the charts share: colours, light axes, and a matplotlib figure as a picture."""
+"""What the charts share: colours, light axes, and a matplotlib figure as an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of the worst and the best pictures: what was found on the left, the labels on the right."""
+"""A folder of the worst and the best images: what was found on the left, the labels on the right."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _GAP = 8  # pixels between the two drawings
 
 
 def write_gallery(folder: Path, found: Sequence[tuple[Sample, Poses]], examples: int) -> int:
-    """Draw the `examples` worst and best pictures as worst-01-0.12-NAME.jpg, best-01-0.98-NAME.jpg.
+    """Draw the `examples` worst and best images as worst-01-0.12-NAME.jpg, best-01-0.98-NAME.jpg.
 
-    Only people above the score that `predict` shows are drawn and graded. Pictures without labelled people are left
+    Only people above the score that `predict` shows are drawn and graded. Images without labelled people are left
     out.
 
     Returns:
@@ -41,7 +41,7 @@ def write_gallery(folder: Path, found: Sequence[tuple[Sample, Poses]], examples:
 
 
 def grade(sample: Sample, poses: Poses) -> float:
-    """How well the people of a picture were found, in [0, 1]: F1 in which each match counts with its OKS.
+    """How well the people of an image were found, in [0, 1]: F1 in which each match counts with its OKS.
 
     It is 1 where there are no people and none were found. People found where unlabelled people may be do not count.
     """

@@ -38,7 +38,7 @@ def oks_matrix(poses: Array, joints: Array, labelled: Array, sizes: Array, kappa
 
 
 def sample_oks_matrix(poses: np.ndarray, sample: Sample, kappas: np.ndarray) -> np.ndarray:
-    """(P, N) OKS of poses (P, K, 2) with the labelled people of a picture, over their labelled joints."""
+    """(P, N) OKS of poses (P, K, 2) with the labelled people of an image, over their labelled joints."""
     joints, labelled = sample.keypoints[..., :2], sample.keypoints[..., 2] > 0
     matrix: np.ndarray = oks_matrix(poses, joints, labelled, labelled_sizes(sample), kappas)
     return matrix

@@ -1,4 +1,4 @@
-"""Runs a weights file of either kind over labelled pictures: people found, and COCO results."""
+"""Runs a weights file of either kind over labelled images: people found, and COCO results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Model:
     """What is evaluated.
 
     Attributes:
-        find: picture -> `Poses`, with no threshold on their scores.
+        find: image -> `Poses`, with no threshold on their scores.
         skeleton: of the poses.
         preset: its name.
         input_size: longest side of the network input, in pixels.
@@ -81,7 +81,7 @@ def _onnx_parameters(weights: Path) -> int:
 
 
 def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: float, skeleton: Skeleton) -> Poses:
-    """The people found in a picture (height, width, 3) uint8, in its pixels, best first.
+    """The people found in an image (height, width, 3) uint8, in its pixels, best first.
 
     Args:
         size: longest side of the network input, in pixels.
@@ -114,7 +114,7 @@ def find_all(find: Finder, samples: Sequence[Sample], progress: bool = True) -> 
 def coco_results(
     estimator: PoseEstimator, dataset: CocoDataset, size: int, limit: int | None = None, progress: bool = True
 ) -> list[dict[str, Any]]:
-    """COCO results for a dataset's first `limit` pictures."""
+    """COCO results for a dataset's first `limit` images."""
     threshold = float(estimator.config.presence_threshold)
     find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=dataset.skeleton)
     found = find_all(find, dataset.samples[:limit], progress)
@@ -122,6 +122,6 @@ def coco_results(
 
 
 def picture_results(poses: Poses, sample: Sample, category_id: int | str) -> list[dict[str, Any]]:
-    """COCO results in the json's pixels, which may differ from the picture's."""
+    """COCO results in the json's pixels, which may differ from the image's."""
     keypoints = poses.keypoints / np.array(sample.scale, np.float32)
     return replace(poses, keypoints=keypoints).to_coco(sample.image_id, category_id)

@@ -1,4 +1,4 @@
-"""Why were these people found? One image's votes and their groups, as data, as a page and as a picture."""
+"""Why were these people found? One image's votes and their groups, as data, as a page and as an image."""
 
 from votepose.explain.collect import gather
 from votepose.explain.explanation import Explanation, VoteGroup

@@ -19,7 +19,7 @@ from votepose.oks import body_sizes
 from votepose.visualization.colormap import heat_colours
 from votepose.visualization.draw import PALETTE, person_colours
 
-_LONGEST = 1400  # pixels of the picture in the page
+_LONGEST = 1400  # pixels of the image in the page
 _SCRIPTS = (
     "votes",
     "stage",
@@ -31,7 +31,7 @@ _SCRIPTS = (
 
 
 def to_page(explanation: Explanation) -> str:
-    """The page as text: picture, presence, votes, groups, and how far any two votes are from agreeing."""
+    """The page as text: image, presence, votes, groups, and how far any two votes are from agreeing."""
     # inside a script element only "</" and "<!--" could end the data early
     data = json.dumps(_data(explanation), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     page = _asset("page.html")

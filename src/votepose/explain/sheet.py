@@ -1,4 +1,4 @@
-"""`Explanation` as one picture of four panels: presence, votes and the votes they follow, people, and agreement."""
+"""`Explanation` as one image of four panels: presence, votes and the votes they follow, people, and agreement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from votepose.explain.explanation import Explanation
 from votepose.visualization.colormap import heat_colours
 from votepose.visualization.draw import PALETTE, draw, person_colours
 
-_PANEL = 760  # pixels, the longest side of a panel's picture
+_PANEL = 760  # pixels, the longest side of a panel's image
 _SMOOTH = 2  # lines and discs are drawn this many times larger, then scaled down
 _MARGIN, _HEAD = 28, 54
 _GROUND, _INK, _SOFT = (250, 249, 246), (29, 32, 37), (107, 112, 120)
@@ -49,7 +49,7 @@ def group_colours(explanation: Explanation) -> dict[int, tuple[int, int, int]]:
 
 
 def _backdrop(explanation: Explanation, brightness: float) -> tuple[Image.Image, float]:
-    """The picture, grey and dimmed, as large as a panel; and panel pixels per image pixel."""
+    """The image, grey and dimmed, as large as a panel; and panel pixels per image pixel."""
     image = Image.fromarray(explanation.image)
     scale = _PANEL / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
@@ -92,7 +92,7 @@ def _votes(explanation: Explanation) -> _Panel:
 
 
 def _people(explanation: Explanation) -> _Panel:
-    # drawn on the whole picture: limbs are as wide as `predict` would make them
+    # drawn on the whole image: limbs are as wide as `predict` would make them
     drawn = draw(explanation.image, explanation.poses[explanation.shown])
     panel, _ = _backdrop(explanation, 1)
     found = int(explanation.shown.sum())

@@ -78,9 +78,9 @@ def write_torch(estimator: PoseEstimator, path: Path, metadata: dict[str, Any]) 
         VoteposeError: for MaxViT.
     """
     if estimator.network.config.backbone == "maxvit":
-        raise VoteposeError("--format torch cannot hold maxvit: its windows grow with pictures; take --format onnx")
+        raise VoteposeError("--format torch cannot hold maxvit: its windows grow with images; take --format onnx")
     auto = torch.export.Dim.AUTO
-    # Two pictures: a batch of one would be taken for a constant.
+    # Two images: a batch of one would be taken for a constant.
     example = noise(256, 192, batch=2), torch.tensor(0.0)
     with torch.no_grad():
         program = torch.export.export(Graph(estimator), example, dynamic_shapes=({0: auto, 1: auto, 2: auto}, {}))

@@ -38,7 +38,7 @@ class Graph(nn.Module):
 
 
 def noise(width: int, height: int, batch: int = 1) -> Tensor:
-    """Pictures (batch, height, width, 3) uint8 in which a threshold of 0 finds people: a tracer needs some.
+    """Images (batch, height, width, 3) uint8 in which a threshold of 0 finds people: a tracer needs some.
 
     Always the same.
     """
@@ -47,7 +47,7 @@ def noise(width: int, height: int, batch: int = 1) -> Tensor:
 
 def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
     """Write the float32 graph to `path`, with dynamic batch, height and width, and return it."""
-    estimator.network.backbone.fit_windows(64, 64)  # windows that fit the traced picture already would be constants
+    estimator.network.backbone.fit_windows(64, 64)  # windows that fit the traced image already would be constants
     torch.onnx.register_custom_op_symbolic("aten::copy", _copied, OPSET)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer's remarks on shapes that are constant on purpose
@@ -82,7 +82,7 @@ def fold_pads(model: onnx.ModelProto) -> None:
     graph = model.graph
     readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
     pads = {node.output[0]: node for node in graph.node if _pads_evenly(node) and readers[node.output[0]] == 1}
-    depending = _depending(graph)  # the padding of some backbones hangs on the size of the picture
+    depending = _depending(graph)  # the padding of some backbones hangs on the size of the image
     pairs = [
         (pads[node.input[0]], node)
         for node in graph.node
@@ -93,7 +93,7 @@ def fold_pads(model: onnx.ModelProto) -> None:
         amounts = constants[pad.input[1]]
         before, after = amounts.reshape(2, -1)
         value = constants[pad.input[2]] if len(pad.input) > 2 and pad.input[2] else 0
-        if np.any(value) or before[:2].any() or after[:2].any() or amounts.min() < 0:  # not of the picture, or a crop
+        if np.any(value) or before[:2].any() or after[:2].any() or amounts.min() < 0:  # not of the image, or a crop
             continue
         own = next((attribute for attribute in conv.attribute if attribute.name == "pads"), None)
         total = np.concatenate([before[2:], after[2:]]) + (own.ints if own else 0)

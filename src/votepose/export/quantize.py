@@ -1,6 +1,6 @@
 """Weights stored in fewer bits than they are computed in: half precision or int8. The runtime expands them on loading.
 
-Computing in int8 as well does not pay: convolutions quantized statically cost 0.04 to 0.14 AP on the first 100 pictures
+Computing in int8 as well does not pay: convolutions quantized statically cost 0.04 to 0.14 AP on the first 100 images
 of coco-dev and saved at most a tenth of the time (`research/precision.py --calibrate`).
 """
 

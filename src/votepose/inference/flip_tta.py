@@ -1,4 +1,4 @@
-"""The flip test: the model runs on a picture and on its mirror image, and the poses are averaged."""
+"""The flip test: the model runs on an image and on its mirror image, and the poses are averaged."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from votepose.oks import body_sizes, oks, oks_nms, without_doubles
 from votepose.poses import Poses
 
-Finder = Callable[[np.ndarray], Poses]  # a picture (height, width, 3) uint8 -> its people, in its pixels
+Finder = Callable[[np.ndarray], Poses]  # an image (height, width, 3) uint8 -> its people, in its pixels
 
 _SAME = 0.5  # OKS from which people of the two views are the same
 _DUPLICATE = 0.7  # OKS from which two people of the result are duplicates
 
 
 def find_in_both_views(find: Finder, image: np.ndarray) -> Poses:
-    """People of a picture (height, width, 3) and of its mirror image, matched by OKS and averaged; best first.
+    """People of an image (height, width, 3) and of its mirror image, matched by OKS and averaged; best first.
 
     Joints are weighted by their confidence. A person found in only one view keeps half of its score.
     """

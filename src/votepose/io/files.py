@@ -1,4 +1,4 @@
-"""The folder of results, the drawn pictures in it, and files that appear whole or not at all."""
+"""The folder of results, the drawn images in it, and files that appear whole or not at all."""
 
 from __future__ import annotations
 

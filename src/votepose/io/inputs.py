@@ -28,7 +28,7 @@ class Input:
     Attributes:
         name: the path as given or found, a URL, or "webcam:0".
         kind: an image file, an image at a URL, a video file or URL that ends, or a live stream that does not.
-        frames: of a video that is a sequence of pictures, their numbers and paths.
+        frames: of a video that is a sequence of images, their numbers and paths.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Pictures that are the frames of one video: a numbered sequence such as `frame_%06d.png`, or a folder of them."""
+"""Images that are the frames of one video: a numbered sequence such as `frame_%06d.png`, or a folder of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def numbered_frames(pattern: str) -> Frames:
-    """The pictures of a pattern with one C-style number, as FFmpeg and Blender write it: `%d`, `%6d` or `%06d`.
+    """The images of a pattern with one C-style number, as FFmpeg and Blender write it: `%d`, `%6d` or `%06d`.
 
     A missing number is a frame that is missing. Empty if the text is no such pattern, names a file, or matches nothing.
     """
@@ -34,7 +34,7 @@ def numbered_frames(pattern: str) -> Frames:
 
 
 def consecutive(paths: Iterable[str]) -> Frames:
-    """Pictures as frames without gaps."""
+    """Images as frames without gaps."""
     return tuple(enumerate(paths))
 
 

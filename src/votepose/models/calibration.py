@@ -1,6 +1,6 @@
 """Confidences that mean what they say: increasing curves from raw outputs to observed frequencies.
 
-They are part of the estimator and of the exported graph. `votepose calibrate` fits them to pictures held apart.
+They are part of the estimator and of the exported graph. `votepose calibrate` fits them to images held apart.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Calibration:
         people: to the OKS that the pose is expected to have with a real person; it keeps the order of scores, so AP
             does not depend on it.
         seen: logit of visibility over which a joint is called seen. COCO labels seven visible joints for a hidden one:
-            a network trained on it predicts 2 where the picture is evidence for neither.
+            a network trained on it predicts 2 where the image is evidence for neither.
 
     Raises:
         ValueError: if `seen` is not finite.

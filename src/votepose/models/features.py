@@ -76,7 +76,7 @@ class PoseProposals:
 
 @dataclass(frozen=True)
 class KeypointMaps:
-    """Where each joint of any person in the picture is likely to lie.
+    """Where each joint of any person in the image is likely to lie.
 
     Attributes:
         logits: (B, K, h', w') of the likelihood that a joint k lies in a cell; the map is finer than F.

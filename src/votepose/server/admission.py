@@ -108,7 +108,7 @@ class Slot:
         if gone in done:
             raise RequestError(499, "the client has disconnected")
         limit = f"the time limit of {self._queue.timeout:g} s"
-        raise RequestError(504, f"no answer within {limit}; send a smaller picture or try later")
+        raise RequestError(504, f"no answer within {limit}; send a smaller image or try later")
 
     def leave(self) -> None:
         """Give the slot back, as soon as no thread works for it."""

@@ -90,7 +90,7 @@ def _add_poses(app: FastAPI, models: Models, limits: Limits, queue: AdmissionQue
     presence_text = "a cell votes if it holds a keypoint with at least this probability"
     presence = Query(predictor.presence_threshold, ge=0, le=1, description=presence_text)
     score = Query(predictor.score_threshold, ge=0, le=1, description="people with a lower score are left out")
-    form = Query("json", description="of the answer: the people as JSON, or drawn on the picture")
+    form = Query("json", description="of the answer: the people as JSON, or drawn on the image")
     scores_query = Query(False, description="write each person's score in the drawing")
 
     @app.post(
@@ -109,7 +109,7 @@ def _add_poses(app: FastAPI, models: Models, limits: Limits, queue: AdmissionQue
         scores: bool = scores_query,
         model: str | None = named,
     ) -> Response:
-        """One picture, as a file in a multipart form or as the whole body; its people, best first."""
+        """One image, as a file in a multipart form or as the whole body; its people, best first."""
         started, status = time.perf_counter(), 500
         try:
             check_query(request.query_params, OPTIONS)

@@ -1,4 +1,4 @@
-"""From a picture's bytes to the answer's: decode, predict, then JSON or a drawing. Runs in a worker thread."""
+"""From an image's bytes to the answer's: decode, predict, then JSON or a drawing. Runs in a worker thread."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def handle(
         stop: once it is set the answer is no longer wanted, and work ends at the next opportunity.
 
     Raises:
-        RequestError: if the picture cannot be read or drawn as requested, or is too large; 500 if the model fails.
+        RequestError: if the image cannot be read or drawn as requested, or is too large; 500 if the model fails.
     """
     watch = _Stopwatch()
     pixels = decode(data, limits, stop)
@@ -89,7 +89,7 @@ def handle(
         poses = _configured(model(), options)(pixels)
     except VoteposeError:
         logging.getLogger("votepose.server").exception("the model failed")
-        raise RequestError(500, "the model failed on this picture; the server's log says why") from None
+        raise RequestError(500, "the model failed on this image; the server's log says why") from None
     watch.lap("predict")
     _check(stop)
     if options.form == "json":

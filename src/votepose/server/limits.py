@@ -8,7 +8,7 @@ from votepose.errors import VoteposeError
 from votepose.letterbox import MULTIPLE
 
 MIB = 2**20
-_PILLOW_PIXELS = 178_956_970  # Pillow treats a larger picture as a decompression bomb
+_PILLOW_PIXELS = 178_956_970  # Pillow treats a larger image as a decompression bomb
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class Limits:
     """What a server accepts.
 
     Attributes:
-        max_bytes: of one picture's file.
-        max_pixels: of one picture, width x height; a larger one is refused before it is decoded.
+        max_bytes: of one image's file.
+        max_pixels: of one image, width x height; a larger one is refused before it is decoded.
         max_input_size: the largest input size that a request may ask for, in pixels; a multiple of 32.
-        workers: pictures processed at the same time, each in its own thread.
+        workers: images processed at the same time, each in its own thread.
         queue: requests that may wait for a worker; one more is refused with 503.
         timeout: seconds that an upload may take, and as many again for its answer.
 

@@ -36,7 +36,7 @@ class Metrics:
         self._seconds.observe(seconds)
 
     def found(self, people: int, stages: dict[str, float]) -> None:
-        """Count the people of a picture, and the seconds of each stage of the work."""
+        """Count the people of an image, and the seconds of each stage of the work."""
         self._people.inc(people)
         for stage, seconds in stages.items():
             self._stages.labels(stage).observe(seconds)

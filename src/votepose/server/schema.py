@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 
 class Keypoint(BaseModel):
-    """One joint, in pixels of the picture as a viewer shows it."""
+    """One joint, in pixels of the image as a viewer shows it."""
 
     x: float
     y: float
@@ -25,7 +25,7 @@ class Person(BaseModel):
 
 
 class Record(BaseModel):
-    """The people in one picture, best first: what `votepose predict --format records` writes."""
+    """The people in one image, best first: what `votepose predict --format records` writes."""
 
     image: str | None = Field(description="the file name that the client gave")
     width: int
@@ -45,16 +45,16 @@ _PERSON = {"score": 0.7741, "box": [11.48, 90.31, 404.85, 530.77], "keypoints": 
 EXAMPLE = {"image": "astronaut.jpg", "width": 512, "height": 512, "people": [_PERSON]}
 
 _ERRORS = {
-    400: ("No picture in the request", "the form holds no file; send the picture in a field named file"),
+    400: ("No image in the request", "the form holds no file; send the image in a field named file"),
     408: ("The upload took too long", "the upload took longer than 30 s"),
-    413: ("Too many bytes or pixels", "the picture is over the limit of 16 MiB; send a smaller one"),
-    415: ("Not a picture", "this is not a picture of a known format: JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF"),
+    413: ("Too many bytes or pixels", "the image is over the limit of 16 MiB; send a smaller one"),
+    415: ("Not an image", "this is not an image of a known format: JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF"),
     422: (
-        "A broken picture; an option unknown or out of range",
+        "A broken image; an option unknown or out of range",
         "threshold: no such option; did you mean score_threshold?",
     ),
     503: ("All slots are taken; Retry-After says when to try again", "the server is busy; try again in 2 s"),
-    504: ("The time limit", "no answer within the time limit of 30 s; send a smaller picture or try later"),
+    504: ("The time limit", "no answer within the time limit of 30 s; send a smaller image or try later"),
 }
 
 _BINARY = {"type": "string", "format": "binary"}

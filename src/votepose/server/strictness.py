@@ -37,14 +37,14 @@ def stray_field(name: str) -> RequestError:
 
 
 def how_to_send(data: bytes) -> str:
-    """Why bytes that are not a picture were sent, as far as it shows, and how to send one; "" if it does not show."""
+    """Why bytes that are not an image were sent, as far as it shows, and how to send one; "" if it does not show."""
     start = data[:64].lstrip()
     if start.startswith((b"{", b"[", b'"')):
-        return f"this is JSON, not a picture: {_HOW}, without JSON and base64"
+        return f"this is JSON, not an image: {_HOW}, without JSON and base64"
     if start.startswith(_BASE64):
-        return f"this is base64 text, not a picture: {_HOW}, decoded"
+        return f"this is base64 text, not an image: {_HOW}, decoded"
     if re.match(rb"[\w.%+-]+=", start):
-        return f"this is a URL-encoded form, not a picture: {_HOW} (multipart/form-data)"
+        return f"this is a URL-encoded form, not an image: {_HOW} (multipart/form-data)"
     return ""
 
 

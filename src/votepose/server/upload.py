@@ -1,4 +1,4 @@
-"""From a request to a picture, within limits: bytes are counted as they arrive, pixels before they are decoded."""
+"""From a request to an image, within limits: bytes are counted as they arrive, pixels before they are decoded."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def receive(request: Request, limits: Limits) -> tuple[bytes, str | None]:
     except TimeoutError:
         raise RequestError(408, f"the upload took longer than {limits.timeout:g} s") from None
     if not data:
-        raise RequestError(400, "the picture is empty; send an image file as the body or in a form's field named file")
+        raise RequestError(400, "the image is empty; send an image file as the body or in a form's field named file")
     if len(data) > limits.max_bytes:
         raise _too_large(limits)
     return data, name
@@ -91,7 +91,7 @@ async def drain(request: Request, limits: Limits) -> None:
 
 
 def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
-    """The picture (height, width, 3) uint8 RGB, with its EXIF orientation applied.
+    """The image (height, width, 3) uint8 RGB, with its EXIF orientation applied.
 
     Args:
         stop: when it is set, decoding ends soon.
@@ -106,14 +106,14 @@ def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels("more pixels than any photo", limits) from None
     except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
-        raise RequestError(422, "the picture is broken or truncated") from error
+        raise RequestError(422, "the image is broken or truncated") from error
     with image:
         if image.width * image.height > limits.max_pixels:
             raise _too_many_pixels(f"{image.width}x{image.height} pixels", limits)
         try:
             return read_image(image)
         except VoteposeError as error:
-            raise RequestError(422, "the picture is broken or truncated") from error
+            raise RequestError(422, "the image is broken or truncated") from error
 
 
 def safe_name(name: str | None) -> str | None:
@@ -148,23 +148,23 @@ async def _from_form(request: Request, stream: AsyncGenerator[bytes, None]) -> t
                 return await part.read(), part.filename
     finally:
         await form.close()
-    raise RequestError(400, "the form holds no file; send the picture in a field named file, with a file name")
+    raise RequestError(400, "the form holds no file; send the image in a field named file, with a file name")
 
 
 def _unknown(data: bytes) -> str:
-    """What bytes are in which Pillow finds no picture."""
+    """What bytes are in which Pillow finds no image."""
     known = ", ".join(FORMATS)
     if is_heif(data[:256]):
-        return f"this is a HEIC picture, not one of a known format: {known}; convert it"
+        return f"this is a HEIC image, not one of a known format: {known}; convert it"
     if medium_of_bytes(data[:256]) == "video":
-        return f"this is a video, not a picture of a known format: {known}; send a frame of it"
-    return how_to_send(data) or f"this is not a picture of a known format: {known}"
+        return f"this is a video, not an image of a known format: {known}; send a frame of it"
+    return how_to_send(data) or f"this is not an image of a known format: {known}"
 
 
 def _too_large(limits: Limits) -> RequestError:
-    return RequestError(413, f"the picture is over the limit of {limits.max_bytes / MIB:.3g} MiB; send a smaller one")
+    return RequestError(413, f"the image is over the limit of {limits.max_bytes / MIB:.3g} MiB; send a smaller one")
 
 
 def _too_many_pixels(has: str, limits: Limits) -> RequestError:
     megapixels = f"{limits.max_pixels / 1e6:.3g} megapixels"
-    return RequestError(413, f"the picture has {has}, over the limit of {megapixels}; send a smaller one")
+    return RequestError(413, f"the image has {has}, over the limit of {megapixels}; send a smaller one")

@@ -1,4 +1,4 @@
-"""Backgrounds: procedural scenes, or any folder of pictures without people. Linear-light RGB."""
+"""Backgrounds: procedural scenes, or any folder of images without people. Linear-light RGB."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from votepose.synth.scenery.scene import procedural
 
 __all__ = ["Backgrounds", "procedural"]
 
-_KEPT = 32  # decoded pictures held at a time: less than 100 MB
+_KEPT = 32  # decoded images held at a time: less than 100 MB
 _ENLARGED = 2.0  # at most: more only adds blur
 
 
 @dataclass(frozen=True)
 class Backgrounds:
-    """Pictures without people to crop backgrounds from. Can be pickled and shared between threads.
+    """Images without people to crop backgrounds from. Can be pickled and shared between threads.
 
     Attributes:
-        places: where the usable pictures are.
-        left_out: a line for each picture or zip that was not used, with the reason.
+        places: where the usable images are.
+        left_out: a line for each image or zip that was not used, with the reason.
     """
 
     places: tuple[Place, ...]
@@ -35,12 +35,12 @@ class Backgrounds:
 
     @classmethod
     def from_folder(cls, folder: Path | str) -> Backgrounds:
-        """The pictures in a folder, its subfolders and its images-*.zip. Each is decoded once as a check.
+        """The images in a folder, its subfolders and its images-*.zip. Each is decoded once as a check.
 
-        Where an annotations.json (COCO's format) lists people in a picture, the picture is left out.
+        Where an annotations.json (COCO's format) lists people in an image, the image is left out.
 
         Raises:
-            VoteposeError: if the folder is missing or has no usable picture, or its annotations.json is not JSON.
+            VoteposeError: if the folder is missing or has no usable image, or its annotations.json is not JSON.
         """
         places, left_out = find_places(Path(folder))
         return cls(tuple(places), tuple(left_out))
@@ -49,9 +49,9 @@ class Backgrounds:
         return len(self.places)
 
     def sample(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """A random part of a random picture: (H, W, 3) float32 linear RGB, 0 to a little over 1.
+        """A random part of a random image: (H, W, 3) float32 linear RGB, 0 to a little over 1.
 
-        The aspect ratio is kept, and it is enlarged by 2 at most; a smaller picture is padded by
+        The aspect ratio is kept, and it is enlarged by 2 at most; a smaller image is padded by
         mirroring. It may be flipped, brightened, tinted and blurred. The same `rng` state gives the same part.
 
         Args:
@@ -59,7 +59,7 @@ class Backgrounds:
 
         Raises:
             ValueError: if a side is not positive.
-            VoteposeError: if the picture was removed or damaged after it was found.
+            VoteposeError: if the image was removed or damaged after it was found.
         """
         if min(size) < 1:
             raise ValueError(f"a background of {size[0]}x{size[1]} pixels: both sides must be positive")

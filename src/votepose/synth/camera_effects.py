@@ -22,7 +22,7 @@ _MID_GREY = 0.18  # the mean luminance that a light meter aims at
 
 @dataclass(frozen=True)
 class Chance:
-    """An effect on a share of the pictures, with a strength drawn uniformly from [low, high].
+    """An effect on a share of the images, with a strength drawn uniformly from [low, high].
 
     Raises:
         VoteposeError: if the share is not in [0, 1], or `low` is above `high`.
@@ -44,7 +44,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class CameraEffects:
-    """The effects, in the order in which they are applied. Lengths are in pixels of the picture.
+    """The effects, in the order in which they are applied. Lengths are in pixels of the image.
 
     Attributes:
         motion_blur: length of a straight stroke, in pixels; its direction is uniform.
@@ -57,8 +57,8 @@ class CameraEffects:
         read_noise: standard deviation, in thousandths of white.
         shoulder: share of white from which highlights are compressed rather than clipped.
         contrast: slope of the sRGB tone curve about mid grey. fade: sRGB value of black, in [0, 1].
-        saturation: 0 grey, 1 unchanged. grey: the same for pictures without colour (0 to 0).
-        rescale: factor by which the picture is shrunk before it is enlarged to its size again.
+        saturation: 0 grey, 1 unchanged. grey: the same for images without colour (0 to 0).
+        rescale: factor by which the image is shrunk before it is enlarged to its size again.
         sharpen: amount of an unsharp mask of 1 pixel.
         jpeg: quality of the file, 1 to 95. subsampled: share of those files with chroma subsampling.
     """
@@ -84,9 +84,9 @@ class CameraEffects:
 
 
 def photograph(image: np.ndarray, rng: np.random.Generator, config: CameraEffects | None = None) -> np.ndarray:
-    """A camera's picture of a scene: (H, W, 3) float32 linear RGB, white at 1 -> (H, W, 3) uint8 sRGB.
+    """A camera's image of a scene: (H, W, 3) float32 linear RGB, white at 1 -> (H, W, 3) uint8 sRGB.
 
-    The same `rng` state gives the same picture. The input array is not changed.
+    The same `rng` state gives the same image. The input array is not changed.
     """
     config = config or CameraEffects()
     light = np.ascontiguousarray(image, np.float32)
@@ -156,7 +156,7 @@ def _developed(light: np.ndarray, rng: np.random.Generator, config: CameraEffect
 
 
 def _resampled(picture: np.ndarray, rng: np.random.Generator, config: CameraEffects) -> np.ndarray:
-    """The picture after shrinking and enlarging, which loses detail, and sharpening."""
+    """The image after shrinking and enlarging, which loses detail, and sharpening."""
     height, width = picture.shape[:2]
     if (factor := config.rescale.draw(rng)) is not None and factor > 1:
         # without the blur, details smaller than a coarse pixel would move to its centre

@@ -16,8 +16,8 @@ class Camera:
     """A pinhole camera above a floor.
 
     Attributes:
-        width, height: of the picture in pixels.
-        focal: focal length in pixels; the principal point is the picture's middle.
+        width, height: of the image in pixels.
+        focal: focal length in pixels; the principal point is the image's middle.
         tilt: radians below the horizontal.
         floor: metres from the camera down to the floor.
     """
@@ -46,7 +46,7 @@ class Camera:
 
     @property
     def horizon(self) -> float:
-        """The row of the floor's horizon, as a fraction of the height; may lie outside the picture."""
+        """The row of the floor's horizon, as a fraction of the height; may lie outside the image."""
         return float(0.5 - np.tan(self.tilt) * self.focal / self.height)
 
     def project(self, points: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ class CrowdConfig:
         people: fewest and most people.
         spacing: least distance of any two people's centres, in metres.
         occlusion: mean share hidden of the people who stand behind others; None to leave it to chance.
-        size: range of the nearest person's height, as a fraction of the picture's height.
+        size: range of the nearest person's height, as a fraction of the image's height.
     """
 
     people: tuple[int, int] = (1, 8)
@@ -41,22 +41,22 @@ class CrowdConfig:
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """Generate pictures of synthetic crowds with exact keypoints, as a COCO-format folder."""
+    """Generate images of synthetic crowds with exact keypoints, as a COCO-format folder."""
 
     out: Path
     """Folder for annotations.json and images-*.zip; created if missing. A stopped run continues where it stopped."""
     count: int = 1000
-    """Number of pictures."""
+    """Number of images."""
     seed: int = 0
     """The same seed and options give the same bytes."""
     size: int = 320
-    """Longest side of the pictures, in pixels."""
+    """Longest side of the images, in pixels."""
     layouts: Path | None = None
-    """Keypoints and boxes of real pictures (coco-layouts npz) to re-enact: the same people, places and overlap."""
+    """Keypoints and boxes of real images (coco-layouts npz) to re-enact: the same people, places and overlap."""
     reenact: float = 0.75
-    """With --layouts, share of the pictures that re-enact a layout, in [0, 1]. The others are free crowds."""
+    """With --layouts, share of the images that re-enact a layout, in [0, 1]. The others are free crowds."""
     backgrounds: Path | None = None
-    """Folder of pictures without people to use as backgrounds. By default procedural scenes."""
+    """Folder of images without people to use as backgrounds. By default procedural scenes."""
     people: tuple[int, int] = (1, 8)
     """Minimum and maximum number of people in a free crowd."""
     spacing: float = 0.5
@@ -65,9 +65,9 @@ class SynthConfig:
     """How much of the people behind is hidden by others in a free crowd, on average, 0 to 0.8. A single person is
     hidden by an object. By default left to chance."""
     props: float = 0.25
-    """Share of the pictures with objects in front of people, in [0, 1]."""
+    """Share of the images with objects in front of people, in [0, 1]."""
     sheet: int = 24
-    """Pictures on the contact sheet (sheet.jpg, keypoints drawn); 0 for none."""
+    """Images on the contact sheet (sheet.jpg, keypoints drawn); 0 for none."""
     workers: int | None = None
     """Number of processes. By default one per core."""
     device: str = "cpu"
@@ -96,6 +96,6 @@ class SynthConfig:
         return CrowdConfig(self.people, self.spacing, self.occlusion)
 
     def content(self) -> dict[str, Any]:
-        """The options that determine the pictures, as written into the json."""
+        """The options that determine the images, as written into the json."""
         apart = ("out", "count", "sheet", "workers", "device")
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k not in apart}

@@ -24,9 +24,9 @@ _DRAWS = 3
 def crowd(
     body: Body, poses: PoseLibrary, width: int, height: int, config: CrowdConfig, rng: np.random.Generator
 ) -> Cast:
-    """People on a floor in front of a camera at a random height, tilted so that they are in the picture.
+    """People on a floor in front of a camera at a random height, tilted so that they are in the image.
 
-    Places are drawn several times. The draw with the most people in the picture is used and, if an occlusion is wanted,
+    Places are drawn several times. The draw with the most people in the image is used and, if an occlusion is wanted,
     the closest to it; the sideways spread of the people is adjusted for it.
     """
     count = int(rng.integers(config.people[0], config.people[1], endpoint=True))
@@ -82,7 +82,7 @@ def _standing(cast: Cast, body: Body, aside: np.ndarray, ahead: np.ndarray) -> C
 
 
 def _in_picture(camera: Camera, joints: np.ndarray) -> np.ndarray:
-    """(N,) share of each person's joints inside the picture."""
+    """(N,) share of each person's joints inside the image."""
     points = camera.project(joints)
     return ((points >= 0) & (points < (camera.width, camera.height))).all(axis=-1).mean(axis=1)
 
@@ -111,7 +111,7 @@ def hidden_share(camera: Camera, joints: np.ndarray) -> float:
 
 
 def _positions(count: int, view: float, nearest: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(count,) metres right of and ahead of the level camera, whose picture is `view` metres wide at one metre.
+    """(count,) metres right of and ahead of the level camera, whose image is `view` metres wide at one metre.
 
     One person stands at `nearest`, the others behind.
     """

@@ -75,7 +75,7 @@ def fit(
         keypoints: (N, 17, 3) pixels and COCO's v; joints with v = 0 are free.
         boxes: (N, 4) x, y, width, height in pixels.
         focal: (N,) focal lengths in pixels. centre: (N, 2) principal points.
-        frames: (N, 2) widths and heights of the pictures: a person whose box ends there extends beyond.
+        frames: (N, 2) widths and heights of the images: a person whose box ends there extends beyond.
         up: (N, 3) unit vectors, the world's up direction in camera axes; by default cameras are level.
     """
     config = config or FitConfig()

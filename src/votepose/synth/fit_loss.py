@@ -46,7 +46,7 @@ class FitLoss:
     """The loss of M bodies against M targets, as a function of the state (D + 6, M).
 
     The state is unbounded: D numbers that a sigmoid maps to the limits of the angles, a rotation vector in camera axes
-    on top of the starting yaw, the position of the hips in the picture (from the box's centre, in sizes), and the log
+    on top of the starting yaw, the position of the hips in the image (from the box's centre, in sizes), and the log
     of the depth. The batch comes last throughout, as in rig.joint_turns.
     """
 
@@ -108,7 +108,7 @@ class FitLoss:
         )
 
     def pixels(self, state: torch.Tensor) -> torch.Tensor:
-        """(2, 17, M) keypoints projected into the picture."""
+        """(2, 17, M) keypoints projected into the image."""
         angles, orientation, translation = self.place(state)
         return self._project(product(orientation, self.joints(angles)[0]) + translation[:, None])
 
@@ -131,7 +131,7 @@ class FitLoss:
     def _upright(self, orientation: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
         """Trunk and hips aligned with the world's up direction, and the feet, in depth, below the middle of the trunk.
 
-        Otherwise people would lean towards the camera, which is hardly visible in a picture."""
+        Otherwise people would lean towards the camera, which is hardly visible in an image."""
         shoulders, hips, ankles = (joints[:, pair].mean(dim=1) for pair in (slice(5, 7), slice(11, 13), slice(15, 17)))
         up = normalize(shoulders - hips, dim=0)
         axes = torch.stack((up, ((shoulders + hips) / 2 - ankles) / self.heights), dim=1)
@@ -142,7 +142,7 @@ class FitLoss:
         return leans + 3 * off / (6 + off)  # limited to 3, since the feet of sitting people may be anywhere
 
     def _box(self, pixels: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
-        """The body extends to all four sides of its box, and rarely beyond, except where the picture ends."""
+        """The body extends to all four sides of its box, and rarely beyond, except where the image ends."""
         flesh = 0.05 * self.heights * self.target.focal / depth  # around the joints
         outermost = torch.cat((pixels.amin(dim=1) - flesh, -pixels.amax(dim=1) - flesh))
         side = self.sides * self.sides.new_tensor([1, 1, -1, -1])[:, None]

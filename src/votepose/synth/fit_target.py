@@ -15,7 +15,7 @@ class Target:
     points: torch.Tensor  # (N, 17, 2)
     visibility: torch.Tensor  # (N, 17) COCO's v
     boxes: torch.Tensor  # (N, 4) left, top, right, bottom
-    cut: torch.Tensor  # (N, 4) bool: the picture's edge is this side of the box
+    cut: torch.Tensor  # (N, 4) bool: the image's edge is this side of the box
     size: torch.Tensor  # (N,) root of the box's area
     focal: torch.Tensor  # (N,)
     centre: torch.Tensor  # (N, 2)

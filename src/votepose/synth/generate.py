@@ -1,4 +1,4 @@
-"""`votepose synth`: scenes by number -> shards of pictures and one COCO json. The same seed gives the same bytes.
+"""`votepose synth`: scenes by number -> shards of images and one COCO json. The same seed gives the same bytes.
 
 Scene i depends only on the seed, i and the options, and the scenes of a block are fitted together. So blocks can be
 made by any number of processes, and a stopped run continues with the first missing shard.
@@ -26,10 +26,10 @@ SHARD = 4 * BLOCK  # scenes in a zip; a stopped run loses fewer than this
 
 
 def run(config: SynthConfig) -> int:
-    """Make the missing pictures, and print one line about all of them.
+    """Make the missing images, and print one line about all of them.
 
     Raises:
-        VoteposeError: if an option, the layouts or the backgrounds cannot be used, or the folder holds other pictures.
+        VoteposeError: if an option, the layouts or the backgrounds cannot be used, or the folder holds other images.
         OSError: if a result cannot be written; nothing is left half-written.
     """
     config.check()
@@ -46,7 +46,7 @@ def run(config: SynthConfig) -> int:
         from votepose.synth.sheet import write_sheet
 
         write_sheet(config.out, config.sheet)
-    print(f"{config.count} pictures, {people} people; in {config.out}")
+    print(f"{config.count} images, {people} people; in {config.out}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Layouts of people in real pictures: keypoints and boxes of COCO's pictures, without the pictures."""
+"""Layouts of people in real images: keypoints and boxes of COCO's images, without the images."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ARRAYS = {"width_height": 2, "offset": 1, "box": 2, "keypoints": 3}  # and the 
 
 @dataclass(frozen=True)
 class Layout:
-    """The N people of one picture.
+    """The N people of one image.
 
     Attributes:
-        width, height: of the picture, in pixels.
+        width, height: of the image, in pixels.
         keypoints: (N, 17, 3) float32: x, y in pixels and COCO's v: 0 unlabelled, 1 hidden, 2 visible.
         boxes: (N, 4) float32 x, y, width, height in pixels, around the visible part of each person.
     """
@@ -32,13 +32,13 @@ class Layout:
         return len(self.boxes)
 
     def scaled(self, size: int) -> Layout:
-        """The layout of the picture whose longest side is `size` pixels.
+        """The layout of the image whose longest side is `size` pixels.
 
         Raises:
             ValueError: if `size` is not positive.
         """
         if size < 1:
-            raise ValueError(f"the longest side of a picture must be positive, not {size}")
+            raise ValueError(f"the longest side of an image must be positive, not {size}")
         scale = size / max(self.width, self.height)
         width, height = (max(1, round(side * scale)) for side in (self.width, self.height))
         # Whole pixels: as in Letterbox.resized, the scales of both sides differ slightly.
@@ -49,11 +49,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class Layouts:
-    """The layouts of many pictures; `layouts[i]` is the i-th.
+    """The layouts of many images; `layouts[i]` is the i-th.
 
     Attributes:
-        sizes: (P, 2) width and height of each picture, in pixels.
-        offsets: (P + 1,): the people of picture i are rows offsets[i] up to offsets[i + 1] of the others.
+        sizes: (P, 2) width and height of each image, in pixels.
+        offsets: (P + 1,): the people of image i are rows offsets[i] up to offsets[i + 1] of the others.
         keypoints: (M, 17, 3). boxes: (M, 4). As in `Layout`.
     """
 
@@ -66,7 +66,7 @@ class Layouts:
         return len(self.sizes)
 
     def __getitem__(self, index: int) -> Layout:
-        """Raises IndexError after the last picture, which ends a loop over the layouts."""
+        """Raises IndexError after the last image, which ends a loop over the layouts."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"layout {index} of {len(self)}")
         index %= len(self)
@@ -83,7 +83,7 @@ class Layouts:
         """
         path = Path(path)
         if not path.is_file():
-            raise VoteposeError(f"no layouts at {path}: give the .npz file of keypoints and boxes by picture")
+            raise VoteposeError(f"no layouts at {path}: give the .npz file of keypoints and boxes by image")
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in _ARRAYS}
@@ -113,6 +113,6 @@ def _check(path: Path, arrays: dict[str, np.ndarray]) -> None:
         )
     bounded = len(offsets) == len(sizes) + 1 and offsets[0] == 0 and offsets[-1] == len(boxes)
     if not bounded or np.any(np.diff(offsets.astype(np.int64)) < 0):
-        raise VoteposeError(f"{path}: offset does not split the {len(boxes)} people among {len(sizes)} pictures")
+        raise VoteposeError(f"{path}: offset does not split the {len(boxes)} people among {len(sizes)} images")
     if sizes.shape[1:] != (2,) or np.any(sizes < 1) or not all(np.isfinite(a).all() for a in (boxes, keypoints)):
         raise VoteposeError(f"{path}: a width or height is not positive, or a coordinate is not finite")

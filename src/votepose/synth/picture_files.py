@@ -1,4 +1,4 @@
-"""Finds pictures without people in a folder: plain files or members of zips, and why others were left out."""
+"""Finds images without people in a folder: plain files or members of zips, and why others were left out."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from votepose.io.images import read_image
 from votepose.io.media import IMAGE_SUFFIXES
 from votepose.utils.progress import track
 
-_LONGEST = 1024  # side of a picture in memory, in pixels
+_LONGEST = 1024  # side of an image in memory, in pixels
 UNUSABLE = (VoteposeError, OSError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class Place:
-    """The location of a picture: a file, or a member of a zip."""
+    """The location of an image: a file, or a member of a zip."""
 
     name: str  # its name in annotations.json
     file: Path
@@ -55,21 +55,21 @@ class Place:
 
 
 def find_places(folder: Path) -> tuple[list[Place], list[str]]:
-    """The pictures without people in a folder, its subfolders and images*.zip, and why others are left out.
+    """The images without people in a folder, its subfolders and images*.zip, and why others are left out.
 
-    Each picture is decoded once as a check. Pictures in which an annotations.json (COCO's format) lists people are left
+    Each image is decoded once as a check. Images in which an annotations.json (COCO's format) lists people are left
     out.
 
     Raises:
-        VoteposeError: if the folder is missing or has no usable picture, or its annotations.json is not COCO's.
+        VoteposeError: if the folder is missing or has no usable image, or its annotations.json is not COCO's.
     """
     if not folder.is_dir():
-        raise VoteposeError(f"{folder}: no such folder; give a folder of pictures without people")
+        raise VoteposeError(f"{folder}: no such folder; give a folder of images without people")
     left_out: list[str] = []
     places = [*_plain(folder), *_zipped(folder, left_out)]
     if not places:
         first = f" ({left_out[0]})" if left_out else ""
-        raise VoteposeError(f"{folder}: holds no pictures{first}; give a folder of pictures without people")
+        raise VoteposeError(f"{folder}: holds no images{first}; give a folder of images without people")
     peopled = _peopled(folder / "annotations.json")
     empty = [place for place in places if place.name not in peopled]
     left_out += [f"{place}: shows people" for place in places if place.name in peopled]
@@ -78,12 +78,12 @@ def find_places(folder: Path) -> tuple[list[Place], list[str]]:
         flaws = list(zip(empty, reasons, strict=True))
     left_out += [flaw for _, flaw in flaws if flaw]
     if all(flaw for _, flaw in flaws):
-        raise VoteposeError(f"{folder}: none of its {len(places)} pictures can be used; first: {left_out[0]}")
+        raise VoteposeError(f"{folder}: none of its {len(places)} images can be used; first: {left_out[0]}")
     return [place for place, flaw in flaws if not flaw], left_out
 
 
 def _flaw(place: Place) -> str:
-    """Why a picture cannot be used; empty if it can."""
+    """Why an image cannot be used; empty if it can."""
     try:
         place.read()
     except UNUSABLE as error:
@@ -112,7 +112,7 @@ def _zipped(folder: Path, left_out: list[str]) -> Iterator[Place]:
 
 
 def _peopled(path: Path) -> set[str]:
-    """Names of the pictures in which a COCO json lists people: with keypoints, in a crowd, or by category."""
+    """Names of the images in which a COCO json lists people: with keypoints, in a crowd, or by category."""
     if not path.exists():
         return set()
     try:

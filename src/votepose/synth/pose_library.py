@@ -2,7 +2,7 @@
 
 `poses.npz` was fitted by scripts/make_pose_library.py to keypoints of COCO train2017 (T.-Y. Lin et al., ECCV 2014;
 annotations by the COCO Consortium, CC BY 4.0, https://cocodataset.org/#termsofuse). It holds joint angles only: no
-pictures, and nothing that identifies a person.
+images, and nothing that identifies a person.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Re-enacts real pictures: the same people at the same places, with the same truncation and overlap."""
+"""Re-enacts real images: the same people at the same places, with the same truncation and overlap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from votepose.synth.cast import Camera, Cast, random_phenotypes
 from votepose.synth.fit import fit
 from votepose.synth.layouts import Layout
 
-_GAP = 0.45  # metres, for a body of usual size, between the middles of people who overlap in the picture
+_GAP = 0.45  # metres, for a body of usual size, between the middles of people who overlap in the image
 
 
 def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Generator]) -> list[Cast]:
@@ -48,9 +48,9 @@ def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Gene
 
 
 def _apart(places: np.ndarray, layout: Layout) -> np.ndarray:
-    """(N,) factors by which to move people away and enlarge them, which does not change the picture.
+    """(N,) factors by which to move people away and enlarge them, which does not change the image.
 
-    People of similar size who overlap in the picture would intersect. Of two, the person with hidden joints (COCO's
+    People of similar size who overlap in the image would intersect. Of two, the person with hidden joints (COCO's
     v = 1) is moved behind.
     """
     hidden = (layout.keypoints[..., 2] == 1).sum(axis=1) - (layout.keypoints[..., 2] == 2).sum(axis=1)

@@ -20,7 +20,7 @@ BACKGROUND = -1
 
 @dataclass(frozen=True)
 class Picture:
-    """A rendered picture, from `samples` x `samples` rays per pixel.
+    """A rendered image, from `samples` x `samples` rays per pixel.
 
     Attributes:
         colour: (H, W, 3) float32 linear light of people and props; black where nothing was hit.

@@ -18,7 +18,7 @@ class Hinge:
     Attributes:
         axis: 0, 1, 2 for x, y, z; the sign is that of the left side, mirrored on the right.
         low, high: limits of the angle in degrees from the rest pose.
-        mean, spread: of most people's angles, in degrees: the prior for what a picture does not show.
+        mean, spread: of most people's angles, in degrees: the prior for what an image does not show.
     """
 
     axis: int

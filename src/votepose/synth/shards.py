@@ -1,4 +1,4 @@
-"""The folder of generated pictures: zips, a json for each, and one COCO json of all when they are complete."""
+"""The folder of generated images: zips, a json for each, and one COCO json of all when they are complete."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from votepose.io.settings import as_json, read_note, require_same_settings
 from votepose.skeleton import COCO_17
 
 _ELSE = "name a new folder"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # date of every member, so that equal pictures make equal zips
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # date of every member, so that equal images make equal zips
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A finished picture: its number, size in pixels, JPEG file, and COCO annotations without ids."""
+    """A finished image: its number, size in pixels, JPEG file, and COCO annotations without ids."""
 
     index: int
     width: int
@@ -32,13 +32,13 @@ class Scene:
 
 
 class ShardFolder:
-    """A folder of `count` pictures in shards of `shard`, made with `content` (the options that determine the pictures).
+    """A folder of `count` images in shards of `shard`, made with `content` (the options that determine the images).
 
     A shard is complete when its json, which is written last, exists; so a folder is valid at any time. As a context
     manager it removes partial files.
 
     Raises:
-        VoteposeError: if the folder holds anything but pictures made with the same options.
+        VoteposeError: if the folder holds anything but images made with the same options.
     """
 
     def __init__(self, folder: Path, content: dict[str, Any], count: int, shard: int) -> None:
@@ -59,12 +59,12 @@ class ShardFolder:
             partial.unlink(missing_ok=True)
 
     def missing(self) -> list[tuple[int, int]]:
-        """First and last + 1 picture of each missing shard."""
+        """First and last + 1 image of each missing shard."""
         shards = [(first, min(first + self._shard, self._count)) for first in range(0, self._count, self._shard)]
         return [shard for shard in shards if not self._is_there(*shard)]
 
     def write(self, first: int, scenes: Iterable[Scene]) -> None:
-        """Write the shard that starts with picture `first`."""
+        """Write the shard that starts with image `first`."""
         name = f"images-{first // self._shard:05d}.zip"
         images, people = [], []
         with replacing(self._folder / name) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -116,11 +116,11 @@ class ShardFolder:
 
 def _check_folder(folder: Path, content: dict[str, Any]) -> None:
     if folder.exists() and not folder.is_dir():
-        raise VoteposeError(f"{folder}: is a file; name a folder for the pictures")
+        raise VoteposeError(f"{folder}: is a file; name a folder for the images")
     record = folder / "synth.json"
     if not record.exists():
         if folder.is_dir() and any(folder.iterdir()):
             raise VoteposeError(f"{folder}: holds other things; name a new or empty folder")
         return
     before = read_note(record.read_bytes(), record, _ELSE)
-    require_same_settings(before, content, f"{folder}: holds pictures", _ELSE)
+    require_same_settings(before, content, f"{folder}: holds images", _ELSE)

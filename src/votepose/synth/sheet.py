@@ -1,4 +1,4 @@
-"""A contact sheet of generated pictures, to look at before training on them."""
+"""A contact sheet of generated images, to look at before training on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from votepose.visualization.draw import draw
 
 
 def write_sheet(folder: Path, count: int) -> Path:
-    """Write sheet.jpg into a COCO-format folder: its first `count` pictures, each with and without the keypoints drawn.
+    """Write sheet.jpg into a COCO-format folder: its first `count` images, each with and without the keypoints drawn.
 
     Hidden joints are drawn as rings, like the inferred joints of a prediction.
     """
@@ -26,5 +26,5 @@ def write_sheet(folder: Path, count: int) -> Path:
 
 
 def _pair(sample: Sample) -> Image.Image:
-    """The picture, and beside it the picture with its poses drawn."""
+    """The image, and beside it the image with its poses drawn."""
     return tile([Image.fromarray(sample.image), draw(sample.image, label_poses(sample, COCO_17))])

@@ -22,18 +22,18 @@ from votepose.synth.truth import annotate
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture, (H, W, 3) uint8 sRGB, and the COCO annotations of its people (without ids)."""
+    """An image, (H, W, 3) uint8 sRGB, and the COCO annotations of its people (without ids)."""
 
     image: np.ndarray
     annotations: list[dict[str, Any]]
 
 
 class Studio:
-    """Turns casts into annotated pictures.
+    """Turns casts into annotated images.
 
     Args:
         body: the body model.
-        backgrounds: pictures without people; procedural scenes are used if None, and otherwise now and then.
+        backgrounds: images without people; procedural scenes are used if None, and otherwise now and then.
         props: the share of scenes with objects in front of people.
         effects: of the camera.
         device: of Warp, "cpu" or "cuda:0".

@@ -1,4 +1,4 @@
-"""COCO annotations of a generated picture: keypoints visible, hidden or outside, boxes, areas, depth order."""
+"""COCO annotations of a generated image: keypoints visible, hidden or outside, boxes, areas, depth order."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _REACH = np.array(
     [0.04] + [0.032] * 2 + [0.055] * 2 + [0.14] * 2 + [0.10] * 2 + [0.09] * 2 + [0.19] * 2 + [0.12] * 2 + [0.11] * 2
 )
 _LEAST_AREA = 24  # pixels: a person with a smaller visible area is too small to label
-_LEAST_SHARE = 0.03  # least visible share of a person within the picture whose joints are labelled
+_LEAST_SHARE = 0.03  # least visible share of a person within the image whose joints are labelled
 
 
 def annotate(
     figures: list[Figure], sizes: np.ndarray, picture: Picture, renderer: Renderer, camera: Camera
 ) -> list[dict[str, Any]]:
-    """COCO annotations of the people in a picture, nearest first; `id` and `image_id` are for the caller to add.
+    """COCO annotations of the people in an image, nearest first; `id` and `image_id` are for the caller to add.
 
-    Beyond COCO's own: `depth` (metres), `hidden` (share of the person within the picture that others or things hide).
+    Beyond COCO's own: `depth` (metres), `hidden` (share of the person within the image that others or things hide).
     People who are hardly visible become ignore regions (without keypoints); invisible people are left out.
 
     Args:
@@ -69,9 +69,9 @@ def _visibility(joints: np.ndarray, person: int, size: float, renderer: Renderer
 
 
 def _hidden_share(figure: Figure, person: int, picture: Picture, camera: Camera) -> float:
-    """The share of a person's near side, within the picture, that other people or objects hide.
+    """The share of a person's near side, within the image, that other people or objects hide.
 
-    Measured on the vertices that face the camera, each weighted by the picture area around it.
+    Measured on the vertices that face the camera, each weighted by the image area around it.
     """
     points, normals = figure.stage.points, figure.stage.normals
     facing = -(normals * points).sum(axis=1) / np.linalg.norm(points, axis=1)
@@ -80,7 +80,7 @@ def _hidden_share(figure: Figure, person: int, picture: Picture, camera: Camera)
     inside = (facing > 0.1) & (points[:, 2] > 0.05) & ((pixels >= 0) & (pixels < (width, height))).all(axis=1)
     if not inside.any():
         return 0.0
-    cells = pixels[inside] // 2 @ [width, 1]  # each part of the picture counts once, however dense the mesh
+    cells = pixels[inside] // 2 @ [width, 1]  # each part of the image counts once, however dense the mesh
     chosen = np.flatnonzero(inside)[np.unique(cells, return_index=True)[1]]
     column, row = pixels[chosen].T
     owner = picture.owner[row, column]

@@ -13,7 +13,7 @@ from votepose.models.backbones.build import Part
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a network on COCO-format pictures."""
+    """Train a network on COCO-format images."""
 
     data: tuple[str, ...]
     """Folders with annotations.json. `DIR:0.2` is drawn from a fifth as often, `DIR:0.2:mosaic` only in mosaics."""
@@ -55,7 +55,7 @@ class TrainConfig:
     """With --stage refiner, a folder that keeps the regions around people. They are cut once and then trained on as
     often as needed, which saves most of the time on a CPU. --batch-size then counts people."""
     crop_pictures: int | None = None
-    """Number of augmented pictures that regions are cut from. By default the number of pictures."""
+    """Number of augmented images that regions are cut from. By default the number of images."""
     steps: int = 20_000
     """Optimiser steps in total."""
     minutes: float | None = None
@@ -64,7 +64,7 @@ class TrainConfig:
     steps_per_epoch: int = 250
     """Steps between checkpoints."""
     batch_size: int = 8
-    """Pictures per step and process."""
+    """Images per step and process."""
     learning_rate: float = 6e-4
     """Peak learning rate."""
     backbone_rate: float = 0.1
@@ -88,20 +88,20 @@ class TrainConfig:
     nodes: int = 1
     """Number of machines (DDP)."""
     workers: int = 1
-    """Processes that read pictures, or draw batches of pictures on a GPU."""
+    """Processes that read images, or draw batches of images on a GPU."""
     resident: bool = False
-    """Keep the pictures on the device and augment them there. This is the default if they fit on a GPU; a CPU augments
+    """Keep the images on the device and augment them there. This is the default if they fit on a GPU; a CPU augments
     faster from memory."""
     from_disk: bool = False
-    """Never keep the pictures on the device: worker processes augment them from memory, or from disk if they do not fit
+    """Never keep the images on the device: worker processes augment them from memory, or from disk if they do not fit
     in memory."""
     canvas: int | None = None
-    """Longest side, in pixels, of the pictures kept on the device. By default that of the largest picture, or what
+    """Longest side, in pixels, of the images kept on the device. By default that of the largest image, or what
     the largest zoom can show."""
     evaluate_every: int = 4
     """Epochs between measurements of AP on --val."""
     evaluate_pictures: int | None = None
-    """Measure AP only on this many pictures of --val, the first ones. By default on all."""
+    """Measure AP only on this many images of --val, the first ones. By default on all."""
     patience: int | None = None
     """Stop early if AP on --val has not risen in this many measurements in a row. By default never."""
     augment: AugmentConfig = AugmentConfig()

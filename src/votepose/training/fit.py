@@ -1,7 +1,7 @@
-"""The training run: a preset, pictures and a stage -> weights. The loop is PyTorch Lightning's.
+"""The training run: a preset, images and a stage -> weights. The loop is PyTorch Lightning's.
 
-An epoch here is a fixed number of steps, not a pass over the pictures: every epoch ends in a checkpoint, written whole,
-from which `--resume` continues exactly where it stopped. The pictures of step n, their augmentation, and every random
+An epoch here is a fixed number of steps, not a pass over the images: every epoch ends in a checkpoint, written whole,
+from which `--resume` continues exactly where it stopped. The images of step n, their augmentation, and every random
 number drawn in it depend on the seed and on n alone.
 """
 
@@ -75,7 +75,7 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
         smaller = max(1, config.batch_size // 2)
         raise VoteposeError(
             f"the GPU ran out of memory with --batch-size {config.batch_size}: try --batch-size {smaller}, or let the "
-            "pictures take less of it with --canvas or --from-disk"
+            "images take less of it with --canvas or --from-disk"
         ) from error
     finally:  # the rest of the process keeps exact arithmetic
         torch.set_flush_denormal(False)
@@ -179,7 +179,7 @@ def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: 
 
 
 def _validation(folder: Path, skeleton: Skeleton) -> CocoDataset:
-    """The pictures to measure AP on."""
+    """The images to measure AP on."""
     data = load_coco(folder)
     print_left_out(data, folder)
     if data.skeleton.names != skeleton.names:

@@ -1,4 +1,4 @@
-"""A training run as PyTorch Lightning sees it: pictures, a step, an optimiser, a schedule, a validation."""
+"""A training run as PyTorch Lightning sees it: images, a step, an optimiser, a schedule, a validation."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PoseModule(pl.LightningModule):
         recipe: how it is trained.
         skeleton: of the people.
         pictures: to train on.
-        val: pictures to measure AP on, if any.
+        val: images to measure AP on, if any.
 
     Attributes:
         metadata: of the weights file.
@@ -178,7 +178,7 @@ class PoseModule(pl.LightningModule):
         return _cosine(min(1.0, progress))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """One item: validation_step is called once, and runs over the pictures itself."""
+        """One item: validation_step is called once, and runs over the images itself."""
         return DataLoader(TensorDataset(torch.zeros(1)))
 
     def validation_step(self, batch: Tensor, batch_index: int) -> None:

@@ -1,4 +1,4 @@
-"""Pictures to train on: kept on the GPU where they fit, otherwise in memory, otherwise on disk."""
+"""Images to train on: kept on the GPU where they fit, otherwise in memory, otherwise on disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from votepose.training.stages import require_people
 
 Pictures = ResidentPictures | list[Source]
 
-_SHARE = 0.6  # of a GPU's free memory, or a computer's, for pictures
+_SHARE = 0.6  # of a GPU's free memory, or a computer's, for images
 
 
 def open_sources(config: TrainConfig) -> list[FolderSource]:
@@ -39,17 +39,17 @@ def open_sources(config: TrainConfig) -> list[FolderSource]:
 
 
 def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_size: int) -> Pictures:
-    """Decode the pictures, to where they are trained on.
+    """Decode the images, to where they are trained on.
 
     Raises:
-        VoteposeError: if no picture of a folder, or no person in any, can be used.
+        VoteposeError: if no image of a folder, or no person in any, can be used.
     """
     device, longest = training_device(config), _longest(config, sources, input_size)
     if _resident(config, sources, longest, device):
         begun = time.perf_counter()
         pictures = ResidentPictures.load(sources, longest, device)
         seconds, size = time.perf_counter() - begun, pictures.canvases.nbytes
-        print(f"{len(pictures)} pictures decoded in {seconds:.1f} s and kept on {device}: {size} bytes")
+        print(f"{len(pictures)} images decoded in {seconds:.1f} s and kept on {device}: {size} bytes")
         for source, left_out in zip(sources, pictures.left_out, strict=True):
             print_left_out(CocoDataset([], pictures.skeleton, left_out=left_out), source.folder.path)
         require_people(config, len(pictures.table.keypoints) > 0)
@@ -58,7 +58,7 @@ def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_si
     for source in sources:
         data = source.folder.load() if kept else source.folder.on_demand()
         print_left_out(data, source.folder.path)
-        # Weights are per picture, so that adding a small folder does not drown a large one.
+        # Weights are per image, so that adding a small folder does not drown a large one.
         loaded.append(Source(data, source.weight * len(data.samples), source.mosaic_only))
     labelled = (a.is_person for s in sources for picture in s.folder.pictures for a in picture.annotations)
     require_people(config, any(labelled))
@@ -66,7 +66,7 @@ def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_si
 
 
 def count_pictures(pictures: Pictures) -> int:
-    """The number of pictures to train on."""
+    """The number of images to train on."""
     if isinstance(pictures, ResidentPictures):
         return len(pictures)
     return sum(len(source.dataset.samples) for source in pictures)
@@ -89,29 +89,29 @@ def training_device(config: TrainConfig) -> torch.device:
 
 
 def _longest(config: TrainConfig, sources: Sequence[FolderSource], input_size: int) -> int:
-    """The longest side, in pixels, that pictures are kept with."""
+    """The longest side, in pixels, that images are kept with."""
     # More than the greatest zoom shows at the input's resolution is of no use.
     shown = math.ceil(input_size * max(1.0, config.augment.scale[1]))
     return min(config.canvas or shown, longest_side([source.folder for source in sources]))
 
 
 def _resident(config: TrainConfig, sources: Sequence[FolderSource], longest: int, device: torch.device) -> bool:
-    """Whether pictures are kept on the device; says so where they do not fit."""
+    """Whether images are kept on the device; says so where they do not fit."""
     wanted = config.resident or (device.type == "cuda" and not config.from_disk)
-    if not wanted or config.crops is not None:  # cached regions are cut from pictures one by one
+    if not wanted or config.crops is not None:  # cached regions are cut from images one by one
         return False
     need = bytes_needed([source.folder for source in sources], longest)
     room = int(_SHARE * _free_bytes(device))
     if need > room:
         print(
-            f"at {longest} pixels the pictures take {need} bytes on {device}, which has {room} for them: training from "
+            f"at {longest} pixels the images take {need} bytes on {device}, which has {room} for them: training from "
             "disk instead; a smaller --canvas may fit"
         )
     return need <= room
 
 
 def _fit_in_memory(sources: Sequence[FolderSource]) -> bool:
-    """Whether all pictures, decoded, fit in this computer's memory."""
+    """Whether all images, decoded, fit in this computer's memory."""
     entries = (picture.entry for source in sources for picture in source.folder.pictures)
     pixels = sum(number(entry.get("width")) * number(entry.get("height")) for entry in entries)
     return not 3 * pixels > _SHARE * _free_bytes(torch.device("cpu"))  # where a json has no sizes, that they do

@@ -19,7 +19,7 @@ class Progress(pl.Callback):
     The GPU is not waited for between two epochs.
 
     Args:
-        per_step: pictures per step, of all processes.
+        per_step: images per step, of all processes.
         total: steps in all; None where the clock ends the training.
         measured: whether AP is measured now and then.
     """

@@ -2,7 +2,7 @@
 
 It learns from poses as inference pools them, and from true poses with the errors that pose estimators make (jitter,
 inverted sides, stray joints; Ronchi & Perona, ICCV 2017; Moon et al., PoseFix, CVPR 2019), so that it meets more errors
-than the training pictures hold.
+than the training images hold.
 """
 
 from __future__ import annotations

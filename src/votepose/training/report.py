@@ -18,8 +18,8 @@ def opening(config: TrainConfig, module: PoseModule) -> str:
     val = f", AP on {config.val}" if config.val else ""
     limit = f"{config.minutes:g} minutes or {config.steps} steps" if config.minutes else f"{config.steps} steps"
     return (
-        f"training {config.preset} (stage {config.stage}) on {count_pictures(module.pictures)} pictures{people}{val}: "
-        f"{limit} of {config.batch_size} pictures at {module.input_size} pixels\n"
+        f"training {config.preset} (stage {config.stage}) on {count_pictures(module.pictures)} images{people}{val}: "
+        f"{limit} of {config.batch_size} images at {module.input_size} pixels\n"
         f"curves: tensorboard --logdir {shlex.quote(str(config.out / 'tensorboard'))}"
     )
 

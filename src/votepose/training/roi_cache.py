@@ -1,7 +1,7 @@
 """Refiner batches kept on disk: regions of interest are cut once, and the refiner trains on them as often as needed.
 
 On a CPU that saves most of the time, since finding people costs many times what refining them costs. Regions are kept
-in 8 bits per number, 471 kB per person with the `movenet` preset. `jittered` replaces the augmentation of pictures,
+in 8 bits per number, 471 kB per person with the `movenet` preset. `jittered` replaces the augmentation of images,
 which is no longer possible.
 """
 
@@ -93,10 +93,10 @@ def fill_cache(
 
     Args:
         folder: of the regions.
-        find: the people that the network finds in a batch of one picture.
-        data: augmented pictures.
+        find: the people that the network finds in a batch of one image.
+        data: augmented images.
         specs: of the maps that regions are cut from.
-        workers: processes that read pictures.
+        workers: processes that read images.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for first in track(range(0, len(data), _PICTURES), "cutting regions"):
@@ -200,7 +200,7 @@ def _packed(batch: RefinerBatch, ranges: Sequence[Range], specs: Sequence[Featur
 
 
 def _write_ranges(folder: Path, rois: Sequence[Tensor]) -> None:
-    """Mean and spread of each channel inside the picture; outside, maps are zero."""
+    """Mean and spread of each channel inside the image; outside, maps are zero."""
     ranges = []
     for roi in rois:
         values = roi.float().transpose(0, 1).flatten(1)

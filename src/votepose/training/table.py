@@ -18,11 +18,11 @@ def epoch_cells(
 
     Args:
         epoch, step: that have just ended.
-        rate: pictures per second.
+        rate: images per second.
         losses: by name; `total` is their weighted sum.
         metrics: of this epoch, empty where AP was not measured; None leaves their columns out.
     """
-    cells = {"epoch": f"{epoch}", "step": f"{step}", "pictures/s": f"{rate:.1f}"}
+    cells = {"epoch": f"{epoch}", "step": f"{step}", "images/s": f"{rate:.1f}"}
     if metrics is not None:
         cells |= {name: f"{metrics[key]:.3f}" if key in metrics else "-" for key, name in _AP.items()}
     cells |= {"loss": f"{losses['total']:.3f}"} if "total" in losses else {}

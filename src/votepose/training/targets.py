@@ -171,7 +171,7 @@ class VoteTargets:
     def of(
         batch: Batch, stride: int, shape: tuple[int, int, int], kappas: Tensor, config: TargetConfig, incomplete: float
     ) -> VoteTargets:
-        """Targets for maps (B, h, w) = `shape`; `incomplete` weighs empty cells of incompletely labelled pictures."""
+        """Targets for maps (B, h, w) = `shape`; `incomplete` weighs empty cells of incompletely labelled images."""
         ignore = batch.ignored(shape[1:])
         people = GroundTruth.of(batch, stride, ~ignore)
         cells = paint(people.keypoints, people.sizes, people.image_index, shape, kappas, config)

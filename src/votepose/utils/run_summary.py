@@ -42,7 +42,7 @@ class RunSummary:
             remark(line)
         left = total - self.finished - self.skipped - len(self.failures)
         processed = self.pictures + self.frames
-        counts = [_count(self.pictures, "picture")] if self.pictures or not self.frames else []
+        counts = [_count(self.pictures, "image")] if self.pictures or not self.frames else []
         counts += [_count(self.frames, "frame")] if self.frames else []
         counts += ["1 person" if self.people == 1 else f"{self.people} people"]
         counts += [f"{_count(self.dropped, 'frame')} dropped"] if self.dropped else []
@@ -50,7 +50,7 @@ class RunSummary:
         counts += [f"{len(self.failures)} failed"] if self.failures else []
         counts += [f"{left} not done"] if left else []
         if processed:
-            counts += [f"{1000 * seconds / processed:.0f} ms/{'picture' if self.pictures else 'frame'}"]
+            counts += [f"{1000 * seconds / processed:.0f} ms/{'image' if self.pictures else 'frame'}"]
         print(f"{', '.join(counts)}; results in {out}")
 
 

@@ -16,7 +16,7 @@ def shown_pixels(picture: Any, pixel_shape: Fraction | None) -> np.ndarray:
     Args:
         picture: with its display matrix as side data, which a phone, an editor or the codec itself wrote.
         pixel_shape: width of a coded pixel in units of its height; None or 0 if unknown, then pixels are square.
-            Others are made square by stretching the picture in the direction in which nothing is lost.
+            Others are made square by stretching the image in the direction in which nothing is lost.
     """
     width, height = picture.width, picture.height
     if pixel_shape and _PLAUSIBLE[0] <= pixel_shape <= _PLAUSIBLE[1] and pixel_shape != 1:
@@ -30,7 +30,7 @@ def shown_pixels(picture: Any, pixel_shape: Fraction | None) -> np.ndarray:
 
 
 def _oriented(pixels: np.ndarray, side_data: Any) -> np.ndarray:
-    """The picture as FFmpeg's display matrix shows it: (p', q') = (a p + c q, b p + d q) for columns p and rows q.
+    """The image as FFmpeg's display matrix shows it: (p', q') = (a p + c q, b p + d q) for columns p and rows q.
 
     Only the eight orientations are kept apart: an angle in between is rounded, and scales are ignored, as in players.
     """

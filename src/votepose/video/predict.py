@@ -38,7 +38,7 @@ class VideoOptions:
         style: of the drawing.
         codec: encoder of the drawn video, see `VideoWriter`.
         part: which frames are processed; None for all.
-        rate: frames per second of a sequence of pictures; None for `sequence.SEQUENCE_RATE`.
+        rate: frames per second of a sequence of images; None for `sequence.SEQUENCE_RATE`.
     """
 
     track: bool = True

@@ -70,8 +70,8 @@ class VideoReader:
         if self._stream is None:
             pictures = bool(self._container.streams.video)
             self._container.close()
-            raise VoteposeError(f"{self.label}: holds no video{', only a cover picture' if pictures else ''}")
-        self._untimed = self._container.format.name == "mpjpeg"  # network cameras: pictures without time stamps
+            raise VoteposeError(f"{self.label}: holds no video{', only a cover image' if pictures else ''}")
+        self._untimed = self._container.format.name == "mpjpeg"  # network cameras: images without time stamps
         self.live = one.kind == "live" or self._untimed
         self._stream.thread_type = "AUTO"
         self._end, self._end_of_video = expected_end(self._av, self._container, self._stream)
@@ -141,7 +141,7 @@ class VideoReader:
                     yield packet
 
     def _decode(self, packet: Any) -> tuple[list[Any], bool]:
-        """The pictures in a packet, and whether something is damaged."""
+        """The images in a packet, and whether something is damaged."""
         # A packet's mark alone is no proof: where streams were put together, one of the last two before the next
         # stream's key frame has it, too.
         broken = self._marked[0] and not packet.is_keyframe and packet.size > 0
@@ -159,7 +159,7 @@ class VideoReader:
         return None if shape is None else Fraction(shape)
 
     def _stamp(self, picture: Any) -> float | None:
-        """The picture's time stamp, in seconds from any origin."""
+        """The image's time stamp, in seconds from any origin."""
         return time.monotonic() if self._untimed else picture.time
 
     def _pass_on(self, packet: Any, begin: float) -> None:

@@ -1,4 +1,4 @@
-"""Reads the frames of a video that is a sequence of pictures."""
+"""Reads the frames of a video that is a sequence of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEQUENCE_RATE = 25.0  # frames per second, if the user does not say
 
 
 class SequenceReader:
-    """The frames of a numbered sequence or folder of pictures: like a `VideoReader`, without sound.
+    """The frames of a numbered sequence or folder of images: like a `VideoReader`, without sound.
 
     Args:
         source: an input with `frames`.
@@ -25,7 +25,7 @@ class SequenceReader:
         rate: frames per second.
 
     Raises:
-        VoteposeError: after the last frame, if a picture could not be read; or if no frame is wanted.
+        VoteposeError: after the last frame, if an image could not be read; or if no frame is wanted.
     """
 
     live = False
@@ -64,7 +64,7 @@ class SequenceReader:
                 continue
             yield Frame(pixels, index, time)
         if failures:
-            more = f" (and {len(failures) - 1} more of its pictures)" if len(failures) > 1 else ""
+            more = f" (and {len(failures) - 1} more of its images)" if len(failures) > 1 else ""
             raise VoteposeError(f"{self.label}: {failures[0]}{more}")
         if first is None:
             last = self._frames[-1][0] / self.rate
@@ -72,5 +72,5 @@ class SequenceReader:
 
 
 def open_video(one: Input, part: Part | None = None, rate: float | None = None) -> VideoReader | SequenceReader:
-    """The reader of an input with frames; `rate` is that of a sequence of pictures, in frames per second."""
+    """The reader of an input with frames; `rate` is that of a sequence of images, in frames per second."""
     return SequenceReader(one, part, rate or SEQUENCE_RATE) if one.frames else VideoReader(one, part)

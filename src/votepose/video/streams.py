@@ -39,10 +39,10 @@ def open_stream(av: Any, one: Input) -> Any:
 
 
 def choose_video(av: Any, container: Any) -> Any:
-    """The av.VideoStream to show; None if there is none. Cover pictures and previews are not videos.
+    """The av.VideoStream to show; None if there is none. Cover images and previews are not videos.
 
-    Preferred is, in this order: more than one frame, a video's codec rather than a picture's, the file's own choice,
-    the larger picture, the earlier stream.
+    Preferred is, in this order: more than one frame, a video's codec rather than an image's, the file's own choice,
+    the larger image, the earlier stream.
     """
     kinds = av.stream.Disposition
     hidden = kinds.attached_pic | kinds.timed_thumbnails | kinds.still_image | kinds.dependent

@@ -59,7 +59,7 @@ class Timeline:
         return any(abs(time - last) < self._leap for k, (_, last, _) in self._streams.items() if k != index)
 
     def _shift_after_jump(self, shift: Fraction, stamp: Fraction, due: Fraction) -> Fraction:
-        """The other streams' shift, if they have jumped already, so that sound and picture stay together."""
+        """The other streams' shift, if they have jumped already, so that sound and image stay together."""
         if shift == self._shift or abs(stamp + self._shift - due) > _SAME_JUMP:
             self._shift = due - stamp
             self.jumps += 1

@@ -1,4 +1,4 @@
-"""Many pictures on one sheet, in rows of the same width."""
+"""Many images on one sheet, in rows of the same width."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def contact_sheet(tiles: Sequence[Image.Image]) -> Image.Image:
 
 
 def tile(views: Sequence[Image.Image]) -> Image.Image:
-    """Views of one picture side by side, shrunk to the height of a tile."""
+    """Views of one image side by side, shrunk to the height of a tile."""
     width = max(1, round(views[0].width * TILE_HEIGHT / views[0].height))
     joined = Image.new("RGB", (len(views) * width, TILE_HEIGHT))
     for number, view in enumerate(views):

@@ -80,7 +80,7 @@ def test_each_level_is_encoded_once(dataset: CocoDataset, monkeypatch: pytest.Mo
 
 @pytest.fixture(scope="module")
 def found_in_background() -> dict[str, Poses]:
-    """What is found in a picture without people, as it is and with each part perfect."""
+    """What is found in an image without people, as it is and with each part perfect."""
     variants = {"": (), **{part: (part,) for part in PARTS}}
     found = find_variants(estimator(levels=2), background_only(), SIZE, COCO_17, list(variants.values()))
     return dict(zip(variants, found, strict=True))

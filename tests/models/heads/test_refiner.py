@@ -122,7 +122,7 @@ def test_only_marked_maps_are_heatmaps() -> None:
     assert plain.heatmap_index is None
     assert close.any()
     assert ((snapped - target)[close].norm(dim=-1) < 0.3).all()
-    rois[0][:] = 0.0  # beside the picture
+    rois[0][:] = 0.0  # beside the image
     assert not refining._likelihoods(rois).any()
 
 

@@ -25,7 +25,7 @@ def people(count: int = 4) -> Tensor:
 
 
 def batch_of(keypoints: Tensor) -> Batch:
-    """People of one picture."""
+    """People of one image."""
     low, high = keypoints[..., :2].amin(1), keypoints[..., :2].amax(1)
     boxes = torch.cat([low, high - low], dim=-1) * STRIDE
     side = SIDE * STRIDE

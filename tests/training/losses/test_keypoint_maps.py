@@ -19,7 +19,7 @@ SIDE, STRIDE = 48, 4  # cells of the maps, pixels
 
 
 def batch_of_two() -> Batch:
-    """Two people in the first of two pictures, one in the second."""
+    """Two people in the first of two images, one in the second."""
     poses = torch.from_numpy(people_apart(2, np.random.default_rng(0), columns=2)).float()
     poses = STRIDE * (3 + poses / poses.amax() * (SIDE - 6))
     poses = torch.cat([poses, poses[:1] + 9])
@@ -101,7 +101,7 @@ def test_unlabelled_joints_are_punished_outside_their_person_only() -> None:
     assert not grad[1, 3, y:bottom, x:right].any()
     assert (grad[1, 3, 0] > 0).all()
     assert grad[1, 4, y:bottom, x:right].all()  # that joint alone
-    assert grad[0, 3].all()  # that picture alone
+    assert grad[0, 3].all()  # that image alone
     other = batch.keypoints.clone()
     other[2, 3, :2] = 7.0
     assert judge(maps_of(-2.0), batch) == judge(maps_of(-2.0), replace(batch, keypoints=other))

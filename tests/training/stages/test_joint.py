@@ -1,5 +1,5 @@
 """Training everything at once: every part has a gradient, of its own losses, and the auxiliary backbone learns whole
-pictures."""
+images."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_refiner_trains_the_auxiliary_backbone(network: PoseNet) -> None:
 
 
 def people(height: float) -> Tensor:
-    """(1, 17, 3) a labelled person of this height in pixels, in the middle of a picture of 512 pixels."""
+    """(1, 17, 3) a labelled person of this height in pixels, in the middle of an image of 512 pixels."""
     pose = torch.from_numpy(people_apart(1, np.random.default_rng(0), columns=1))[0].float()
     pose = (pose - pose.amin(dim=0)) / (pose.amax(dim=0) - pose.amin(dim=0))[1] * height
     pose = pose - (pose.amax(dim=0) + pose.amin(dim=0)) / 2 + 256

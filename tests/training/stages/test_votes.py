@@ -61,7 +61,7 @@ def people(labelled: int = 17) -> Tensor:
 
 
 def batch_of(keypoints: Tensor, images: int = 2, **changes: Any) -> Batch:
-    """People, one an image, in `images` empty pictures."""
+    """People, one an image, in `images` empty images."""
     pixels = keypoints * torch.tensor([STRIDE, STRIDE, 1])
     side = SIDE * STRIDE
     batch = Batch(

@@ -1,1 +1,1 @@
-"""COCO keypoint jsons -> pictures and people: the one reading that the loader and the metrics share."""
+"""COCO keypoint jsons -> images and people: the one reading that the loader and the metrics share."""

@@ -1,4 +1,4 @@
-"""The people and ignored regions of one picture, and the sizes that a COCO json does not say."""
+"""The people and ignored regions of one image, and the sizes that a COCO json does not say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from votepose.data.coco_json import values
 from votepose.skeleton import BODY_SHARE
 
-_SIZE = 0.1  # root of a person's area over that of the picture's, where nothing says how large anyone is
+_SIZE = 0.1  # root of a person's area over that of the image's, where nothing says how large anyone is
 _PICTURE = (640.0, 480.0)  # pixels, where the json has no size
 
 
@@ -47,7 +47,7 @@ class Annotation:
 
 
 def read_annotations(entries: Sequence[dict[str, Any]], count: int) -> tuple[list[Annotation], list[str]]:
-    """The annotations of a picture, of `count` keypoints each, and remarks on what could not be read."""
+    """The annotations of an image, of `count` keypoints each, and remarks on what could not be read."""
     found, remarks, known = [], [], set()
     for entry in entries:
         annotation, texts = _read(entry, count)
@@ -84,10 +84,10 @@ def typical_area(annotations: Sequence[Annotation]) -> float:
 def sized(
     annotations: Sequence[Annotation], picture: dict[str, Any], typical: float
 ) -> tuple[list[Annotation], list[str]]:
-    """The annotations of a picture, in which people have an area and a box even where the json says nothing of them.
+    """The annotations of an image, in which people have an area and a box even where the json says nothing of them.
 
-    A person labelled at one place only is taken to be as large as the others in the picture, or as is `typical` of the
-    json (square pixels, 0 if unknown), or to cover a hundredth of the picture.
+    A person labelled at one place only is taken to be as large as the others in the image, or as is `typical` of the
+    json (square pixels, 0 if unknown), or to cover a hundredth of the image.
 
     Returns:
         The annotations, and a remark if a size was taken from elsewhere.

@@ -1,4 +1,4 @@
-"""The labels of a COCO json: pictures, the people in them, and their skeleton."""
+"""The labels of a COCO json: images, the people in them, and their skeleton."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from votepose.skeleton import COCO_17, Skeleton
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a json lists.
+    """An image that a json lists.
 
     Attributes:
         image_id: as the json has it.
@@ -43,7 +43,7 @@ class CocoLabels:
         pictures: by the `identity` of their ids, in the order of the json.
         skeleton: of the people.
         people: their category.
-        left_out: what could not be used and belongs to no picture of these, and why.
+        left_out: what could not be used and belongs to no image of these, and why.
     """
 
     pictures: dict[int | str, Picture]
@@ -89,7 +89,7 @@ def coco_labels(data: dict[str, Any], source: Path | str = "the json") -> CocoLa
     """The labels in a COCO json.
 
     What can be meant in one way only is read so: ids of any type, numbers as text, null for what is not labelled.
-    Anything else is named in `left_out`, or in its picture's `remarks`. Of several skeletons the one with the most
+    Anything else is named in `left_out`, or in its image's `remarks`. Of several skeletons the one with the most
     annotations is read. The ids of annotations do not matter.
 
     Raises:
@@ -112,7 +112,7 @@ def coco_labels(data: dict[str, Any], source: Path | str = "the json") -> CocoLa
     left_out = [*people.left_out, *listing.left_out]
     if foreign:
         ids = ", ".join([*list(foreign)[:3], *(["…"] if len(foreign) > 3 else [])])
-        left_out.append(f"{foreign.total()} annotations have an image_id of no usable picture ({ids}); left out")
+        left_out.append(f"{foreign.total()} annotations have an image_id of no usable image ({ids}); left out")
     return CocoLabels(_pictures(listing, entries, len(skeleton)), skeleton, people, left_out)
 
 

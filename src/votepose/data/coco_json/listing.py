@@ -1,4 +1,4 @@
-"""The pictures that a COCO json lists, each once."""
+"""The images that a COCO json lists, each once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from votepose.data.coco_json.values import identity
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures by id.
+    """Images by id.
 
     Attributes:
         entries: the json's, by the `identity` of their ids.
-        same: the key in `entries` of a picture that is listed again with another id, by that id.
+        same: the key in `entries` of an image that is listed again with another id, by that id.
         left_out: what cannot be used, and why.
-        remarks: on pictures that are listed twice, by their key.
+        remarks: on images that are listed twice, by their key.
     """
 
     entries: dict[int | str, dict[str, Any]]
@@ -26,7 +26,7 @@ class Listing:
     remarks: dict[int | str, list[str]]
 
     def key(self, image_id: Any) -> int | str | None:
-        """The key in `entries` of the picture with this id; None if there is none."""
+        """The key in `entries` of the image with this id; None if there is none."""
         found = identity(image_id)
         if found is None:
             return None
@@ -35,7 +35,7 @@ class Listing:
 
 
 def list_pictures(images: Iterable[Any]) -> Listing:
-    """The pictures among a json's images. Those that share an id with another picture are left out."""
+    """The images among a json's images. Those that share an id with another image are left out."""
     listing = Listing({}, {}, [], {})
     places: dict[tuple[str, str], int | str] = {}  # ids by zip and file name
     repeated: dict[int | str, list[str]] = {}
@@ -58,7 +58,7 @@ def list_pictures(images: Iterable[Any]) -> Listing:
             repeated.setdefault(key, [_name(listing.entries[key])]).append(name)
     for key, names in repeated.items():
         del listing.entries[key]
-        listing.left_out.extend(f"{name}: has the same id ({key}) as another picture; left out" for name in names)
+        listing.left_out.extend(f"{name}: has the same id ({key}) as another image; left out" for name in names)
     return listing
 
 

@@ -34,7 +34,7 @@ def calibrated_predictions(calibration: Calibration, samples: CalibrationSamples
 
 
 def cross_validated_predictions(samples: CalibrationSamples, folds: int = 5) -> CalibratedPredictions:
-    """The samples' predictions, those of each fold of pictures under a calibration fitted to the other folds."""
+    """The samples' predictions, those of each fold of images under a calibration fitted to the other folds."""
     arrays = (samples.confidences, samples.visible, samples.scores)
     predictions = CalibratedPredictions(*(np.zeros_like(array) for array in arrays))
     for fold in range(folds):

@@ -25,7 +25,7 @@ def reliabilities(samples: CalibrationSamples, variants: Variants) -> dict[str, 
 
 
 def report_text(source: str, samples: CalibrationSamples, variants: Variants, skeleton: Skeleton) -> str:
-    """What was measured, in Markdown; `source` says of which pictures and weights."""
+    """What was measured, in Markdown; `source` says of which images and weights."""
     matched = int((samples.oks >= MATCHED).sum())
     return "\n".join(
         [

@@ -1,4 +1,4 @@
-"""What a network predicts of the people in labelled pictures, beside what is observed."""
+"""What a network predicts of the people in labelled images, beside what is observed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CalibrationSamples:
         labelled, visible: (P, K) bool: the truth is known; it is that the joint can be seen. Joints of the background
             and of poor matches are not labelled.
         oks: (P,) with the matched person; 0 for background.
-        picture: (P,) int, the picture they were found in.
+        picture: (P,) int, the image they were found in.
     """
 
     confidences: np.ndarray
@@ -57,7 +57,7 @@ class _Uncalibrated(Calibration):
 def collect_samples(
     estimator: PoseEstimator, samples: Sequence[Sample], size: int, skeleton: Skeleton
 ) -> CalibrationSamples:
-    """The estimator's uncalibrated predictions for people in pictures letterboxed to `size`, beside the labels."""
+    """The estimator's uncalibrated predictions for people in images letterboxed to `size`, beside the labels."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     calibration, estimator.calibration = estimator.calibration, _Uncalibrated()
     try:
@@ -73,7 +73,7 @@ def collect_samples(
 def _of_picture(
     estimator: PoseEstimator, sample: Sample, number: int, size: int, kappas: np.ndarray
 ) -> CalibrationSamples:
-    """The people found in one picture, without those who may be unlabelled people."""
+    """The people found in one image, without those who may be unlabelled people."""
     height, width = sample.image.shape[:2]
     box, device = Letterbox.fit(width, height, size), estimator.kappas.device
     with torch.inference_mode():

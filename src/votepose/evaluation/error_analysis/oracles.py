@@ -31,7 +31,7 @@ _ANY_DISTANCE = 1e4  # cells: all votes are closer than this, so they agree
 
 
 class OracleEstimator(PoseEstimator):
-    """An estimator that knows the truth of one picture, for its `perfect` parts; batches hold that picture only.
+    """An estimator that knows the truth of one image, for its `perfect` parts; batches hold that image only.
 
     - presence: the candidates are the cells of labelled joints.
     - votes: cells near a labelled joint vote for that person's labelled joints, with certainty; other votes are
@@ -135,7 +135,7 @@ class OracleEstimator(PoseEstimator):
 def find_variants(
     estimator: PoseEstimator, sample: Sample, input_size: int, skeleton: Skeleton, variants: Sequence[Sequence[str]]
 ) -> list[Poses]:
-    """The people found in a picture with each of these sets of parts perfect; the empty set is the estimator itself."""
+    """The people found in an image with each of these sets of parts perfect; the empty set is the estimator itself."""
     truth = Truth.of(sample, input_size, estimator.network.config.stride, estimator.kappas)
     network = EncodeOnce(estimator.network)
     threshold = float(estimator.config.presence_threshold)

@@ -13,12 +13,12 @@ from votepose.evaluation.matching import coco_match, labelled_similarities, most
 from votepose.poses import Poses
 
 MIN_OKS = 0.1  # from here on a pose is matched with a labelled person, however poor it is
-MAX_DETECTIONS = 20  # people of a picture that count in COCO's AP, the best by score
+MAX_DETECTIONS = 20  # people of an image that count in COCO's AP, the best by score
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with N labelled people, and the P people found in it: at most `MAX_DETECTIONS`, best first.
+    """An image with N labelled people, and the P people found in it: at most `MAX_DETECTIONS`, best first.
 
     Build it with `of`, which sorts the people and leaves out the rest.
     """
@@ -90,7 +90,7 @@ class PeopleErrors:
 
 
 def count_people(pictures: Sequence[Picture], min_score: float = 0.0) -> PeopleErrors:
-    """Over all pictures, of skeletons with at least this score."""
+    """Over all images, of skeletons with at least this score."""
     shown = [Picture(picture.sample, picture.poses.above(min_score)) for picture in pictures]
     names = ("found", "background", "split", "merged", "missed")
     return PeopleErrors(*(sum(int(getattr(picture, name).sum()) for picture in shown) for name in names))

@@ -18,11 +18,11 @@ from votepose.poses import Poses
 
 @dataclass(frozen=True)
 class Scorer:
-    """Measures people found in a dataset's pictures as `votepose evaluate` does.
+    """Measures people found in a dataset's images as `votepose evaluate` does.
 
     Attributes:
         labels: of the dataset's json.
-        numbers: for each picture, those of the json's annotations that are rows of its sample, in their order.
+        numbers: for each image, those of the json's annotations that are rows of its sample, in their order.
     """
 
     labels: CocoLabels
@@ -36,7 +36,7 @@ class Scorer:
         return cls(dataset.labels, {p.image_id: [a.number for a in p.annotations if a.is_person] for p in pictures})
 
     def all(self, found: Iterable[tuple[Sample, Poses]], ignored: Sequence[int] = ()) -> KeypointMetrics:
-        """Metrics of the people found in pictures, on these pictures.
+        """Metrics of the people found in images, on these images.
 
         The people with these numbers in `ignored` do not count, nor do those who are found there.
         """
@@ -47,11 +47,11 @@ class Scorer:
         return coco_keypoint_metrics(self.labels.ignoring(set(ignored)), results, images)
 
     def changed(self, pictures: Sequence[Picture], change: Callable[[Picture], Poses]) -> KeypointMetrics:
-        """Metrics of the people that `change` returns for each picture."""
+        """Metrics of the people that `change` returns for each image."""
         return self.all((picture.sample, change(picture)) for picture in pictures)
 
     def without(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> KeypointMetrics:
-        """Metrics where the people of each picture that are true in `people` (N,) bool need not be found."""
+        """Metrics where the people of each image that are true in `people` (N,) bool need not be found."""
         return self.all(((p.sample, p.poses) for p in pictures), self.numbers_of(pictures, people))
 
     def numbers_of(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> list[int]:

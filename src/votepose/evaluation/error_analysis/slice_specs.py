@@ -24,8 +24,8 @@ class SliceSpec:
         key: a name in one word. title: what the number is.
         edges: B - 1 numbers, ascending; a number belongs to the bin above the largest edge that it reaches.
         names: of the B bins.
-        of_labelled: picture -> (N,) the number of each labelled person.
-        of_unmatched: picture -> (P,) the number of each person found, used where it is similar to no labelled person;
+        of_labelled: image -> (N,) the number of each labelled person.
+        of_unmatched: image -> (P,) the number of each person found, used where it is similar to no labelled person;
             None if such people have no number, so that they count in no bin.
     """
 
@@ -55,7 +55,7 @@ def slice_specs(input_size: int) -> list[SliceSpec]:
         ),
         SliceSpec(
             "crowd",
-            "number of labelled people in the picture",
+            "number of labelled people in the image",
             (2, 3, 6, 11),
             ("1", "2", "3 to 5", "6 to 10", "11 and more"),
             lambda p: np.full(len(p.sample.keypoints), len(p.sample.keypoints)),

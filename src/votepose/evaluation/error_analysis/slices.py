@@ -76,7 +76,7 @@ def _bins_of_found(spec: SliceSpec, picture: Picture, bins: np.ndarray) -> np.nd
 
 
 def _share_found(pictures: Sequence[Picture], inside: Sequence[np.ndarray]) -> float:
-    """The share found of the people that are true in `inside`, (N,) bool of each picture."""
+    """The share found of the people that are true in `inside`, (N,) bool of each image."""
     found = sum(_found(picture)[mask].sum() for picture, mask in zip(pictures, inside, strict=True))
     return float(found) / sum(int(mask.sum()) for mask in inside)
 

@@ -1,4 +1,4 @@
-"""The tables of the analysis, all of the same pictures."""
+"""The tables of the analysis, all of the same images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KAPPA = float(np.exp(-0.5))  # share of OKS that a joint keeps whose distance i
 
 def slice_tables(pictures: Sequence[Picture], scorer: Scorer, base: KeypointMetrics, input_size: int) -> list[Table]:
     """AP by size, number of people and occlusion."""
-    title = "COCO's sizes: root of the person's area, in pixels of the picture"
+    title = "COCO's sizes: root of the person's area, in pixels of the image"
     tables = [_sliced("coco_size", title, coco_sizes(pictures, base.ap_m, base.ap_l))]
     return tables + [
         _sliced(spec.key, spec.title, slice_people(spec, pictures, scorer)) for spec in slice_specs(input_size)
@@ -94,7 +94,7 @@ def people_error_table(pictures: Sequence[Picture]) -> Table:
         "merged": "merged: people without a skeleton, but similar to another person's",
         "missed": "missed: people who are similar to no skeleton",
     }
-    columns = ("people", f"in the {MAX_DETECTIONS} best of each picture", f"with a score of {SCORE_THRESHOLD} or more")
+    columns = ("people", f"in the {MAX_DETECTIONS} best of each image", f"with a score of {SCORE_THRESHOLD} or more")
     return Table(
         "people_errors",
         "Whole people",

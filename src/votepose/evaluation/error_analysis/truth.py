@@ -1,4 +1,4 @@
-"""The labelled people of one picture in the cells of the network's map: what an oracle knows."""
+"""The labelled people of one image in the cells of the network's map: what an oracle knows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Truth:
 
     @classmethod
     def of(cls, sample: Sample, input_size: int, stride: int, kappas: Tensor) -> Truth:
-        """The truth of a picture that is letterboxed to `input_size`, on the device of `kappas`."""
+        """The truth of an image that is letterboxed to `input_size`, on the device of `kappas`."""
         height, width = sample.image.shape[:2]
         box = Letterbox.fit(width, height, input_size)
         joints = box.to_map(sample.keypoints[..., :2], stride)

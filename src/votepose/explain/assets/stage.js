@@ -33,7 +33,7 @@ function look() {
     dot.setAttribute("r", pixel * (3.5 + 3.5 * V[i].presence) * Math.min(2, Math.sqrt(W / view.w))),
   );
 }
-// how many of the picture's pixels one on the screen is
+// how many of the image's pixels one on the screen is
 const unit = () => Math.max(view.w / (svg.clientWidth || 800), view.h / (svg.clientHeight || 600));
 function zoom(factor, x = view.x + view.w / 2, y = view.y + view.h / 2) {
   const f = Math.min(Math.max(factor, 1 / 40 / (view.w / W)), (1.6 * W) / view.w);

@@ -1,10 +1,10 @@
 """MoveNet Thunder (Google, Apache-2.0), a single-person network, as an auxiliary backbone.
 
 It was made for crops of 256 pixels with one person in the middle, and is convolutional like MultiPose, only wider
-(MobileNetV2 1.75). Here it runs over whole pictures, at each level of the image pyramid: where a person is about two
+(MobileNetV2 1.75). Here it runs over whole images, at each level of the image pyramid: where a person is about two
 hundred pixels tall, its keypoint heatmaps are nearly as exact as in a crop of that person, without cropping. Its output
 is not decoded: it is a feature for the refiner and the votes. `scripts/convert_movenet.py` makes the weights file that
-it starts from; `votepose train --stage joint` adapts it to whole pictures.
+it starts from; `votepose train --stage joint` adapts it to whole images.
 """
 
 from __future__ import annotations

@@ -27,10 +27,10 @@ _SHIFTS = 3  # steps of mean shift
 _BODY = 0.9  # root of a body's area over the size of its pose's box
 _SHARPEST = 0.4  # grid units: the narrowest kernel
 _TOKEN = 128
-_CLIP = 6.0  # standard deviations: outside the picture maps are zero, and no value lies further off
+_CLIP = 6.0  # standard deviations: outside the image maps are zero, and no value lies further off
 _NEAR = 0.9  # grid units: at this distance a heatmap's peak counts half as much as on the spot
 _SNAP_RANGE = 3.0  # grid units: a peak further off belongs to another person
-_OUTSIDE = 0.02  # outside the picture maps are zero, up to the rounding of 8-bit storage
+_OUTSIDE = 0.02  # outside the image maps are zero, up to the rounding of 8-bit storage
 _PEAK = 0.75  # grid units: radius of what belongs to a peak
 _POSE_PRIOR = 10.0  # a logit: weight that a fresh refiner gives to the pose that it is shown
 
@@ -150,7 +150,7 @@ class PoseRefiner(nn.Module):
         return torch.cat([x for x, r in zip(rois[:-1], self.reductions, strict=True) if r == reduction], dim=1)
 
     def _likelihoods(self, rois: Sequence[Tensor]) -> Tensor:
-        """The auxiliary backbone's heatmaps: (P, K, 64, 48) likelihoods of the joints, 0 outside the picture."""
+        """The auxiliary backbone's heatmaps: (P, K, 64, 48) likelihoods of the joints, 0 outside the image."""
         assert self.heatmap_index is not None
         logits = rois[self.heatmap_index][:, -len(self.joint_embedding) :].float()
         inside = (logits.abs() > _OUTSIDE).any(dim=1, keepdim=True)

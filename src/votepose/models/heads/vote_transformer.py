@@ -6,7 +6,7 @@ of the dense field at them.
 Positions enter in one of two ways. `absolute`: sine embeddings are added to the tokens, as in DETR. `relative`:
 queries, keys *and values* are rotated by their position and the result is rotated back by the query's (rotary
 embeddings, Su et al. 2021, extended to values), so that a cell sees a token's content and *relative* position only. A
-shift of the picture then shifts the votes, and a map may be larger than the training map.
+shift of the image then shifts the votes, and a map may be larger than the training map.
 """
 
 from __future__ import annotations

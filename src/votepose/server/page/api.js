@@ -12,11 +12,11 @@ export async function fetchModel() {
   return (await get("v1/model")).json();
 }
 
-/** The people in a picture: {record, milliseconds}. `signal` cancels the request. */
+/** The People in an image: {record, milliseconds}. `signal` cancels the request. */
 export async function fetchPoses(blob, name, options, model, signal) {
   if (blob.size > model.max_bytes) {
     const [has, most] = [blob.size, model.max_bytes].map((n) => (n / 2 ** 20).toFixed(1));
-    throw new RequestError(`The picture has ${has} MiB; the server takes ${most} MiB at most.`);
+    throw new RequestError(`The image has ${has} MiB; the server takes ${most} MiB at most.`);
   }
   const body = new FormData();
   body.append("file", blob, name);

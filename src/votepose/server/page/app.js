@@ -1,4 +1,4 @@
-// The page: a picture or the webcam in, people drawn over it. `state` holds what is shown; `render` shows it.
+// The page: an image or the webcam in, people drawn over it. `state` holds what is shown; `render` shows it.
 
 import { fetchModel, fetchPoses, RequestError } from "./api.js";
 import { css, drawPerson, personColours } from "./draw.js";
@@ -6,7 +6,7 @@ import { closeWebcam, frames, facesUser, openWebcam } from "./webcam.js";
 
 const $ = (id) => document.getElementById(id);
 const SIZES = [256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280];
-const SHARP = 1400; // least length of the canvas's longest side, in pixels: thin limbs stay thin on a small picture
+const SHARP = 1400; // least length of the canvas's longest side, in pixels: thin limbs stay thin on a small image
 const MOST = 2400;
 const PATIENCE = 250; // milliseconds without a new value, before the next request
 
@@ -65,7 +65,7 @@ async function open(file) {
   stopWebcam();
   pending?.abort();
   const bitmap = await createImageBitmap(file).catch(() => null); // a TIFF: people are drawn on an empty canvas
-  Object.assign(state, { blob: file, bitmap, name: file.name || "picture", record: null, picked: null });
+  Object.assign(state, { blob: file, bitmap, name: file.name || "image", record: null, picked: null });
   $("milliseconds").textContent = "–";
   render();
   await find();
@@ -96,7 +96,7 @@ async function startWebcam() {
   webcamIs(true);
   $("error").hidden = true;
   let last = performance.now();
-  let mean = 0; // milliseconds per picture, smoothed
+  let mean = 0; // milliseconds per image, smoothed
   for await (const { bitmap, blob } of frames(mine)) {
     try {
       const answer = await fetchPoses(blob, "webcam.jpg", liveOptions(), model);
@@ -177,7 +177,7 @@ function render() {
   $("people-word").textContent = word;
   const line = state.record ? `${people.length} ${word} found` : "";
   if ($("status").textContent !== line) $("status").textContent = line; // read aloud, so only when it changes
-  $("canvas").setAttribute("aria-label", line || "The picture");
+  $("canvas").setAttribute("aria-label", line || "The image");
   for (const id of ["json", "picture"]) $(id).disabled = !state.record;
   $("list").replaceChildren(...(state.stream ? [] : people.map(({ person, k }) => chip(person, k))));
   document.body.dataset.rendered = ++rendered;

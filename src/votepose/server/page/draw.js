@@ -19,7 +19,7 @@ export function personColours(people, colours) {
   return chosen;
 }
 
-/** Draw one person. `scale`: canvas pixels per pixel of the picture; `size`: [width, height] of the picture. */
+/** Draw one person. `scale`: canvas pixels per pixel of the image; `size`: [width, height] of the image. */
 export function drawPerson(pen, person, colour, model, { scale, size, inferred, faint }) {
   const joints = model.keypoints.map((name) => person.keypoints[name]);
   const points = joints.map(({ x, y }) => [x * scale, y * scale]);

@@ -1,4 +1,4 @@
-// The webcam as a stream of pictures: the next is taken only when the last has been processed, so it never lags.
+// The webcam as a stream of images: the next is taken only when the last has been processed, so it never lags.
 
 import { RequestError } from "./api.js";
 
@@ -29,7 +29,7 @@ export function facesUser(stream) {
   return stream.getVideoTracks()[0].getSettings().facingMode !== "environment";
 }
 
-/** Frames until the stream is closed: {bitmap, blob} of the newest picture. */
+/** Frames until the stream is closed: {bitmap, blob} of the newest image. */
 export async function* frames(stream) {
   const video = document.createElement("video");
   Object.assign(video, { srcObject: stream, muted: true, playsInline: true });

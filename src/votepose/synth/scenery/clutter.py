@@ -81,7 +81,7 @@ def _box(image: np.ndarray, foot: np.ndarray, size: float, rng: np.random.Genera
 
 
 def _post(image: np.ndarray, foot: np.ndarray, size: float, rng: np.random.Generator) -> None:
-    """A pole or trunk, often cut by the upper edge of the picture, lit from one side."""
+    """A pole or trunk, often cut by the upper edge of the image, lit from one side."""
     (x, y), high, wide = foot, size * rng.uniform(2, 8), size * rng.uniform(0.03, 0.2)
     lean = rng.normal(0, 0.03) * high
     colour = pick(tx.WOODS if rng.random() < 0.4 else tx.STONES, rng)

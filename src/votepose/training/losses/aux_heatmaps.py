@@ -25,7 +25,7 @@ def aux_heatmap_losses(
         pyramid: the auxiliary backbone's maps of each level (see `PoseNet.aux_features`).
         batch: its labels.
         stride: pixels per cell of the finest level.
-        incomplete: weight of empty cells in pictures where people may be unlabelled.
+        incomplete: weight of empty cells in images where people may be unlabelled.
     """
     keypoints = batch.keypoints.shape[1]
     low = batch.boxes[:, :2] / stride

@@ -2,7 +2,7 @@
 
 Votes start from the poses that these heads propose (`models.heads.proposals`). Trained through the votes alone, the
 proposals degrade: a vote's loss does not say where a heatmap should be low. Trained on their own targets, they adapt to
-new pictures, sizes and crowds.
+new images, sizes and crowds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CenterNetCriterion(nn.Module):
 
     Args:
         kappas: (K,) of the skeleton, see `Skeleton.kappas`.
-        incomplete: weight of empty cells in pictures where people may be unlabelled.
+        incomplete: weight of empty cells in images where people may be unlabelled.
     """
 
     kappas: Tensor
@@ -87,7 +87,7 @@ def keypoint_heatmap_loss(logits: Tensor, batch: Batch, stride: float, incomplet
         logits: (B, K, h, w).
         batch: its labels.
         stride: input pixels per cell.
-        incomplete: weight of empty cells in pictures where people may be unlabelled.
+        incomplete: weight of empty cells in images where people may be unlabelled.
     """
     person, joint = (batch.keypoints[..., 2] > 0).nonzero(as_tuple=True)
     points, spread = batch.keypoints[person, joint, :2] / stride, _spreads(batch.boxes / stride)

@@ -1,6 +1,6 @@
 """Feature distillation: a feature map learns to predict another network's maps (Romero et al., FitNets, ICLR 2015).
 
-Labels say little about a picture: where a few joints are. The maps of a backbone that was trained on poses give a
+Labels say little about an image: where a few joints are. The maps of a backbone that was trained on poses give a
 thousand numbers at every cell, and need no label.
 """
 

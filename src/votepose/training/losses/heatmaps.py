@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 REACH = 9  # cells: further from its peak, a Gaussian is not painted
-_ON = 0.3  # value of a Gaussian from which a cell of an incompletely labelled picture counts in full
+_ON = 0.3  # value of a Gaussian from which a cell of an incompletely labelled image counts in full
 
 
 def paint_gaussians(

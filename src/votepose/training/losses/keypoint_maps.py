@@ -23,7 +23,7 @@ class KeypointMapCriterion(nn.Module):
 
     Args:
         kappas: (K,) of the skeleton, see `Skeleton.kappas`.
-        incomplete: weight of empty cells in pictures where people may be unlabelled.
+        incomplete: weight of empty cells in images where people may be unlabelled.
     """
 
     kappas: Tensor

@@ -27,7 +27,7 @@ class VoteLossConfig:
         gamma_positive, gamma_negative: of the asymmetric loss.
         presence, vectors, refiner: weights of the parts in the `likelihood` form.
         keypoint_maps: weight of the keypoint maps, in either form, where the network has any.
-        incomplete: weight of empty cells in pictures where people may be unlabelled.
+        incomplete: weight of empty cells in images where people may be unlabelled.
         targets: of the cells.
     """
 

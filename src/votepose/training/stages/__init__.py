@@ -73,12 +73,12 @@ def require_parts(config: TrainConfig, network: NetworkConfig) -> None:
     Raises:
         VoteposeError: otherwise.
     """
-    hint = f"it wants pictures with COCO's {len(COCO_17)} keypoints, and --weights bundled or --aux-weights"
+    hint = f"it wants images with COCO's {len(COCO_17)} keypoints, and --weights bundled or --aux-weights"
     _STAGES[config.stage].require(network, hint)
 
 
 def require_people(config: TrainConfig, labelled: bool) -> None:
-    """Raises VoteposeError if the stage reads labels and no person in the pictures is `labelled`."""
+    """Raises VoteposeError if the stage reads labels and no person in the images is `labelled`."""
     if _STAGES[config.stage].reads_labels and not labelled:
         raise VoteposeError(f"--data {' '.join(config.data)}: labels no person's keypoints, so nothing can be learned")
 

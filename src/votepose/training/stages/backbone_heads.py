@@ -1,6 +1,6 @@
 """`votepose train --stage backbone-heads`: MoveNet's own heads, which propose the poses that votes start from.
 
-At a third of a whole step's cost, they adapt to new pictures, sizes and crowds.
+At a third of a whole step's cost, they adapt to new images, sizes and crowds.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ class Epoch:
 
     Attributes:
         pictures: to draw from. size, augment, seed: see `TrainingSet`.
-        batch_size: pictures (or people) per step and process.
+        batch_size: images (or people) per step and process.
         start, stop: first step, and the one after the last.
-        workers: processes that read pictures.
+        workers: processes that read images.
         rank, world: number of this process, and how many there are.
     """
 
@@ -44,7 +44,7 @@ class Epoch:
     world: int
 
     def loader(self) -> DataLoader[Any]:
-        """Batches of augmented pictures, of those on the device as `PlannedBatch`."""
+        """Batches of augmented images, of those on the device as `PlannedBatch`."""
         if isinstance(self.pictures, ResidentPictures):
             batches = self.pictures.batches(self.size, self.augment, self.seed, self.batch_size)
             return batch_loader(batches, self.workers, self.start, self.stop, self.rank, self.world)
@@ -64,7 +64,7 @@ class Stage(nn.Module, ABC):
         frozen: part of the backbone that does not train.
         default_freeze: what that part is by default; None leaves it to the preset's recipe.
         betas: of AdamW.
-        reads_labels: whether pictures need labelled people.
+        reads_labels: whether images need labelled people.
     """
 
     reads_labels: ClassVar[bool] = True

@@ -2,7 +2,7 @@
 
 The backbone trains on its own heads' targets; hourglass and transformer learn to vote from its features; the refiner
 learns from the people that the votes find; and the auxiliary backbone, made for crops of one person, adapts to whole
-pictures, through the refiner and through its own heatmaps. No other gradient passes from one part to another: a vote's
+images, through the refiner and through its own heatmaps. No other gradient passes from one part to another: a vote's
 loss does not say where a heatmap should be low.
 """
 

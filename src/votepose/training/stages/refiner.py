@@ -34,7 +34,7 @@ from votepose.training.stages.base import Epoch, Stage
 from votepose.training.targets import GroundTruth
 
 _MIN_SCORE = 0.02  # poses below it are not refined
-_CROWD = 8  # people per picture are refined in training, if there are as many
+_CROWD = 8  # people per image are refined in training, if there are as many
 _ROUND = 32  # and a multiple of this: a GPU chooses its kernels anew for each new number of people
 
 
