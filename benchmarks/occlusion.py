@@ -195,10 +195,10 @@ def _plot(cells: list[dict[str, Any]], errors: list[dict[str, Any]], path: Path)
 
 def _page(result: dict[str, Any]) -> str:
     cell = {(c["people"], c["occlusion"]): c for c in result["cells"]}
-    asked = " | ".join(f"{round(100 * o)} % requested" for o in OCCLUSION)
+    asked = " | ".join(f"{round(100 * o)} %" for o in OCCLUSION)
     lines = [f"| people | height, px | {asked} |", "|---" * (len(OCCLUSION) + 2) + "|"]
     for people in PEOPLE:
-        row = [f"{cell[people, o]['ap']:.3f} ({100 * cell[people, o]['hidden']:.0f} %)" for o in OCCLUSION]
+        row = [f"{cell[people, o]['ap']:.3f}" for o in OCCLUSION]
         height = round(np.median([cell[people, o]["height"] for o in OCCLUSION]))
         lines.append(f"| {people} | {height} | {' | '.join(row)} |")
     shares = [
@@ -231,9 +231,9 @@ Generated people also look unfamiliar to a model, so compare this AP between mod
 
 ## AP by crowd size and occlusion
 
-COCO keypoint AP, with up to 100 people per image; in brackets the mean share of a person that is actually hidden: less
-than requested, since the foremost people are not hidden. A single person is hidden by an object. People in larger
-crowds are also smaller (median height of their boxes), which costs as much as their number does.
+COCO keypoint AP, with up to 100 people per image. The columns are the value of `votepose synth --occlusion`; the share
+that is actually hidden (see the chart) is lower, since the foremost people are not. A single person is hidden by an
+object. People in larger crowds are also smaller (median height of their boxes), which costs as much as their number.
 
 {table}
 
