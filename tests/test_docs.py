@@ -192,6 +192,11 @@ def names_of(node: ast.stmt) -> set[str]:
     return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda path: path.name)
+def test_pages_begin_with_what_they_are_for(page: Path) -> None:
+    assert re.match(r"# .+\n\nAfter this page you ", page.read_text(encoding="utf-8"))
+
+
 def test_skipped_snippets_say_why() -> None:
     for page in PAGES:
         marks = page.read_text(encoding="utf-8").count("<!-- not run")
