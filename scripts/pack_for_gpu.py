@@ -111,7 +111,7 @@ def rescaled(annotation: dict[str, Any], scale: np.ndarray) -> dict[str, Any]:
 
 
 def packed(folder: Path, images: list[dict[str, Any]], config: Config) -> Iterator[Packed]:
-    files = PictureFiles(folder)
+    files = PictureFiles(folder / "images", list(folder.glob("images*.zip")))
 
     def pack(entry: dict[str, Any]) -> Packed:
         return shrunk(entry, files.encoded(entry), config.side, config.quality)

@@ -93,7 +93,8 @@ class Skeleton:
         listed = ", ".join([*(one_sided or alone)[:3], *(["…"] if len(one_sided or alone) > 3 else [])])
         return (
             f"{len(one_sided or alone)} of {len(self)} keypoints have no left-right counterpart by their names "
-            f"({listed}): mirror images leave them as they are; flip_pairs in the json's category states pairs"
+            f"({listed}): mirror images leave them as they are; flip_pairs in the json's category, or flip_idx in a "
+            "data.yaml, states pairs"
         )
 
     @cached_property

@@ -14,8 +14,7 @@ from typing import Literal
 
 import torch
 
-from votepose.data.coco import CocoDataset, load_coco
-from votepose.data.coco_json.labels import read_coco_json
+from votepose.data.coco import CocoDataset, CocoFolder, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
@@ -140,7 +139,7 @@ def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
                 with replacing(folders[part]) as temporary:
                     write_coco(synthetic_dataset(count, config.input_size, seed=seed), temporary)
     data = config.data or (str(folders["train"]),)
-    val = load_coco(config.val or folders["val"], config.limit)
+    val = load_coco(config.val or folders["val"], config.limit, "val")
     print_left_out(val, config.val or folders["val"])
     skeletons = {load_coco(parse_source(source)[0], limit=1).skeleton.with_pairs() for source in data}
     if skeletons != {val.skeleton.with_pairs()}:
@@ -167,7 +166,7 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
 
 def _pictures(source: str) -> str:
     folder = parse_source(source)[0]
-    count = len(read_coco_json(folder / "annotations.json")["images"])
+    count = CocoFolder.open(folder).listed
     return f"{source} ({count} images)"
 
 

@@ -25,7 +25,7 @@ class AnalyseConfig:
     """Show what costs AP: AP by kind of person, errors by kind, and the gain from perfect parts."""
 
     data: Path
-    """Folder with annotations.json beside images/ or images-*.zip."""
+    """COCO folder (annotations.json beside images/ or images-*.zip), or a YOLO data.yaml, of which `val` is used."""
     weights: Path | None = None
     """A safetensors file from `votepose train`, in place of a model of the package."""
     model: str | None = None
@@ -55,7 +55,7 @@ def run(config: AnalyseConfig) -> None:
     estimator, metadata = load_estimator(weights)
     estimator.levels = estimator.levels if config.levels is None else config.levels
     estimator.to("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = load_coco(config.data, config.limit)
+    dataset = load_coco(config.data, config.limit, "val")
     print_left_out(dataset, config.data)
     check_match(dataset, metadata.skeleton, weights)
     size = config.input_size or metadata.input_size

@@ -26,7 +26,7 @@ class CalibrateConfig:
     """Fit confidences to labelled images that were not trained on. Without --out, measure how accurate they are."""
 
     data: tuple[Path, ...]
-    """Folders with annotations.json beside images/ or images-*.zip."""
+    """COCO folders (annotations.json beside images/ or images-*.zip), or YOLO data.yaml files (`val`)."""
     weights: Path
     """A safetensors file from `votepose train`; `bundled` for the package's."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -49,7 +49,7 @@ def run(config: CalibrateConfig) -> None:
     _check(config)
     estimator, metadata = load_estimator(resolve_weights(config.weights, ".safetensors"))
     skeleton = metadata.skeleton
-    datasets = [load_coco(folder, config.limit) for folder in config.data]
+    datasets = [load_coco(folder, config.limit, "val") for folder in config.data]
     for folder, dataset in zip(config.data, datasets, strict=True):
         print_left_out(dataset, folder)
         check_match(dataset, skeleton, config.weights)

@@ -28,10 +28,10 @@ from votepose.visualization.draw import draw
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Check a COCO-format folder before training: images, people, joints, what is left out, and a sheet of labels."""
+    """Check labelled data before training: images, people, joints, what is left out, and a sheet of labels."""
 
     data: Annotated[Path, tyro.conf.Positional]
-    """Folder with annotations.json beside images/ or images-*.zip."""
+    """COCO folder (annotations.json beside images/ or images-*.zip), YOLO data.yaml (`train`), or folder of images."""
     out: Path = Path("out")
     """Folder for NAME.labels.jpg, a sheet of images with their labels drawn; created if missing."""
     examples: int = 24

@@ -26,7 +26,7 @@ class EvaluateConfig:
     """Measure COCO keypoint AP on a folder of labelled images."""
 
     data: Path
-    """Folder with annotations.json beside images/ or images-*.zip."""
+    """COCO folder (annotations.json beside images/ or images-*.zip), or a YOLO data.yaml, of which `val` is used."""
     weights: Path | None = None
     """A safetensors file from `votepose train` or an ONNX file from `votepose export`. By default a packaged model."""
     model: str | None = None
@@ -58,7 +58,7 @@ def run(config: EvaluateConfig) -> None:
     _check(config)
     weights = resolve_weights(chosen_weights(config.model, config.weights), ".onnx")
     model = load_model(weights, config.input_size, config.presence_threshold, config.levels)
-    dataset = load_coco(config.data, config.limit)
+    dataset = load_coco(config.data, config.limit, "val")
     assert dataset.labels is not None
     print_left_out(dataset, config.data)
     check_match(dataset, model.skeleton, weights)

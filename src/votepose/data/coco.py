@@ -1,4 +1,4 @@
-"""COCO-format folders -> images and people in memory, decoded once."""
+"""Labelled folders, COCO's or YOLO's -> images and people in memory, decoded once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, overload
 
 from votepose.data.coco_json.labels import CocoLabels, Picture, coco_labels, read_coco_json
 from votepose.data.picture_files import PictureFiles
 from votepose.data.sample import Sample, read_sample
+from votepose.data.yolo.reader import read_split
 from votepose.errors import VoteposeError
 from votepose.io.files import save_text
 from votepose.skeleton import Skeleton
@@ -31,7 +32,7 @@ class CocoDataset:
     Attributes:
         samples: the images that can be used, and their people, in memory or read at each access.
         skeleton: of the people.
-        annotations: the json they are from, if any.
+        annotations: the json or data.yaml they are from, if any.
         left_out: what of it could not be used as it was, and why.
         category_id: of people in it.
         labels: all that it says; metrics compare with these.
@@ -50,31 +51,45 @@ class CocoDataset:
 
 @dataclass(frozen=True)
 class CocoFolder:
-    """A COCO-format folder whose labels are read; its images are read one by one.
+    """A folder whose labels are read; its images are read one by one.
 
     Attributes:
-        path: the folder. listed: number of images in its json. pictures: those of them that are described usably.
-        labels: of the json. files: of the images.
+        path: as given. annotations: its json, or its data.yaml.
+        listed: number of images in it. pictures: those of them that are described usably.
+        labels: of all of them. files: of the images.
     """
 
     path: Path
+    annotations: Path
     listed: int
     pictures: list[Picture]
     labels: CocoLabels
     files: PictureFiles
 
     @staticmethod
-    def open(folder: Path, limit: int | None = None) -> CocoFolder:
-        """`folder`: annotations.json beside images/ or images-*.zip; the first `limit` images.
+    def open(path: Path, limit: int | None = None, split: str = "train") -> CocoFolder:
+        """Read the labels of the first `limit` images.
+
+        Args:
+            path: a folder with annotations.json beside images/ or images-*.zip; or a YOLO pose dataset: its data.yaml,
+                the folder of that, or a folder of images in it.
+            split: of a YOLO dataset: train, val or test.
 
         Raises:
-            VoteposeError: if the json is missing or unreadable.
+            VoteposeError: if the json or data.yaml is missing or unreadable.
         """
-        path = folder / "annotations.json"
-        data = read_coco_json(path)
-        labels = coco_labels(data, path)
-        pictures = list(labels.pictures.values())[:limit]
-        return CocoFolder(folder, len(data["images"][:limit]), pictures, labels, PictureFiles(folder))
+        yolo = read_split(path, split, limit)
+        if yolo is not None:
+            labels = coco_labels(yolo.json, yolo.description)
+            labels = replace(labels, left_out=[*yolo.remarks, *labels.left_out])
+            files = PictureFiles(yolo.images)
+            return CocoFolder(path, yolo.description, yolo.listed, list(labels.pictures.values()), labels, files)
+        annotations = path / "annotations.json"
+        data = read_coco_json(annotations)
+        labels = coco_labels(data, annotations)
+        pictures, listed = list(labels.pictures.values())[:limit], len(data["images"][:limit])
+        files = PictureFiles(path / "images", list(path.glob("images*.zip")))
+        return CocoFolder(path, annotations, listed, pictures, labels, files)
 
     def read(self, picture: Picture) -> tuple[Sample | None, list[str]]:
         """An image and its people, None if it cannot be used, and what could not be used as it was."""
@@ -95,14 +110,12 @@ class CocoFolder:
         samples = [sample for sample, _ in found if sample is not None]
         left_out = self.left_out(line for _, lines in found for line in lines)
         self.require_some(len(samples), left_out)
-        annotations = self.path / "annotations.json"
-        return CocoDataset(samples, labels.skeleton, annotations, left_out, labels.people.category_id, labels)
+        return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 
     def on_demand(self) -> CocoDataset:
         """The images without reading them: each is decoded when it is asked for."""
-        labels, annotations = self.labels, self.path / "annotations.json"
-        samples, left_out = SamplesOnDemand(self), self.left_out([])
-        return CocoDataset(samples, labels.skeleton, annotations, left_out, labels.people.category_id, labels)
+        labels, samples, left_out = self.labels, SamplesOnDemand(self), self.left_out([])
+        return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 
     def left_out(self, remarks: Iterable[str]) -> list[str]:
         """What could not be used as it was: zips, labels, and by `remarks`, images."""
@@ -148,15 +161,15 @@ class SamplesOnDemand(Sequence[Sample]):
         raise IndexError(index)
 
 
-def load_coco(folder: Path, limit: int | None = None) -> CocoDataset:
-    """Load `folder`: annotations.json beside images/ or images-*.zip; the first `limit` images.
+def load_coco(path: Path, limit: int | None = None, split: str = "train") -> CocoDataset:
+    """Load the first `limit` images of a labelled folder; see `CocoFolder.open` for the arguments.
 
     Images and annotations that cannot be used are left out and named in `left_out`; see `coco_labels` for what can.
 
     Raises:
-        VoteposeError: if the json is missing or unreadable, or no image can be used.
+        VoteposeError: if the json or data.yaml is missing or unreadable, or no image can be used.
     """
-    return CocoFolder.open(folder, limit).load()
+    return CocoFolder.open(path, limit, split).load()
 
 
 def relabel(folder: Path, out: Path, data: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
-"""The images of a COCO-format folder, plain or in zips."""
+"""The image files of a data folder, plain or in zips."""
 
 from __future__ import annotations
 
 import io
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,24 @@ from votepose.io.images import read_image
 
 
 class PictureFiles:
-    """Files in images/ and in images*.zip of a folder. Threads may read at the same time.
+    """Files in a folder and in zips. Threads may read at the same time.
+
+    Args:
+        folder: the file names are relative to. zips: that hold others.
 
     Attributes:
         left_out: zips that cannot be read, and why.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, zips: Sequence[Path] = ()) -> None:
+        self.folder, self.zips = folder, sorted(zips)
         self.left_out: list[str] = []
         self._where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by shard, or "" for any, and name
         self._open()
 
     def _open(self) -> None:
         self.left_out.clear()
-        for path in sorted(self.folder.glob("images*.zip")):
+        for path in self.zips:
             try:
                 shard = zipfile.ZipFile(path)
             except (OSError, zipfile.BadZipFile) as error:
@@ -47,13 +51,13 @@ class PictureFiles:
         if self._process != os.getpid():  # forked processes would move each other's places in the zips
             self._open()
         name = entry["file_name"]
-        plain = self.folder / "images" / name
+        plain = self.folder / name
         shard = self._where.get((entry.get("shard", ""), name), self._where.get(("", name)))
         if plain.is_file():
             return plain.read_bytes()
         if shard is not None:
             return shard.read(name)
-        raise FileNotFoundError(f"neither in {self.folder / 'images'} nor in a zip")
+        raise FileNotFoundError(f"neither in {self.folder} nor in a zip")
 
     def read(self, entry: dict[str, Any]) -> np.ndarray:
         """(height, width, 3) uint8 RGB of an image that the json lists."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _ADJUSTED = re.compile(  # how such remarks end
-    r"(; clipped|were scaled|read once|read as one|taken from its box|taken to be \d+ pixels|, the only one)$"
+    r"(; clipped|were scaled|read once|read as one|taken from its box|taken to be \d+ pixels|, the only one"
+    r"|taken as without people|otherwise as visible)$"
 )
 _DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|\([^)]*\)|\bnan\b|\d+(\.\d+)?(x\d+)?")
 

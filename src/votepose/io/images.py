@@ -7,10 +7,11 @@ import errno
 import io
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from votepose.errors import VoteposeError, one_line
 from votepose.io.arrays import rgb_from_array
@@ -20,6 +21,7 @@ from votepose.io.sources import ImageSource, known_source, source_name
 
 MAX_PIXELS = 2**28  # 0.8 GB as RGB: enough for a panorama of 20000 x 13000, too little for a decompression bomb
 _WHITE = (255, 255, 255)
+_ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _opening = threading.Lock()
 
 
@@ -54,6 +56,25 @@ def read_image(source: ImageSource, bgr: bool = False) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise VoteposeError(f"{name}: {_reason(error, source)}") from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of the array that `read_image` makes of a file, from the file's header.
+
+    Raises:
+        VoteposeError: if it is not an image, in one line that names the file.
+    """
+    try:
+        with _open(path, str(path)) as image:
+            width, height = image.size
+            with contextlib.suppress(Exception):  # as below
+                if image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE:
+                    return height, width
+            return width, height
+    except VoteposeError:
+        raise
+    except Exception as error:
+        raise VoteposeError(f"{path}: {_reason(error, path)}") from error
 
 
 def _open(file: Any, name: str) -> Image.Image:

@@ -13,14 +13,15 @@ from votepose.models.backbones.build import Part
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a network on COCO-format images."""
+    """Train a network on labelled images, in COCO's or YOLO's format."""
 
     data: tuple[str, ...]
-    """Folders with annotations.json. `DIR:0.2` is drawn from a fifth as often, `DIR:0.2:mosaic` only in mosaics."""
+    """COCO folders, with annotations.json, or YOLO data.yaml files, of which `train` is used. `DIR:0.2` is drawn from a
+    fifth as often, `DIR:0.2:mosaic` only in mosaics."""
     out: Path = Path("runs/train")
     """Folder for checkpoints, logs and weights."""
     val: Path | None = None
-    """Folder on which AP is measured during training."""
+    """Folder or data.yaml (`val`) on which AP is measured during training."""
     preset: str = "movenet"
     """Architecture: mobile, maxvit, lite or movenet."""
     paper: bool = False

@@ -180,7 +180,7 @@ def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: 
 
 def _validation(folder: Path, skeleton: Skeleton) -> CocoDataset:
     """The images to measure AP on."""
-    data = load_coco(folder)
+    data = load_coco(folder, split="val")
     print_left_out(data, folder)
     if data.skeleton.names != skeleton.names:
         raise VoteposeError(f"--val {folder}: labels another skeleton than --data")

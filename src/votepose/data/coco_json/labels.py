@@ -72,7 +72,7 @@ def read_coco_json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise VoteposeError(
-            f"{path}: not found; a data folder holds annotations.json beside images/ or images-*.zip"
+            f"{path}: not found; a data folder holds annotations.json beside images/ or images-*.zip, or a data.yaml"
         ) from None
     except (OSError, ValueError) as error:
         raise VoteposeError(f"{path}: not readable as json ({error})") from None

@@ -1,0 +1,139 @@
+"""data.yaml: where the images are, and what is labelled in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from votepose.errors import VoteposeError, one_line
+from votepose.skeleton import COCO_17
+from votepose.utils.sides import pairs_by_name
+
+SPLITS = ("train", "val", "test")
+NAME = "data.yaml"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a data.yaml says.
+
+    Attributes:
+        path: of the file.
+        joints: number of keypoints. values: of each keypoint in a label: 2 (x, y) or 3 (and visibility).
+        categories: of the classes, as in a COCO json; the id is the class's number plus 1.
+        splits: the folders of images, or text files that list images, of each split that is named.
+    """
+
+    path: Path
+    joints: int
+    values: int
+    categories: dict[int, dict[str, Any]]
+    splits: dict[str, list[Path]]
+
+
+def find_description(path: Path) -> Path | None:
+    """The data.yaml of a dataset that is given by that file, its folder, or a folder of images in it; None if none."""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return path
+    if (path / "annotations.json").exists():
+        return None
+    folders = [path, *path.absolute().parents[:3]] if path.is_dir() else []
+    return next((folder / NAME for folder in folders if (folder / NAME).is_file()), None)
+
+
+def read_description(path: Path) -> Description:
+    """Read a data.yaml.
+
+    Raises:
+        VoteposeError: if it cannot be read, or describes no keypoints.
+    """
+    try:
+        data = yaml.safe_load(path.read_bytes())
+    except FileNotFoundError:
+        raise VoteposeError(f"{path}: not found") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise VoteposeError(f"{path}: not readable as YAML ({one_line(error, 120)})") from None
+    if not isinstance(data, dict) or "kpt_shape" not in data:
+        raise VoteposeError(f"{path}: lacks kpt_shape; the data.yaml of a YOLO pose dataset states it, as in [17, 3]")
+    joints, values = _shape(data["kpt_shape"], path)
+    names = _numbered(data.get("names") or ["person"], "names", path)
+    categories = {number: _category(number, str(name), joints, data, path) for number, name in names.items()}
+    return Description(path, joints, values, categories, _splits(data, path))
+
+
+def _shape(shape: Any, path: Path) -> tuple[int, int]:
+    if not (isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)):
+        raise VoteposeError(f"{path}: kpt_shape should be [keypoints, 2 or 3], but is {shape!r}")
+    if shape[0] < 1 or shape[1] not in (2, 3):
+        raise VoteposeError(f"{path}: kpt_shape should be [keypoints, 2 or 3], but is {shape!r}")
+    return shape[0], shape[1]
+
+
+def _numbered(entries: Any, key: str, path: Path) -> dict[int, Any]:
+    """A list, or a mapping from numbers, by number."""
+    if isinstance(entries, list):
+        return dict(enumerate(entries))
+    if isinstance(entries, dict) and all(type(number) is int for number in entries):
+        return entries
+    raise VoteposeError(f"{path}: {key} should be a list, or a mapping from class numbers, but is {entries!r}")
+
+
+def _category(number: int, name: str, joints: int, data: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A class as the category of a COCO json.
+
+    Keypoints are named by `kpt_names`; those of COCO are also known by their flip_idx; others are numbered.
+    """
+    flip, names = _flip(data.get("flip_idx"), joints, path), _joint_names(data.get("kpt_names"), number, joints, path)
+    if names is None and flip == COCO_17.flip.tolist():
+        names = list(COCO_17.names)
+    category: dict[str, Any] = {"id": number + 1, "name": name}
+    category["keypoints"] = names or [f"keypoint_{k}" for k in range(joints)]
+    if flip is not None:
+        named = pairs_by_name(category["keypoints"])  # these know which is left
+        pairs = [(a, b) for a, b in enumerate(flip) if a < b]
+        category["flip_pairs"] = [[b + 1, a + 1] if (b, a) in named else [a + 1, b + 1] for a, b in pairs]
+    return category | {key: data[key] for key in ("skeleton", "sigmas") if key in data}
+
+
+def _flip(flip: Any, joints: int, path: Path) -> list[int] | None:
+    """Each keypoint's mirror image."""
+    if flip is None:
+        return None
+    whole = isinstance(flip, list) and sorted(map(repr, flip)) == sorted(map(repr, range(joints)))
+    if not whole or any(flip[flip[k]] != k for k in range(joints)):
+        raise VoteposeError(
+            f"{path}: flip_idx should list each keypoint's mirror image, numbers 0 to {joints - 1}, but is {flip!r}"
+        )
+    return flip
+
+
+def _joint_names(names: Any, number: int, joints: int, path: Path) -> list[str] | None:
+    """The names in kpt_names of a class's keypoints: a list per class, or one list."""
+    if isinstance(names, dict):
+        names = names.get(number)
+    if names is None:
+        return None
+    if not isinstance(names, list) or len(names) != joints:
+        raise VoteposeError(f"{path}: kpt_names should list {joints} names for each class, but is {names!r}")
+    return [str(name) for name in names]
+
+
+def _splits(data: dict[str, Any], path: Path) -> dict[str, list[Path]]:
+    stated = Path(str(data.get("path") or "."))
+    # Ultralytics looks for a relative `path` in a folder of its settings; here it is beside the file, or is its folder.
+    root = path.parent / stated if (path.parent / stated).is_dir() else path.parent
+    found: dict[str, list[Path]] = {}
+    for split in SPLITS:
+        places = data.get(split)
+        if places:
+            found[split] = [_place(root, str(p)) for p in (places if isinstance(places, list) else [places])]
+    return found
+
+
+def _place(root: Path, place: str) -> Path:
+    """A path relative to the dataset's; some exporters write ../train/images beside the folder train."""
+    inside = root / place.removeprefix("../")
+    return inside if not (root / place).exists() and inside.exists() else root / place

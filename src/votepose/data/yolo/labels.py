@@ -1,0 +1,101 @@
+"""Text files of labels -> annotations of a COCO json, in pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from votepose.data.yolo.description import Description
+from votepose.skeleton import BODY_SHARE
+
+_ROUNDING = 0.01  # by which exporters leave the range 0..1
+
+Annotation = dict[str, Any]
+
+
+def label_path(image: Path) -> Path:
+    """Where the labels of an image are: in labels/ in place of the last images/ of its path, otherwise beside it."""
+    parts = list(image.parts)
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def read_labels(text: str, size: tuple[int, int], described: Description) -> tuple[list[Annotation], list[str]]:
+    """The annotations of an image, without its id, and remarks of the form `line 3: what is wrong`.
+
+    Args:
+        text: of the label file: per line a class, a box (x and y of the centre, width, height) and the keypoints, as
+            shares of the image's sides. size: of the image, width and height in pixels.
+    """
+    found, remarks = [], []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if words := line.split():
+            annotation, texts = _read(words, size, described)
+            found += [annotation] if annotation else []
+            remarks += [f"line {number}: {remark}" for remark in texts]
+    return found, remarks
+
+
+def _read(words: list[str], size: tuple[int, int], described: Description) -> tuple[Annotation | None, list[str]]:
+    try:
+        values = np.array([float(word) for word in words])
+    except ValueError as error:
+        return None, [f"{str(error).rpartition(': ')[2]} is not a number; left out"]
+    count = 5 + described.joints * described.values
+    wanted = f"{count} (class, box, {described.joints} keypoints of {described.values})"
+    if not np.isfinite(values).all():
+        return None, ["a number is not finite; left out"]
+    if len(values) < 5:
+        return None, [f"has {len(values)} numbers instead of {wanted}; left out"]
+    if values[0] not in described.categories:
+        return None, [f"class {values[0]:g} is not among the names of {described.path.name}; left out"]
+    annotation: Annotation = {"category_id": described.categories[int(values[0])]["id"], "iscrowd": 0}
+    box, remarks = _box(values[1:5], size)
+    annotation |= box
+    if len(values) != count:
+        remarks.append(f"has {len(values)} numbers instead of {wanted}; ignored region")
+        return annotation | {"keypoints": [], "num_keypoints": 0}, remarks
+    points, texts = _keypoints(values[5:].reshape(described.joints, described.values))
+    points[:, :2] *= size
+    labelled = int((points[:, 2] > 0).sum())
+    return annotation | {"keypoints": points.ravel().tolist(), "num_keypoints": labelled}, remarks + texts
+
+
+def _box(values: np.ndarray, size: tuple[int, int]) -> tuple[Annotation, list[str]]:
+    """The entries of a box and its area: none if it says nothing."""
+    if not _within(values) or (values[2:] < 0).any():
+        return {}, ["the box is not in 0 to 1; left out"]
+    if not values[2:].all():
+        return {}, []
+    x, y, width, height = values * np.tile(size, 2)
+    box = [float(x - width / 2), float(y - height / 2), float(width), float(height)]
+    return {"bbox": box, "area": BODY_SHARE * float(width * height)}, []
+
+
+def _keypoints(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """(K, 3) x, y as shares of the sides and COCO's v, and remarks."""
+    remarks = []
+    if values.shape[1] == 2:  # unlabelled keypoints are written as 0 0, or negative
+        values = np.column_stack([values, np.where((values >= 0).all(axis=1) & values.any(axis=1), 2.0, 0.0)])
+    points = values.copy()
+    odd = ~np.isin(points[:, 2], (0, 1, 2))
+    if odd.any():  # Ultralytics writes confidences there when it saves results
+        first = points[odd, 2][0]
+        remarks.append(
+            f"a visibility is {first:g} instead of 0, 1 or 2; below 0.5 taken as unlabelled, otherwise as visible"
+        )
+        points[odd, 2] = np.where(points[odd, 2] < 0.5, 0, 2)
+    outside = (points[:, 2] > 0) & ~_within(points[:, :2], axis=1)
+    if outside.any():
+        remarks.append(f"{outside.sum()} keypoints are not in 0 to 1; taken as unlabelled")
+    points[outside | (points[:, 2] == 0)] = 0
+    return points, remarks
+
+
+def _within(values: np.ndarray, axis: int | None = None) -> Any:
+    return ((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)).all(axis=axis)
