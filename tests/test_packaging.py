@@ -22,7 +22,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PICTURES = sorted(path for path in (ROOT / "examples").glob("*") if path.suffix in (".jpg", ".jpeg", ".png", ".webp"))
 PACKAGE = ROOT / "src/votepose"
 RUNTIME_FOLDERS = ("utils", "io", "inference", "video", "visualization", "explain", "cluster", "server")
-TRAINING_COMMANDS = ("ablate", "analyse", "calibrate", "check", "evaluate", "export", "info", "synth", "train")
+TRAINING_COMMANDS = (
+    "ablate",
+    "analyse",
+    "calibrate",
+    "check",
+    "convert",
+    "evaluate",
+    "export",
+    "info",
+    "synth",
+    "train",
+)
 TRAINING = (
     "torch",
     "torchvision",
