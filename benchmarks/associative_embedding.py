@@ -13,31 +13,32 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-_DETECTION, _TAG = 0.2, 1.0  # thresholds
+DETECTION, TAG = 0.2, 1.0  # thresholds
 _ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)  # head, shoulders, hips, then outwards
 
 
-def group(points: list[np.ndarray], scores: list[np.ndarray], tags: list[np.ndarray]) -> np.ndarray:
-    """For each of 17 joints, detections at `points` (n, 2) in cells with scores (n,) and tags (n,) -> people
-    (P, 17, 2) in cells, NaN where a joint was not found."""
-    joints = len(points)
-    poses: list[np.ndarray] = []  # (17, 2) each
+def group(
+    scores: list[np.ndarray], tags: list[np.ndarray], detection: float = DETECTION, reach: float = TAG
+) -> np.ndarray:
+    """For each of 17 joints, detections with scores (n,), which count above `detection`, and tags (n,), which
+    match a person's within `reach` -> people (P, 17): the detection of each joint, -1 where it was not found."""
+    people: list[np.ndarray] = []
     seen: list[list[float]] = []  # the tags of each person's joints
     for joint in _ORDER:
-        keep = scores[joint] > _DETECTION
-        place, tag, score = points[joint][keep], tags[joint][keep], scores[joint][keep]
-        owners = _match(tag, score, np.array([np.mean(values) for values in seen]))
+        kept = np.flatnonzero(scores[joint] > detection)
+        tag = tags[joint][kept]
+        owners = _match(tag, scores[joint][kept], np.array([np.mean(values) for values in seen]), reach)
         for k, owner in enumerate(owners):
             if owner < 0:
-                owner = len(poses)
-                poses.append(np.full((joints, 2), np.nan))
+                owner = len(people)
+                people.append(np.full(len(scores), -1))
                 seen.append([])
-            poses[owner][joint] = place[k]
+            people[owner][joint] = kept[k]
             seen[owner].append(float(tag[k]))
-    return np.stack(poses) if poses else np.zeros((0, joints, 2))
+    return np.stack(people) if people else np.zeros((0, len(scores)), int)
 
 
-def _match(tag: np.ndarray, score: np.ndarray, people: np.ndarray) -> np.ndarray:
+def _match(tag: np.ndarray, score: np.ndarray, people: np.ndarray, reach: float) -> np.ndarray:
     """(n,) the person of each detection, -1 for a new one."""
     owners = np.full(len(tag), -1)
     if not len(people) or not len(tag):
@@ -49,6 +50,6 @@ def _match(tag: np.ndarray, score: np.ndarray, people: np.ndarray) -> np.ndarray
     rows, columns = linear_sum_assignment(cost)
     matched = columns < len(people)
     rows, columns = rows[matched], columns[matched]
-    near = distance[rows, columns] < _TAG
+    near = distance[rows, columns] < reach
     owners[rows[near]] = columns[near]
     return owners

@@ -60,6 +60,6 @@ def _tasks(scene: scenes.Scene) -> dict[str, Task]:
 
     return {
         OURS: ours,
-        EMBEDDING: lambda: associative_embedding.group(points, scores, tags),
-        AFFINITY: lambda: part_affinity.group(points, scene.affinity, COCO_17.links),
+        EMBEDDING: lambda: scenes.joined(points, associative_embedding.group(scores, tags)),
+        AFFINITY: lambda: scenes.joined(points, part_affinity.group(points, scene.affinity, COCO_17.links)),
     }

@@ -12,26 +12,32 @@ from __future__ import annotations
 
 import numpy as np
 
-_ALONG, _SAMPLES, _SHARE = 0.05, 10, 0.8
+_SAMPLES, _SHARE = 10, 0.8
+ALONG, LEAST = 0.05, 4  # of a sample of a link; joints of a person
 
 
-def group(points: list[np.ndarray], fields: np.ndarray, links: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """For each of 17 joints, candidates (n, 2) in cells, and (L, 2, h, w) fields of `links` -> people (P, 17, 2) in
-    cells, NaN where a joint was not found."""
+def group(
+    points: list[np.ndarray],
+    fields: np.ndarray,
+    links: tuple[tuple[int, int], ...],
+    least: int = LEAST,
+    along: float = ALONG,
+) -> np.ndarray:
+    """For each of 17 joints, candidates (n, 2) in cells, and (L, 2, h, w) fields of `links` -> people (P, 17) of at
+    least `least` joints: the candidate of each joint, -1 where it was not found."""
     people: list[dict[int, int]] = []  # joint -> candidate
     owner: dict[tuple[int, int], int] = {}  # (joint, candidate) -> person
     for field, (one, other) in zip(fields, links, strict=True):
-        for a, b in _connections(field, points[one], points[other]):
+        for a, b in _connections(field, points[one], points[other], along):
             _join(people, owner, (one, a), (other, b))
-    poses = np.full((len(people), len(points), 2), np.nan)
+    found = np.full((len(people), len(points)), -1)
     for row, person in enumerate(people):
         for joint, candidate in person.items():
-            poses[row, joint] = points[joint][candidate]
-    large = np.isfinite(poses[..., 0]).sum(axis=1) >= 4
-    return poses[large]
+            found[row, joint] = candidate
+    return found[(found >= 0).sum(axis=1) >= least]
 
 
-def _connections(field: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> list[tuple[int, int]]:
+def _connections(field: np.ndarray, starts: np.ndarray, ends: np.ndarray, least: float) -> list[tuple[int, int]]:
     """Pairs of candidates, greedily: the best first, each candidate once."""
     if not len(starts) or not len(ends):
         return []
@@ -42,7 +48,7 @@ def _connections(field: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> lis
     vectors = field[:, samples[..., 1], samples[..., 0]]  # (2, a, b, samples)
     along = (vectors[0] * towards[..., :1] + vectors[1] * towards[..., 1:]) / length[..., None]
     score = along.mean(axis=-1) + np.minimum(0.5 * field.shape[1] / length - 1, 0)
-    score[((along > _ALONG).mean(axis=-1) < _SHARE) | (score <= 0)] = 0
+    score[((along > least).mean(axis=-1) < _SHARE) | (score <= 0)] = 0
     a, b = np.nonzero(score)
     chosen: list[tuple[int, int]] = []
     taken_a, taken_b = set[int](), set[int]()

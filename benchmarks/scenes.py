@@ -115,6 +115,15 @@ def votes(scene: Scene, cells: np.ndarray, noise: float = 0.3, seed: int = 1) ->
     return poses, np.full(poses.shape[:2], np.log(noise), np.float32)
 
 
+def joined(points: list[np.ndarray], people: np.ndarray) -> np.ndarray:
+    """People (P, J), the number of the point (n, 2) of each joint or -1 -> (P, J, 2), NaN where there is none."""
+    poses = np.full((*people.shape, 2), np.nan)
+    for joint, place in enumerate(points):
+        known = people[:, joint] >= 0
+        poses[known, joint] = place[people[known, joint]]
+    return poses
+
+
 def found(people: np.ndarray, scene: Scene) -> int:
     """How many of the scene's people are among `people` (N, 17, 2; NaN where a joint is missing): mean error under a
     cell."""
