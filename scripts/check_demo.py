@@ -23,7 +23,10 @@ def check(pictures: Path, results: Path) -> str:
     """
     names = sorted(path.name for path in pictures.glob("*.jpg"))
     lines = (results / "poses.jsonl").read_text(encoding="utf-8").splitlines()
-    people = {Path(record["image"]).name: len(record["people"]) for record in map(json.loads, lines)}
+    records = [json.loads(line) for line in lines]
+    if unread := [record["error"] for record in records if "error" in record]:
+        raise SystemExit("; ".join(unread))
+    people = {Path(record["image"]).name: len(record["people"]) for record in records}
     if sorted(people) != names:
         raise SystemExit(f"{results / 'poses.jsonl'}: records of {sorted(people)}, expected {names}")
     for name in names:

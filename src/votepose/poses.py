@@ -168,8 +168,10 @@ class Poses:
         """The inverse of `to_record`, up to its rounding: reads a line of `poses.jsonl`.
 
         Raises:
-            VoteposeError: if it is not such a record, or is of another skeleton.
+            VoteposeError: if it is not such a record, is of another skeleton, or says that the image could not be read.
         """
+        if "error" in record:
+            raise VoteposeError(f"{record['error']}")
         try:
             people = record["people"]
             points = [[person["keypoints"][name] for name in skeleton.names] for person in people]

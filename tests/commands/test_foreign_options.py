@@ -48,6 +48,9 @@ def test_options_are_those_of_the_help(
         (["predict", "x.jpg", "--conf", "0.3"], "--score-threshold"),
         (["predict", "x.jpg", "--imgsz=640"], "--input-size"),
         (["predict", "x.mp4", "--vid_stride", "2"], "--every"),
+        (["predict", "x.jpg", "--save-crop"], "--crops FOLDER"),
+        (["predict", "x.mp4", "--view-img"], "--show"),
+        (["predict", "x.mp4", "--max-det", "3"], "--max-people"),
         (["predict", "imgsz=640"], "--input-size"),
         (["predict", "--source", "x.jpg"], "without an option"),
         (["predict", "x.jpg", "--model", "x.pt"], "--weights"),
@@ -77,8 +80,8 @@ def test_what_is_no_option_is_let_through(tmp_path: Path) -> None:
     require_own_options("predict", [str(photo), "https://example.org/?conf=1", "--device", "cuda:0", "--x"], own)
     require_own_options("predict", ["--conf", "1", "--help"], own)
     require_own_options("predict", ["--out", "conf=0.5"], own)
-    with pytest.raises(VoteposeError, match="crops are not written"):
-        require_own_options("predict", ["--save-crop"], own)
+    with pytest.raises(VoteposeError, match="use --crops FOLDER"):
+        require_own_options("predict", ["--save-crop"], own | {"--crops"})
 
 
 def test_weights_for_training_are_to_be_exported_first(

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import votepose.commands.predict
-import votepose.video.predict
+import votepose.outputs.sink
+import votepose.video.drawing
 import votepose.video.reader
 from helpers.clips import RATE, audio_packets, dot_centres, dot_frames, save_clip, set_matrix
 from helpers.fake_model import Predict, red_dot, save_jpeg
@@ -128,13 +129,13 @@ def test_the_input_video_is_never_drawn_over(predict: Predict) -> None:
 def test_realtime_drops_what_it_cannot_follow(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = save_clip(Path("clip.mp4"), dot_frames(8)).resolve()
     monkeypatch.setattr(votepose.video.reader, "open_stream", lambda av, _: av.open(str(clip)))
-    real = votepose.video.predict.draw
+    real = votepose.outputs.sink.draw
 
     def slow(*args: object) -> object:
         time.sleep(0.25)
         return real(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(votepose.video.predict, "draw", slow)
+    monkeypatch.setattr(votepose.outputs.sink, "draw", slow)
     status, out, _ = predict("http://camera.example/clip.mp4", "--realtime")
     assert status == 0
     assert "dropped" in out
@@ -158,7 +159,8 @@ def test_lists_stdin_and_addresses_are_inputs(predict: Predict) -> None:
     assert out.startswith("2 images, 4 people, 2 failed")
     assert err.splitlines()[0] == "votepose: none.jpg: no such file"
     assert err.splitlines()[1].startswith("votepose: http://127.0.0.1:9/a.jpg: cannot be reached")
-    assert [record["image"] for record in records()] == ["0.jpg", "1.jpg"]
+    assert [record["image"] for record in records()] == ["0.jpg", "none.jpg", "http://127.0.0.1:9/a.jpg", "1.jpg"]
+    assert [record.get("error") for record in records()][:2] == [None, "none.jpg: no such file"]
 
 
 def test_resume_leaves_out_what_is_done(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +214,7 @@ def test_signals_keep_what_is_done_and_resume_goes_on(predict: Predict, fake_mod
 
 def test_a_video_that_is_stopped_is_valid_as_far_as_it_goes(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
     save_clip(Path("clip.mp4"), dot_frames(8), audio="aac")
-    real, drawn = votepose.video.predict.draw, []
+    real, drawn = votepose.outputs.sink.draw, []
 
     def stopping(*args: object) -> object:
         drawn.append(1)
@@ -220,7 +222,7 @@ def test_a_video_that_is_stopped_is_valid_as_far_as_it_goes(predict: Predict, mo
             raise KeyboardInterrupt
         return real(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(votepose.video.predict, "draw", stopping)
+    monkeypatch.setattr(votepose.outputs.sink, "draw", stopping)
     status, out, err = predict("clip.mp4")
     assert status == 130
     assert err == "votepose: stopped; what was done so far is kept\n"
@@ -251,19 +253,19 @@ def test_what_is_no_video_leaves_nothing_but_a_line(predict: Predict, name: str)
     assert status == 1
     assert err == f"votepose: {name}: is not a video of a known format, or is broken\n"
     assert sorted(os.listdir("out")) == ["poses.jsonl", "run.json"]
-    assert records() == []
+    assert records() == [{"image": name, "error": f"{name}: is not a video of a known format, or is broken"}]
 
 
 def test_a_full_disk_leaves_no_half_video(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
     save_clip(Path("clip.mp4"), dot_frames(6))
-    real = votepose.video.predict.VideoWriter.write
+    real = votepose.video.drawing.VideoWriter.write
 
     def full(self: object, pixels: np.ndarray, when: float) -> None:
         if when > 0.2:
             raise OSError(28, "No space left on device", "out/clip.mp4")
         real(self, pixels, when)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(votepose.video.predict.VideoWriter, "write", full)
+    monkeypatch.setattr(votepose.video.drawing.VideoWriter, "write", full)
     status, _, err = predict("clip.mp4")
     assert status == 2
     assert err == "votepose: error: out/clip.mp4: No space left on device\n"

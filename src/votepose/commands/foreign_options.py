@@ -21,16 +21,17 @@ _RESULTS = (
     "results are always written to --out, in the --format of your choice; --no-draw leaves out the drawings",
     "use --out",
 )
-_WINDOW = (
-    "use --gallery to write drawings",
-    "no window opens: drawings are written to --out, unless --no-draw is given",
-)
+_WINDOW = ("use --show, for videos", "use --gallery to write drawings", "no window opens")
 _EVERY = ("use --every",)
 _LOOK = ("of the drawings, only --scores and --no-draw can be changed",)
 _TRACKING = ("people in videos are tracked by default; --no-track turns this off",)
 _DETECTOR = ("there is no separate person detector; --weights names the only model",)
 _DUPLICATES = ("duplicates are removed by the similarity of their keypoints, and there is no threshold to set",)
-_PEOPLE = ("the number of people is not limited; --score-threshold leaves out unlikely ones",)
+_PEOPLE = (
+    "use --max-people",
+    "the number of people is not limited; --score-threshold leaves out unlikely ones",
+)
+_CROPS = ("use --crops FOLDER",)
 _CLASSES = ("votepose finds people only",)
 _EXPORTED = "the precision is chosen on export, see `votepose export --help`"
 _HALF = ("use --precision float16, with --format onnx or openvino", "use --precision bf16-mixed", _EXPORTED)
@@ -97,8 +98,9 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "--save-conf": _RESULTS,
     "--save-predictions": _RESULTS,
     "--nosave": ("use --no-draw to write no drawings",),
-    "--save-crop": ("crops are not written",),
-    "--show": _WINDOW,
+    "--save-crop": _CROPS,
+    "--save-crops": _CROPS,
+    "--show": _WINDOW[1:],
     "--view-img": _WINDOW,
     "--show-conf": ("use --scores to draw each person's score",),
     "--show-labels": _LOOK,
@@ -127,6 +129,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "--agnostic-nms": _DUPLICATES,
     "--max-det": _PEOPLE,
     "--num-poses": _PEOPLE,
+    "--max-num-poses": _PEOPLE,
     "--classes": _CLASSES,
     "--single-cls": _CLASSES,
     "--augment": ("use --flip-test",),

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from votepose import cluster
 from votepose.cluster.config import ClusterConfig
 from votepose.commands.predict_config import GROUPS, PredictConfig
+from votepose.commands.sinks import make_sinks
 from votepose.errors import VoteposeError
 from votepose.inference.provenance import provenance
 from votepose.inference.weights import ACCURATE, FAST
-from votepose.io.files import picture_paths, prepare_folder, save_picture
+from votepose.io.files import picture_paths, prepare_folder, result_stems
 from votepose.io.images import read_image
 from votepose.io.inputs import Input, Search, find_inputs
 from votepose.io.results.writer import Results
+from votepose.outputs.sink import Item, Prediction, Sink, opened
 from votepose.poses import Poses
 from votepose.predictor import Predictor
 from votepose.utils.progress import Bar
 from votepose.utils.run_summary import RunSummary, remark
 from votepose.utils.signals import stop_like_ctrl_c
-from votepose.video.predict import VideoOptions, predict_video
-from votepose.visualization.draw import Style, draw
+from votepose.video.predict import predict_video
+from votepose.video.window import WindowClosedError
+from votepose.visualization.draw import Style
 
 __all__ = ["GROUPS", "PredictConfig", "run"]
 
@@ -72,11 +75,16 @@ def _run_locally(config: PredictConfig) -> int:
     predictor = config.model.load(config.flip_test)
     names = [one.label for one in inputs]
     results = Results(config.format, config.out, predictor.skeleton, names, _settings(config, predictor), config.resume)
-    prepare_folder(config.out)
     summary, started = RunSummary(), time.perf_counter()
+    sinks = make_sinks(config, inputs, results, predictor.skeleton, summary.note)
+    prepare_folder(config.out)
     try:
-        with stop_like_ctrl_c(), results:
-            _Run(config, predictor, results, summary).all(inputs)
+        with stop_like_ctrl_c(), results, contextlib.ExitStack() as stack:
+            for sink in sinks:
+                stack.enter_context(sink)
+            _Run(config, predictor, results, sinks, summary).all(inputs)
+    except WindowClosedError:
+        pass  # the usual end of a live stream
     finally:  # also when the run is stopped
         summary.report(config.out, len(inputs), time.perf_counter() - started)
     return 1 if summary.failures else 0
@@ -99,46 +107,48 @@ class _Run:
     config: PredictConfig
     predictor: Predictor
     results: Results
+    sinks: Sequence[Sink]
     summary: RunSummary
 
     def all(self, inputs: Sequence[Input]) -> None:
-        places = zip(inputs, picture_paths(inputs, self.config.out), strict=True)
-        left = [(one, target) for one, target in places if one.label not in self.results.done]
-        self.summary.skipped = len(inputs) - len(left)
+        places = zip(inputs, picture_paths(inputs, self.config.out), result_stems(inputs), strict=True)
+        items = [Item(*place) for place in places]
+        left = [item for item in items if item.source.label not in self.results.done]
+        self.summary.skipped = len(items) - len(left)
         with Bar("predict", len(left), shown=len(inputs) > 1) as bar:
-            for one, target in left:
-                try:
-                    self.video(one, target) if one.moving else self.image(one, target)
-                except VoteposeError as error:
-                    self.summary.failures.append(str(error))
-                    if self.config.fail_fast:
-                        break
+            for item in items:
+                if item.source.label in self.results.done:
+                    for sink in self.sinks:
+                        sink.skip(item)
+                    continue
+                if not self.one(item) and self.config.fail_fast:
+                    break
                 bar.advance()
 
-    def image(self, one: Input, target: Path) -> None:
-        pixels = read_image(one.path if one.is_file else one.name)
-        poses = replace(self.predictor(pixels), source=one.label)
-        if not self.config.no_draw:
-            save_picture(draw(pixels, poses, Style(scores=self.config.scores)), target)
-        self.results.write(one.label, poses)
+    def one(self, item: Item) -> bool:
+        """Whether the input could be read to its end, and held what was asked for."""
+        before = self.summary.pictures + self.summary.frames
+        try:
+            self.video(item) if item.source.moving else self.image(item)
+        except VoteposeError as error:
+            self.summary.failures.append(str(error))
+            if self.summary.pictures + self.summary.frames == before:
+                self.results.write_error(item.source.label, str(error))
+            return False
+        self.summary.finished += 1
+        return True
+
+    def image(self, item: Item) -> None:
+        pixels = read_image(item.source.path if item.source.is_file else item.source.name)
+        poses = replace(self.predictor(pixels), source=item.source.label)[: self.config.max_people]
+        with opened(self.sinks, item) as take:
+            take(Prediction(pixels, poses, Style(scores=self.config.scores)))
         self.summary.pictures += 1
         self.summary.people += len(poses)
-        self.summary.finished += 1
 
-    def video(self, one: Input, target: Path) -> None:
-        video = self.config.video
-        options = VideoOptions(
-            track=not video.no_track,
-            smooth=video.smooth,
-            realtime=video.realtime,
-            max_frames=video.max_frames,
-            drawn=not self.config.no_draw,
-            style=Style(scores=self.config.scores),
-            codec=video.video_codec,
-            part=video.part,
-            rate=video.as_video,
-        )
-        with Bar(one.path.name) as bar:
+    def video(self, item: Item) -> None:
+        options = self.config.video.options(self.config.max_people, Style(scores=self.config.scores))
+        with Bar(item.source.path.name) as bar:
 
             def report(poses: Poses, count: int | None) -> None:
                 self.summary.frames += 1
@@ -146,11 +156,8 @@ class _Run:
                 bar.total = count
                 bar.advance()
 
-            def note(line: str) -> None:
-                self.summary.notes[line] = None
-
-            self.summary.dropped += predict_video(one, target, self.predictor, self.results, options, report, note)
-        self.summary.finished += 1
+            dropped = predict_video(item, self.predictor, self.sinks, options, report, self.summary.note)
+            self.summary.dropped += dropped
 
 
 def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
@@ -165,4 +172,9 @@ def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
         "start": part.start or None,
         "end": part.end,
         "images a second": config.video.as_video,
+        "tracks across cuts": config.video.no_cuts or None,
+        "follow": config.video.follow,
+        "max people": config.max_people,
+        "angles": config.angles,
+        "crops": None if config.crops is None else str(config.crops),
     }

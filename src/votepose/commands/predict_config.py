@@ -13,57 +13,17 @@ import tyro
 
 from votepose.cluster.config import RayOptions
 from votepose.commands.model_options import ModelOptions
+from votepose.commands.video_flags import VideoFlags
 from votepose.errors import VoteposeError
 from votepose.io.inputs import Input
 from votepose.io.results.writer import Format
 from votepose.io.urls import is_address, url_of
-from votepose.video.part import Part, parse_time
 from votepose.video.streams import import_av
 
 GROUPS = {  # of the options in --help
     "input": ("list", "recursive"),
-    "output": ("out", "format", "no_draw", "scores"),
+    "output": ("out", "format", "no_draw", "scores", "max_people", "crops", "contact_sheet", "angles"),
 }
-
-
-@dataclass(frozen=True)
-class VideoFlags:
-    """Only for videos and live streams."""
-
-    no_track: bool = False
-    """Do not give people ids."""
-    smooth: bool = False
-    """Smooth the keypoints with a One-Euro filter."""
-    realtime: bool = False
-    """Always take the newest frame of a camera or stream, and drop frames rather than lag behind."""
-    max_frames: int | None = None
-    """Stop after this many frames. By default at the end, or at Ctrl-C."""
-    every: int = 1
-    """Process every nth frame only."""
-    start: str | None = None
-    """Skip what comes before this time: seconds, m:ss or h:mm:ss, such as 90, 1:30 or 0:01:30.5."""
-    end: str | None = None
-    """Stop at this time."""
-    as_video: float | None = None
-    """Treat a folder's images as one video with this many frames per second. Also the rate of frame_%06d.png, which is
-    25 by default."""
-    video_codec: str | None = None
-    """FFmpeg encoder for drawn videos, such as libx264. By default one that suits the source, but never x264."""
-
-    @property
-    def part(self) -> Part:
-        """Which frames are wanted.
-
-        Raises:
-            VoteposeError: if a time is not one, or there can be no frame.
-        """
-        start = 0.0 if self.start is None else parse_time(self.start, "--start")
-        end = None if self.end is None else parse_time(self.end, "--end")
-        if self.every < 1:
-            raise VoteposeError(f"--every should be at least 1, but is {self.every}")
-        if end is not None and end <= start:
-            raise VoteposeError(f"--end {self.end}: should be later than the start at {self.start or 0}")
-        return Part(self.every, start, end)
 
 
 @dataclass(frozen=True)
@@ -87,6 +47,15 @@ class PredictConfig:
     """Do not write drawn images and videos."""
     scores: bool = False
     """Write each person's score in the drawing."""
+    max_people: int | None = None
+    """Keep at most this many people per image: those with the best scores. In a video, tracks keep their place."""
+    crops: Path | None = None
+    """Folder for one picture of each person: NAME-01.jpg and so on, best first. Of videos: NAME/FRAME-ID.jpg."""
+    contact_sheet: Path | None = None
+    """File for a sheet of all drawings, such as sheet.jpg; sheet-1.jpg and so on if there are more than 60 inputs."""
+    angles: str | None = None
+    """Angles of joints to write, such as knee,elbow (or hip, shoulder, left_knee): angles.csv in degrees, and a plot
+    over time of each video in angles/."""
     fail_fast: bool = False
     """Stop at the first image that cannot be read."""
     flip_test: bool = False
@@ -111,20 +80,18 @@ class PredictConfig:
             raise VoteposeError(f"--engine ray writes records, not {self.format}: leave out --format")
         if self.fail_fast:
             raise VoteposeError("--engine ray continues after an image that cannot be read: leave out --fail-fast")
-        for option in _changed(self.video):
+        for option in ("max_people", "crops", "contact_sheet", "angles"):
+            if getattr(self, option) is not None:
+                raise VoteposeError(f"--engine ray writes records and drawings: leave out --{option.replace('_', '-')}")
+        for option in self.video.given:
             raise VoteposeError(f"--engine ray processes images, not videos: leave out --{option}")
         self.ray.check()
 
     def check_inputs(self, inputs: Sequence[Input]) -> None:
         """Raise VoteposeError for options that contradict each other or the inputs, or do nothing for these inputs."""
-        video = self.video
-        if video.smooth and video.no_track:
-            raise VoteposeError("--smooth follows each person: leave out --no-track")
-        if video.max_frames is not None and video.max_frames < 1:
-            raise VoteposeError(f"--max-frames should be at least 1, but is {video.max_frames}")
-        if video.as_video is not None and not 0 < video.as_video <= 1000:
-            raise VoteposeError(f"--as-video should be frames per second, up to 1000, but is {video.as_video}")
-        _ = video.part
+        self.video.check()
+        if self.max_people is not None and self.max_people < 1:
+            raise VoteposeError(f"--max-people should be at least 1, but is {self.max_people}")
         live = [one.label for one in inputs if one.kind == "live"]
         if self.resume and live:
             raise VoteposeError(f"{live[0]}: a live stream cannot be resumed; leave out --resume")
@@ -138,7 +105,7 @@ class PredictConfig:
         """The given options that do nothing for these inputs, and what they are for."""
         idle: dict[str, str] = {}
         if not any(one.moving for one in inputs):
-            idle |= dict.fromkeys(_changed(self.video), "videos and live streams, and there is none among the inputs")
+            idle |= dict.fromkeys(self.video.given, "videos and live streams, and there is none among the inputs")
         elif self.video.realtime and all(one.is_file for one in inputs if one.moving):
             idle["realtime"] = "cameras and streams, which do not wait, and the inputs are files"
         if not any(one.frames for one in inputs) and self.video.as_video is not None:
@@ -149,11 +116,6 @@ class PredictConfig:
         if self.recursive and not any(_names_folder(text) for text in self.images):
             idle["recursive"] = "folders, and there is none among the inputs"
         return idle
-
-
-def _changed(flags: VideoFlags) -> list[str]:
-    """The video options that are given, as the command line names them."""
-    return [x.name.replace("_", "-") for x in fields(flags) if getattr(flags, x.name) != x.default]
 
 
 def _names_folder(text: str) -> bool:

@@ -38,7 +38,7 @@ class GrowingFile:
         self._write(0, self._head)
 
     def resume(self, keep: Callable[[dict[str, Any]], bool]) -> None:
-        """Start with an earlier run's entries, up to the first that `keep` rejects.
+        """Start with those of an earlier run's entries that `keep` accepts.
 
         They are read from `path`.partial, which a killed run leaves, or else from `path`; an incomplete entry is
         dropped.
@@ -46,29 +46,30 @@ class GrowingFile:
         Raises:
             VoteposeError: if an entry is not a JSON object.
         """
-        if not self.partial.exists() and not self.path.exists():
+        earlier = self.partial if self.partial.exists() else self.path
+        if not earlier.exists():
             return self.begin()
-        copied = not self.partial.exists()
-        if copied:
-            copy = self.partial.with_name(self.partial.name + ".new")
-            shutil.copyfile(self.path, copy)
-            os.replace(copy, self.partial)
-        self._file = open(self.partial, "r+b", buffering=0)  # noqa: SIM115  (closed by `close`)
-        self._whole = min(len(self._head), os.fstat(self._file.fileno()).st_size)
+        fresh = self.partial.with_name(self.partial.name + ".new")
         try:
-            for entry, end in self._scan():
-                if not keep(entry):
-                    break
-                self.entries, self._whole = self.entries + 1, end
-        except VoteposeError:
-            self._file.close() if not copied else self.discard()
-            raise
-        self._write(self._whole, b"") if self.entries else self._write(0, self._head)
+            self._file = open(fresh, "w+b", buffering=0)  # noqa: SIM115  (closed below)
+            self._write(0, self._head)
+            for entry, text in self._scan(earlier):
+                if keep(entry):
+                    self._append(text)
+            self._file.close()
+            os.replace(fresh, self.partial)
+        finally:
+            self._file.close()
+            fresh.unlink(missing_ok=True)
+        self._file = open(self.partial, "r+b", buffering=0)  # noqa: SIM115  (closed by `close`)
 
     def append(self, entry: str) -> None:
         """Add an entry, which has no line breaks. Raises OSError if it cannot be written."""
         # surrogates, of a name that is not valid text, become the original bytes again
-        data = (self._separator if self.entries else b"") + entry.encode("utf-8", "surrogateescape")
+        self._append(entry.encode("utf-8", "surrogateescape"))
+
+    def _append(self, entry: bytes) -> None:
+        data = (self._separator if self.entries else b"") + entry
         self.entries += 1
         try:
             self._write(self._whole, data)
@@ -112,13 +113,12 @@ class GrowingFile:
         self._file.truncate()
         self._whole = place + len(data)
 
-    def _scan(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """The complete entries, each with the byte at which it ends."""
-        ending = self._separator.strip()
-        with open(self.partial, "rb") as file:
-            file.seek(len(self._head))
-            start = len(self._head)
-            for line in file:
+    def _scan(self, file: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """The complete entries of an earlier file, each with its text."""
+        ending, start = self._separator.strip(), len(self._head)
+        with open(file, "rb") as lines:
+            lines.seek(start)
+            for line in lines:
                 entry = line.rstrip(b"\n").removesuffix(ending) if ending else line.rstrip(b"\n")
                 try:
                     value = json.loads(entry)
@@ -129,5 +129,5 @@ class GrowingFile:
                     return  # the tail, or an incomplete entry
                 if not isinstance(value, dict):
                     return
-                yield value, start + len(entry)
+                yield value, entry
                 start += len(line)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -55,6 +56,36 @@ def picture_paths(inputs: Sequence[Input], folder: Path) -> list[Path]:
         taken |= keys
         chosen.append(target)
     return chosen
+
+
+def result_stems(inputs: Sequence[Input]) -> list[Path]:
+    """Relative names for inputs with several results each, all different: without suffix where that is enough."""
+    names = result_names(inputs)
+    counts = Counter(_folded(name.with_suffix("")) for name in names)
+    taken: set[str] = set()
+    chosen = []
+    for name in names:
+        stem = first = name.with_suffix("") if counts[_folded(name.with_suffix(""))] == 1 else name
+        copy = 1
+        while _folded(stem) in taken:
+            copy += 1
+            stem = first.with_name(f"{first.name}-{copy}")
+        taken.add(_folded(stem))
+        chosen.append(stem)
+    return chosen
+
+
+def require_apart(inputs: Sequence[Input], folder: Path, option: str) -> None:
+    """Raise VoteposeError if an input lies in the `folder` that is to be written to, where it might be replaced."""
+    inner = os.path.abspath(folder)
+    for one in inputs:
+        if one.is_file and os.path.commonpath([inner, os.path.abspath(one.path)]) == inner:
+            raise VoteposeError(f"{one.label}: lies in {folder}, which is written to; choose another {option}")
+
+
+def _folded(path: Path) -> str:
+    """As some file systems compare names."""
+    return str(path).casefold()
 
 
 def _keys(target: Path) -> set[str]:

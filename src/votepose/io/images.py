@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from votepose.errors import VoteposeError, one_line
 from votepose.io.arrays import rgb_from_array
 from votepose.io.download import fetch, is_url
+from votepose.io.heif import open_heif
 from votepose.io.media import first_bytes, is_heif, medium_of_bytes
 from votepose.io.sources import ImageSource, known_source, source_name
 
@@ -82,7 +83,11 @@ def _open(file: Any, name: str) -> Image.Image:
     with _opening:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(file)
+            image: Image.Image = Image.open(file)
+        except UnidentifiedImageError:
+            if not is_heif(_start(file)):
+                raise
+            image = open_heif(file, name)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     if image.width * image.height > MAX_PIXELS:
@@ -90,6 +95,16 @@ def _open(file: Any, name: str) -> Image.Image:
         size = f"{image.width}x{image.height} pixels"
         raise VoteposeError(f"{name}: has {size}, over the limit of {MAX_PIXELS // 10**6} megapixels; make it smaller")
     return image
+
+
+def _start(file: Any) -> bytes:
+    """The first bytes of a path or binary file, which is left at its beginning."""
+    if isinstance(file, str | os.PathLike):
+        return first_bytes(file)
+    file.seek(0)
+    start = bytes(file.read(256))
+    file.seek(0)
+    return start
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
@@ -136,8 +151,6 @@ def _unidentified(source: Any) -> str:
         start = first_bytes(source)
     if source == b"" or (isinstance(source, str | os.PathLike) and os.path.getsize(source) == 0):
         return "is empty (0 bytes)"
-    if is_heif(start):
-        return "is a HEIC image, which Pillow does not read; convert it to JPEG"
     if medium_of_bytes(start) == "video":
         return "is a video, not an image; for `votepose predict`, write video: before its name"
     return "is not an image of a known format"

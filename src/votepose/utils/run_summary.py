@@ -30,6 +30,10 @@ class RunSummary:
     failures: list[str] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
 
+    def note(self, line: str) -> None:
+        """Add a line to `notes`."""
+        self.notes[line] = None
+
     def report(self, out: Path | str, total: int, seconds: float) -> None:
         """Print notes and failures to stderr and one line of counts to stdout.
 

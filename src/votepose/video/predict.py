@@ -1,28 +1,24 @@
-"""One video from start to end: predict, track, smooth, draw, write."""
+"""One video from start to end: read, predict, track, smooth; sinks write what is found."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 
-import numpy as np
-
-from votepose.io.inputs import Input
-from votepose.io.results.writer import Results
+from votepose.outputs.sink import Item, Prediction, Sink, opened
 from votepose.poses import Poses
 from votepose.predictor import Predictor
-from votepose.video.codecs import Source
+from votepose.video.cuts import Scenes
 from votepose.video.latest_frame import LatestFrames
+from votepose.video.most_people import MostPeople
 from votepose.video.one_euro import Smoothing
 from votepose.video.part import Part
-from votepose.video.reader import VideoReader
+from votepose.video.reader import Frame, VideoReader
 from votepose.video.sequence import SequenceReader, open_video
 from votepose.video.tracker import Tracker, Tracking
-from votepose.video.writer import VideoWriter
-from votepose.visualization.draw import Style, draw
+from votepose.visualization.draw import Style
 
 
 @dataclass(frozen=True)
@@ -32,38 +28,44 @@ class VideoOptions:
     Attributes:
         track: give people ids.
         smooth: smooth each person's keypoints; needs `track`.
-        realtime: process only the newest frame, and drop those that arrive meanwhile. The drawing is then silent.
+        cuts: find cuts, at which tracks end.
+        max_people: keep at most this many people per frame; None for all.
+        realtime: process only the newest frame, and drop those that arrive meanwhile.
         max_frames: stop after this many.
-        drawn: write a drawn video.
         style: of the drawing.
+<<<<<<< HEAD
         codec: encoder of the drawn video, see `VideoWriter`.
         part: which frames are processed; None for all.
         rate: frames per second of a sequence of images; None for `sequence.SEQUENCE_RATE`.
+=======
+        part: which frames are processed.
+        rate: frames per second of a sequence of pictures; None for `sequence.SEQUENCE_RATE`.
+>>>>>>> d77f1f8 (Predict: crops, contact sheets, joint angles, clips of one person, a window, cuts, at most N people, HEIC, errors in the records)
     """
 
     track: bool = True
     smooth: bool = False
+    cuts: bool = True
+    max_people: int | None = None
     realtime: bool = False
     max_frames: int | None = None
-    drawn: bool = True
     style: Style | None = None
-    codec: str | None = None
-    part: Part | None = None
+    part: Part = field(default_factory=Part)
     rate: float | None = None
 
 
 def predict_video(
-    one: Input,
-    target: Path,
+    item: Item,
     predictor: Predictor,
-    results: Results,
+    sinks: Sequence[Sink],
     options: VideoOptions,
     report: Callable[[Poses, int | None], None],
     note: Callable[[str], None],
 ) -> int:
-    """Write the poses of every frame into `results`, and the drawn video to `target` (the suffix may change).
+    """Feed the poses of every frame to the sinks.
 
     Args:
+        item: the video.
         report: called after each frame with its poses and the total number of frames, or None if that is unknown.
         note: called with each line that the user should read about this video.
 
@@ -74,38 +76,39 @@ def predict_video(
         VoteposeError: if the video cannot be read, or only in part; the readable part is written.
     """
     with (
-        open_video(one, options.part, options.rate) as reader,
-        results.video(one.label),
+        open_video(item.source, options.part, options.rate) as reader,
+        opened(sinks, replace(item, video=reader)) as take,
         contextlib.ExitStack() as stack,
     ):
-        follow = _tracker(options, float((options.part or Part()).every / reader.rate)) if options.track else None
+        people = _People(options, float(options.part.every / reader.rate))
         latest = LatestFrames(reader) if options.realtime else None
-        audio = [] if latest else reader.audio  # its packets would arrive in the reading thread
-        drawing = None
-        if options.drawn:
-            source = Source(reader.codec, one.path.suffix, audio)
-            drawing = stack.enter_context(VideoWriter(target.with_suffix(""), reader.rate, source, options.codec))
-            reader.on_audio = drawing.write_audio if audio else reader.on_audio
-            if drawing.note:
-                note(drawing.note)
         stack.callback(_note_jumps, reader, note)
         frames = stack.enter_context(contextlib.closing(iter(latest or reader)))
-        origin: float | None = None if options.part and options.part.start else 0.0  # of the drawing's times
         for frame in islice(frames, options.max_frames):
-            origin = frame.time if origin is None else origin
-            poses: Poses = replace(predictor(frame.pixels), source=one.label)
-            poses = follow(poses, frame.time) if follow else poses
-            results.write(one.label, poses, frame.index, frame.time)
-            if drawing:
-                drawing.write(np.asarray(draw(frame.pixels, poses, options.style)), frame.time - origin)
+            poses = people(replace(predictor(frame.pixels), source=item.source.label), frame)
+            take(Prediction(frame.pixels, poses, options.style, frame.index, frame.time))
             report(poses, _total(reader.count, options.max_frames))
         return latest.dropped if latest else 0
 
 
-def _tracker(options: VideoOptions, interval: float) -> Tracker:
-    """A tracker for frames that are `interval` seconds apart; a track survives at least one without its person."""
-    tracking = Tracking(smooth=Smoothing() if options.smooth else None)
-    return Tracker(replace(tracking, max_gap=max(tracking.max_gap, 2.5 * interval)))
+class _People:
+    """Who is in each frame: ids that end at cuts, and at most so many people.
+
+    Args:
+        interval: between frames, in seconds; a track survives at least one frame without its person.
+    """
+
+    def __init__(self, options: VideoOptions, interval: float) -> None:
+        tracking = Tracking(smooth=Smoothing() if options.smooth else None)
+        tracking = replace(tracking, max_gap=max(tracking.max_gap, 2.5 * interval))
+        self._tracker = Tracker(tracking) if options.track else None
+        self._scenes = Scenes(tracking.max_gap) if options.cuts and options.track else None
+        self._most = MostPeople(options.max_people, tracking.max_gap) if options.max_people else None
+
+    def __call__(self, poses: Poses, frame: Frame) -> Poses:
+        scene = self._scenes(frame.pixels, frame.time) if self._scenes else 0
+        poses = self._tracker(poses, frame.time, scene) if self._tracker else poses
+        return self._most(poses, frame.time, scene) if self._most else poses
 
 
 def _total(count: int | None, most: int | None) -> int | None:

@@ -7,6 +7,7 @@ for a while, so that a person who was hidden gets the same id again. Ids count f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,17 +54,18 @@ class Tracker:
         self._time: float | None = None
         self._size: tuple[int, int] | None = None  # of the first frame: what the tracks are measured in
 
-    def __call__(self, poses: Poses, time: float) -> Poses:
+    def __call__(self, poses: Poses, time: float, scene: int = 0) -> Poses:
         """The people of a frame with `ids`, and with smoothed keypoints if the options say so.
 
         Args:
             poses: of the next frame; every frame must have the same skeleton. The frames' sizes may differ.
             time: of the frame, in seconds from any origin; a time before the last frame's counts as that.
+            scene: the number of its scene, as of `cuts.Scenes`: tracks of other scenes do not continue in it.
         """
         self._time = time = time if self._time is None else max(time, self._time)
         self._tracks = [track for track in self._tracks if time - track.time <= self.options.max_gap]
         scale, offset = self._to_first_size(poses)
-        keypoints, ids = self._follow(replace(poses, keypoints=poses.keypoints * scale + offset), time)
+        keypoints, ids = self._follow(replace(poses, keypoints=poses.keypoints * scale + offset), time, scene)
         if not self.options.smooth:
             return replace(poses, ids=ids)
         return replace(poses, keypoints=((keypoints - offset) / scale).astype(poses.keypoints.dtype), ids=ids)
@@ -77,16 +79,17 @@ class Tracker:
         scale = float((first / size).min())
         return scale, (first - scale * size) / 2
 
-    def _follow(self, poses: Poses, time: float) -> tuple[np.ndarray, np.ndarray]:
+    def _follow(self, poses: Poses, time: float, scene: int) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (P, K, 2), smoothed if the options say so, and ids (P,) of people in the first frame's pixels."""
-        similarities = self._similarities(poses, time)
-        matched = {person: self._tracks[track] for person, track in zip(*assign(similarities), strict=True)}
+        tracks = [track for track in self._tracks if track.scene == scene]
+        similarities = self._similarities(poses, tracks, time)
+        matched = {person: tracks[track] for person, track in zip(*assign(similarities), strict=True)}
         points = poses.keypoints.copy()
         ids = np.zeros(len(poses), np.int64)
         for k in range(len(poses)):  # best first, so that the most certain newcomer gets the lowest id
             track = matched.get(k)
             if track is None:
-                track = _Track(self._next_id, poses.keypoints[k], poses.confidences[k], time)
+                track = _Track(self._next_id, poses.keypoints[k], poses.confidences[k], time, scene)
                 self._tracks.append(track)
                 self._next_id += 1
             else:
@@ -96,13 +99,13 @@ class Tracker:
             ids[k] = track.id
         return points, ids
 
-    def _similarities(self, poses: Poses, time: float) -> np.ndarray:
+    def _similarities(self, poses: Poses, tracks: Sequence[_Track], time: float) -> np.ndarray:
         """(P, T) OKS of people and predictions, both joints' confidences as weights; 0 for different people."""
-        if not self._tracks or not len(poses):
-            return np.zeros((len(poses), len(self._tracks)))
-        predicted = np.stack([track.predict(time) for track in self._tracks])
-        slack = np.array([self.options.slack + self.options.growth * (time - track.time) for track in self._tracks])
-        weights = poses.confidences[:, None] * np.stack([track.confidences for track in self._tracks]) + 1e-6
+        if not tracks or not len(poses):
+            return np.zeros((len(poses), len(tracks)))
+        predicted = np.stack([track.predict(time) for track in tracks])
+        slack = np.array([self.options.slack + self.options.growth * (time - track.time) for track in tracks])
+        weights = poses.confidences[:, None] * np.stack([track.confidences for track in tracks]) + 1e-6
         sizes = np.maximum(tracked_sizes(poses.keypoints)[:, None], tracked_sizes(predicted)[None])
         similarities = oks(poses.keypoints[:, None], predicted[None], sizes * slack, poses.skeleton.kappas, weights)
         return np.where(similarities >= self.options.min_oks, similarities, 0.0)
@@ -116,6 +119,7 @@ class _Track:
     keypoints: np.ndarray
     confidences: np.ndarray
     time: float
+    scene: int
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # of the whole body, in pixels per second
     euro: OneEuro = field(default_factory=OneEuro)
     frames: int = 1

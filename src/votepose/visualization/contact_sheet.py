@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 TILE_HEIGHT = 240  # pixels, about: a row is scaled to the sheet's width
 _WIDTH = 2000  # of the sheet
@@ -34,6 +34,19 @@ def tile(views: Sequence[Image.Image]) -> Image.Image:
     for number, view in enumerate(views):
         joined.paste(view.resize((width, TILE_HEIGHT), Image.Resampling.LANCZOS), (number * width, 0))
     return joined
+
+
+def captioned(picture: Image.Image, text: str) -> Image.Image:
+    """A copy of a tile with a line of text at its bottom."""
+    marked = picture.copy()
+    pen = ImageDraw.Draw(marked)
+    font = ImageFont.load_default(13)
+    height = TILE_HEIGHT // 12
+    while len(text) > 1 and pen.textlength(text, font=font) > picture.width - 8:
+        text = f"…{text[2:]}" if text.startswith("…") else f"…{text[1:]}"  # the end tells names of one camera apart
+    pen.rectangle((0, picture.height - height, picture.width, picture.height), fill=(20, 22, 28))
+    pen.text((4, picture.height - height / 2), text, font=font, fill="white", anchor="lm")
+    return marked
 
 
 def _strip(row: Sequence[Image.Image]) -> Image.Image:

@@ -85,6 +85,27 @@ def test_resume_begins_an_unfinished_video_anew(tmp_path: Path, poses: Poses, fo
 
 
 @pytest.mark.parametrize("form", RESUMABLE)
+def test_resume_drops_errors_so_that_they_are_tried_again(tmp_path: Path, poses: Poses, form: Format) -> None:
+    with opened(form, tmp_path) as results:
+        results.write(NAMES[0], poses)
+        results.write_error(NAMES[1], "broken")
+        results.write(NAMES[2], poses[:1])
+    with opened(form, tmp_path, resume=True) as results:
+        assert results.done == {NAMES[0], NAMES[2]}
+        results.write(NAMES[1], poses[1:])
+    assert rows(form, tmp_path) == expected((NAMES[0], poses), (NAMES[2], poses[:1]), (NAMES[1], poses[1:]))
+
+
+def test_a_run_that_only_failed_leaves_the_earlier_results_if_it_is_stopped(tmp_path: Path) -> None:
+    results = opened("records", tmp_path)
+    results.path.write_text("earlier")
+    with pytest.raises(KeyboardInterrupt), results:  # noqa: PT012
+        results.write_error(NAMES[0], "broken")
+        raise KeyboardInterrupt
+    assert results.path.read_text() == "earlier"
+
+
+@pytest.mark.parametrize("form", RESUMABLE)
 def test_resume_that_stops_at_once_loses_nothing(tmp_path: Path, poses: Poses, form: Format) -> None:
     with opened(form, tmp_path) as results:
         results.write(NAMES[0], poses)

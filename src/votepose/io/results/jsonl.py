@@ -13,7 +13,8 @@ from votepose.poses import Poses
 class RecordsWriter:
     """`poses.jsonl`: one JSON object per line, for each image or frame, as of `Poses.to_record`.
 
-    A record of a video's frame has `frame`, counted from 0, and `time`, in seconds since the first, after `image`.
+    A record of a video's frame has `frame`, counted from 0, and `time`, in seconds since the first, after `image`. That
+    of an input of which nothing could be read has `image` and `error` only.
 
     Args:
         folder: must exist, see `prepare_folder`.
@@ -23,18 +24,19 @@ class RecordsWriter:
         self.path = folder / "poses.jsonl"
         self.done: set[str] = set()
         self._lines = GrowingFile(self.path)
+        self._errors = 0
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was written yet."""
-        return not self._lines.entries
+        """Whether no image was written yet."""
+        return self._lines.entries == self._errors
 
     def begin(self) -> None:
         """Start empty."""
         self._lines.begin()
 
     def resume(self, unfinished: str | None) -> None:
-        """Start with an earlier run's records, except of the video `unfinished`; `done` names their images."""
+        """Start with an earlier run's records, except errors and those of the video `unfinished`; `done` names them."""
 
         def keep(record: dict[str, Any]) -> bool:
             if record.get("image") == unfinished or "people" not in record:
@@ -50,6 +52,11 @@ class RecordsWriter:
         if frame is not None and time is not None:
             record = {"image": record.pop("image"), "frame": frame, "time": round(time, 4), **record}
         self._lines.append(json.dumps(record))
+
+    def write_error(self, name: str, reason: str) -> None:
+        """Add an input that could not be read. Raises OSError if it cannot be written."""
+        self._lines.append(json.dumps({"image": name, "error": reason}))
+        self._errors += 1
 
     def close(self) -> None:
         """Finish the file."""

@@ -75,7 +75,7 @@ class CsvWriter:
 
     def __init__(self, folder: Path, skeleton: Skeleton) -> None:
         self.path = folder / "poses.csv"
-        self._header = _line(list(columns(skeleton)))
+        self._header = csv_line(list(columns(skeleton)))
         self._lines = GrowingFile(self.path)
         self.empty = True
 
@@ -88,7 +88,7 @@ class CsvWriter:
         """Add an image's people, all or none. Raises OSError if they cannot be written."""
         people = [[int(v) if isinstance(v, bool) else v for v in row] for row in rows(name, poses, frame, time)]
         if people:
-            self._lines.append("\n".join(map(_line, people)))
+            self._lines.append("\n".join(map(csv_line, people)))
         self.empty = False
 
     def close(self) -> None:
@@ -159,7 +159,8 @@ class ParquetWriter:
             self._file.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
 
 
-def _line(cells: list[Any]) -> str:
+def csv_line(cells: list[Any]) -> str:
+    """A row of a CSV file, without the line break; None is an empty cell."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()

@@ -73,6 +73,11 @@ class Results:
         """Add the image called `name`, or a frame of the video. Raises OSError if it cannot be written."""
         self._writer.write(name, poses, frame, time)
 
+    def write_error(self, name: str, reason: str) -> None:
+        """Add an input of which nothing could be read; only records have a place for it. `resume` tries it again."""
+        if isinstance(self._writer, RecordsWriter):
+            self._writer.write_error(name, reason)
+
     @contextlib.contextmanager
     def video(self, name: str) -> Iterator[None]:
         """Enclose the frames of a video: if Ctrl-C ends the block, `resume` starts the video again."""

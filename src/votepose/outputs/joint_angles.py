@@ -1,0 +1,82 @@
+"""Angles of joints, in the image: which ones a skeleton has, and their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from votepose.errors import VoteposeError
+from votepose.poses import Poses
+from votepose.skeleton import Skeleton
+
+ANGLES = {  # name -> the two joints beside it
+    "knee": ("hip", "ankle"),
+    "elbow": ("shoulder", "wrist"),
+    "hip": ("shoulder", "knee"),
+    "shoulder": ("elbow", "hip"),
+}
+MIN_CONFIDENCE = 0.3  # of each of the three joints
+
+Joints = tuple[int, int, int]  # indices in the skeleton: the joint in the middle
+
+
+def angles_of(skeleton: Skeleton) -> dict[str, Joints]:
+    """The angles of `ANGLES` whose joints a skeleton has, by their names: left_knee, right_knee, … or knee."""
+    found: dict[str, Joints] = {}
+    for name, (first, last) in ANGLES.items():
+        for side, prefix in ((-1, "left_"), (1, "right_"), (0, "")):
+            joints = tuple(_joint(skeleton, word, side) for word in (first, name, last))
+            if None not in joints:
+                found[prefix + name] = joints  # type: ignore[assignment]
+    return found
+
+
+def choose_angles(names: Sequence[str], skeleton: Skeleton) -> dict[str, Joints]:
+    """Those of a skeleton's angles that `names` asks for: "knee" for both sides, "left_knee" for one.
+
+    Raises:
+        VoteposeError: if there is no such angle; lists those there are.
+    """
+    known = angles_of(skeleton)
+    chosen: dict[str, Joints] = {}
+    for name in names:
+        fitting = {angle: joints for angle, joints in known.items() if name in (angle, base_name(angle))}
+        if not fitting:
+            there = ", ".join(dict.fromkeys(map(base_name, known))) or "none: it lacks the joints"
+            raise VoteposeError(f"{name!r} is no angle of this model's skeleton; there are {there}")
+        chosen |= fitting
+    return chosen
+
+
+def base_name(angle: str) -> str:
+    """An angle's name without its side."""
+    return angle.removeprefix("left_").removeprefix("right_")
+
+
+def joint_angles(
+    poses: Poses, angles: Mapping[str, Joints], min_confidence: float = MIN_CONFIDENCE
+) -> dict[str, np.ndarray]:
+    """The size (P,) of each angle for each person, in degrees from 0 to 180 (straight); NaN where it is not known.
+
+    It is the angle in the image, not in space: it is true only for a limb that moves across the line of sight.
+
+    Args:
+        poses: of P people.
+        angles: from `angles_of` or `choose_angles`.
+        min_confidence: an angle is known if its three joints are seen and have at least this confidence.
+    """
+    sizes = {}
+    for name, joints in angles.items():
+        first, middle, last = np.moveaxis(poses.keypoints[:, list(joints)].astype(float), 1, 0)
+        a, b = first - middle, last - middle
+        cross, dot = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0], (a * b).sum(axis=1)
+        sure = poses.seen[:, list(joints)] & (poses.confidences[:, list(joints)] >= min_confidence)
+        sizes[name] = np.where(sure.all(axis=1), np.degrees(np.arctan2(np.abs(cross), dot)), np.nan)
+    return sizes
+
+
+def _joint(skeleton: Skeleton, word: str, side: int) -> int | None:
+    """The joint of that side whose name contains the word; of several the one with the shortest name."""
+    named = [k for k, name in enumerate(skeleton.names) if skeleton.sides[k] == side and word in name.lower()]
+    return min(named, key=lambda k: len(skeleton.names[k]), default=None)

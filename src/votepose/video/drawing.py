@@ -1,0 +1,47 @@
+"""The drawn video, as a sink."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from votepose.outputs.sink import Item, Prediction, Sink, Take
+from votepose.video.codecs import Source
+from votepose.video.writer import VideoWriter
+
+
+class DrawnVideos(Sink):
+    """Writes each video with its poses drawn; images are drawn by `outputs.pictures`.
+
+    Args:
+        codec: of the drawing, see `VideoWriter`.
+        sound: keep it.
+        from_first: the drawing begins with its first frame, not at the beginning of the video.
+        note: called with each line that the user should read about a drawing.
+    """
+
+    def __init__(self, codec: str | None, sound: bool, from_first: bool, note: Callable[[str], None]) -> None:
+        self._codec, self._sound, self._from_first, self._note = codec, sound, from_first, note
+
+    @contextlib.contextmanager
+    def open(self, item: Item) -> Iterator[Take]:
+        if item.video is None:
+            yield lambda found: None
+            return
+        audio = item.video.audio if self._sound else []
+        source = Source(item.video.codec, item.source.path.suffix, audio)
+        with VideoWriter(item.target.with_suffix(""), item.video.rate, source, self._codec) as writer:
+            item.video.on_audio = writer.write_audio if audio else item.video.on_audio
+            if writer.note:
+                self._note(writer.note)
+            origin: float | None = None if self._from_first else 0.0
+
+            def take(found: Prediction) -> None:
+                nonlocal origin
+                time = found.time or 0.0
+                origin = time if origin is None else origin
+                writer.write(np.asarray(found.drawing), time - origin)
+
+            yield take
