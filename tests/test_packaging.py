@@ -21,8 +21,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PICTURES = sorted(path for path in (ROOT / "examples").glob("*") if path.suffix in (".jpg", ".jpeg", ".png", ".webp"))
 PACKAGE = ROOT / "src/votepose"
-<<<<<<< HEAD
-RUNTIME_FOLDERS = ("utils", "io", "inference", "video", "visualization", "explain", "cluster", "server")
+RUNTIME_FOLDERS = ("utils", "io", "inference", "outputs", "video", "visualization", "explain", "cluster", "server")
 TRAINING_COMMANDS = (
     "ablate",
     "analyse",
@@ -35,10 +34,6 @@ TRAINING_COMMANDS = (
     "synth",
     "train",
 )
-=======
-RUNTIME_FOLDERS = ("utils", "io", "inference", "outputs", "video", "visualization", "explain", "cluster", "server")
-TRAINING_COMMANDS = ("ablate", "analyse", "calibrate", "check", "evaluate", "export", "info", "synth", "train")
->>>>>>> d77f1f8 (Predict: crops, contact sheets, joint angles, clips of one person, a window, cuts, at most N people, HEIC, errors in the records)
 TRAINING = (
     "torch",
     "torchvision",

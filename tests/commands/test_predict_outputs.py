@@ -132,7 +132,7 @@ def test_a_resumed_run_completes_angles_crops_and_the_sheet(predict: Predict, mo
 def test_at_most_so_many_people_are_kept(predict: Predict) -> None:
     photo("x.jpg")
     save_clip(Path("clip.mp4"), dot_frames(6))
-    assert predict("x.jpg", "clip.mp4", "--max-people", "1", "--no-draw")[1].startswith("1 picture, 6 frames, 7 people")
+    assert predict("x.jpg", "clip.mp4", "--max-people", "1", "--no-draw")[1].startswith("1 image, 6 frames, 7 people")
     assert [[p.get("id") for p in r["people"]] for r in records()] == [[None]] + [[1]] * 6
 
 
@@ -180,11 +180,11 @@ def test_what_cannot_be_read_is_in_the_records_and_tried_again(predict: Predict)
             assert found[1] == {"image": "p/b.jpg", "error": "p/b.jpg: is not an image of a known format"}
             with pytest.raises(VoteposeError, match=r"^p/b\.jpg: is not an image of a known format$"):
                 Poses.from_record(found[1])
-        assert predict(*argv, "--resume")[1].startswith("0 pictures, 0 people, 2 done before, 1 failed")
+        assert predict(*argv, "--resume")[1].startswith("0 images, 0 people, 2 done before, 1 failed")
         photo("p/b.jpg")
         status, out, err = predict(*argv, "--resume")
         assert (status, err) == (0, "")
-        assert out.startswith("1 picture, 2 people, 2 done before, ")
+        assert out.startswith("1 image, 2 people, 2 done before, ")
     assert [r["image"] for r in records("records")] == ["p/a.jpg", "p/c.jpg", "p/b.jpg"]
     assert not [r for r in records("records") if "error" in r]
     assert len(json.loads(Path("coco/images.json").read_text())["images"]) == 3

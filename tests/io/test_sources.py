@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ def test_what_is_no_image_is_named_in_one_line(given: Any, line: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-def test_a_video_and_heic_say_what_they_are(tmp_path: Path) -> None:
+def test_a_video_and_heic_say_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
     for content, line in [(b"\0\0\0\x20ftypisom", "is a video"), (b"\0\0\0\x20ftypheic0000mif1", "HEIC")]:
         path = tmp_path / "a.jpg"
         path.write_bytes(content)

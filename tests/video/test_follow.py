@@ -14,7 +14,7 @@ from votepose.errors import VoteposeError
 from votepose.io.inputs import Input
 from votepose.outputs.sink import Item, Prediction
 from votepose.poses import Poses
-from votepose.video.follow import FollowedPerson
+from votepose.video.follow import FollowedPerson, _Clip
 from votepose.video.reader import VideoReader
 
 
@@ -23,6 +23,16 @@ class Clip:
 
     rate, codec, audio = Fraction(10), "mpeg4", ()
     on_audio = print
+
+
+class Written:
+    """A writer that only notes the times."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def write(self, pixels: np.ndarray, time: float) -> None:
+        self.times.append(time)
 
 
 def person(x: float, y: float, size: float, track: int) -> Poses:
@@ -60,6 +70,15 @@ def test_the_person_stays_in_the_middle_and_nothing_jumps(tmp_path: Path) -> Non
 def test_frames_without_the_person_are_shown_only_between_two_with(tmp_path: Path) -> None:
     write(tmp_path, [2, 0, 1, 1, 0, 0, 1, 1, 0, 2])
     assert len(read(tmp_path / "follow/sub/clip-1.mp4")) == 6
+
+
+def test_frames_are_not_held_back_once_the_track_is_over(tmp_path: Path) -> None:
+    clip = _Clip(writer := Written())
+    for k in range(100):
+        box = np.array([100, 100, 200, 200.0]) if k in (0, 5) else None
+        clip.add(Prediction(red_dot(640, 360, 0, 0), person(0, 0, 1, 1), None, k, k / 10), box, False)
+        assert len(clip._waiting) <= 10
+    assert writer.times == [0, 0.1, 0.2, 0.3, 0.4, 0.5]
 
 
 def test_a_track_that_is_not_there_is_one_line_and_no_file(tmp_path: Path) -> None:

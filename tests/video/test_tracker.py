@@ -59,6 +59,12 @@ def test_one_who_is_hidden_while_crossing_comes_back_as_themselves() -> None:
         assert ids(tracker, both[:1] if hidden else both, frame) == ([1] if hidden else [1, 2])
 
 
+def test_tracks_do_not_continue_in_another_scene_and_do_when_theirs_returns() -> None:
+    tracker, poses = Tracker(), crowd((0, 0), (200, 0))
+    found = [tracker(poses, k / RATE, scene) for k, scene in enumerate([1, 1, 2, 2, 1, 3])]
+    assert [frame.ids.tolist() for frame in found] == [[1, 2], [1, 2], [3, 4], [3, 4], [1, 2], [5, 6]]
+
+
 def test_without_patience_every_gap_makes_someone_new() -> None:
     tracker = Tracker(Tracking(max_gap=1.5 / RATE))
     seen = [ids(tracker, crowd((6.0 * f, 0))[[0] * (f != 20)], f) for f in range(40)]

@@ -50,7 +50,7 @@ class PredictConfig:
     max_people: int | None = None
     """Keep at most this many people per image: those with the best scores. In a video, tracks keep their place."""
     crops: Path | None = None
-    """Folder for one picture of each person: NAME-01.jpg and so on, best first. Of videos: NAME/FRAME-ID.jpg."""
+    """Folder for an image of each person: NAME-01.jpg and so on, best first. Of videos: NAME/000012-id03.jpg."""
     contact_sheet: Path | None = None
     """File for a sheet of all drawings, such as sheet.jpg; sheet-1.jpg and so on if there are more than 60 inputs."""
     angles: str | None = None

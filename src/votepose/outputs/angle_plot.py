@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 from votepose.outputs.joint_angles import base_name
 from votepose.visualization.draw import PALETTE
 
-Series = Mapping[int, Mapping[str, list[tuple[float, float]]]]  # track id -> angle -> seconds and degrees
+Series = Mapping[int, Mapping[str, "array[float]"]]  # track id -> angle -> seconds, degrees, seconds, degrees, …
 
 _MOST = len(PALETTE)  # people in a plot: each has a colour of its own
 _DARKER = 0.85  # the palette's colours are for photos; on white they are too light
@@ -28,7 +29,7 @@ def angle_plot(series: Series, angles: Sequence[str]) -> Image.Image:
     """
     from votepose.evaluation.figures import lighten, new_figure, to_picture  # matplotlib is in an extra
 
-    known = {track: sum(not np.isnan(v) for each in of.values() for _, v in each) for track, of in series.items()}
+    known = {track: sum(int(np.isfinite(each[1::2]).sum()) for each in of.values()) for track, of in series.items()}
     known = {track: count for track, count in known.items() if count}
     shown = sorted(sorted(known, key=lambda track: -known[track])[:_MOST])
     panels = list(dict.fromkeys(map(base_name, angles)))
@@ -51,9 +52,9 @@ def angle_plot(series: Series, angles: Sequence[str]) -> Image.Image:
     return to_picture(figure)
 
 
-def _line(axes: Any, track: int, points: Sequence[tuple[float, float]], label: str, dashed: bool) -> None:
+def _line(axes: Any, track: int, points: array[float], label: str, dashed: bool) -> None:
     """One angle of one person; gaps where it is not known or the person is not there."""
-    times, sizes = np.array(points).T
+    times, sizes = np.array(points).reshape(-1, 2).T
     colour = tuple(_DARKER * PALETTE[(track - 1) % len(PALETTE)] / 255)
     if not track:
         axes.plot(times, sizes, ".", color=colour, label=label)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import importlib.util
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +65,7 @@ class AngleTable(Sink):
     @contextlib.contextmanager
     def open(self, item: Item) -> Iterator[Take]:
         plotted = item.video is not None and item.source.kind != "live"  # which need not end
-        series: Series = defaultdict(lambda: defaultdict(list))
+        series: Series = defaultdict(lambda: defaultdict(lambda: array("d")))
 
         def take(found: Prediction) -> None:
             sizes = joint_angles(found.poses, self._angles)
@@ -73,7 +74,7 @@ class AngleTable(Sink):
                 values = [None if np.isnan(size[person]) else round(float(size[person]), 1) for size in sizes.values()]
                 self._lines.append(csv_line([item.source.label, found.frame, time, person, pose.id, *values]))
                 for angle, value in zip(sizes if plotted else (), values, strict=False):
-                    series[pose.id or 0][angle].append((time or 0.0, np.nan if value is None else value))
+                    series[pose.id or 0][angle].extend((time or 0.0, np.nan if value is None else value))
 
         try:
             yield take

@@ -13,6 +13,7 @@ from votepose.errors import VoteposeError
 from votepose.outputs.sink import Item, Prediction, Sink, Take
 from votepose.video.codecs import Source
 from votepose.video.one_euro import OneEuro, Smoothing
+from votepose.video.tracker import Tracking
 from votepose.video.writer import VideoWriter
 
 FOLDER = "follow"  # in --out
@@ -65,12 +66,16 @@ class _Clip:
         self._window = _Window()
         self._waiting: list[tuple[np.ndarray, float]] = []
         self._start: float | None = None
+        self._seen, self._missed = 0.0, 0  # when the person was there last, and frames since then
         self._side = 0
 
     def add(self, found: Prediction, box: np.ndarray | None, drawn: bool) -> None:
         """A frame, and the person's box (4,) in it."""
         time = found.time or 0.0
-        if self._start is None and box is None:
+        if box is not None:
+            self._seen, self._missed = time, 0
+        elif self._start is None or self._is_over(time):
+            self._waiting.clear()
             return
         if self._start is None:
             self._start = time
@@ -83,6 +88,11 @@ class _Clip:
             for pixels, when in self._waiting:
                 self._writer.write(pixels, when)
             self._waiting.clear()
+
+    def _is_over(self, time: float) -> bool:
+        """Whether the tracker has given the track up: it keeps it for some time, and for two frames at least."""
+        self._missed += 1
+        return self._missed > 2 and time - self._seen > Tracking().max_gap
 
 
 class _Window:

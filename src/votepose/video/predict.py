@@ -33,14 +33,8 @@ class VideoOptions:
         realtime: process only the newest frame, and drop those that arrive meanwhile.
         max_frames: stop after this many.
         style: of the drawing.
-<<<<<<< HEAD
-        codec: encoder of the drawn video, see `VideoWriter`.
-        part: which frames are processed; None for all.
-        rate: frames per second of a sequence of images; None for `sequence.SEQUENCE_RATE`.
-=======
         part: which frames are processed.
-        rate: frames per second of a sequence of pictures; None for `sequence.SEQUENCE_RATE`.
->>>>>>> d77f1f8 (Predict: crops, contact sheets, joint angles, clips of one person, a window, cuts, at most N people, HEIC, errors in the records)
+        rate: frames per second of a sequence of images; None for `sequence.SEQUENCE_RATE`.
     """
 
     track: bool = True
