@@ -12,7 +12,7 @@ TORCH := torch==2.13.0 torchvision==0.28.0
 PIP   := -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench occlusion ci clean distclean
+.PHONY: help setup demo test lint format docs bench occlusion container ci clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: setup ## measure speed beside other grouping methods: benchmarks/latest.j
 
 occlusion: setup ## measure AP against crowd size and occlusion on generated images: docs/occlusion.md (half an hour)
 	@$(VENV)/bin/python benchmarks/occlusion.py
+
+container: ## run deploy/Dockerfile's commands in a clean environment, and check its server
+	@$(PYTHON) scripts/check_deploy.py
 
 ci: ## everything a change must pass: lint, tests, docs, demo
 	@.ci/run

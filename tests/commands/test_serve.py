@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -41,6 +42,21 @@ def test_starts_and_stops(fake_model: Path, number: int) -> None:
     assert (process.returncode, out, err) == (0, "stopped\n", "")
 
 
+def test_stopping_waits_no_longer_than_its_limit(fake_model: Path) -> None:
+    code = CODE.format(f"port=0, graceful_timeout=0.5, model=ModelOptions(weights=Path({str(fake_model)!r}))")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = int(re.findall(rb":(\d+) ", process.stdout.readline())[0])
+        with socket.create_connection(("127.0.0.1", port)) as hanging:
+            hanging.sendall(b"POST /v1/poses HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nxx")
+            assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=20).status_code == 200
+            started = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert time.monotonic() - started < 10  # the upload alone has 30 s
+
+
 def test_port_in_use(fake_model: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -61,6 +77,11 @@ def test_port_in_use(fake_model: Path) -> None:
         ({"workers": 0}, "workers"),
         ({"queue": -1}, "queue"),
         ({"timeout": 0}, "timeout"),
+        ({"graceful_timeout": -1}, "graceful timeout should be at least 0 seconds"),
+        ({"graceful_timeout": float("nan")}, "graceful timeout"),
+        ({"max_batch": 0}, "max batch should be at least 1"),
+        ({"api_key_file": Path("no/keys")}, r"no/keys: the API keys cannot be read \(No such file or directory\)"),
+        ({"access_log": Path("no/log")}, r"no/log: the access log cannot be written \(No such file or directory\)"),
         ({"max_megabytes": float("nan")}, "max megabytes"),
         ({"max_megapixels": 1000}, "max pixels"),
         ({"input_size": 100}, "multiple of 32"),

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -20,7 +21,8 @@ from votepose.predictor import Predictor
 from votepose.server.limits import MIB, Limits
 
 GROUPS = {  # of the options in --help
-    "limit": ("workers", "queue", "timeout", "max_megabytes", "max_megapixels", "max_input_size"),
+    "limit": ("workers", "queue", "timeout", "max_megabytes", "max_batch", "max_megapixels", "max_input_size"),
+    "operation": ("api_key_file", "access_log", "log_level", "graceful_timeout"),
 }
 
 
@@ -39,15 +41,23 @@ class ServeConfig:
     timeout: float = Limits.timeout
     """Seconds until a request is answered with 504."""
     max_megabytes: float = Limits.max_bytes / MIB
-    """Limit of an uploaded file, in MiB; a larger one is answered with 413."""
+    """Limit of an uploaded file, in MiB, or of all files of a batch; more is answered with 413."""
+    max_batch: int = Limits.max_batch
+    """Images in a batch; more are answered with 413."""
     max_megapixels: float = Limits.max_pixels / 1e6
     """Limit of an uploaded image; a larger one is answered with 413."""
     max_input_size: int = Limits.max_input_size
     """The largest input size that a request may ask for."""
     cors: tuple[str, ...] = ()
     """Origins of pages on other servers that may use this one, such as https://app.example; * for any page."""
+    api_key_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """File of API keys, one per line; requests need one of them. By default the one in VOTEPOSE_API_KEY, if any."""
+    access_log: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """File to append a JSON object per request to; - is standard output. Log rotation may move it."""
+    graceful_timeout: float = 8.0
+    """Seconds that requests may take to finish when the server is stopped."""
     log_level: Literal["error", "warning", "info", "debug"] = "warning"
-    """info writes one line per request to stderr."""
+    """Of messages on stderr; info adds a line per request, unless --access-log is given."""
     model: ModelOptions = field(default_factory=ModelOptions)
 
 
@@ -62,27 +72,34 @@ def run(config: ServeConfig) -> int:
     """
     import uvicorn
 
+    from votepose.server.access_log import open_access_log
     from votepose.server.app import create_app
     from votepose.server.cors import check_origins
+    from votepose.server.keys import read_keys
 
     limits = _limits(config)
     check_origins(config.cors)
+    keys = read_keys(config.api_key_file)
+    access_log = open_access_log(config.access_log) if config.access_log else None
     with _listen(config.host, config.port) as listener:
         predictor, others = _models(config.model)
         logging.basicConfig(format="%(levelname)s: %(message)s")
         logging.getLogger("python_multipart").setLevel("ERROR")  # one line per malformed form would flood the log
+        app = create_app(predictor, limits, config.cors, others, keys, access_log, stopping=lambda: server.should_exit)
         settings = uvicorn.Config(
-            create_app(predictor, limits, config.cors, others),
+            app,
             log_level=config.log_level,
+            access_log=access_log is None,
             server_header=False,
             limit_concurrency=limits.workers + limits.queue + 1000,  # connections, most of them idle or being refused
-            timeout_graceful_shutdown=int(2 * limits.timeout) + 5,
+            timeout_graceful_shutdown=config.graceful_timeout,  # type: ignore[arg-type]  # asyncio takes floats
         )
-        print(_greeting(config.host, listener), flush=True)
+        server = uvicorn.Server(settings)
+        print(_greeting(config.host, listener, bool(keys)), flush=True)
         for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn, once done, raises its signal again
             signal.signal(number, signal.default_int_handler)
         try:
-            uvicorn.Server(settings).run(sockets=[listener])
+            server.run(sockets=[listener])
         except KeyboardInterrupt:
             print("stopped", flush=True)
     return 0
@@ -104,8 +121,11 @@ def _limits(config: ServeConfig) -> Limits:
     for name, value in (("max megabytes", config.max_megabytes), ("max megapixels", config.max_megapixels)):
         if not 0 < value < float("inf"):
             raise VoteposeError(f"{name} should be a positive number, but is {value}")
+    if not 0 <= config.graceful_timeout < float("inf"):
+        raise VoteposeError(f"the graceful timeout should be at least 0 seconds, but is {config.graceful_timeout}")
     return Limits(
         max_bytes=int(config.max_megabytes * MIB),
+        max_batch=config.max_batch,
         max_pixels=int(config.max_megapixels * 1e6),
         max_input_size=config.max_input_size,
         workers=config.workers,
@@ -125,10 +145,10 @@ def _listen(host: str, port: int) -> socket.socket:
         raise VoteposeError(f"cannot listen on {host}, port {port}: {reason}; {hint}") from None
 
 
-def _greeting(host: str, listener: socket.socket) -> str:
+def _greeting(host: str, listener: socket.socket, guarded: bool) -> str:
     port = listener.getsockname()[1]
     address = ipaddress.ip_address(listener.getsockname()[0])
-    if not address.is_loopback:
-        print("votepose: anyone who can reach this address can use the server: there is no password", file=sys.stderr)
+    if not address.is_loopback and not guarded:
+        print("votepose: anyone who can reach this address can use the server: there is no API key", file=sys.stderr)
     shown = "127.0.0.1" if address.is_unspecified and address.version == 4 else f"[{host}]" if ":" in host else host
     return f"votepose serves on http://{shown}:{port} (Ctrl-C stops; API documentation at /docs)"

@@ -40,6 +40,17 @@ class AdmissionQueue:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="votepose")
         self._seconds = 0.2  # per piece of work: a running mean, which starts with a guess
 
+    @property
+    def full(self) -> bool:
+        """Whether a request would be refused now: all slots are taken, or so many that its time would run out."""
+        late = self.taken >= self.workers and self._wait > _SHARE * self.timeout
+        return late or self.taken >= self.slots
+
+    @property
+    def _wait(self) -> float:
+        """Seconds after which a request that comes now can expect its answer."""
+        return (self.taken + 1) * self._seconds / self.workers
+
     @contextmanager
     def slot(self) -> Iterator[Slot]:
         """A slot, for as long as the block lasts.
@@ -48,10 +59,8 @@ class AdmissionQueue:
             RequestError: 503 if all are taken, or so many that the time would run out; its Retry-After says when to
                 try again.
         """
-        seconds = (self.taken + 1) * self._seconds / self.workers
-        late = self.taken >= self.workers and seconds > _SHARE * self.timeout
-        if late or self.taken >= self.slots:
-            wait = min(60, max(1, math.ceil(seconds)))
+        if self.full:
+            wait = min(60, max(1, math.ceil(self._wait)))
             raise RequestError(503, f"the server is busy; try again in {wait} s", {"Retry-After": str(wait)})
         self.taken += 1
         slot = Slot(self)

@@ -7,9 +7,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from votepose.poses import Poses
 from votepose.predictor import Predictor
 from votepose.server.errors import RequestError
 from votepose.server.limits import Limits
-from votepose.server.upload import decode, safe_name
+from votepose.server.upload import File, decode, safe_name
 from votepose.visualization.draw import Style, draw
 
 Format = Literal["json", "png", "jpeg"]
@@ -60,21 +60,17 @@ class _Stopwatch:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.seconds[name], self._last = now - self._last, now
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now
 
 
 def handle(
-    data: bytes,
-    name: str | None,
-    model: Callable[[], Predictor],
-    options: Options,
-    limits: Limits,
-    stop: threading.Event,
+    file: File, model: Callable[[], Predictor], options: Options, limits: Limits, stop: threading.Event
 ) -> Answer:
-    """Find the people in the image file `data`.
+    """Find the people in an image file.
 
     Args:
-        name: the client's, a label in the record.
+        file: its name is a label in the record.
         model: returns the predictor, which it may have to load first.
         stop: once it is set the answer is no longer wanted, and work ends at the next opportunity.
 
@@ -82,6 +78,53 @@ def handle(
         RequestError: if the image cannot be read or drawn as requested, or is too large; 500 if the model fails.
     """
     watch = _Stopwatch()
+    pixels, poses = _find(file.data, model, options, limits, stop, watch)
+    if options.form == "json":
+        body = json.dumps(poses.to_record(safe_name(file.name))).encode()
+    else:
+        body = _drawn(pixels, poses, options)
+        watch.lap("draw")
+    return Answer(body, MEDIA_TYPES[options.form], len(poses), watch.seconds)
+
+
+def handle_batch(
+    files: Sequence[File], model: Callable[[], Predictor], options: Options, limits: Limits, stop: threading.Event
+) -> Answer:
+    """Find the people in image files, one after another: for each the record, or the error it would have alone.
+
+    Args:
+        files, model, stop: as for `handle`.
+
+    Raises:
+        RequestError: 499 if the client has disconnected.
+    """
+    watch, people = _Stopwatch(), 0
+    results: list[dict[str, Any]] = []
+    for file in files:
+        name = safe_name(file.name)
+        try:
+            if not file.data:
+                raise RequestError(400, "the image is empty")
+            _, poses = _find(file.data, model, options, limits, stop, watch)
+        except RequestError as error:
+            if error.status == 499:
+                raise
+            results.append({"image": name, "status": error.status, "detail": error.detail})
+        else:
+            results.append(poses.to_record(name))
+            people += len(poses)
+    return Answer(json.dumps({"results": results}).encode(), MEDIA_TYPES["json"], people, watch.seconds)
+
+
+def _find(
+    data: bytes,
+    model: Callable[[], Predictor],
+    options: Options,
+    limits: Limits,
+    stop: threading.Event,
+    watch: _Stopwatch,
+) -> tuple[np.ndarray, Poses]:
+    _check(stop)
     pixels = decode(data, limits, stop)
     watch.lap("decode")
     _check(stop)
@@ -92,12 +135,7 @@ def handle(
         raise RequestError(500, "the model failed on this image; the server's log says why") from None
     watch.lap("predict")
     _check(stop)
-    if options.form == "json":
-        body = json.dumps(poses.to_record(safe_name(name))).encode()
-    else:
-        body = _drawn(pixels, poses, options)
-        watch.lap("draw")
-    return Answer(body, MEDIA_TYPES[options.form], len(poses), watch.seconds)
+    return pixels, poses
 
 
 def _configured(predictor: Predictor, options: Options) -> Predictor:

@@ -16,7 +16,8 @@ class Limits:
     """What a server accepts.
 
     Attributes:
-        max_bytes: of one image's file.
+        max_bytes: of one image's file, or of all files of a batch.
+        max_batch: images in a batch.
         max_pixels: of one image, width x height; a larger one is refused before it is decoded.
         max_input_size: the largest input size that a request may ask for, in pixels; a multiple of 32.
         workers: images processed at the same time, each in its own thread.
@@ -28,6 +29,7 @@ class Limits:
     """
 
     max_bytes: int = 16 * MIB
+    max_batch: int = 32
     max_pixels: int = 50_000_000
     max_input_size: int = 1024
     workers: int = 2
@@ -35,7 +37,7 @@ class Limits:
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        for name, least in (("max_bytes", 1), ("max_pixels", 1), ("workers", 1), ("queue", 0)):
+        for name, least in (("max_bytes", 1), ("max_batch", 1), ("max_pixels", 1), ("workers", 1), ("queue", 0)):
             value = getattr(self, name)
             if value < least:
                 raise VoteposeError(f"{name.replace('_', ' ')} should be at least {least}, but is {value}")

@@ -39,6 +39,20 @@ class Problem(BaseModel):
     detail: str = Field(description="one line")
 
 
+class Failure(BaseModel):
+    """An image of a batch that has no record: the status and reason that it would be answered with alone."""
+
+    image: str | None = Field(description="the file name that the client gave")
+    status: int
+    detail: str = Field(description="one line")
+
+
+class Batch(BaseModel):
+    """One entry for each image, in order."""
+
+    results: list[Record | Failure]
+
+
 _NOSE = {"x": 223.28, "y": 115.43, "confidence": 0.9671, "seen": True}
 _HIP = {"x": 149.24, "y": 530.77, "confidence": 0.4154, "seen": False}
 _PERSON = {"score": 0.7741, "box": [11.48, 90.31, 404.85, 530.77], "keypoints": {"nose": _NOSE, "left_hip": _HIP}}
@@ -46,6 +60,10 @@ EXAMPLE = {"image": "astronaut.jpg", "width": 512, "height": 512, "people": [_PE
 
 _ERRORS = {
     400: ("No image in the request", "the form holds no file; send the image in a field named file"),
+    401: (
+        "An API key is needed",
+        "this server needs an API key; send it in the header X-API-Key, or as Authorization: Bearer",
+    ),
     408: ("The upload took too long", "the upload took longer than 30 s"),
     413: ("Too many bytes or pixels", "the image is over the limit of 16 MiB; send a smaller one"),
     415: ("Not an image", "this is not an image of a known format: JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF"),
@@ -69,13 +87,34 @@ BODY = {
     },
 }
 
+BATCH_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": {"file": {"type": "array", "items": _BINARY}}},
+            "encoding": {"file": {"contentType": "image/*"}},
+        }
+    },
+}
+
 
 def responses() -> dict[int | str, dict[str, Any]]:
     """The `responses` of the route, with an example of each status."""
     pictures = {kind: {"schema": _BINARY} for kind in ("image/png", "image/jpeg")}
     found = {"description": "The people, best first, or their drawing", "model": Record}
-    errors: dict[int | str, dict[str, Any]] = {
+    return {200: found | {"content": {"application/json": {"example": EXAMPLE}, **pictures}}, **_errors()}
+
+
+def batch_responses() -> dict[int | str, dict[str, Any]]:
+    """The same of the route for several images."""
+    failure = {"image": "notes.txt", "status": 415, "detail": _ERRORS[415][1]}
+    example = {"results": [EXAMPLE, failure]}
+    found = {"description": "For each image, in order, its people or why there are none", "model": Batch}
+    return {200: found | {"content": {"application/json": {"example": example}}}, **_errors()}
+
+
+def _errors() -> dict[int | str, dict[str, Any]]:
+    return {
         status: {"description": text, "model": Problem, "content": {"application/json": {"example": {"detail": line}}}}
         for status, (text, line) in _ERRORS.items()
     }
-    return {200: found | {"content": {"application/json": {"example": EXAMPLE}, **pictures}}, **errors}

@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 from votepose.server.errors import RequestError
 
 OPTIONS = ("input_size", "presence_threshold", "score_threshold", "format", "scores", "model")  # of /v1/poses
+BATCH_OPTIONS = ("input_size", "presence_threshold", "score_threshold", "model")  # of /v1/batch
 _HOW = "send the file's bytes as the body, or in a form's field named file"
 _BASE64 = (b"/9j/", b"iVBOR", b"UklGR", b"R0lGOD", b"data:")  # of JPEG, PNG, WebP and GIF; a data URL
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -29,6 +30,14 @@ _ENVELOPE = 64 * 1024  # of a multipart body: boundaries, headers, other fields
 _DRAIN_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class File:
+    """An uploaded file: its bytes, and the name that the client gave it."""
+
+    data: bytes
+    name: str | None
+
+
 class _InMemory(MultiPartParser):
     spool_max_size = sys.maxsize  # an upload never touches the disk
 
@@ -46,33 +55,55 @@ class _Upload(io.BytesIO):
         return super().read(size)
 
 
-async def receive(request: Request, limits: Limits) -> tuple[bytes, str | None]:
-    """The file in a request's body, a multipart form or the file itself, and the name that the client gave it.
+async def receive(request: Request, limits: Limits) -> File:
+    """The file in a request's body, a multipart form or the file itself.
 
     Raises:
         RequestError: 400 if there is no file, 408 if it arrives too slowly, 413 if it is too large, 422 if a form holds
             more than the file.
         starlette.requests.ClientDisconnect: if the client disconnects.
     """
-    multipart = request.headers.get("content-type", "").lower().startswith("multipart/")
-    most = limits.max_bytes + (_ENVELOPE if multipart else 0)
+    (file,) = await _files(request, limits, 1)
+    if not file.data:
+        raise RequestError(400, "the image is empty; send an image file as the body or in a form's field named file")
+    return file
+
+
+async def receive_batch(request: Request, limits: Limits) -> list[File]:
+    """The files in a multipart form, at least one; the limit of bytes holds for all of them together.
+
+    Raises:
+        RequestError: as `receive`, and 413 if there are too many files, 415 if the body is not a form.
+        starlette.requests.ClientDisconnect: if the client disconnects.
+    """
+    if not _is_form(request):
+        raise RequestError(415, "a batch is a multipart form with a file per image; send a single image to /v1/poses")
+    return await _files(request, limits, limits.max_batch)
+
+
+async def _files(request: Request, limits: Limits, most: int) -> list[File]:
+    """One file to `most`."""
+    too_large = _too_large(limits, most > 1)
+    room = limits.max_bytes + (_ENVELOPE if _is_form(request) else 0)
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and len(declared) < 20 and int(declared) > most:
-        raise _too_large(limits)
+    if declared.isdecimal() and len(declared) < 20 and int(declared) > room:
+        raise too_large
     try:
         async with asyncio.timeout(limits.timeout):
-            stream = _capped(request, most, limits)
-            if multipart:
-                data, name = await _from_form(request, stream)
+            stream = _capped(request, room, too_large)
+            if _is_form(request):
+                files = await _from_form(request, stream, most)
             else:
-                data, name = b"".join([chunk async for chunk in stream]), None
+                files = [File(b"".join([chunk async for chunk in stream]), None)]
     except TimeoutError:
         raise RequestError(408, f"the upload took longer than {limits.timeout:g} s") from None
-    if not data:
-        raise RequestError(400, "the image is empty; send an image file as the body or in a form's field named file")
-    if len(data) > limits.max_bytes:
-        raise _too_large(limits)
-    return data, name
+    if sum(len(file.data) for file in files) > limits.max_bytes:
+        raise too_large
+    return files
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/")
 
 
 async def drain(request: Request, limits: Limits) -> None:
@@ -122,33 +153,35 @@ def safe_name(name: str | None) -> str | None:
     return "".join(c for c in last if c.isprintable())[:255] or None
 
 
-async def _capped(request: Request, most: int, limits: Limits) -> AsyncGenerator[bytes, None]:
+async def _capped(request: Request, most: int, too_large: RequestError) -> AsyncGenerator[bytes, None]:
     seen = 0
     async for chunk in request.stream():
         seen += len(chunk)
         if seen > most:
-            raise _too_large(limits)
+            raise too_large
         yield chunk
 
 
-async def _from_form(request: Request, stream: AsyncGenerator[bytes, None]) -> tuple[bytes, str | None]:
+async def _from_form(request: Request, stream: AsyncGenerator[bytes, None], most: int) -> list[File]:
     try:
-        form = await _InMemory(request.headers, stream, max_files=1, max_fields=8).parse()
+        form = await _InMemory(request.headers, stream, max_files=most, max_fields=8).parse()
     except MultiPartException as error:
+        if most > 1 and error.message.startswith("Too many files"):
+            raise RequestError(413, f"the form holds more than {most} images; send fewer at a time") from None
         raise RequestError(400, f"the form cannot be read: {error.message}") from error
     except (ValueError, LookupError, TypeError) as error:  # of hostile boundaries and charsets
         raise RequestError(400, "the form cannot be read") from error
     try:
         parts = form.multi_items()
-        for _, part in parts:
-            if not isinstance(part, str):
-                for name, other in parts:
-                    if isinstance(other, str):
-                        raise stray_field(name)
-                return await part.read(), part.filename
+        files = [File(await part.read(), part.filename) for _, part in parts if not isinstance(part, str)]
+        strays = [name for name, part in parts if isinstance(part, str)]
     finally:
         await form.close()
-    raise RequestError(400, "the form holds no file; send the image in a field named file, with a file name")
+    if not files:
+        raise RequestError(400, "the form holds no file; send the image in a field named file, with a file name")
+    if strays:
+        raise stray_field(strays[0])
+    return files
 
 
 def _unknown(data: bytes) -> str:
@@ -161,8 +194,10 @@ def _unknown(data: bytes) -> str:
     return how_to_send(data) or f"this is not an image of a known format: {known}"
 
 
-def _too_large(limits: Limits) -> RequestError:
-    return RequestError(413, f"the image is over the limit of {limits.max_bytes / MIB:.3g} MiB; send a smaller one")
+def _too_large(limits: Limits, several: bool) -> RequestError:
+    what = "the images together are" if several else "the image is"
+    ask = "fewer at a time" if several else "a smaller one"
+    return RequestError(413, f"{what} over the limit of {limits.max_bytes / MIB:.3g} MiB; send {ask}")
 
 
 def _too_many_pixels(has: str, limits: Limits) -> RequestError:

@@ -1,0 +1,88 @@
+"""The routes that find poses: /v1/poses for one image, /v1/batch for several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from fastapi import Depends, FastAPI, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from votepose.letterbox import MULTIPLE
+from votepose.server.handler import Format, Options, handle, handle_batch
+from votepose.server.schema import BATCH_BODY, BODY, batch_responses, responses
+from votepose.server.service import Service
+from votepose.server.strictness import BATCH_OPTIONS, OPTIONS
+from votepose.server.upload import receive, receive_batch
+
+
+def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
+    """Add the routes. `guard`: dependencies that may refuse a request."""
+    names = service.models.names
+    name_text = f"one of {names}" if names else "this server has one model only"
+    named = Query(None, description=f"which model finds the people: {name_text}")
+    given = Depends(_options(service))
+    form = Query("json", description="of the answer: the people as JSON, or drawn on the image")
+    scores_query = Query(False, description="write each person's score in the drawing")
+
+    @app.post(
+        "/v1/poses",
+        tags=["poses"],
+        summary="Find every person's pose",
+        responses=responses(),
+        openapi_extra={"requestBody": BODY},
+        dependencies=guard,
+    )
+    async def poses(
+        request: Request,
+        options: Options = given,
+        format: Format = form,
+        scores: bool = scores_query,
+        model: str | None = named,
+    ) -> Response:
+        """One image, as a file in a multipart form or as the whole body; its people, best first."""
+        options = replace(options, form=format, scores=scores)
+        return await service.answer(request, OPTIONS, model, options, receive, handle)
+
+    @app.post(
+        "/v1/batch",
+        tags=["poses"],
+        summary="Find every person's pose in several images",
+        responses=batch_responses(),
+        openapi_extra={"requestBody": BATCH_BODY},
+        dependencies=guard,
+    )
+    async def batch(request: Request, options: Options = given, model: str | None = named) -> Response:
+        """Images as files in a multipart form; for each, in order, its people or why there are none.
+
+        The limits of bytes and time hold for all of them together, and they take one worker.
+        """
+        return await service.answer(request, BATCH_OPTIONS, model, options, receive_batch, handle_batch)
+
+
+def _options(service: Service) -> Callable[..., Options]:
+    """A dependency: the options of a request, of which those that it does not give are None, the model's own."""
+    predictor = service.models.default
+    size_text = "longest side of the network's input, in pixels; larger finds smaller people, more slowly"
+    most = max(service.limits.max_input_size, predictor.input_size)
+    size = Query(predictor.input_size, ge=MULTIPLE, le=most, multiple_of=MULTIPLE, description=size_text)
+    presence_text = "a cell votes if it holds a keypoint with at least this probability"
+    presence = Query(predictor.presence_threshold, ge=0, le=1, description=presence_text)
+    score = Query(predictor.score_threshold, ge=0, le=1, description="people with a lower score are left out")
+
+    def options(
+        request: Request,
+        input_size: int = size,
+        presence_threshold: float = presence,
+        score_threshold: float = score,
+    ) -> Options:
+        given = request.query_params
+        return Options(
+            input_size if "input_size" in given else None,
+            presence_threshold if "presence_threshold" in given else None,
+            score_threshold if "score_threshold" in given else None,
+        )
+
+    return options

@@ -1,0 +1,94 @@
+"""One request for poses, from its head to its answer: options, slot, upload, work, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from votepose.predictor import Predictor
+from votepose.server.admission import AdmissionQueue
+from votepose.server.errors import RequestError
+from votepose.server.handler import Answer, Options
+from votepose.server.limits import Limits
+from votepose.server.metrics import Metrics
+from votepose.server.models import Models, OnDemand
+from votepose.server.strictness import check_query
+from votepose.server.upload import drain
+
+Upload = TypeVar("Upload")
+Receive = Callable[[Request, Limits], Awaitable[Upload]]
+Handle = Callable[[Upload, Callable[[], Predictor], Options, Limits, threading.Event], Answer]
+
+
+@dataclass(frozen=True)
+class Service:
+    """What answers requests for poses."""
+
+    models: Models
+    limits: Limits
+    queue: AdmissionQueue
+    metrics: Metrics
+
+    async def answer(
+        self,
+        request: Request,
+        known: Sequence[str],
+        model: str | None,
+        options: Options,
+        receive: Receive[Upload],
+        handle: Handle[Upload],
+    ) -> Response:
+        """The answer to a request.
+
+        Args:
+            known: the options that the query may hold. model: the name of one of `models`.
+            receive: reads the upload. handle: is called with it in a worker's thread.
+
+        Raises:
+            RequestError: if the request is refused.
+        """
+        started, status = time.perf_counter(), 500
+        try:
+            check_query(request.query_params, known)
+            if options.scores and options.form == "json":
+                raise RequestError(422, "scores: is for drawings, so it needs format=png or format=jpeg")
+            answer = await self._work(request, self.models.named(model), options, receive, handle)
+            self.metrics.found(answer.people, answer.seconds)
+            request.state.people = answer.people  # for the access log
+            status = 200
+            timing = ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in answer.seconds.items())
+            return Response(answer.body, media_type=answer.media_type, headers={"Server-Timing": timing})
+        except RequestError as error:
+            status = error.status
+            if status != 408:  # that client was slow already
+                await drain(request, self.limits)
+            raise
+        except (ClientDisconnect, asyncio.CancelledError):
+            status = 499  # nginx's number, for the metrics only
+            raise
+        finally:
+            self.metrics.answered(status, time.perf_counter() - started)
+
+    async def _work(
+        self, request: Request, model: OnDemand, options: Options, receive: Receive[Upload], handle: Handle[Upload]
+    ) -> Answer:
+        with self.queue.slot() as slot:
+            upload = await receive(request, self.limits)
+            gone = asyncio.ensure_future(_gone(request))
+            try:
+                return await slot.run(lambda stop: handle(upload, model, options, self.limits, stop), gone)
+            finally:
+                gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has disconnected. To be called after the body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
