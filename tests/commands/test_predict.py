@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import votepose.commands.predict
+import votepose.commands.predict_run
 import votepose.outputs.sink
 import votepose.video.drawing
 import votepose.video.reader
@@ -170,8 +171,10 @@ def test_resume_leaves_out_what_is_done(predict: Predict, monkeypatch: pytest.Mo
     assert predict("*.jpg", "--no-draw", "--resume")[0] == 1
     Path("2.later").rename("2.jpg")
     looked: list[str] = []
-    real = votepose.commands.predict.read_image
-    monkeypatch.setattr(votepose.commands.predict, "read_image", lambda path: (looked.append(path.name), real(path))[1])
+    real = votepose.commands.predict_run.read_image
+    monkeypatch.setattr(
+        votepose.commands.predict_run, "read_image", lambda path: (looked.append(path.name), real(path))[1]
+    )
     status, out, err = predict("*.jpg", "--no-draw", "--resume")
     assert (status, looked, err) == (0, ["2.jpg"], "")
     assert out.startswith("1 image, 2 people, 3 done before, ")
@@ -190,7 +193,7 @@ def test_resume_leaves_out_what_is_done(predict: Predict, monkeypatch: pytest.Mo
 def test_signals_keep_what_is_done_and_resume_goes_on(predict: Predict, fake_model: Path, stop: int) -> None:
     names = [str(path) for path in photos(12)]
     code = (
-        "import sys, time, votepose.commands.predict as p\n"
+        "import sys, time, votepose.commands.predict_run as p\n"
         "from votepose.commands.main import main\n"
         "real = p.read_image\n"
         "p.read_image = lambda path: (time.sleep(0.05), real(path), print('read', flush=True))[1]\n"

@@ -5,27 +5,22 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from votepose import cluster
 from votepose.cluster.config import ClusterConfig
 from votepose.commands.predict_config import GROUPS, PredictConfig
+from votepose.commands.predict_run import Run
 from votepose.commands.sinks import make_sinks
-from votepose.errors import VoteposeError
 from votepose.inference.provenance import provenance
 from votepose.inference.weights import ACCURATE, FAST
-from votepose.io.files import picture_paths, prepare_folder, result_stems
-from votepose.io.images import read_image
+from votepose.io.files import prepare_folder
 from votepose.io.inputs import Input, Search, find_inputs
 from votepose.io.results.writer import Results
-from votepose.outputs.sink import Item, Prediction, Sink, opened
-from votepose.poses import Poses
 from votepose.predictor import Predictor
-from votepose.utils.progress import Bar
 from votepose.utils.run_summary import RunSummary, remark
 from votepose.utils.signals import stop_like_ctrl_c
-from votepose.video.predict import predict_video
 from votepose.video.window import WindowClosedError
 from votepose.visualization.draw import Style
 
@@ -82,7 +77,7 @@ def _run_locally(config: PredictConfig) -> int:
         with stop_like_ctrl_c(), results, contextlib.ExitStack() as stack:
             for sink in sinks:
                 stack.enter_context(sink)
-            _Run(config, predictor, results, sinks, summary).all(inputs)
+            Run(config, predictor, results, sinks, summary).all(inputs)
     except WindowClosedError:
         pass  # the usual end of a live stream
     finally:  # also when the run is stopped
@@ -98,66 +93,6 @@ def _with_model(config: PredictConfig, inputs: Sequence[Input]) -> PredictConfig
         return config
     remark(f"{live[0]}: is live, so the model is {FAST} (--model {ACCURATE} for the other)")
     return replace(config, model=replace(config.model, model=FAST))
-
-
-@dataclass
-class _Run:
-    """One input after another."""
-
-    config: PredictConfig
-    predictor: Predictor
-    results: Results
-    sinks: Sequence[Sink]
-    summary: RunSummary
-
-    def all(self, inputs: Sequence[Input]) -> None:
-        places = zip(inputs, picture_paths(inputs, self.config.out), result_stems(inputs), strict=True)
-        items = [Item(*place) for place in places]
-        left = [item for item in items if item.source.label not in self.results.done]
-        self.summary.skipped = len(items) - len(left)
-        with Bar("predict", len(left), shown=len(inputs) > 1) as bar:
-            for item in items:
-                if item.source.label in self.results.done:
-                    for sink in self.sinks:
-                        sink.skip(item)
-                    continue
-                if not self.one(item) and self.config.fail_fast:
-                    break
-                bar.advance()
-
-    def one(self, item: Item) -> bool:
-        """Whether the input could be read to its end, and held what was asked for."""
-        before = self.summary.pictures + self.summary.frames
-        try:
-            self.video(item) if item.source.moving else self.image(item)
-        except VoteposeError as error:
-            self.summary.failures.append(str(error))
-            if self.summary.pictures + self.summary.frames == before:
-                self.results.write_error(item.source.label, str(error))
-            return False
-        self.summary.finished += 1
-        return True
-
-    def image(self, item: Item) -> None:
-        pixels = read_image(item.source.path if item.source.is_file else item.source.name)
-        poses = replace(self.predictor(pixels), source=item.source.label)[: self.config.max_people]
-        with opened(self.sinks, item) as take:
-            take(Prediction(pixels, poses, Style(scores=self.config.scores)))
-        self.summary.pictures += 1
-        self.summary.people += len(poses)
-
-    def video(self, item: Item) -> None:
-        options = self.config.video.options(self.config.max_people, Style(scores=self.config.scores))
-        with Bar(item.source.path.name) as bar:
-
-            def report(poses: Poses, count: int | None) -> None:
-                self.summary.frames += 1
-                self.summary.people += len(poses)
-                bar.total = count
-                bar.advance()
-
-            dropped = predict_video(item, self.predictor, self.sinks, options, report, self.summary.note)
-            self.summary.dropped += dropped
 
 
 def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:

@@ -77,9 +77,8 @@ def result_stems(inputs: Sequence[Input]) -> list[Path]:
 
 def require_apart(inputs: Sequence[Input], folder: Path, option: str) -> None:
     """Raise VoteposeError if an input lies in the `folder` that is to be written to, where it might be replaced."""
-    inner = os.path.abspath(folder)
     for one in inputs:
-        if one.is_file and os.path.commonpath([inner, os.path.abspath(one.path)]) == inner:
+        if one.is_file and one.path.resolve().is_relative_to(folder.resolve()):
             raise VoteposeError(f"{one.label}: lies in {folder}, which is written to; choose another {option}")
 
 

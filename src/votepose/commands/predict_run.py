@@ -1,0 +1,88 @@
+"""The inputs of `votepose predict`, one after another: read, predict, feed the sinks, count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from votepose.commands.predict_config import PredictConfig
+from votepose.errors import VoteposeError
+from votepose.io.files import picture_paths, result_stems
+from votepose.io.images import read_image
+from votepose.io.inputs import Input
+from votepose.io.results.writer import Results
+from votepose.outputs.sink import Item, Prediction, Sink, opened
+from votepose.poses import Poses
+from votepose.predictor import Predictor
+from votepose.utils.progress import Bar
+from votepose.utils.run_summary import RunSummary
+from votepose.video.predict import predict_video
+from votepose.visualization.draw import Style
+
+
+@dataclass
+class Run:
+    """One input after another.
+
+    Attributes:
+        config: its checks have passed.
+        predictor: finds the poses.
+        results, sinks: entered by the caller; the results are also the first sink.
+        summary: of what has been done so far.
+    """
+
+    config: PredictConfig
+    predictor: Predictor
+    results: Results
+    sinks: Sequence[Sink]
+    summary: RunSummary
+
+    def all(self, inputs: Sequence[Input]) -> None:
+        """Process the inputs that are not done. Raises OSError if a result cannot be written."""
+        places = zip(inputs, picture_paths(inputs, self.config.out), result_stems(inputs), strict=True)
+        items = [Item(*place) for place in places]
+        left = [item for item in items if item.source.label not in self.results.done]
+        self.summary.skipped = len(items) - len(left)
+        with Bar("predict", len(left), shown=len(inputs) > 1) as bar:
+            for item in items:
+                if item.source.label in self.results.done:
+                    for sink in self.sinks:
+                        sink.skip(item)
+                    continue
+                if not self._one(item) and self.config.fail_fast:
+                    break
+                bar.advance()
+
+    def _one(self, item: Item) -> bool:
+        """Whether the input could be read to its end, and held what was asked for."""
+        before = self.summary.pictures + self.summary.frames
+        try:
+            self._video(item) if item.source.moving else self._image(item)
+        except VoteposeError as error:
+            self.summary.failures.append(str(error))
+            if self.summary.pictures + self.summary.frames == before:
+                self.results.write_error(item.source.label, str(error))
+            return False
+        self.summary.finished += 1
+        return True
+
+    def _image(self, item: Item) -> None:
+        pixels = read_image(item.source.path if item.source.is_file else item.source.name)
+        poses = replace(self.predictor(pixels), source=item.source.label)[: self.config.max_people]
+        with opened(self.sinks, item) as take:
+            take(Prediction(pixels, poses, Style(scores=self.config.scores)))
+        self.summary.pictures += 1
+        self.summary.people += len(poses)
+
+    def _video(self, item: Item) -> None:
+        options = self.config.video.options(self.config.max_people, Style(scores=self.config.scores))
+        with Bar(item.source.path.name) as bar:
+
+            def report(poses: Poses, count: int | None) -> None:
+                self.summary.frames += 1
+                self.summary.people += len(poses)
+                bar.total = count
+                bar.advance()
+
+            dropped = predict_video(item, self.predictor, self.sinks, options, report, self.summary.note)
+            self.summary.dropped += dropped
