@@ -1,4 +1,4 @@
-"""Every person's pose in a photo, in one pass: each cell votes for a whole body.
+"""Finds every person's pose in an image in one pass: each cell of the feature map votes for a whole body.
 
 import votepose
 
@@ -58,5 +58,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names only: what Tab offers."""
+    """The public names, for tab completion."""
     return __all__

@@ -1,8 +1,8 @@
-"""Votes -> people (paper IV), as matrix products: no loop over people, the same time for two or two hundred.
+"""Groups votes into people (paper IV) with matrix products: the time does not depend on the number of people.
 
-Every vote follows the strongest vote that it agrees with; pointers are followed to their end in log2 Q fixed steps;
-votes with the same end form one person and are averaged by a one-hot product. Written once for NumPy and PyTorch
-arrays, so that runtime, training and the exported graph cannot differ.
+Each vote points to the strongest vote that it agrees with. Pointer doubling finds the end of each chain in log2 Q
+steps. Votes whose chains share an end form one person and are averaged with a one-hot product. The same code runs on
+NumPy and PyTorch arrays, so the runtime, training and the exported graph cannot differ.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from votepose.utils.arrays import Array, namespace, take, transposed
 
 @dataclass(frozen=True)
 class GroupingConfig:
-    """How votes become people.
+    """Options of the grouping.
 
     Attributes:
-        presence_threshold: least presence of a candidate cell (0.8 in the paper).
-        rule: `euclidean`, the distance of whole vectors in cells (paper IV-A), or `scaled`: the distance of two votes,
-            weighted by the certainty of both for each joint, as a share of the person's size.
-        threshold: votes closer than this belong to one person; in cells or as a share, depending on the rule.
-        pooling: `mean` (paper IV-B) or `certain`: joints weighed by their precision and the cell's presence.
-        candidates: greatest number of cells that vote, the likeliest.
-        peaks: only cells that are likelier than their neighbours vote.
-        refine_twice: least score after the first refinement with which a person is refined again, in [0, 1]; 1 refines
+        presence_threshold: minimum presence of a candidate cell (0.8 in the paper).
+        rule: `euclidean`, the distance between whole vectors in cells (paper IV-A), or `scaled`, the distance between
+            two votes as a share of the person's size, with each joint weighted by both votes' certainty.
+        threshold: votes closer than this agree; in cells or as a share, depending on the rule.
+        pooling: `mean` (paper IV-B), or `certain`, which weights joints by their precision and the cell's presence.
+        candidates: maximum number of cells that vote; those with the highest presence do.
+        peaks: whether only local maxima of presence vote.
+        refine_twice: minimum score after the first refinement for a person to be refined again, in [0, 1]; 1 refines
             once.
     """
 
-    presence_threshold: float | Array = 0.35  # an array where the exported graph has it as an input
+    presence_threshold: float | Array = 0.35  # an array in the exported graph, where it is an input
     rule: Literal["euclidean", "scaled"] = "scaled"
     threshold: float = 0.18
     pooling: Literal["mean", "certain"] = "certain"
@@ -45,14 +45,14 @@ PAPER = GroupingConfig(0.8, "euclidean", 16.0, "mean", candidates=512, peaks=Fal
 
 @dataclass(frozen=True)
 class Groups:
-    """People among Q votes; rows are people only where `leader` is true. Leading dimensions are the votes'.
+    """The groups of Q votes; only rows where `leader` is true are people. Leading dimensions are the votes'.
 
     Attributes:
-        follow: (..., Q) index of the vote that leads each vote's person.
-        leader: (..., Q) bool: this vote leads a person.
+        follow: (..., Q) index of the vote that leads each vote's group.
+        leader: (..., Q) bool: whether the vote leads a group.
         poses: (..., Q, K, 2) pooled joints in cells.
         log_scales: (..., Q, K) pooled log Laplace scale in cells.
-        seen: (..., Q, K) bool: some member's cell lies on the joint; otherwise the joint is inferred.
+        seen: (..., Q, K) bool: whether a member's cell lies on the joint; otherwise the joint is inferred.
         support: (..., Q) summed presence of the members.
         scores: (..., Q) confidence in the person, in [0, 1].
     """
@@ -67,7 +67,8 @@ class Groups:
 
 
 def vote_distances(poses: Array, log_scales: Array, config: GroupingConfig) -> Array:
-    """Pairwise distances (..., Q, Q) of votes (..., Q, K, 2), in the unit of `config.threshold`: one matrix product."""
+    """Pairwise distances (..., Q, Q) of votes (..., Q, K, 2), in units of `config.threshold`, with one matrix
+    product."""
     xp = namespace(poses)
     left, right, weights = _factors(poses, log_scales, config)
     squared = (left @ transposed(right)).clip(0.0)
@@ -79,8 +80,8 @@ def vote_distances(poses: Array, log_scales: Array, config: GroupingConfig) -> A
 
 
 def _factors(poses: Array, log_scales: Array, config: GroupingConfig) -> tuple[Array, Array, Array]:
-    """(left, right), (..., Q, 4 K) each, whose product is the squared distance, weighed by both votes' certainty; and
-    that certainty (..., Q, K): sum_j w_a w_b (a - b)^2, multiplied out."""
+    """Factors (left, right), (..., Q, 4 K) each, of the certainty-weighted squared distance sum_j w_a w_b (a - b)^2,
+    and the certainties w (..., Q, K)."""
     xp = namespace(poses)
     centred = poses - poses.reshape(*poses.shape[:-3], -1, 2).mean(-2)[..., None, None, :]
     x, y = centred[..., 0], centred[..., 1]
@@ -96,7 +97,7 @@ def _factors(poses: Array, log_scales: Array, config: GroupingConfig) -> tuple[A
 
 
 def _agree(poses: Array, log_scales: Array, sizes: Array, config: GroupingConfig) -> Array:
-    """(..., Q, Q) bool: `vote_distances` < threshold, by the sign of one product: the bound is a factor like others."""
+    """(..., Q, Q) bool: `vote_distances` < threshold, as the sign of one matrix product that includes the bound."""
     xp = namespace(poses)
     left, right, weights = _factors(poses, log_scales, config)
     bound = xp.ones_like(sizes)[..., None] if config.rule == "euclidean" else weights * sizes[..., None]
@@ -105,20 +106,20 @@ def _agree(poses: Array, log_scales: Array, sizes: Array, config: GroupingConfig
 
 
 def vote_strengths(presence: Array, certainty: Array) -> Array:
-    """(..., Q) strengths by which votes follow each other, of presence (..., Q) and `joint_confidences` (..., Q, K)."""
+    """(..., Q) strengths that rank the votes, from presence (..., Q) and `joint_confidences` (..., Q, K)."""
     return presence * (0.05 + certainty.mean(-1))
 
 
 def group(
     poses: Array, log_scales: Array, cells: Array, presence: Array, kappas: Array, config: GroupingConfig
 ) -> Groups:
-    """Group Q votes an image.
+    """Group the Q votes of each image.
 
     Args:
         poses: (..., Q, K, 2) voted joints in cells.
-        log_scales: (..., Q, K) log of their Laplace scales in cells (zeros: all alike).
-        cells: (..., Q, 2) where the votes were cast: centres in cells, x first.
-        presence: (..., Q) likelihood of a keypoint there; below the threshold a vote does not count.
+        log_scales: (..., Q, K) log of their Laplace scales in cells (zeros for equal scales).
+        cells: (..., Q, 2) centres of the cells that voted, x first.
+        presence: (..., Q) presence at those cells; votes below the threshold do not count.
         kappas: (K,) OKS fall-off constants.
     """
     xp = namespace(poses)
@@ -153,7 +154,7 @@ def _pool(
     kappas: Array,
     config: GroupingConfig,
 ) -> dict[str, Array]:
-    """Average the members of each group by one product with the one-hot membership (..., Q, Q)."""
+    """Average the members of each group with one product by the one-hot membership (..., Q, Q)."""
     xp = namespace(poses)
     k = poses.shape[-2]
     certain = presence[..., None] * xp.exp(-2 * log_scales)
@@ -174,9 +175,9 @@ def _pool(
 
 
 def joint_confidences(log_scales: Array, sizes: Array, kappas: Array) -> Array:
-    """(..., K): how much of OKS a joint of this Laplace scale is expected to keep, in [0, 1].
+    """(..., K): the expected OKS of a joint with this Laplace scale, in [0, 1].
 
-    `sizes` (...) are body sizes in the scales' unit. 1 / (1 + (b / (kappa s))^2), with b the scale.
+    It is 1 / (1 + (b / (kappa s))^2), with b the scale and s the body size; `sizes` (...) has the scales' unit.
     """
     xp = namespace(log_scales)
     return 1 / (1 + (xp.exp(log_scales) / (kappas * sizes[..., None])) ** 2)

@@ -1,4 +1,4 @@
-"""Image pixels <-> network input <-> map cells. This is the only place that defines the pixel convention.
+"""Converts between image pixels, network input and map cells. The pixel convention is defined only here.
 
 Coordinates are continuous: pixel i covers [i, i + 1), so an image of width w spans [0, w) and the centre of its first
 pixel is at 0.5. COCO's keypoint coordinates are read this way too. Cell (row, column) of a map of stride s covers the
@@ -15,7 +15,7 @@ from PIL import Image
 
 from votepose.errors import VoteposeError
 
-MULTIPLE = 32  # every side of a network input is a multiple of it: the deepest stride of the backbones
+MULTIPLE = 32  # the backbones' largest stride, which divides every side of a network input
 FILL = 114  # grey of the padding
 
 
@@ -30,8 +30,8 @@ class Letterbox:
     """An image scaled, keeping its aspect ratio, into the top left corner of a padded input.
 
     Attributes:
-        width, height: of the image, in pixels.
-        input_width, input_height: of the network input, in pixels; multiples of 32.
+        width, height: size of the image, in pixels.
+        input_width, input_height: size of the network input, in pixels; multiples of 32.
         scale: input pixels per image pixel, before rounding to whole pixels.
     """
 
@@ -59,7 +59,7 @@ class Letterbox:
 
     @property
     def resized(self) -> tuple[int, int]:
-        """(width, height) of the scaled image, in whole pixels: so the scales of the two sides differ slightly."""
+        """(width, height) of the scaled image, in whole pixels, so the scales of the two sides differ slightly."""
         return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
 
     def apply(self, image: np.ndarray) -> np.ndarray:

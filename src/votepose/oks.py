@@ -1,4 +1,4 @@
-"""Object keypoint similarity (OKS, COCO keypoint evaluation) and body sizes, for NumPy and PyTorch arrays alike."""
+"""Object keypoint similarity (OKS, COCO keypoint evaluation) and body sizes, for NumPy and PyTorch arrays."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from votepose.utils.arrays import Array, joints_first, namespace
 
-_MIN_SIZE = 2.0  # in the unit of the poses
-_DOUBLE_OKS = 0.72  # of the joints of which both poses are sure; people behind each other reach 0.71
-_DOUBLE_IOU = 0.3  # of the boxes, which joints that are guessed stretch
+_MIN_SIZE = 2.0  # in the poses' unit
+_DOUBLE_OKS = 0.72  # OKS over the joints that both poses are confident of; people behind each other reach 0.71
+_DOUBLE_IOU = 0.3  # IoU of the boxes, which inferred joints enlarge
 
 
 def body_sizes(poses: Array) -> Array:
-    """(...) sizes of poses (..., K, 2) in their unit: the root of the keypoints' box's area.
+    """(...) sizes of poses (..., K, 2) in their unit: the square root of the area of the keypoints' box.
 
     A size is at least half the box's longer side, so that a thin pose is not small, and at least `_MIN_SIZE`.
     """
@@ -24,11 +24,11 @@ def body_sizes(poses: Array) -> Array:
 
 
 def joint_similarities(poses: Array, others: Array, sizes: Array, kappas: Array) -> Array:
-    """(..., K) the similarity of each joint of poses (..., K, 2) to others (..., K, 2): the share of OKS that it keeps.
+    """(..., K) similarity of each joint of poses (..., K, 2) to others (..., K, 2): its term in OKS.
 
     Args:
-        poses, others: in one unit; their leading dimensions broadcast.
-        sizes: (...) root of each person's area, in that unit.
+        poses, others: in the same unit; their leading dimensions broadcast.
+        sizes: (...) square root of each person's area, in that unit.
         kappas: (K,) fall-off constants.
     """
     xp = namespace(poses)
@@ -45,7 +45,8 @@ def oks(poses: Array, others: Array, sizes: Array, kappas: Array, weights: Array
 
 
 def oks_nms(poses: Array, scores: Array, image_index: Array, kappas: Array, threshold: float) -> Array:
-    """(P,) bool: the poses (P, K, 2) to keep: those without a better one of OKS over `threshold` in the same image."""
+    """(P,) bool: the poses (P, K, 2) to keep: no better pose in the same image has an OKS over `threshold` with
+    them."""
     xp = namespace(poses)
     sizes = body_sizes(poses)
     similarity = oks(poses[:, None], poses[None], xp.minimum(sizes[:, None], sizes[None]), kappas)
@@ -54,14 +55,14 @@ def oks_nms(poses: Array, scores: Array, image_index: Array, kappas: Array, thre
 
 
 def without_doubles(poses: np.ndarray, confidences: np.ndarray, kappas: np.ndarray) -> np.ndarray:
-    """(P,) bool: the poses of one image to keep; False where a better pose is of the same person.
+    """(P,) bool: the poses of one image to keep; False where a better pose shows the same person.
 
-    Two poses are one person if their boxes agree and so do the joints of which both are sure, even if they differ in
-    the others, such as legs outside the image, so that `oks_nms`, which counts all joints alike, keeps both.
+    Two poses show one person if their boxes overlap and the joints that both are confident of agree, even if other
+    joints differ, such as legs outside the image; `oks_nms` weights all joints equally and would keep both.
 
     Args:
         poses: (P, K, 2), best first.
-        confidences: (P, K) of the joints, in [0, 1].
+        confidences: (P, K) joint confidences, in [0, 1].
         kappas: (K,) OKS fall-off constants.
     """
     sizes = body_sizes(poses)
@@ -75,7 +76,7 @@ def without_doubles(poses: np.ndarray, confidences: np.ndarray, kappas: np.ndarr
 
 
 def _box_ious(poses: np.ndarray) -> np.ndarray:
-    """(P, P) intersection over union of the boxes of the keypoints of poses (P, K, 2)."""
+    """(P, P) intersection over union of the keypoint boxes of poses (P, K, 2)."""
     low, high = poses.min(axis=1), poses.max(axis=1)
     shared = np.clip(np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None]), 0, None).prod(-1)
     areas = (high - low).prod(-1)

@@ -22,9 +22,9 @@ class Pose:
         keypoints: (K, 2) float32, x and y in image pixels (pixel i covers [i, i + 1)).
         confidences: (K,) float32 in [0, 1].
         seen: (K,) bool, see `Poses`.
-        score: of the person, in [0, 1].
-        skeleton: what the K keypoints are.
-        id: of the person over the frames of a video, from 1; None if people were not tracked.
+        score: score of the person, in [0, 1].
+        skeleton: names and links of the K keypoints.
+        id: id of the person over the frames of a video, from 1; None if people were not tracked.
     """
 
     keypoints: np.ndarray
@@ -51,7 +51,7 @@ class Pose:
         return np.concatenate([self.keypoints.min(axis=0), self.keypoints.max(axis=0)])
 
     def to_record(self) -> dict[str, Any]:
-        """JSON-able: id (if tracked), score, box, and keypoints by name, each with x, y, confidence and seen."""
+        """A JSON-able dict: id (if tracked), score, box, and keypoints by name, each with x, y, confidence and seen."""
         rows = zip(self.skeleton.names, self.keypoints.tolist(), self.confidences.tolist(), self.seen, strict=True)
         points = {
             name: {"x": round(x, 2), "y": round(y, 2), "confidence": round(c, 4), "seen": bool(seen)}
@@ -70,14 +70,14 @@ class Poses:
     """P people with K keypoints each, in one image, best first. Iterate, index, slice or mask it.
 
     Attributes:
-        keypoints: (P, K, 2) float32, x and y in image pixels (pixel i covers [i, i + 1)). A hidden joint has a position
-            too, which may lie outside the image.
-        confidences: (P, K) float32 in [0, 1]: the OKS that the keypoint is expected to reach.
+        keypoints: (P, K, 2) float32, x and y in image pixels (pixel i covers [i, i + 1)). Hidden joints have positions
+            too, possibly outside the image.
+        confidences: (P, K) float32 in [0, 1]: the expected OKS of the keypoint.
         seen: (P, K) bool: True if the keypoint is visible, False if it was inferred from the rest of the body.
         scores: (P,) float32 in [0, 1].
-        skeleton: what the K keypoints are.
+        skeleton: names and links of the K keypoints.
         image_size: (width, height) of the image, in pixels.
-        source: the image's path or name, where it has one.
+        source: path or name of the image, if it has one.
         ids: (P,) int, each person's id over the frames of a video, see `video.tracker`; None if not tracked.
 
     Raises:
@@ -107,7 +107,7 @@ class Poses:
                 message = f"{people} scores and {joints} names in the skeleton"
                 raise ValueError(f"{name} should be {shape}, for {message}, but is {array.shape}")
             object.__setattr__(self, name, array)
-        if not np.isfinite(self.keypoints).all():  # JSON has no NaN, and NaN cannot be drawn
+        if not np.isfinite(self.keypoints).all():  # NaN cannot be drawn or stored in JSON
             raise ValueError("keypoints should be finite; give an unknown one any position and confidence 0")
 
     @classmethod
@@ -154,7 +154,7 @@ class Poses:
         return np.concatenate([self.keypoints.min(axis=1), self.keypoints.max(axis=1)], axis=1)
 
     def to_record(self, name: str | None = None) -> dict[str, Any]:
-        """JSON-able: image (`name`, or the source), width, height, and people as in `Pose.to_record`."""
+        """A JSON-able dict: image (`name`, or the source), width, height, and people as in `Pose.to_record`."""
         width, height = self.image_size
         image = self.source if name is None else name
         return {"image": image, "width": width, "height": height, "people": [pose.to_record() for pose in self]}
@@ -189,8 +189,8 @@ class Poses:
     def to_coco(self, image_id: int | str, category_id: int | str = 1) -> list[dict[str, Any]]:
         """COCO results, one dict per person.
 
-        `keypoints` is flat: x, y and confidence of each of the K; `track_id` is there if people were tracked. The
-        format has no place for `seen`, nor for the image's size and name.
+        `keypoints` is a flat list of x, y and confidence of each keypoint; `track_id` is present if people were
+        tracked. The format cannot hold `seen`, nor the image's size and name.
         """
         triples = np.concatenate([self.keypoints, self.confidences[..., None]], axis=2)
         flat = triples.reshape(len(self), 3 * len(self.skeleton))
@@ -203,15 +203,15 @@ class Poses:
         return results
 
     def to_coco_annotations(self, image_id: int, category_id: int = 1, first_id: int = 1) -> list[dict[str, Any]]:
-        """COCO annotations, one dict per person: labels, as for training or CVAT, where `to_coco` gives results.
+        """COCO annotations, one dict per person: labels for training or CVAT, as opposed to the results of `to_coco`.
 
-        `keypoints` is flat: x, y and v of each of the K, with v = 2 for a seen joint, 1 for an inferred one, and 0 (and
-        x = y = 0) for one outside the image. `bbox` (x, y, width, height) is the hull of the others, and `area` is
-        estimated from it. People without a joint in the image are left out; the format has no place for confidences.
+        `keypoints` is a flat list of x, y and v of each keypoint, with v = 2 if it is seen, 1 if inferred, and 0 (and x
+        = y = 0) if outside the image. `bbox` (x, y, width, height) encloses the other keypoints, and `area` is
+        estimated from it. People without a keypoint in the image are left out; the format cannot hold confidences.
 
         Args:
-            image_id, category_id: of all of them.
-            first_id: the `id` of the first; the others count on.
+            image_id, category_id: ids for all annotations.
+            first_id: `id` of the first annotation; the others follow consecutively.
         """
         width, height = self.image_size
         known_size = bool(width and height)
@@ -249,8 +249,8 @@ class Poses:
         """The people of one image, from COCO results or from annotations.
 
         The third number of a keypoint is the confidence in a result, and the visibility v in an annotation (which has
-        no `score`): there `seen` means v = 2, and the confidence is 0 where v = 0, not labelled. All keypoints of a
-        result count as seen.
+        no `score`). In an annotation, v = 2 means seen, and the confidence is 0 where v = 0 (not labelled). All
+        keypoints of a result count as seen.
 
         Raises:
             VoteposeError: if a person's keypoints are not 3 K numbers.
@@ -261,7 +261,7 @@ class Poses:
                 expected = f"{joints} keypoints should be {3 * joints} numbers"
                 raise VoteposeError(f"COCO person: {expected}, but there are {count}")
         triples = np.array([person["keypoints"] for person in people], np.float64).reshape(len(people), joints, 3)
-        triples[~np.isfinite(triples).all(axis=2)] = 0  # null, for what is not labelled
+        triples[~np.isfinite(triples).all(axis=2)] = 0  # null: not labelled
         labelled = np.array(["score" not in person for person in people], bool)[:, None]
         confidences = np.where(labelled, triples[..., 2] > 0, triples[..., 2])
         seen = np.where(labelled, triples[..., 2] == 2, True)
@@ -272,7 +272,7 @@ class Poses:
     def to_dataframe(self) -> Any:
         """A pandas DataFrame, one row per keypoint: image, person, [id,] score, keypoint, x, y, confidence, seen.
 
-        Without people it has no rows; it has no column for the image's size.
+        Without people it has no rows. The image's size is not included.
         """
         import pandas as pd
 
@@ -302,12 +302,14 @@ class Poses:
             raise VoteposeError(f"the table lacks {', '.join(sorted(lacking))}: make it with Poses.to_dataframe")
         names = list(frame["image"].dropna().unique()) if "image" in frame else []
         if len(names) > 1:
-            raise VoteposeError(f"the table holds {len(names)} images: pass one image's rows, as by groupby('image')")
+            raise VoteposeError(
+                f"the table holds {len(names)} images: pass the rows of one, such as from groupby('image')"
+            )
         joint = {name: k for k, name in enumerate(skeleton.names)}
         ordered = frame.assign(_joint=frame["keypoint"].map(joint)).sort_values(["person", "_joint"])
         shape = ordered["person"].nunique(), len(skeleton)
         if ordered["_joint"].tolist() != list(range(shape[1])) * shape[0]:
-            raise VoteposeError(f"each person of the table should have the {shape[1]} keypoints once, and no other")
+            raise VoteposeError(f"each person in the table should have exactly the {shape[1]} keypoints, once each")
         points = ordered[["x", "y"]].to_numpy(float).reshape(*shape, 2)
         confidences, seen = (ordered[name].to_numpy().reshape(shape) for name in ("confidence", "seen"))
         first = ordered.iloc[:: shape[1]]
@@ -318,8 +320,8 @@ class Poses:
     def to_supervision(self) -> Any:
         """A `supervision.KeyPoints`, for its annotators and trackers.
 
-        Its `data` holds `seen` and, if people were tracked, `tracker_id`. It has no place for the skeleton and the
-        image's size and name; before version 0.29, none for scores either.
+        Its `data` holds `seen` and, if people were tracked, `tracker_id`. It cannot hold the skeleton and the image's
+        size and name, nor, before version 0.29, scores.
         """
         import supervision as sv
 
@@ -337,8 +339,8 @@ class Poses:
     ) -> Poses:
         """The people of a `supervision.KeyPoints`, from `to_supervision` or from another model.
 
-        Missing confidences are 1; a missing score is the mean of the person's confidences; where `data` has no `seen`,
-        `visible` takes its place, and if that is missing too, all keypoints count as seen.
+        Missing confidences become 1, and a missing score the mean of the person's confidences. Without `seen` in
+        `data`, `visible` is used, and without that, all keypoints count as seen.
 
         Raises:
             VoteposeError: if the number of keypoints is not the skeleton's.
@@ -359,6 +361,6 @@ class Poses:
 
 
 def _ids(people: Sequence[Mapping[str, Any]], key: str) -> np.ndarray | None:
-    """(P,) int, if there are people and all of them have one; else None."""
+    """(P,) int ids if there are people and all of them have one, else None."""
     tracked = bool(people) and all(key in person for person in people)
     return np.array([person[key] for person in people]) if tracked else None

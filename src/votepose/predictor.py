@@ -1,4 +1,4 @@
-"""The runtime: image -> letterbox -> network and grouping (one ONNX file) -> image pixels -> Poses. No torch."""
+"""The runtime: image -> letterbox -> network and grouping (one ONNX file) -> image pixels -> Poses, without torch."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ from votepose.visualization.image_poses import ImagePoses, to_hold
 
 @dataclass(frozen=True)
 class Predictor:
-    """Finds every person's pose: `predictor(image) -> Poses`. Made by `load`; safe to call from several threads.
+    """Finds every person's pose: `predictor(image) -> Poses`. Created by `load`; can be called from several threads.
 
     An image is a path, a URL, the bytes of a file, a binary file, a PIL image, an array (H, W[, C]) or a PyTorch tensor
     (C, H, W): RGB unless `bgr` is True; uint8, uint16, or float in 0 to 1.
 
     Attributes:
         session: the onnxruntime.InferenceSession that runs network and grouping.
-        skeleton: what the model's K keypoints are.
-        input_size: longest side of the network input, in pixels; a multiple of 32. Larger finds smaller people, slower.
-        presence_threshold: a cell votes if it holds a keypoint with at least this probability; in [0, 1].
+        skeleton: names and links of the model's K keypoints.
+        input_size: longest side of the network input, in pixels; a multiple of 32. Larger is slower and finds smaller
+            people.
+        presence_threshold: minimum presence, the probability of a keypoint, for a cell to vote; in [0, 1].
         score_threshold: people with a lower score are left out; in [0, 1].
-        metadata: of the model file: preset, version, stride and so on.
-        flip_test: also run on the mirror image and average: more accurate, takes twice the time.
+        metadata: metadata of the model file: preset, version, stride and so on.
+        flip_test: whether to average with the results on the mirrored image: more accurate, takes twice as long.
     """
 
     session: Any = field(repr=False)
@@ -51,14 +52,14 @@ class Predictor:
     flip_test: bool = False
 
     def __call__(self, image: ImageSource, *, score_threshold: float | None = None, bgr: bool = False) -> ImagePoses:
-        """The people in one image. The result holds the image, so that it can draw itself.
+        """Find the people in one image. The result holds the image, so it can draw itself.
 
         Keypoints are in pixels of the image as a viewer shows it: its EXIF orientation is applied.
 
         Args:
             image: see above.
-            score_threshold: for this image; None for the predictor's own.
-            bgr: the array or tensor is BGR, as from OpenCV.
+            score_threshold: threshold for this image; None for the predictor's.
+            bgr: whether the array or tensor is BGR, as from OpenCV.
 
         Raises:
             VoteposeError: if the image cannot be read or the threshold is out of range.
@@ -73,11 +74,11 @@ class Predictor:
         score_threshold: float | None = None,
         bgr: bool = False,
     ) -> list[ImagePoses]:
-        """One `Poses` per image, in order. Only images of the same input shape share a run: none changes another's.
+        """One `Poses` per image, in order. Only images with the same input shape share a run, so results do not change.
 
         Args:
-            images: each as for a call. A single image is taken as one of one.
-            batch_size: at most this many images per run.
+            images: images, each as for a call; or a single image.
+            batch_size: maximum number of images per run.
             score_threshold, bgr: as for a call.
 
         Raises:
@@ -106,17 +107,17 @@ class Predictor:
         score_threshold: float | None = None,
         bgr: bool = False,
     ) -> Iterator[ImagePoses]:
-        """One `Poses` per image, in order, as soon as each is ready; `workers` images are processed at a time.
+        """Yield one `Poses` per image, in order, as soon as it is ready; `workers` images are processed in parallel.
 
-        On a CPU, one worker per core is fastest, each with one thread: `load(threads=1)`.
+        On a CPU, one worker per core with one thread each, `load(threads=1)`, is fastest.
 
         Args:
-            images: each as for a call. A single image is taken as one of one.
+            images: images, each as for a call; or a single image.
             workers: at least 1.
             score_threshold, bgr: as for a call.
 
         Raises:
-            VoteposeError: in place of the `Poses` of an image that cannot be read, or if an option is out of range.
+            VoteposeError: when an image cannot be read, in its place in the order, or if an option is out of range.
         """
         find = partial(self._with(score_threshold)._one, bgr=bgr, hold=False)
         return ordered_map(find, each_image(images), workers)
@@ -130,7 +131,7 @@ class Predictor:
         feeds = {"images": images, "presence_threshold": np.asarray(self.presence_threshold, np.float32)}
         try:
             return dict(zip(outputs, self.session.run(list(outputs), feeds), strict=True))
-        except Exception as error:  # onnxruntime's own exceptions have no public base class
+        except Exception as error:  # onnxruntime's exceptions have no public base class
             shape = " x ".join(map(str, images.shape))
             raise VoteposeError(f"the model failed on an input of {shape}: {one_line(error)}") from error
 
@@ -141,7 +142,7 @@ class Predictor:
         return replace(self, score_threshold=score_threshold)
 
     def _one(self, image: ImageSource, bgr: bool, hold: bool = True) -> ImagePoses:
-        """The people in one image; without `hold` they do not hold its pixels, which would add up over many images."""
+        """The people in one image; without `hold` they do not keep its pixels, which would add up over many images."""
         pixels = read_image(image, bgr)
         return ImagePoses.of(self._find(pixels), source_name(image), to_hold(image, pixels if hold else None))
 
@@ -154,7 +155,7 @@ class Predictor:
 
     def _poses(self, outputs: dict[str, np.ndarray], place: int, box: Letterbox) -> Poses:
         index, keypoints, confidences, seen, scores = (outputs[name] for name in OUTPUTS)
-        finite = np.isfinite(keypoints).all(axis=(1, 2))  # half precision may overflow: not a person
+        finite = np.isfinite(keypoints).all(axis=(1, 2))  # half precision may overflow: drop such people
         people = np.flatnonzero((index == place) & (scores >= self.score_threshold) & finite)
         people = people[np.argsort(-scores[people], kind="stable")]
         people = people[without_doubles(keypoints[people], confidences[people], self.skeleton.kappas)]
@@ -173,19 +174,20 @@ def load(
     threads: int | None = None,
     flip_test: bool = False,
 ) -> Predictor:
-    """A `Predictor` from an ONNX file written by `votepose export`, or from the bundled one.
+    """Load a `Predictor` from a bundled model or from an ONNX file written by `votepose export`.
 
     Args:
-        weights: the file; None or "accurate" for the default model in the package, "fast" for the other.
-        input_size: longest side of the network input in pixels, a multiple of 32; None for the model's own.
-        presence_threshold: in [0, 1], see `Predictor`; None for the model's own.
+        weights: path of the file; None or "accurate" for the default bundled model, "fast" for the other.
+        input_size: longest side of the network input in pixels, a multiple of 32; None for the model's.
+        presence_threshold: in [0, 1], see `Predictor`; None for the model's.
         score_threshold: in [0, 1], see `Predictor`.
-        device: "cpu", "cuda", "cuda:1", or another provider of the installed onnxruntime. Never falls back to another.
+        device: "cpu", "cuda", "cuda:1", or another provider of the installed onnxruntime; there is no fallback.
         threads: CPU threads per operator; None lets onnxruntime choose.
         flip_test: see `Predictor`.
 
     Raises:
-        VoteposeError: if the file is missing or not votepose's, an option is out of range, or there is no such device.
+        VoteposeError: if the file is missing or not from votepose, an option is out of range, or there is no such
+            device.
     """
     path = resolve_weights(weights, ".onnx")
     session = open_session(path, device, threads)

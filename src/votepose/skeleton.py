@@ -1,4 +1,4 @@
-"""A body's keypoints: their names, sides, left-right pairs, links and OKS tolerances. Nothing else knows them."""
+"""A body's keypoints: names, sides, left-right pairs, links and OKS tolerances, defined only here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from votepose.errors import VoteposeError
 from votepose.utils.sides import names_a_side, pairs_by_name
 
-BODY_SHARE = 0.53  # the average fraction of its box that a body fills: COCO's OKS uses the body's area
-_DEFAULT_SIGMA = 0.08  # where a COCO json gives none: between COCO's shoulder and elbow
+BODY_SHARE = 0.53  # average fraction of its box that a body fills; COCO's OKS uses the body's area
+_DEFAULT_SIGMA = 0.08  # for COCO jsons without sigmas: between COCO's shoulder and elbow
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,10 @@ class Skeleton:
 
     Attributes:
         names: K keypoint names, in the order of every array of keypoints.
-        links: pairs of keypoint indices that a drawing joins.
+        links: pairs of keypoint indices that drawings connect.
         sigmas: K per-keypoint tolerances of COCO's OKS, relative to the square root of the person's area.
-        category: of the body, as in COCO: "person".
-        flip_pairs: pairs of keypoint indices, left and right, which a mirror image exchanges; None to pair them by
-            their names.
+        category: name of the body's category, such as COCO's "person".
+        flip_pairs: pairs of left and right keypoint indices, which mirroring swaps; None to pair them by name.
 
     Raises:
         VoteposeError: if names repeat, a link or pair is out of range, a keypoint is in two pairs, or the numbers of
@@ -55,17 +54,17 @@ class Skeleton:
         return len(self.names)
 
     def __repr__(self) -> str:
-        """Such as "Skeleton(person, 17 keypoints)": short, since signatures and records of poses contain it."""
+        """Such as "Skeleton(person, 17 keypoints)": short, because the reprs of poses and signatures contain it."""
         return f"Skeleton({self.category}, {len(self)} keypoints)"
 
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
-        """Pairs of keypoint indices, left and right: `flip_pairs`, or by the names."""
+        """Pairs of left and right keypoint indices: `flip_pairs`, or derived from the names."""
         return pairs_by_name(self.names) if self.flip_pairs is None else self.flip_pairs
 
     @cached_property
     def flip(self) -> np.ndarray:
-        """(K,) int: the index of each keypoint's mirror image, itself where it has none (see `pairs`)."""
+        """(K,) int: index of each keypoint's mirror image, its own if it has none (see `pairs`)."""
         flip = np.arange(len(self))
         for left, right in self.pairs:
             flip[[left, right]] = right, left
@@ -73,19 +72,20 @@ class Skeleton:
 
     @cached_property
     def sides(self) -> np.ndarray:
-        """(K,) int: -1 on the body's left, 1 on its right, 0 without mirror image (see `pairs`)."""
+        """(K,) int: -1 on the body's left, 1 on its right, 0 in the middle (see `pairs`)."""
         sides = np.zeros(len(self), int)
         for left, right in self.pairs:
             sides[[left, right]] = -1, 1
         return sides
 
     def with_pairs(self) -> Skeleton:
-        """The same, with `pairs` stated: skeletons that state them equal those whose names say the same."""
+        """The same skeleton with explicit `flip_pairs`, so that skeletons with stated and derived pairs compare
+        equal."""
         return replace(self, flip_pairs=self.pairs)
 
     @property
     def side_remark(self) -> str:
-        """What a mirror image may get wrong, because the names do not say which keypoints it exchanges; or ""."""
+        """A warning if the names do not tell which keypoints mirroring should swap, else ""."""
         alone = [name for name, side in zip(self.names, self.sides, strict=True) if not side]
         one_sided = [name for name in alone if names_a_side(name)]
         if self.flip_pairs is not None or len(self) < 2 or not (one_sided or len(alone) > len(self) / 2):
@@ -93,8 +93,8 @@ class Skeleton:
         listed = ", ".join([*(one_sided or alone)[:3], *(["…"] if len(one_sided or alone) > 3 else [])])
         return (
             f"{len(one_sided or alone)} of {len(self)} keypoints have no left-right counterpart by their names "
-            f"({listed}): mirror images leave them as they are; flip_pairs in the json's category, or flip_idx in a "
-            "data.yaml, states pairs"
+            f"({listed}): mirroring does not swap them; list pairs as flip_pairs in the json's category, or as "
+            "flip_idx in a data.yaml"
         )
 
     @cached_property
@@ -104,9 +104,9 @@ class Skeleton:
 
     @classmethod
     def from_coco_category(cls, category: Mapping[str, Any]) -> Skeleton:
-        """Read a COCO json's category: `keypoints`, `skeleton` (1-based pairs) and, where given, `sigmas`.
+        """Read the category of a COCO json: `keypoints`, `skeleton` (1-based pairs) and, if given, `sigmas`.
 
-        `flip_pairs`, which is not COCO's, states the pairs of left and right: keypoint names, or numbers from 1.
+        `flip_pairs`, an extension of COCO, lists the left-right pairs, by keypoint name or by number from 1.
 
         Raises:
             VoteposeError: if the category lists no keypoints, or is inconsistent.

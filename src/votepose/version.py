@@ -1,3 +1,3 @@
-"""The version of votepose: here, so that every module can import it without importing the package's public names."""
+"""The version of votepose, in a module that every other module can import."""
 
 __version__ = "0.1.0"

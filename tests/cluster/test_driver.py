@@ -41,7 +41,7 @@ def test_workers_that_no_machine_can_hold_are_told_of(
     ("argv", "told"),
     [
         (["in", "--format", "csv"], "--engine ray writes records, not csv: leave out --format"),
-        (["in", "--fail-fast"], "--engine ray continues after an image that cannot be read: leave out --fail-fast"),
+        (["in", "--fail-fast"], "--engine ray cannot stop at the first failure: leave out --fail-fast"),
         (["in", "--chunk", "0"], "--chunk should be at least 1, but is 0"),
         (["clip.mp4"], "clip.mp4: --engine ray takes images; leave it out for videos"),
         (["https://me:secret@host/a.jpg"], "https://host/a.jpg: --engine ray takes no address with a password in it"),
@@ -67,12 +67,12 @@ def test_mistakes_are_told_in_a_line(predict: Predict, argv: list[str], told: st
     [
         (
             ["--out", "s3://bucket/found"],
-            "s3://bucket/found: only --engine ray writes to a URL; name a folder as --out",
+            "s3://bucket/found: only --engine ray writes to a URL; --out should be a folder",
         ),
-        (["--out", "file:///tmp/x"], "/tmp/x: only --engine ray writes to a URL; name a folder as --out"),
-        (["--workers", "2"], "--workers is for --engine ray: add that, or leave --workers out"),
-        (["--chunk", "2"], "--chunk is for --engine ray: add that, or leave --chunk out"),
-        (["--address", "auto"], "--address is for --engine ray: add that, or leave --address out"),
+        (["--out", "file:///tmp/x"], "/tmp/x: only --engine ray writes to a URL; --out should be a folder"),
+        (["--workers", "2"], "--workers needs --engine ray: add that, or omit --workers"),
+        (["--chunk", "2"], "--chunk needs --engine ray: add that, or omit --chunk"),
+        (["--address", "auto"], "--address needs --engine ray: add that, or omit --address"),
     ],
 )
 def test_the_local_engine_refuses_what_only_ray_can_do(predict: Predict, argv: list[str], told: str) -> None:

@@ -135,7 +135,7 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(
     thread = meanwhile(lambda: run.send_signal(number), 3)
     out, err = run.communicate(timeout=60)
     thread.join()
-    assert (run.returncode, err) == (130, "votepose: stopped; what was done so far is kept\n")
+    assert (run.returncode, err) == (130, "votepose: stopped; the results so far are kept\n")
     assert "not done" in out
     before = {path: path.stat().st_mtime_ns for path in shards()}
     assert 3 <= len(before) < 15

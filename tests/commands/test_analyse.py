@@ -81,7 +81,7 @@ def without_people(data: Path) -> dict[str, Any]:
         (without_people, "labels no person's keypoints"),
         (lambda data: {"data": data / "nowhere"}, "not found; a data folder holds"),
         (lambda data: {"weights": data / "nothing.safetensors"}, "no such weights"),
-        (lambda data: {"weights": data / "nothing.onnx"}, "give the safetensors"),
+        (lambda data: {"weights": data / "nothing.onnx"}, "use the safetensors"),
         (lambda data: {"out": data / "annotations.json"}, "choose another --out"),
         (lambda data: {"input_size": 100}, "multiple of 32"),
         (lambda data: {"limit": 0}, "--limit should be at least 1"),

@@ -187,8 +187,8 @@ def test_mistakes_are_one_line(data: Path, weights: Path, tmp_path: Path) -> Non
     assert "there is no such weights file" in complaint(replace(good, weights=tmp_path / "missing.safetensors"))
     assert "not found" in complaint(replace(good, data=(tmp_path / "missing",)))
     assert "--limit should be at least 1" in complaint(replace(good, limit=0))
-    assert "names no folder" in complaint(replace(good, data=()))
-    assert "ending in .safetensors" in complaint(replace(good, out=tmp_path / "out.onnx"))
+    assert "needs at least one folder" in complaint(replace(good, data=()))
+    assert "should end in .safetensors" in complaint(replace(good, out=tmp_path / "out.onnx"))
     (tmp_path / "file").touch()
     assert "--report" in complaint(replace(good, report=tmp_path / "file"))
     assert "finds none of the labelled people" in complaint(replace(good, limit=1))  # it has learnt nothing

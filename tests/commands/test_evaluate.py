@@ -168,7 +168,7 @@ def no_people(data: Path) -> dict[str, Any]:
         (lambda data: {"weights": data / "nothing.safetensors"}, "no such weights"),
         (lambda data: {"weights": data / "nothing.onnx"}, "no such weights"),
         (lambda data: {"weights": data / "annotations.json"}, "not a readable safetensors file"),
-        (lambda data: {"out": data}, "name a json file for --out"),
+        (lambda data: {"out": data}, "--out should be a json file"),
         (lambda data: {"out": data / "annotations.json" / "x"}, "choose another --out"),
         (lambda data: {"gallery": data / "annotations.json"}, "choose another --gallery"),
         (lambda data: {"input_size": 100}, "multiple of 32"),

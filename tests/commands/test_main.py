@@ -139,7 +139,7 @@ def test_ctrl_c_keeps_what_is_done(
     monkeypatch.setattr(votepose.commands.predict_run, "read_image", interrupted)
     result = run("predict", "photos/*.jpg", "--weights", fake_model)
     assert result.status == 130
-    assert result.err == "votepose: stopped; what was done so far is kept\n"
+    assert result.err == "votepose: stopped; the results so far are kept\n"
     assert result.out.startswith("2 images, 4 people, 1 not done")
     assert len(records(Path("out"))) == 2
 
@@ -161,7 +161,7 @@ def test_mistakes_are_one_line_and_2(run: Callable[..., Result], photos: Path, f
     Path("empty").mkdir()
     weights = ("--weights", fake_model)
     for argv, said in [
-        (("predict",), "no images given"),
+        (("predict",), "no inputs given"),
         (("predict", "missing.jpg"), "missing.jpg: no such file"),
         (("predict", "empty"), "empty: no images or videos in it"),
         (("predict", "photos/*.jpg", "--weights", "none.onnx"), "none.onnx: no such weights"),

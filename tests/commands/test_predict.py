@@ -207,7 +207,7 @@ def test_signals_keep_what_is_done_and_resume_goes_on(predict: Predict, fake_mod
     run.send_signal(stop)
     out, err = run.communicate(timeout=30)
     assert run.returncode == 130, err
-    assert err == "votepose: stopped; what was done so far is kept\n"
+    assert err == "votepose: stopped; the results so far are kept\n"
     assert "not done" in out
     assert 3 <= len(records()) < 12
     assert sorted(os.listdir("out")) == ["poses.jsonl", "run.json"]
@@ -228,7 +228,7 @@ def test_a_video_that_is_stopped_is_valid_as_far_as_it_goes(predict: Predict, mo
     monkeypatch.setattr(votepose.outputs.sink, "draw", stopping)
     status, out, err = predict("clip.mp4")
     assert status == 130
-    assert err == "votepose: stopped; what was done so far is kept\n"
+    assert err == "votepose: stopped; the results so far are kept\n"
     assert out.startswith("4 frames, 8 people, 1 not done")
     with VideoReader("out/clip.mp4") as reader:
         assert len(list(reader)) == 4
@@ -284,7 +284,7 @@ def test_mistakes_are_one_line_and_leave_no_folder(predict: Predict, monkeypatch
         (("webcam:0", "--resume"), "webcam:0: a live stream cannot be resumed"),
         (("empty.txt",), "empty.txt: the list is empty"),
         (("--list", "none.txt"), "none.txt: cannot be read as a list"),
-        ((), "no images given"),
+        ((), "no inputs given"),
         (("none.mp4",), "none.mp4: no such file"),
     ]:
         status, _, err = predict(*argv)
@@ -422,7 +422,7 @@ def test_pictures_in_a_sequence_are_a_video(predict: Predict) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("0.jpg", "--smooth"), "--smooth is for videos and live streams, and there is none among the inputs"),
+        (("0.jpg", "--smooth"), "--smooth is for videos and live streams, and the inputs contain none"),
         (("0.jpg", "--max-frames", "3"), "--max-frames is for videos"),
         (("0.jpg", "--every", "2"), "--every is for videos"),
         (("0.jpg", "--start", "1"), "--start is for videos"),
@@ -436,7 +436,7 @@ def test_pictures_in_a_sequence_are_a_video(predict: Predict) -> None:
         (("0.jpg", "--recursive"), "--recursive is for folders"),
         (("clip.mp4", "--every", "0"), "--every should be at least 1"),
         (("clip.mp4", "--start", "soon"), "--start soon: should be seconds, m:ss or h:mm:ss"),
-        (("clip.mp4", "--start", "5", "--end", "0:05"), "--end 0:05: should be later than the start at 5"),
+        (("clip.mp4", "--start", "5", "--end", "0:05"), "--end 0:05: should be later than the start, 5"),
         ((".", "--as-video", "0"), "--as-video should be frames per second"),
         (("0.jpg", "--engine", "ray", "--smooth"), "--engine ray processes images, not videos: leave out --smooth"),
     ],
@@ -457,12 +457,12 @@ def test_live_inputs_choose_the_fast_model_and_say_so(capsys: pytest.CaptureFixt
     chosen = with_model(PredictConfig(images=("webcam:0",)), [photo, camera]).model
     assert chosen.path.name == "fast.onnx"
     assert capsys.readouterr().err == (
-        "votepose: webcam:0: is live, so the model is fast (--model accurate for the other)\n"
+        "votepose: webcam:0: live input, using the fast model (override with --model accurate)\n"
     )
     clip = Input("http://camera/mjpg", "video")  # may end, or may not
     realtime = PredictConfig(images=("video:http://camera/mjpg",), video=VideoFlags(realtime=True))
     assert with_model(realtime, [clip]).model.path.name == "fast.onnx"
-    assert "the model is fast" in capsys.readouterr().err
+    assert "using the fast model" in capsys.readouterr().err
     accurate = model_options.ModelOptions(model="accurate")
     for config, inputs in (
         (PredictConfig(images=("a.jpg",)), [photo]),

@@ -109,7 +109,7 @@ def test_urls_are_read_like_files(server: str, tmp_path: Path) -> None:
         ("endless", "is larger than 0.000954 MiB"),
         ("cut", "broke off after 10 bytes"),
         ("slow", "no answer within 0.3 s"),
-        ("trickle", "sent too slowly"),
+        ("trickle", "arrives too slowly"),
     ],
 )
 def test_answers_that_are_no_image_are_one_line(server: str, page: str, said: str) -> None:

@@ -67,8 +67,8 @@ def test_links_to_nothing_and_folders_that_may_not_be_read_are_named(folder: Pat
     (folder / "loop").symlink_to(folder.absolute())
     os.mkfifo(folder / "pipe.jpg")
     _, notes = found(Search(recursive=True))
-    assert "in/gone.jpg: is a link to nothing" in notes[0]
-    assert "in/loop: is a link to a folder, which is not followed" in notes[0]
+    assert "in/gone.jpg: is a broken link" in notes[0]
+    assert "in/loop: is a link to a folder; links are not followed" in notes[0]
     assert "in/pipe.jpg: is neither a file nor a folder" in notes[0]
 
 

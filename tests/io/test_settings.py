@@ -24,6 +24,6 @@ def test_the_first_setting_that_differs_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["[]", "{", b"\xff", "3"])
 def test_what_is_not_a_note_is_one_line(text: str | bytes) -> None:
-    with pytest.raises(VoteposeError, match=r"^run.json: is not a note of an earlier run; stop$"):
+    with pytest.raises(VoteposeError, match=r"^run.json: was not written by an earlier run; stop$"):
         read_note(text, "run.json", "stop")
     assert read_note('{"a": 1}', "run.json", "stop") == {"a": 1}

@@ -89,7 +89,7 @@ def test_a_torch_tensor_has_its_channels_first_or_last() -> None:
         (object, "is of type type"),
         (Upload(), "the Upload is read asynchronously"),
         (io.StringIO("x"), "StringIO: was opened as text"),
-        (Tensor(np.zeros(3)), "the Tensor is no array .*cpu"),
+        (Tensor(np.zeros(3)), "the Tensor cannot be converted to a NumPy array .*cpu"),
         (np.uint8(3), r"is uint8 of \(\)"),
         (np.zeros((3, 40, 30), np.uint8), r"\(3, 40, 30\): put the channels last"),
         (np.zeros((40, 30), bool), "bool of .*: convert it to float"),

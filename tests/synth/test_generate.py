@@ -86,7 +86,7 @@ def test_signals_leave_whole_shards_and_nothing_half_written(stop, tmp_path, mon
         assert main(["synth", "--out", str(out), "--count", str(2 * generate.SHARD)]) == 130
     finally:
         signal.signal(stop, before)
-    assert capsys.readouterr().err == "votepose: stopped; what was done so far is kept\n"
+    assert capsys.readouterr().err == "votepose: stopped; the results so far are kept\n"
     assert sorted(content(out)) == ["images-00000.zip", "shards/00000.json", "synth.json"]
 
 

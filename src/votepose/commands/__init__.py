@@ -1,1 +1,1 @@
-"""The `votepose` command: one module a subcommand, thin, each with a `<Name>Config` and a `run`."""
+"""The `votepose` command. Each subcommand has one thin module with a `<Name>Config` dataclass and a `run` function."""

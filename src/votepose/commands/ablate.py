@@ -1,7 +1,7 @@
-"""`votepose ablate`: the cells of the paper's Table 2, trained and measured at a size that the machine can do.
+"""`votepose ablate`: trains and measures the cells of the paper's Table 2, at a scale that suits the machine.
 
-All cells see the same images in the same order, from the same seed. Finished cells are kept: the same command
-continues where it was stopped, and `table.md` holds the results so far.
+All cells use the same images in the same order and the same seed. Finished cells are kept: the same command resumes a
+stopped run, and `table.md` holds the results so far.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ GROUPS = {  # of the options in --help
 
 @dataclass(frozen=True)
 class AblateConfig:
-    """Train and measure the cells of the paper's Table 2, and what our own options bring; continues a stopped run."""
+    """Train and measure the cells of the paper's Table 2, and the effect of our own options. Resumes a stopped run."""
 
     data: tuple[str, ...] = ()
-    """Folders to train on, as for `votepose train`. By default drawn figures."""
+    """Folders to train on, as for `votepose train`. By default, generated stick figures are used."""
     val: Path | None = None
-    """Folder on which AP is measured. Needed with --data."""
+    """Folder to measure AP on. Required with --data."""
     presets: tuple[str, ...] = ("mobile", "maxvit")
-    """Presets to fill the rows of Table 2 with; give none to skip the table."""
+    """Presets to include in Table 2; an empty list skips the table."""
     ours: tuple[str, ...] = ()
-    """Presets whose own options, those not in the paper, are switched off one by one."""
+    """Presets whose options that are not in the paper are switched off one at a time."""
     paper: bool = False
     """Use the paper's losses, vectors, grouping and schedule for Table 2."""
     steps: int = 2000
@@ -74,28 +74,28 @@ class AblateConfig:
     backbone_weights: tuple[str, ...] = ()
     """Pretrained weights of the backbones, each as PRESET=FILE."""
     pretrained: bool = False
-    """Let timm download the backbones' ImageNet weights."""
+    """Download the backbones' ImageNet weights with timm."""
     freeze: Part | None = None
-    """Part of the backbone that is not trained. By default the preset's."""
+    """Part of the backbone to freeze. Default: the preset's."""
     limit: int | None = None
-    """Measure only on the first N images. By default on all."""
+    """Measure AP on the first N images only. Default: all."""
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     """bf16-mixed is faster on GPUs and on CPUs with AMX."""
     accelerator: str = "auto"
-    """Hardware to train on: cpu, gpu, or auto for a GPU if there is one."""
+    """Hardware to train on: cpu, gpu, or auto, which uses a GPU if there is one."""
     workers: int = 1
-    """Processes that read images."""
+    """Processes that load images."""
     seed: int = 0
-    """Seed of all random choices."""
+    """Random seed."""
     out: Path = Path("runs/ablate")
     """Folder for the runs, the measurements and table.md."""
 
 
 def run(config: AblateConfig) -> None:
-    """Train and measure what is missing; write and print `out`/table.md.
+    """Train and measure the cells that are missing; write and print `out`/table.md.
 
     Raises:
-        VoteposeError: for data that cannot be used, an unknown preset, or an `out` of other settings.
+        VoteposeError: if the data cannot be used, a preset is unknown, or `out` holds a run with other settings.
     """
     tables = {"Table 2 of the paper": [cell for name in config.presets for cell in table_2(name, config.paper)]}
     tables |= {f"Our own options: {name}": own_options(name) for name in config.ours}
@@ -111,9 +111,9 @@ def run(config: AblateConfig) -> None:
 
 
 def _check(config: AblateConfig) -> None:
-    """Before anything slow: options in range, and an `out` that is new or of the same settings."""
+    """Check the options, and that `out` is new or holds a run with the same settings, before any slow work."""
     if bool(config.data) != (config.val is not None):
-        raise VoteposeError("--data and --val go together: give both, or neither for drawn figures")
+        raise VoteposeError("--data and --val go together: give both, or neither to use generated stick figures")
     for name, value in (("steps", config.steps), ("batch-size", config.batch_size), ("limit", config.limit)):
         if value is not None and value < 1:
             raise VoteposeError(f"--{name} should be at least 1, but is {value}")
@@ -121,7 +121,7 @@ def _check(config: AblateConfig) -> None:
     if any("=" not in pair for pair in config.backbone_weights):
         raise VoteposeError("--backbone-weights: write PRESET=FILE, such as mobile=mobile.safetensors")
     prepare_folder(config.out)
-    # What a cell measures must not depend on when it was run.
+    # All cells must use the same settings, whenever they are run.
     settings = {k: v for k, v in asdict(config).items() if k not in ("presets", "ours", "paper", "out", "workers")}
     file = config.out / "settings.json"
     if any(config.out.glob("*/weights.safetensors")) and file.is_file():
@@ -131,7 +131,7 @@ def _check(config: AblateConfig) -> None:
 
 
 def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
-    """Folders to train on, and the images to measure on; drawn figures if the configuration names none."""
+    """Folders to train on and the images to measure on; generated stick figures if the configuration gives none."""
     folders = {part: config.out / f"drawn-{part}-{config.input_size}" for part in _DRAWN}
     if not config.data:
         for seed, (part, count) in enumerate(_DRAWN.items()):
@@ -143,12 +143,12 @@ def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
     print_left_out(val, config.val or folders["val"])
     skeletons = {load_coco(parse_source(source)[0], limit=1).skeleton.with_pairs() for source in data}
     if skeletons != {val.skeleton.with_pairs()}:
-        raise VoteposeError(f"--val {config.val}: labels another skeleton than --data")
+        raise VoteposeError(f"--val {config.val}: has a different skeleton from --data")
     return data, val
 
 
 def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list[str]:
-    """The command, the data, and how to read the tables."""
+    """Header of the report: the command, the data, and how to read the tables."""
     people = sum(len(sample.keypoints) for sample in val.samples)
     assert val.annotations is not None
     return [
@@ -157,10 +157,10 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
         "```",
         "",
         f"Trained on {', '.join(_pictures(source) for source in data)}: {config.steps} steps of {config.batch_size} "
-        f"images at {config.input_size} pixels, every cell from the same seed. Measured on {len(val.samples)} "
+        f"images at {config.input_size} pixels, all cells with the same seed. Measured on {len(val.samples)} "
         f"images with {people} people of {val.annotations.parent}: COCO keypoint AP in percent.",
-        "One run a cell: small differences are chance. The paper trained on 57 k images for much longer, so compare "
-        "differences, not levels.",
+        "Each cell is a single run, so small differences are noise. The paper trained on 57 k images for much "
+        "longer, so compare differences, not absolute values.",
     ]
 
 
@@ -171,7 +171,7 @@ def _pictures(source: str) -> str:
 
 
 def _command(config: AblateConfig) -> str:
-    """The command line that this configuration comes from."""
+    """The command line that gives this configuration."""
     words = ["votepose", "ablate"]
     for field in fields(config):
         value = getattr(config, field.name)
@@ -182,7 +182,7 @@ def _command(config: AblateConfig) -> str:
 
 
 def _measured(config: AblateConfig, cell: Cell, data: tuple[str, ...], val: CocoDataset) -> Measured:
-    """The cell's measurement: from its file, or trained and measured now."""
+    """The cell's measurement, from its file if it has been run before."""
     file = config.out / f"{cell.key}.json"
     if not file.is_file():
         _train(config, cell, data)
@@ -212,7 +212,7 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         warmup=min(200, config.steps // 10),
-        average=max(0.0, min(0.999, 1 - 10 / config.steps)),  # so that short runs forget how they began
+        average=max(0.0, min(0.999, 1 - 10 / config.steps)),  # short runs need a shorter memory
         precision=config.precision,
         accelerator=config.accelerator,
         workers=config.workers,
@@ -224,7 +224,7 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; the same command continues from the last checkpoint") from None
     (folder / "trained").touch()
-    (folder / "last.ckpt").unlink(missing_ok=True)  # four times the weights, in every cell
+    (folder / "last.ckpt").unlink(missing_ok=True)  # four times the size of the weights
 
 
 def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:

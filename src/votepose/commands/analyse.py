@@ -1,4 +1,4 @@
-"""`votepose analyse`: what costs AP, by kind of person, kind of error, and part of the estimator."""
+"""`votepose analyse`: where AP is lost, by kind of person, type of error, and part of the estimator."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from votepose.models.loading import load_estimator
 
 @dataclass(frozen=True)
 class AnalyseConfig:
-    """Show what costs AP: AP by kind of person, errors by kind, and the gain from perfect parts."""
+    """Show where AP is lost: AP by kind of person, errors by type, and the gain if a part were perfect."""
 
     data: Path
     """COCO folder (annotations.json beside images/ or images-*.zip), or a YOLO data.yaml, of which `val` is used."""
     weights: Path | None = None
-    """A safetensors file from `votepose train`, in place of a model of the package."""
+    """A safetensors file from `votepose train`, instead of a bundled model."""
     model: str | None = None
-    """A model of the package: accurate (the default) or fast."""
+    """Bundled model: accurate (the default) or fast."""
     limit: int | None = None
     """Use only the first N images."""
     input_size: int | None = None
-    """Longest side of the network input in pixels, a multiple of 32. By default the weights' own."""
+    """Longest side of the network input in pixels, a multiple of 32. Default: the one stored in the weights."""
     levels: int | None = None
-    """Image pyramid levels that vote together, each half the size of the one before. By default the preset's."""
+    """Number of image pyramid levels, each half the size of the one before. Default: the preset's."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder for report.md, report.json and errors.png."""
 
@@ -48,7 +48,7 @@ def run(config: AnalyseConfig) -> None:
     """
     check_options(config.limit, config.input_size, config.levels)
     if config.weights and config.weights.suffix == ".onnx":
-        raise VoteposeError(f"{config.weights}: analyse works between the network's parts; give the safetensors of it")
+        raise VoteposeError(f"{config.weights}: analyse needs the network's inner layers; use the safetensors file")
     weights = resolve_weights(chosen_weights(config.model, config.weights), ".safetensors")
     if config.out:
         prepare_folder(config.out)

@@ -1,4 +1,4 @@
-"""`votepose calibrate`: fit confidences to labelled images that were not trained on, or measure how true they are."""
+"""`votepose calibrate`: fits the confidences to labelled images held out from training, or measures their accuracy."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from votepose.models.loading import load_estimator
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """Fit confidences to labelled images that were not trained on. Without --out, measure how accurate they are."""
+    """Fit the confidences to labelled images that were not trained on. Without --out, only measure their accuracy."""
 
     data: tuple[Path, ...]
     """COCO folders (annotations.json beside images/ or images-*.zip), or YOLO data.yaml files (`val`)."""
     weights: Path
-    """A safetensors file from `votepose train`; `bundled` for the package's."""
+    """A safetensors file from `votepose train`, or `bundled` for the bundled model."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """File for the same weights with the fitted calibration (.safetensors), which `votepose export` keeps."""
+    """File (.safetensors) for the weights with the fitted calibration. `votepose export` keeps the calibration."""
     limit: int | None = None
     """Use only the first N images of each folder."""
     report: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -38,10 +38,9 @@ class CalibrateConfig:
 
 
 def run(config: CalibrateConfig) -> None:
-    """Print how far predictions are from what is observed and, with `config.out`, save calibrated weights.
+    """Print the difference between predicted and observed accuracy and, with `config.out`, save calibrated weights.
 
-    The column `calibrated` is cross-validated: calibrations fitted to other images (five folds). The one that is
-    saved is fitted to all images.
+    The column `calibrated` is cross-validated (five folds). The calibration that is saved is fitted to all images.
 
     Raises:
         VoteposeError: if the weights, the data, or an output path cannot be used.
@@ -76,12 +75,12 @@ def run(config: CalibrateConfig) -> None:
 
 
 def _check(config: CalibrateConfig) -> None:
-    """Before anything slow: raises VoteposeError unless options are in range and output paths writable."""
+    """Raise VoteposeError, before any slow work, unless the options are in range and the output paths writable."""
     check_options(config.limit)
     if not config.data:
-        raise VoteposeError("--data names no folder")
+        raise VoteposeError("--data needs at least one folder")
     if config.out and (config.out.suffix != ".safetensors" or config.out.is_dir()):
-        raise VoteposeError(f"{config.out}: name a file ending in .safetensors for --out")
+        raise VoteposeError(f"{config.out}: --out should end in .safetensors")
     if config.out:
         prepare_folder(config.out.parent)
     if config.report:

@@ -1,4 +1,4 @@
-"""`votepose check`: whether data can be trained or measured on, and an image of how their labels are read."""
+"""`votepose check`: reports whether a dataset can be trained or measured on, and draws its labels."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from votepose.visualization.draw import draw
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Check labelled data before training: images, people, joints, what is left out, and a sheet of labels."""
+    """Check labelled data before training: count its images, people and joints, and draw a sheet of labels."""
 
     data: Annotated[Path, tyro.conf.Positional]
     """COCO folder (annotations.json beside images/ or images-*.zip), YOLO data.yaml (`train`), or folder of images."""
     out: Path = Path("out")
-    """Folder for NAME.labels.jpg, a sheet of images with their labels drawn; created if missing."""
+    """Folder for NAME.labels.jpg, a contact sheet of images with their labels. Created if missing."""
     examples: int = 24
-    """Number of images on the sheet, evenly spread over those with people; 0 writes no sheet."""
+    """Number of images on the sheet, spread evenly over those with people; 0 for no sheet."""
     limit: int | None = None
     """Check only the first N images."""
 
 
 def run(config: CheckConfig) -> int:
-    """Print what the folder holds and write the sheet.
+    """Print a summary of the folder and write the sheet.
 
     Returns:
-        1 if an image, person, box or joint is left out, otherwise 0. What is clipped, scaled or read once does not
+        1 if an image, person, box or joint is left out, otherwise 0. Labels that are clipped, scaled or merged do not
         count.
 
     Raises:
@@ -56,7 +56,7 @@ def run(config: CheckConfig) -> int:
     folder = CocoFolder.open(config.data, config.limit)
     if config.examples:
         prepare_folder(config.out)
-    joints: list[np.ndarray] = []  # v of the people of each usable image (N, K)
+    joints: list[np.ndarray] = []  # visibility flags (N, K) of the people in each usable image
     lines: list[str] = []
     tiles: list[Image.Image] = []
     for sample, remarks, drawn in _read(folder, config.examples):
@@ -71,12 +71,12 @@ def run(config: CheckConfig) -> int:
     if tiles:
         path = config.out / f"{config.data.resolve().name}.labels.jpg"
         save_picture(contact_sheet(tiles), path)
-        print(f"{path}: the labels of {len(tiles)} images; hidden joints are rings")
+        print(f"{path}: the labels of {len(tiles)} images; hidden joints are drawn as rings")
     return int(any(not remarks.adjusted for remarks in kinds))
 
 
 def _read(folder: CocoFolder, examples: int) -> Iterator[tuple[Sample | None, list[str], bool]]:
-    """Every image, the remarks on it, and whether it belongs on the sheet."""
+    """Each image, the remarks on it, and whether to draw it on the sheet."""
     count = len(folder.pictures)
     peopled = [place for place in range(count) if any(a.is_person for a in folder.pictures[place].annotations)]
     shown = {peopled[int(k)] for k in np.linspace(0, len(peopled) - 1, min(examples, len(peopled)))}

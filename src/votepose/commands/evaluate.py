@@ -1,4 +1,4 @@
-"""`votepose evaluate`: COCO keypoint AP of a weights file on a folder of images."""
+"""`votepose evaluate`: measures a model's COCO keypoint AP on a folder of images."""
 
 from __future__ import annotations
 
@@ -28,25 +28,26 @@ class EvaluateConfig:
     data: Path
     """COCO folder (annotations.json beside images/ or images-*.zip), or a YOLO data.yaml, of which `val` is used."""
     weights: Path | None = None
-    """A safetensors file from `votepose train` or an ONNX file from `votepose export`. By default a packaged model."""
+    """A safetensors file from `votepose train` or an ONNX file from `votepose export`, instead of a bundled model."""
     model: str | None = None
-    """A model of the package: accurate (the default) or fast."""
+    """Bundled model: accurate (the default) or fast."""
     limit: int | None = None
     """Use only the first N images."""
     input_size: int | None = None
-    """Longest side of the network input in pixels, a multiple of 32. By default the weights' own."""
+    """Longest side of the network input in pixels, a multiple of 32. Default: the one stored in the weights."""
     levels: int | None = None
-    """Image pyramid levels that vote together, each half the size of the one before. By default the preset's."""
+    """Number of image pyramid levels, each half the size of the one before. Default: the preset's."""
     flip_test: bool = False
-    """Also run on the mirror image and average: slightly more accurate, takes twice the time."""
+    """Average the results with those on the mirrored image: slightly more accurate, takes twice as long."""
     presence_threshold: float | None = None
-    """Minimum probability that a cell holds a keypoint for the cell to vote, in [0, 1]. By default the weights' own."""
+    """Minimum presence, the probability of a joint, for a cell to vote, in [0, 1]. Default: as stored in the
+    weights."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """File for the detections, in COCO's results format."""
+    """File for the detections, in COCO results format."""
     gallery: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder for drawings of the worst and best images, with the labels beside the detections."""
+    """Folder for drawings of the worst and best images, with detections and labels side by side."""
     examples: int = 20
-    """Number of images to draw of the worst, and of the best."""
+    """Number of worst images, and of best images, to draw."""
 
 
 def run(config: EvaluateConfig) -> None:
@@ -76,19 +77,19 @@ def run(config: EvaluateConfig) -> None:
         print(f"{len(results)} detections in {config.out}")
     if config.gallery:
         count = write_gallery(config.gallery, found, config.examples)
-        print(f"{count} drawings in {config.gallery}: found on the left, labelled on the right")
+        print(f"{count} drawings in {config.gallery}: detections on the left, labels on the right")
     print("| Method | Parameters (M) | AP50 | AP75 | AP-M | AP-L |\n|---|---|---|---|---|---|")
     print(metrics.paper_row(f"votepose [{model.preset}]", model.parameters / 1e6))
     print(metrics)
 
 
 def _check(config: EvaluateConfig) -> None:
-    """Before anything slow: raises VoteposeError unless options are in range and output paths writable."""
+    """Raise VoteposeError, before any slow work, unless the options are in range and the output paths writable."""
     check_options(config.limit, config.input_size, config.levels, config.presence_threshold)
     require_positive("examples", config.examples)
     if config.out:
         if config.out.is_dir():
-            raise VoteposeError(f"{config.out}: is a folder; name a json file for --out")
+            raise VoteposeError(f"{config.out}: is a folder; --out should be a json file")
         prepare_folder(config.out.parent)
     if config.gallery:
         prepare_folder(config.gallery, "--gallery")

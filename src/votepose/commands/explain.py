@@ -1,4 +1,4 @@
-"""`votepose explain`: a page and an image of one image's votes and how they were grouped."""
+"""`votepose explain`: writes an HTML page and a figure that show one image's votes and how they were grouped."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from votepose.io.files import prepare_folder, save_picture, save_text
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """Show why people were found in an image, or were not: its presence, its votes, and which of them agree."""
+    """Show why people were found in an image or missed: its presence heatmap, its votes, and which votes agree."""
 
     image: Annotated[Path, tyro.conf.Positional]
     """An image file."""
     out: Path = Path("out")
-    """Folder for NAME.explain.html, a page to open in a browser, and NAME.explain.jpg; created if missing."""
+    """Folder for NAME.explain.html, a page to open in a browser, and NAME.explain.jpg. Created if missing."""
     model: ModelOptions = field(default_factory=ModelOptions)
 
 
 def run(config: ExplainConfig) -> int:
-    """Write the page and the image, and print where they are.
+    """Write the page and the figure, and print their paths.
 
     Raises:
         VoteposeError: if the image, the weights, an option or the output folder cannot be used.

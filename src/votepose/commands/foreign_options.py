@@ -1,6 +1,6 @@
-"""Options that other tools have (Ultralytics, MMPose, RTMLib, MediaPipe): which of ours does the same.
+"""Maps options of other tools (Ultralytics, MMPose, RTMLib, MediaPipe) to ours.
 
-An answer counts for a command if the command has every option that the answer names; of several, the first counts.
+An answer fits a command if the command has every option that the answer names; the first that fits is used.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from votepose.errors import VoteposeError
 
-_INPUTS = ("use --data", "name the inputs without an option, as in `votepose predict photos/ film.mp4`")
+_INPUTS = ("use --data", "give the inputs without an option, as in `votepose predict photos/ film.mp4`")
 _THRESHOLD = ("use --score-threshold, the minimum score of a person",)
 _SIZE = ("use --input-size",)
 _WEIGHTS = ("use --weights",)
@@ -23,7 +23,7 @@ _RESULTS = (
 )
 _WINDOW = ("use --show, for videos", "use --gallery to write drawings", "no window opens")
 _EVERY = ("use --every",)
-_LOOK = ("of the drawings, only --scores and --no-draw can be changed",)
+_LOOK = ("only --scores and --no-draw change the drawings",)
 _TRACKING = ("people in videos are tracked by default; --no-track turns this off",)
 _DETECTOR = ("there is no separate person detector; --weights names the only model",)
 _DUPLICATES = ("duplicates are removed by the similarity of their keypoints, and there is no threshold to set",)
@@ -46,7 +46,7 @@ _CPU = ("use --accelerator cpu", "use --device cpu, which is the default")
 _STEPS = ("use --steps, and --steps-per-epoch for the steps between checkpoints", "use --steps")
 _OPTIMISER = ("the optimiser is fixed; --learning-rate and --weight-decay tune it", "the optimiser is fixed")
 _RATE = ("use --learning-rate",)
-_GRAPH = ("the graph is fixed, and checked against PyTorch when it is exported",)
+_GRAPH = ("the graph is fixed, and is checked against PyTorch during export",)
 
 ANSWERS: dict[str, tuple[str, ...]] = {
     "--source": _INPUTS,
@@ -58,9 +58,9 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "--video": _INPUTS,
     "--video-path": _INPUTS,
     "--data": _INPUTS[1:],
-    "--camera": ("name the camera without an option, as in `votepose predict webcam:0`",),
-    "--camera-id": ("name the camera without an option, as in `votepose predict webcam:0`",),
-    "--webcam": ("name the camera without an option, as in `votepose predict webcam:0`",),
+    "--camera": ("give the camera without an option, as in `votepose predict webcam:0`",),
+    "--camera-id": ("give the camera without an option, as in `votepose predict webcam:0`",),
+    "--webcam": ("give the camera without an option, as in `votepose predict webcam:0`",),
     "--conf": _THRESHOLD,
     "--conf-thres": _THRESHOLD,
     "--confidence": _THRESHOLD,
@@ -68,7 +68,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "--bbox-thr": _THRESHOLD,
     "--min-detection-confidence": _THRESHOLD,
     "--min-pose-detection-confidence": _THRESHOLD,
-    "--kpt-thr": ("every keypoint has its confidence in the results; --score-threshold leaves out people",),
+    "--kpt-thr": ("the results list a confidence for every keypoint; --score-threshold filters people",),
     "--imgsz": _SIZE,
     "--img": _SIZE,
     "--img-size": _SIZE,
@@ -114,7 +114,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "--vid-stride": _EVERY,
     "--frame-interval": _EVERY,
     "--skip-frames": _EVERY,
-    "--fps": ("a video keeps its frame rate; --as-video sets that of a folder of images",),
+    "--fps": ("a video keeps its frame rate; --as-video sets the frame rate of a folder of images",),
     "--stream-buffer": ("every frame is processed, unless --realtime is given",),
     "--track": _TRACKING,
     "--tracker": _TRACKING,
@@ -165,7 +165,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
 
 
 def require_own_options(command: str, argv: Sequence[str], own: Collection[str]) -> None:
-    """Answer an option of another tool, whether as `--imgsz 640`, `--vid_stride=2` or `imgsz=640`.
+    """Reject an option of another tool, written as `--imgsz 640`, `--vid_stride=2` or `imgsz=640`.
 
     Args:
         command: the command's name.
@@ -173,7 +173,7 @@ def require_own_options(command: str, argv: Sequence[str], own: Collection[str])
         own: the command's options, such as `--out`.
 
     Raises:
-        VoteposeError: if there is one, with what to use instead.
+        VoteposeError: if there is one; the message gives the replacement.
     """
     if {"-h", "--help"} & set(argv):
         return
@@ -189,18 +189,18 @@ def require_own_options(command: str, argv: Sequence[str], own: Collection[str])
 
 
 def answer(command: str, option: str, own: Collection[str]) -> str:
-    """What to use in place of an option in `ANSWERS`, for a command with the options `own`."""
+    """The replacement for an option in `ANSWERS`, for a command with the options `own`."""
     fitting = (text for text in ANSWERS[option] if named_options(text) <= set(own))
-    return next(fitting, f"`votepose {command} --help` lists those it has")
+    return next(fitting, f"`votepose {command} --help` lists its options")
 
 
 def named_options(text: str) -> set[str]:
-    """The options that an answer names, outside of commands in backticks."""
+    """The options that an answer mentions outside backticks."""
     return set(re.findall(r"--[a-z][a-z-]*", re.sub("`[^`]*`", "", text)))
 
 
 def _check_form(word: str, option: str, value: str) -> None:
-    """Raise VoteposeError for one of our options that is written as other tools do."""
+    """Raise VoteposeError for one of our options written in another tool's form."""
     if option == "--device" and value.isdecimal():
         raise VoteposeError(f"--device {value}: write --device cuda:{value}")
     if option == "--model" and Path(value).suffix:

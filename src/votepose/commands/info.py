@@ -1,4 +1,4 @@
-"""`votepose info`: what the presets and a weights file are made of."""
+"""`votepose info`: prints the size of each preset and a description of a weights file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Print the presets and their parameters, and what a weights file holds."""
+    """Print the presets and their parameter counts, and describe a weights file."""
 
     weights: Path | None = None
-    """A safetensors or ONNX file to describe; by default the models in the package."""
+    """A safetensors or ONNX file to describe. Default: the bundled models."""
 
 
 def run(config: InfoConfig) -> None:
-    """Print one line per preset, with millions of parameters, and one about the weights.
+    """Print one line per preset, with its parameters in millions, and one line about the weights.
 
     Raises:
         VoteposeError: if `config.weights` is not a weights file.
@@ -52,16 +52,16 @@ def run(config: InfoConfig) -> None:
 
 
 def parameters(network: PoseNet) -> dict[str, int]:
-    """Parameters of each part; together, the network's."""
+    """Number of parameters of each part; they sum to the network's."""
     counts = dict(network.parts())
     return {part: sum(counts.pop(name, 0) for name in names) for part, names in _PARTS.items()}
 
 
 def describe(weights: Path) -> str:
-    """One line on a weights file: size, preset, input and skeleton.
+    """One line about a weights file: size, preset, input and skeleton.
 
     Raises:
-        VoteposeError: if it is not one of votepose's.
+        VoteposeError: if it is not a votepose weights file.
     """
     about = load(weights).metadata if weights.suffix == ".onnx" else read_metadata(weights).to_dict()
     size = weights.stat().st_size / 1e6

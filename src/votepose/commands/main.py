@@ -18,37 +18,36 @@ from votepose.utils.cpus import usable_cpus
 
 COMMANDS = {
     "predict": "find every person's pose in images and videos; write drawings and records",
-    "explain": "show why people were found: presence, votes, and which of them agreed",
+    "explain": "show why people were found: presence, votes, and which votes agree",
     "serve": "serve poses over HTTP, with a page to try it on",
-    "info": "print what the presets and a weights file are made of",
-    "check": "check labelled data: images, people, joints, what is left out, a sheet of labels",
-    "convert": "convert labelled data from COCO's format to YOLO's, or back",
+    "info": "print the presets and describe a weights file",
+    "check": "check labelled data before training, and draw its labels",
+    "convert": "convert labelled data from COCO format to YOLO format, or back",
     "train": "train a preset on labelled data, or resume a run",
     "evaluate": "measure COCO keypoint AP",
-    "analyse": "show where AP is lost: people, joints, and the gain of each step if it were perfect",
-    "calibrate": "fit the confidences to measured accuracy, or measure how well they fit",
+    "analyse": "show where AP is lost: people, joints, and the gain if a step were perfect",
+    "calibrate": "fit the confidences to the measured accuracy, or measure how accurate they are",
     "ablate": "train and measure the cells of the paper's Table 2",
     "synth": "generate images of crowds with exact keypoints",
     "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",
 }
 
-EXTRAS = {"synth": "synth", "serve": "serve"}  # the extra that a command's imports need, if not train
+EXTRAS = {"synth": "synth", "serve": "serve"}  # the extra that a command needs, if not train
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run a command line.
 
     Args:
         argv: the arguments after the program's name; None for `sys.argv`'s.
 
     Returns:
-        The exit status: 0; 1 if some images failed or labels were left out; 2 for a user's mistake; 130 if stopped by
-        Ctrl-C.
+        The exit status: 0; 1 if some images failed or labels were left out; 2 for a usage error; 130 after Ctrl-C.
     """
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # printing must not fail for any file name
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be unprintable
     if (usable := usable_cpus()) < (os.cpu_count() or 1):
-        os.environ.setdefault("OMP_NUM_THREADS", str(usable))  # torch and OpenBLAS see no container's quota
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable))  # torch and OpenBLAS ignore a container's CPU quota
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -56,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except VoteposeError as error:
         return _complain(str(error), 2)
     except KeyboardInterrupt as stop:
-        return _complain(str(stop) or "stopped; what was done so far is kept", 130)
+        return _complain(str(stop) or "stopped; the results so far are kept", 130)
     except BrokenPipeError:  # `votepose info | head` is not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -64,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reason = error.strerror or str(error)
         return _complain(f"{error.filename}: {reason}" if error.filename else reason, 2)
     except MemoryError:
-        return _complain("out of memory: take a smaller image, input size or batch", 2)
+        return _complain("out of memory: use a smaller image, input size or batch", 2)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -77,7 +76,7 @@ def _dispatch(argv: list[str]) -> int:
         return 0
     if command not in COMMANDS:
         close = difflib.get_close_matches(command, COMMANDS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}"
+        hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(COMMANDS)}"
         raise VoteposeError(f"no command {command!r}; {hint}")
     for word in argv[1:]:
         if new := old_names.OPTIONS.get(word.partition("=")[0]):

@@ -1,4 +1,4 @@
-"""The options of every command that runs an exported model."""
+"""The options shared by all commands that run an exported model."""
 
 from __future__ import annotations
 
@@ -13,35 +13,36 @@ from votepose.predictor import Predictor, load
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which model, and how it runs."""
+    """The model and how it is run."""
 
     weights: Path | None = None
-    """An ONNX file written by `votepose export`, in place of a model of the package."""
+    """An ONNX file written by `votepose export`, instead of a bundled model."""
     model: str | None = None
-    """accurate, or fast: several times as fast, less accurate. By default accurate; fast for cameras and streams."""
+    """Bundled model: accurate, or fast, which takes a fraction of the time. Default: fast for live inputs, else
+    accurate."""
     input_size: int | None = None
-    """Longest side of the input in pixels, divisible by 32: larger finds smaller people. By default the model's own."""
+    """Longest side of the input in pixels, a multiple of 32: larger finds smaller people. Default: the model's."""
     presence_threshold: float | None = None
-    """Minimum probability that a cell holds a keypoint for the cell to vote, in [0, 1]. By default the model's own."""
+    """Minimum presence, the probability of a joint, for a cell to vote, in [0, 1]. Default: the model's."""
     score_threshold: float = SCORE_THRESHOLD
     """Minimum score of a person, in [0, 1]."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, or another device of the installed onnxruntime."""
     threads: int | None = None
-    """CPU threads of the network, per worker if there are several. By default onnxruntime chooses."""
+    """CPU threads for the network, per worker if there are several. Default: onnxruntime's choice."""
 
     @property
     def path(self) -> Path:
-        """The weights file. Raises VoteposeError if there is none."""
+        """Path of the weights file. Raises VoteposeError if there is none."""
         return resolve_weights(chosen_weights(self.model, self.weights), ".onnx")
 
     @property
     def is_left_open(self) -> bool:
-        """Whether neither option names the model."""
+        """Whether neither --model nor --weights is given."""
         return self.model is None and self.weights is None
 
     def load(self, flip_test: bool = False) -> Predictor:
-        """The predictor with these options.
+        """A predictor with these options.
 
         Raises:
             VoteposeError: if the weights or an option cannot be used.

@@ -1,4 +1,4 @@
-"""Arguments -> a command's `<Name>Config`, by tyro, with a `--help` that groups options and shows no Python values."""
+"""Parses arguments into a command's `<Name>Config` with tyro; `--help` groups the options and hides Python values."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _PYTHON_VALUES = ("None", "False", "True", "")
 
 
 def parse(kind: type[Config], command: str, argv: Sequence[str], groups: Groups) -> Config:
-    """The options that `argv` gives.
+    """Parse `argv` into a `kind`.
 
     Args:
-        kind: a dataclass; the docstring of a field is the option's help text.
-        command: its name.
+        kind: a dataclass; a field's docstring is its option's help text.
+        command: name of the command.
         argv: the arguments after the command's name.
-        groups: title -> fields of `kind` that `--help` shows under it. A dataclass in `kind` is a group by itself.
+        groups: title -> fields of `kind` that `--help` shows under it. A nested dataclass forms its own group.
 
     Raises:
-        SystemExit: 0 after `--help`, 2 after a message about a wrong argument.
+        SystemExit: 0 after `--help`, 2 after an error message about an argument.
     """
     registry = ConstructorRegistry()
     registry.struct_rule(_Layout(kind, groups))
@@ -42,7 +42,7 @@ def parse(kind: type[Config], command: str, argv: Sequence[str], groups: Groups)
 
 
 def options_of(kind: type) -> frozenset[str]:
-    """The options of a dataclass and of the dataclasses in it, as the command line names them."""
+    """The command-line options of a dataclass and its nested dataclasses."""
     names: set[str] = set()
     types, annotated = get_type_hints(kind), get_type_hints(kind, include_extras=True)
     for one in fields(kind):
@@ -55,7 +55,7 @@ def options_of(kind: type) -> frozenset[str]:
 
 @dataclass
 class _Layout:
-    """A rule for tyro: `kind` as tyro itself reads it, but shown in groups and with shorter texts."""
+    """A tyro rule that shows the options of `kind` in groups and with shorter texts."""
 
     kind: type
     groups: Groups
@@ -66,7 +66,7 @@ class _Layout:
         if info.type in self.grouped:
             return self.grouped[info.type]
         if self.reading or not is_dataclass(info.type):
-            return None  # for tyro's own rules
+            return None  # leave it to tyro's own rules
         self.reading = True
         spec = ConstructorRegistry.get_struct_spec(info)
         self.reading = False
@@ -95,7 +95,7 @@ class _Layout:
 
 
 def _shown(option: StructFieldSpec) -> StructFieldSpec:
-    """The option with its text in one paragraph and its default only if it is a value that a user would type."""
+    """The option with its text in one paragraph, and its default only if a user could type it."""
     hint: Any = tyro.conf.arg(help_behavior_hint=lambda text: "" if text in _PYTHON_VALUES else f"(default: {text})")
     text = option.helptext
 

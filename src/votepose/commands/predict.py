@@ -1,4 +1,4 @@
-"""`votepose predict`: images and videos in; drawings and a file of poses out."""
+"""`votepose predict`: finds poses in images and videos; writes drawings and a file of poses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["GROUPS", "PredictConfig", "run"]
 
 
 def run(config: PredictConfig) -> int:
-    """Process the inputs; progress and failures go to stderr, one summary line to stdout.
+    """Process the inputs. Progress and failures go to stderr, a summary line to stdout.
 
     Returns:
         0, or 1 if an image could not be read.
@@ -44,7 +44,7 @@ def run(config: PredictConfig) -> int:
 def _run_on_ray(config: PredictConfig) -> int:
     config.check_ray()
     model = config.model
-    on_cpu = replace(model, device="cpu")  # this machine need not have the workers' devices
+    on_cpu = replace(model, device="cpu")  # this machine may lack the workers' devices
     return cluster.run(
         ClusterConfig(
             images=config.images,
@@ -86,17 +86,17 @@ def _run_locally(config: PredictConfig) -> int:
 
 
 def _with_model(config: PredictConfig, inputs: Sequence[Input]) -> PredictConfig:
-    """With the fast model for live inputs and --realtime, which do not wait, unless the user has chosen one."""
+    """Use the fast model for live inputs and --realtime, unless the user has chosen one."""
     realtime = config.video.realtime
     live = [one.label for one in inputs if one.kind == "live" or (realtime and one.moving and not one.is_file)]
     if not live or not config.model.is_left_open:
         return config
-    remark(f"{live[0]}: is live, so the model is {FAST} (--model {ACCURATE} for the other)")
+    remark(f"{live[0]}: live input, using the {FAST} model (override with --model {ACCURATE})")
     return replace(config, model=replace(config.model, model=FAST))
 
 
 def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
-    """What the results depend on."""
+    """The settings that the results depend on."""
     part = config.video.part
     return {
         **provenance(predictor, config.model.path),

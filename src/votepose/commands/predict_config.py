@@ -1,4 +1,4 @@
-"""The options of `votepose predict`, and which of them go together."""
+"""The options of `votepose predict`, and checks that they go together."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ class PredictConfig:
     images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUTS...")]
     """Images, folders, globs (quoted), videos, http(s) or rtsp:// URLs, webcam:0, lists (.txt, - for stdin)."""
     list: str | None = None
-    """A file that names one image, video or URL per line; - for stdin."""
+    """A file with one image, video or URL per line; - for stdin."""
     recursive: bool = False
     """Also search subfolders."""
     out: Path = Path("out")
-    """Folder for the results; created if missing. Earlier results of the same name are replaced, inputs never are."""
+    """Folder for the results. Created if missing. Replaces earlier results of the same name, but never an input."""
     format: Format = "records"
     """records: poses.jsonl, one JSON object per image. coco: results.json, images.json.
     coco-annotations: annotations.json, labels for CVAT or training. csv, parquet: a table."""
     resume: bool = False
-    """Continue an earlier run in the same folder: skip what it finished, and add to its results. Not for tables."""
+    """Resume an earlier run in the same folder: skip finished inputs and add to its results. Not for csv and
+    parquet."""
     no_draw: bool = False
     """Do not write drawn images and videos."""
     scores: bool = False
@@ -59,9 +60,9 @@ class PredictConfig:
     fail_fast: bool = False
     """Stop at the first image that cannot be read."""
     flip_test: bool = False
-    """Also run on the mirror image and average: more accurate, takes twice the time."""
+    """Average the results with those on the mirrored image: more accurate, takes twice as long."""
     engine: Literal["local", "ray"] = "local"
-    """ray: run on the processes and machines of a Ray cluster, always with --resume; --out may be s3:// or gs://."""
+    """ray: run on a Ray cluster. It always resumes, and --out may be s3:// or gs://."""
     model: ModelOptions = field(default_factory=ModelOptions)
     video: VideoFlags = field(default_factory=VideoFlags)
     ray: RayOptions = field(default_factory=RayOptions)
@@ -69,10 +70,10 @@ class PredictConfig:
     def check_local(self) -> None:
         """Raise VoteposeError for options that only the Ray engine supports."""
         if is_address(self.out):
-            raise VoteposeError(f"{url_of(self.out)}: only --engine ray writes to a URL; name a folder as --out")
+            raise VoteposeError(f"{url_of(self.out)}: only --engine ray writes to a URL; --out should be a folder")
         for option in fields(self.ray):
             if getattr(self.ray, option.name) is not None:
-                raise VoteposeError(f"--{option.name} is for --engine ray: add that, or leave --{option.name} out")
+                raise VoteposeError(f"--{option.name} needs --engine ray: add that, or omit --{option.name}")
 
     def check_ray(self) -> None:
         """Raise VoteposeError for options that the Ray engine does not support."""
@@ -97,24 +98,24 @@ class PredictConfig:
             raise VoteposeError(f"{live[0]}: a live stream cannot be resumed; leave out --resume")
         for option, needed in self._idle(inputs).items():
             raise VoteposeError(f"--{option} is for {needed}: leave it out")
-        # Among images, a video without PyAV fails at its turn.
+        # If there are images too, a video fails when its turn comes.
         if inputs and all(one.moving and not (one.frames and self.no_draw) for one in inputs):
             import_av()
 
     def _idle(self, inputs: Sequence[Input]) -> dict[str, str]:
-        """The given options that do nothing for these inputs, and what they are for."""
+        """The given options that have no effect on these inputs, and what they are for."""
         idle: dict[str, str] = {}
         if not any(one.moving for one in inputs):
             idle |= dict.fromkeys(self.video.given, "videos and live streams, and there is none among the inputs")
         elif self.video.realtime and all(one.is_file for one in inputs if one.moving):
-            idle["realtime"] = "cameras and streams, which do not wait, and the inputs are files"
+            idle["realtime"] = "cameras and streams, and the inputs are files"
         if not any(one.frames for one in inputs) and self.video.as_video is not None:
-            idle["as-video"] = "folders of images and numbered sequences, and there is none among the inputs"
+            idle["as-video"] = "folders of images and numbered sequences, and the inputs contain none"
         if self.no_draw:
             idle |= {"scores": "drawings"} if self.scores else {}
             idle |= {"video-codec": "drawn videos"} if self.video.video_codec else {}
         if self.recursive and not any(_names_folder(text) for text in self.images):
-            idle["recursive"] = "folders, and there is none among the inputs"
+            idle["recursive"] = "folders, and the inputs contain none"
         return idle
 
 

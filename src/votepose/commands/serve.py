@@ -1,4 +1,4 @@
-"""`votepose serve`: poses over HTTP, and a page to try it on."""
+"""`votepose serve`: serves poses over HTTP, with a web page to try it."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ GROUPS = {  # of the options in --help
 
 @dataclass(frozen=True)
 class ServeConfig:
-    """Serve poses over HTTP, with a page to try it on."""
+    """Serve poses over HTTP, with a web page to try it."""
 
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 makes the server reachable from the network."""
     port: Annotated[int, tyro.conf.arg(aliases=["-p"])] = 8000
-    """Port to listen on; 0 for any free port."""
+    """Port to listen on; 0 chooses a free port."""
     workers: int = Limits.workers
     """Images processed at the same time."""
     queue: int = Limits.queue
-    """Requests that may wait for a worker; one more is answered with 503."""
+    """Requests that may wait for a worker; further ones get status 503."""
     timeout: float = Limits.timeout
-    """Seconds until a request is answered with 504."""
+    """Seconds until a request times out with status 504."""
     max_megabytes: float = Limits.max_bytes / MIB
     """Limit of an uploaded file, in MiB, or of all files of a batch; more is answered with 413."""
     max_batch: int = Limits.max_batch
     """Images in a batch; more are answered with 413."""
     max_megapixels: float = Limits.max_pixels / 1e6
-    """Limit of an uploaded image; a larger one is answered with 413."""
+    """Maximum size of an image in megapixels; larger ones get status 413."""
     max_input_size: int = Limits.max_input_size
-    """The largest input size that a request may ask for."""
+    """Largest input size that a request may set."""
     cors: tuple[str, ...] = ()
     """Origins of pages on other servers that may use this one, such as https://app.example; * for any page."""
     api_key_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -62,13 +62,13 @@ class ServeConfig:
 
 
 def run(config: ServeConfig) -> int:
-    """Serve until SIGINT or SIGTERM; requests that are being answered then are still answered.
+    """Serve until SIGINT or SIGTERM; requests in progress are still answered.
 
     Returns:
         0 when stopped.
 
     Raises:
-        VoteposeError: if the address cannot be listened on, or an option or the weights cannot be used.
+        VoteposeError: if the server cannot listen on the address, or an option or the weights cannot be used.
     """
     import uvicorn
 

@@ -14,10 +14,10 @@ GROUPS = {  # of the options in --help
 
 
 def run(config: SynthConfig) -> int:
-    """Make the images by `generate.run`, which needs the synth extra.
+    """Generate the images with `generate.run`, which needs the synth extra.
 
     Raises:
-        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP; complete shards are kept, and the command can be repeated.
+        KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP. Complete shards are kept; the same command continues the run.
     """
     from votepose.synth.generate import run as generate
 

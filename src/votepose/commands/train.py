@@ -1,4 +1,4 @@
-"""`votepose train`: see `training.fit`."""
+"""`votepose train`: trains a network, see `training.fit`."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ GROUPS = {  # of the options in --help
 
 
 def run(config: TrainConfig) -> None:
-    """Train; see `TrainConfig`."""
+    """Train a network; see `TrainConfig`."""
     fit(config)

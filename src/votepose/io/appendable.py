@@ -1,4 +1,4 @@
-"""A text file with one entry per line that is never seen half-written and can be resumed."""
+"""A text file with one entry per line that is always valid and can be resumed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from votepose.errors import VoteposeError
 
 
 class GrowingFile:
-    """Grows as `path`.partial, one entry at a time, and is renamed to `path` at the end. It is never held in memory.
+    """Written to `path`.partial, one entry at a time, and renamed to `path` at the end. It is never held in memory.
 
-    The tail is written after each entry and overwritten by the next, so that the file is valid even when the disk fills
-    up.
+    The tail is written after each entry and overwritten by the next, so the file stays valid even if the disk fills up.
 
     Args:
-        path: of the file.
-        head, separator, tail: written before, between and after the entries.
+        path: path of the file.
+        head, separator, tail: text before, between and after the entries.
     """
 
     def __init__(self, path: Path, head: str = "", separator: str = "\n", tail: str = "\n") -> None:
@@ -105,7 +104,7 @@ class GrowingFile:
         self.partial.unlink(missing_ok=True)
 
     def _write(self, place: int, data: bytes) -> None:
-        """Make the file end with `data`, from byte `place` on, and the tail."""
+        """Replace everything from byte `place` on with `data` and the tail."""
         whole = data + (self._tail if self.entries or self._head else b"")
         self._file.seek(place)
         if self._file.write(whole) != len(whole):
@@ -124,7 +123,7 @@ class GrowingFile:
                     value = json.loads(entry)
                 except ValueError:
                     if line.endswith(b"\n") and entry.startswith(b"{"):
-                        message = f"{self.path}: cannot be resumed, byte {start} is in a broken line"
+                        message = f"{self.path}: cannot be resumed: the line at byte {start} is broken"
                         raise VoteposeError(f"{message}; leave out --resume, or choose another --out") from None
                     return  # the tail, or an incomplete entry
                 if not isinstance(value, dict):

@@ -1,4 +1,5 @@
-"""Arrays of the usual types and shapes as RGB. What is ambiguous is refused: a wrong guess would go unnoticed."""
+"""Converts arrays of the usual types and shapes to RGB. Ambiguous arrays are refused, as a wrong guess is hard to
+see."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import numpy as np
 
 from votepose.errors import VoteposeError
 
-_ROUNDING = 1e-3  # how far a float image may leave 0 to 1, by rounding
+_ROUNDING = 1e-3  # tolerance of a float image's range, for rounding errors
 
 
 def rgb_from_array(array: np.ndarray, bgr: bool = False) -> np.ndarray:
@@ -15,10 +16,10 @@ def rgb_from_array(array: np.ndarray, bgr: bool = False) -> np.ndarray:
     Args:
         array: (H, W) or (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA; uint8 in 0 to 255,
             uint16 in 0 to 65535, or float in 0 to 1.
-        bgr: three or four channels are BGR or BGRA instead, as OpenCV reads them.
+        bgr: whether three or four channels are BGR or BGRA, as OpenCV reads them.
 
     Raises:
-        VoteposeError: if the shape, the type or a float's range is another, in one line.
+        VoteposeError: if the shape, type or value range is not one of these.
     """
     channels = array.shape[2] if array.ndim == 3 else 1
     known_type = array.dtype in (np.uint8, np.uint16) or array.dtype.kind == "f"

@@ -1,4 +1,4 @@
-"""Images over http(s), with limits on bytes and time; every error is one line that names the URL."""
+"""Downloads images over http(s), with limits on size and time. Every error is one line that names the URL."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from votepose.errors import VoteposeError
 
 MAX_BYTES = 2**26  # 64 MiB: more than any photo on a web page
 TIMEOUT = 20.0  # seconds without a byte
-DEADLINE = 120.0  # seconds for the whole image: also limits a server that sends byte by byte
+DEADLINE = 120.0  # seconds for the whole image, in case a server sends byte by byte
 _CHUNK = 2**16
 
 
 def is_url(text: str) -> bool:
-    """Whether it is an http(s) URL, and not a path."""
+    """Whether `text` is an http(s) URL rather than a path."""
     return text.lower().startswith(("http://", "https://"))
 
 
 def fetch(url: str, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, deadline: float = DEADLINE) -> bytes:
-    """The bytes of the image at an http(s) URL; redirects to http(s) are followed.
+    """Download the image at an http(s) URL; redirects to http(s) are followed.
 
     Args:
-        url: as a browser shows it; spaces and non-ASCII letters are quoted.
-        max_bytes: a larger file is refused, without reading it to the end.
-        timeout: longest time without a byte, in seconds.
-        deadline: longest time for the whole image, in seconds.
+        url: the URL as a browser shows it; spaces and non-ASCII letters are quoted.
+        max_bytes: maximum size; a larger file is not read to the end.
+        timeout: maximum time without data, in seconds.
+        deadline: maximum time for the whole image, in seconds.
 
     Raises:
-        VoteposeError: if there is no answer, or it is not an image or too large; in one line that names the URL.
+        VoteposeError: if there is no answer, or the answer is not an image or is too large.
     """
     quoted = urllib.parse.quote(url, safe="%/:?#[]@!$&'()*+,;=~-._")
     headers = {"User-Agent": "votepose", "Accept": "image/*,*/*;q=0.1"}
@@ -52,7 +52,7 @@ def fetch(url: str, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT, deadli
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http(s) only: urllib would also follow one to ftp."""
+    """Follows redirects to http(s) only; urllib would also follow them to ftp."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not is_url(newurl):
@@ -67,7 +67,7 @@ def _opener() -> urllib.request.OpenerDirector:
 def _check(url: str, answer: Any, max_bytes: int) -> None:
     kind = answer.headers.get_content_type()
     if kind in ("text/html", "application/xhtml+xml"):
-        raise VoteposeError(f"{url}: is a web page, not an image; take the address of the image itself")
+        raise VoteposeError(f"{url}: is a web page, not an image; use the URL of the image itself")
     if kind.startswith("video/") or kind in ("multipart/x-mixed-replace", "application/vnd.apple.mpegurl"):
         raise VoteposeError(f"{url}: is a video ({kind}), not an image; name it as video:{url}")
     length = answer.headers.get("Content-Length", "")
@@ -82,8 +82,8 @@ def _read(url: str, answer: Any, max_bytes: int, end: float) -> bytes:
         if len(content) > max_bytes:
             raise _too_large(url, max_bytes)
         if time.monotonic() > end:
-            raise VoteposeError(f"{url}: is sent too slowly; download it, or try again")
-    if answer.length:  # bytes that the header announced but were not sent
+            raise VoteposeError(f"{url}: arrives too slowly; download it, or try again")
+    if answer.length:  # the header announced more bytes than were sent
         raise VoteposeError(f"{url}: the connection broke off after {len(content)} bytes; try again")
     return bytes(content)
 

@@ -1,4 +1,4 @@
-"""The folder of results, the drawn images in it, and files that appear whole or not at all."""
+"""The output folder, the names of drawings, and atomic writes: a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from PIL import Image
 from votepose.errors import VoteposeError
 from votepose.io.inputs import Input, result_names
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # in which drawings are saved
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # formats of drawings
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm")
 
 
 def prepare_folder(folder: Path, option: str = "--out") -> None:
-    """Create `folder` and test that it can be written to, before any work starts.
+    """Create `folder` and check that it is writable, before any work starts.
 
     Raises:
-        VoteposeError: if that fails; it says to choose another `option`.
+        VoteposeError: if that fails; the message suggests another `option`.
     """
     probe = temporary_beside(folder / "probe")
     try:
@@ -31,16 +31,16 @@ def prepare_folder(folder: Path, option: str = "--out") -> None:
         probe.touch()
         probe.unlink()
     except (FileExistsError, NotADirectoryError):
-        raise VoteposeError(f"{folder}: is or lies in a file, not a folder; choose another {option}") from None
+        raise VoteposeError(f"{folder}: is a file or lies in one; choose another {option}") from None
     except OSError as error:
         raise VoteposeError(f"{folder}: cannot be written to ({error.strerror}); choose another {option}") from None
 
 
 def picture_paths(inputs: Sequence[Input], folder: Path) -> list[Path]:
-    """Paths of the inputs' drawings: the same relative names in `folder`, all different.
+    """Paths of the inputs' drawings: the same relative names in `folder`, made unique.
 
-    No drawing replaces an input. An image that is neither JPEG, PNG nor WebP is drawn as PNG. A video's drawing is
-    named .mp4 here, but may be written with any suffix of `VIDEO_SUFFIXES`: all of these names are reserved for it.
+    A drawing never replaces an input. Formats other than JPEG, PNG and WebP are drawn as PNG. A drawn video is named
+    .mp4 here, but may be written with any suffix of `VIDEO_SUFFIXES`: all of these names are reserved for it.
     """
     taken = {os.path.abspath(one.path).casefold() for one in inputs}
     chosen = []
@@ -88,23 +88,23 @@ def _folded(path: Path) -> str:
 
 
 def _keys(target: Path) -> set[str]:
-    """All names that a drawing at `target` may get, case-folded as some file systems compare them."""
+    """All names that a drawing at `target` may get, in lower case, since some file systems ignore case."""
     suffixes = VIDEO_SUFFIXES if target.suffix in VIDEO_SUFFIXES else [target.suffix]
     return {os.path.abspath(target.with_suffix(suffix)).casefold() for suffix in suffixes}
 
 
 def temporary_beside(path: Path) -> Path:
-    """A new path in the same folder and with the same suffix, hidden, so that no search for inputs finds it."""
+    """A new hidden path with the same folder and suffix; searches for inputs skip hidden files."""
     return path.with_name(f".votepose-{uuid.uuid4().hex[:12]}.partial{path.suffix}")
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file or folder whole or not at all.
+    """Write a file or folder atomically.
 
     Yields:
-        A path beside `path` to write to. When the block ends it is renamed to `path` (a file replaces one that is
-        there, a folder only an empty one); when the block raises it is removed, and `path` stays as it was.
+        A path beside `path` to write to. When the block ends it is renamed to `path` (a file replaces an existing file,
+        a folder only an empty one). If the block raises, it is removed and `path` is unchanged.
 
     Raises:
         OSError: if it cannot be renamed.
@@ -121,13 +121,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def save_text(text: str, path: Path) -> None:
-    """Save as UTF-8, whole or not at all. Raises OSError if it cannot be written."""
+    """Save as UTF-8, atomically. Raises OSError if it cannot be written."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Save as `path`'s suffix says, whole or not at all; creates its folder. Raises OSError if it cannot be written."""
+    """Save in the format of `path`'s suffix, atomically; creates the folder. Raises OSError if it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         picture.save(temporary, quality=92)

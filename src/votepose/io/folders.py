@@ -1,4 +1,4 @@
-"""What a folder holds: its images and videos, and what is left out, with the reason."""
+"""Searches folders for images and videos, and reports what is left out and why."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from votepose.io.media import CAMERA_RAW, Medium, medium_of_file
 
 @dataclass
 class LeftOut:
-    """What a search did not take.
+    """What a search left out.
 
     Attributes:
         others: number of files that are neither images nor videos, by suffix.
         raw: number of camera raw files.
-        videos: number of videos, where only images are searched.
-        subfolders: number that were not searched.
+        videos: number of videos, if only images are wanted.
+        subfolders: number of subfolders that were not searched.
         troubles: one line per entry that cannot be read.
     """
 
@@ -32,7 +32,7 @@ class LeftOut:
     troubles: list[str] = field(default_factory=list)
 
     def line(self) -> str:
-        """All of it in one line; empty if nothing was left out."""
+        """A summary in one line; empty if nothing was left out."""
         suffixes = ", ".join(suffix or "no suffix" for suffix, _ in self.others.most_common(5))
         more = ", …" if len(self.others) > 5 else ""
         counted = [
@@ -49,14 +49,14 @@ class LeftOut:
 def search(
     folder: Path, recursive: bool, exclude: Path | None, left_out: LeftOut, videos: bool = True
 ) -> list[tuple[Path, Medium]]:
-    """The images and videos in a folder, in natural order (2 before 10), without hidden ones.
+    """The images and videos in a folder, in natural order (2 before 10); hidden ones are skipped.
 
     Args:
-        folder: to search.
-        recursive: also search subfolders.
-        exclude: a folder to skip when it lies in this one.
-        left_out: what is not taken is added to it.
-        videos: False to leave videos out.
+        folder: the folder to search.
+        recursive: whether to search subfolders too.
+        exclude: a folder to skip if it lies in this one.
+        left_out: is updated with what is left out.
+        videos: whether to include videos.
     """
     inner = exclude.resolve() if exclude and folder.resolve() in exclude.resolve().parents else None
     found = []
@@ -93,12 +93,12 @@ def _files(folder: Path, recursive: bool, inner: Path | None, left_out: LeftOut)
                 continue
             if not recursive:
                 left_out.subfolders += 1
-            elif entry.is_symlink():  # it may lead back
-                left_out.troubles.append(f"{path}: is a link to a folder, which is not followed")
+            elif entry.is_symlink():  # may be a cycle
+                left_out.troubles.append(f"{path}: is a link to a folder; links are not followed")
             else:
                 yield from _files(path, recursive, inner, left_out)
         elif entry.is_file():
             yield path
         else:
-            what = "is a link to nothing" if entry.is_symlink() else "is neither a file nor a folder"
+            what = "is a broken link" if entry.is_symlink() else "is neither a file nor a folder"
             left_out.troubles.append(f"{path}: {what}")

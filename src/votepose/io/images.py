@@ -1,4 +1,4 @@
-"""Any image as RGB. Which images a run processes is decided by `io.inputs`."""
+"""Reads any image as RGB. `io.inputs` decides which images a run processes."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from votepose.io.heif import open_heif
 from votepose.io.media import first_bytes, is_heif, medium_of_bytes
 from votepose.io.sources import ImageSource, known_source, source_name
 
-MAX_PIXELS = 2**28  # 0.8 GB as RGB: enough for a panorama of 20000 x 13000, too little for a decompression bomb
+MAX_PIXELS = 2**28  # 0.8 GB as RGB: enough for a panorama of 20000 x 13000, but stops decompression bombs
 _WHITE = (255, 255, 255)
 _ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _opening = threading.Lock()
 
 
 def read_image(source: ImageSource, bgr: bool = False) -> np.ndarray:
-    """Any image as (height, width, 3) uint8 RGB, with its EXIF orientation applied, as viewers show it.
+    """Read an image as (height, width, 3) uint8 RGB, with its EXIF orientation applied, as viewers show it.
 
     Args:
         source: a path, an http(s) URL, the bytes of a file, a binary file, a PIL image, an array (see
             `rgb_from_array`), or a tensor, which may have its channels first. Transparency is composited on white;
             16-bit values are scaled to 8 bits; only the first of several frames is read.
-        bgr: the channels of the array or tensor are in OpenCV's order, blue first.
+        bgr: whether the channels of an array or tensor are in OpenCV's order, blue first.
 
     Raises:
-        VoteposeError: if it cannot be read, in one line that names the file, or says what was given instead.
+        VoteposeError: if it cannot be read; the message names the file, or the type that was given.
     """
     source = known_source(source)
     if isinstance(source, np.ndarray):
         return rgb_from_array(source, bgr)
     if bgr:
-        raise VoteposeError("bgr=True is only for arrays and tensors: the colour order of any other image is known")
+        raise VoteposeError("bgr=True is only for arrays and tensors; files define their own colour order")
     name = source_name(source) or f"the image given as {type(source).__name__}"
     name = name if len(name) < 500 else f"{name[:60]}…"
     try:
@@ -55,7 +55,7 @@ def read_image(source: ImageSource, bgr: bool = False) -> np.ndarray:
             return _to_rgb(image)
     except VoteposeError:
         raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
+    except Exception as error:  # Pillow's decoders raise all kinds of exceptions on broken files
         raise VoteposeError(f"{name}: {_reason(error, source)}") from error
 
 
@@ -79,7 +79,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _open(file: Any, name: str) -> Image.Image:
-    # Pillow's own limit is a global and too low for panoramas: it is lifted while the header is read.
+    # Pillow's own limit is a global and too low for panoramas; it is lifted while the header is read.
     with _opening:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -110,7 +110,7 @@ def _start(file: Any) -> bytes:
 def _to_rgb(image: Image.Image) -> np.ndarray:
     with contextlib.suppress(Exception):  # viewers ignore a damaged EXIF block too
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):  # I;16, I;16B, I, F: numbers beyond 8 bits
+    if image.mode.startswith(("I", "F")):  # I;16, I;16B, I, F: more than 8 bits
         return rgb_from_array(_to_uint16(np.asarray(image)))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -125,7 +125,7 @@ def _to_uint16(values: np.ndarray) -> np.ndarray:
         return values.astype(np.uint16)
     finite = np.nan_to_num(
         values.astype(np.float64), posinf=0, neginf=0
-    )  # no known white level: the file's own range is used
+    )  # the white level is unknown: use the range of the file's values
     low, high = finite.min(), finite.max()
     return ((finite - low) * (65535 / max(high - low, 1e-12))).astype(np.uint16)
 
@@ -136,16 +136,16 @@ def _reason(error: Exception, source: ImageSource) -> str:
     if isinstance(error, IsADirectoryError):
         return "is a folder, not an image"
     if isinstance(error, PermissionError):
-        return "may not be read (permission denied)"
+        return "cannot be read (permission denied)"
     if getattr(error, "errno", None) == errno.ENAMETOOLONG or "null byte" in str(error):
-        return "is not a path; of an encoded image pass the decoded bytes"
+        return "is not a path; pass an encoded image as bytes"
     if isinstance(error, UnidentifiedImageError):
         return _unidentified(source)
     return f"is a broken or truncated image ({one_line(error, 120)})"
 
 
 def _unidentified(source: Any) -> str:
-    """What a file is that Pillow does not know."""
+    """Describe a file that Pillow cannot identify."""
     start = source[:256] if isinstance(source, bytes) else b""
     if isinstance(source, str | os.PathLike):
         start = first_bytes(source)

@@ -1,4 +1,4 @@
-"""The inputs of a run: files, folders, globs, lists of paths, URLs, videos, cameras. One `Input` for each."""
+"""Finds the inputs of a run: files, folders, globs, lists of paths, URLs, videos and cameras; each is an `Input`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Input:
 
     Attributes:
         name: the path as given or found, a URL, or "webcam:0".
-        kind: an image file, an image at a URL, a video file or URL that ends, or a live stream that does not.
-        frames: of a video that is a sequence of images, their numbers and paths.
+        kind: an image file, an image at a URL, a video file or URL that ends, or an endless live stream.
+        frames: numbers and paths of the images, if the video is an image sequence.
     """
 
     name: str
@@ -37,22 +37,22 @@ class Input:
 
     @property
     def moving(self) -> bool:
-        """Whether it has frames."""
+        """Whether it is a video or stream."""
         return self.kind in ("video", "live")
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a path, not a URL or camera."""
+        """Whether it is a path, as opposed to a URL or camera."""
         return self.kind == "image" or (self.kind == "video" and "://" not in self.name)
 
     @property
     def label(self) -> str:
-        """The name in records and messages: without the user and password of a URL."""
+        """The name in records and messages, without the user and password of a URL."""
         return re.sub(r"(?<=://)[^/?#]*@", "", self.name)
 
     @property
     def path(self) -> Path:
-        """The file; for a URL or camera a made-up path, as unique as its name, to name results after."""
+        """The file's path; for a URL or camera, a path derived from its name, used to name the results."""
         if self.is_file:
             return sequence_path(self.name) if self.frames else Path(self.name)
         text = self.label.partition("://")[2] or self.label
@@ -61,7 +61,7 @@ class Input:
 
     @property
     def key(self) -> str:
-        """The same for two names of the same file."""
+        """Identifies the file: equal for two names of the same file."""
         return os.path.abspath(self.name) if self.is_file else self.name
 
 
@@ -70,11 +70,11 @@ class Search:
     """How folders are searched.
 
     Attributes:
-        recursive: also search subfolders.
-        exclude: a folder to skip when it lies in a searched one (where an earlier run put its drawings).
-        videos: False to leave the videos of a folder out.
-        as_video: the images of a folder are the frames of one video.
-        report: called with one line for each folder of which something is left out, with the reasons.
+        recursive: whether to search subfolders too.
+        exclude: a folder to skip, such as the drawings of an earlier run.
+        videos: whether to include videos in folders.
+        as_video: whether the images of a folder are the frames of one video.
+        report: called with one line per folder that has files left out, with the reasons.
     """
 
     recursive: bool = False
@@ -85,20 +85,20 @@ class Search:
 
 
 def find_inputs(given: Sequence[str], listing: Sequence[str] = (), how: Search = Search()) -> list[Input]:
-    """The inputs that `given` and the lists name, in order, each once; folders in natural order (2 before 10).
+    """The inputs named by `given` and the lists, in order, without duplicates; folders are in natural order (2 before
+    10).
 
     Args:
-        given: image files (with any suffix), video files (by suffix, else by content), folders (their images and
-            videos, without hidden ones), globs as in a shell, including `**`; http(s) URLs; rtsp:// and other streams;
-            `webcam:0`; `video:` before a video without a known suffix; a pattern with a number, such as
-            `frame_%06d.png`, for images that are the frames of one video; `-` for a list on stdin; .txt files, read as
-            lists.
+        given: image files (any suffix), video files (by suffix, else by content), folders (their images and videos that
+            are not hidden), shell globs including `**`; http(s) URLs; rtsp:// and other streams; `webcam:0`; `video:`
+            before a video without a known suffix; a numbered pattern such as `frame_%06d.png`, for images that are the
+            frames of one video; `-` for a list on stdin; .txt files, read as lists.
         listing: lists: files with one path or URL per line (or NUL-separated). Paths are relative to the working
-            directory. A missing file of a list is reported when its turn comes, so that it does not stop the run.
-        how: to search folders.
+            directory. A missing file in a list is reported when its turn comes and does not stop the run.
+        how: options for searching folders.
 
     Raises:
-        VoteposeError: if an input names nothing, a list cannot be read or is empty, or there are no inputs.
+        VoteposeError: if an input does not exist, a list cannot be read or is empty, or there are no inputs.
     """
     found: dict[str, Input] = {}
     notes: list[str] = []
@@ -109,14 +109,14 @@ def find_inputs(given: Sequence[str], listing: Sequence[str] = (), how: Search =
         for one in read_list(text):
             found.setdefault(one.key, one)
     if not found:
-        raise VoteposeError("; ".join(notes) or "no images given: name images, videos, folders or globs")
+        raise VoteposeError("; ".join(notes) or "no inputs given: name images, videos, folders or globs")
     for note in notes:
         how.report(note)
     return list(found.values())
 
 
 def read_list(name: str) -> list[Input]:
-    """The inputs that a list names, one per line; `-` is stdin. A BOM and blanks are ignored.
+    """The inputs in a list, one per line; `-` is stdin. A byte order mark and blank lines are ignored.
 
     Raises:
         VoteposeError: if it cannot be read, has no lines, or is not text.
@@ -130,20 +130,20 @@ def read_list(name: str) -> list[Input]:
     names = [text for entry in entries if (text := os.fsdecode(entry).strip())]
     if not names:
         raise VoteposeError(f"{label}: the list is empty; it should name one image path or URL per line")
-    if max(map(len, names)) > 4096:  # the longest path of Linux
+    if max(map(len, names)) > 4096:  # the longest path on Linux
         raise VoteposeError(f"{label}: is not a list of paths; it should name one image path or URL per line")
     return [_classify(text) for text in names]
 
 
 def result_names(inputs: Sequence[Input]) -> list[Path]:
-    """Names of the inputs' results: of files from `relative_names`, of others their `path`."""
+    """Names for the inputs' results: `relative_names` of files, the `path` of others."""
     files = [one.path for one in inputs if one.is_file]
     names = iter(relative_names(files) if files else [])
     return [next(names) if one.is_file else one.path for one in inputs]
 
 
 def relative_names(paths: Sequence[Path]) -> list[Path]:
-    """The paths relative to the deepest folder that contains them all: as unique as the paths."""
+    """The paths relative to their deepest common folder."""
     absolute = [os.path.abspath(path) for path in paths]
     try:
         folder = os.path.commonpath([os.path.dirname(path) for path in absolute])
@@ -157,7 +157,7 @@ def _is_list(text: str) -> bool:
 
 
 def _classify(text: str) -> Input:
-    """The input of one path or URL, judged by its text alone."""
+    """The input for a path or URL, classified by its text alone."""
     if text.startswith("video:"):
         return Input(_tidy(text.removeprefix("video:")), "video")
     if text.lower().startswith(("webcam:", *_LIVE)):
@@ -169,7 +169,7 @@ def _classify(text: str) -> Input:
 
 
 def _tidy(text: str) -> str:
-    """A path without "./" and "//", so that a file has one name in the records; a URL unchanged."""
+    """A path without "./" and "//", so that a file has one name in the records; URLs are unchanged."""
     return text if "://" in text else str(Path(text))
 
 
@@ -186,7 +186,7 @@ def _expand(text: str, how: Search, notes: list[str]) -> Iterable[Input]:
     if Path(one.name).is_file() or text.startswith("video:/dev/"):
         return [one]
     if "://" in text:
-        raise VoteposeError(f"{text}: only `votepose predict --engine ray` reads from there")
+        raise VoteposeError(f"{text}: only `votepose predict --engine ray` can read this URL")
     if frames := numbered_frames(text):
         return [Input(str(path), "video", frames)]
     if path.exists():
@@ -195,7 +195,7 @@ def _expand(text: str, how: Search, notes: list[str]) -> Iterable[Input]:
         raise VoteposeError(f"{text}: no such file or folder")
     matches = sorted(map(Path, glob.glob(text, recursive=True)), key=natural_key)
     if not matches:
-        raise VoteposeError(f"{text}: the glob matches nothing")
+        raise VoteposeError(f"{text}: no file matches this pattern")
     return [one for match in matches for one in _expand(str(match), how, notes)]
 
 

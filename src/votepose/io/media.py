@@ -1,4 +1,4 @@
-"""Which files are images and which are videos: by suffix, or by their first bytes where the suffix says nothing."""
+"""Tells images from videos, by suffix or, if the suffix is unknown, by the first bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STREAMS = {".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".ts", ".mts", ".m2t", ".m2
 _RAW_STREAMS = {".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".h266", ".266", ".vvc", ".ivf", ".obu", ".y4m"}
 VIDEO_SUFFIXES = frozenset(_CONTAINERS | _PHONES | _STREAMS | _RAW_STREAMS)
 
-# Camera raw files are TIFFs of a kind: Pillow would read the small preview in them.
+# Camera raw files are a kind of TIFF: Pillow would read the small preview in them.
 CAMERA_RAW = frozenset({".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"})
 
 _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"qoif", b"\xff\x4f\xff\x51")
@@ -32,23 +32,23 @@ _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 
 
 def medium_of_name(name: str) -> Medium | None:
-    """What a path or URL's path names by its suffix; None if the suffix is of neither."""
+    """The medium that a suffix stands for; None if the suffix is neither an image's nor a video's."""
     suffix = os.path.splitext(name)[1].lower()
     return "image" if suffix in IMAGE_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else None
 
 
 def medium_of_file(path: Path) -> Medium | None:
-    """What a file is, by its suffix, else by its first bytes; None if it is neither or cannot be read."""
+    """The medium of a file, by suffix or first bytes; None if it is neither or cannot be read."""
     named = medium_of_name(path.name)
     if path.suffix.lower() in CAMERA_RAW:
         return None
-    if named and path.suffix.lower() != ".ts":  # which TypeScript has, too
+    if named and path.suffix.lower() != ".ts":  # TypeScript files end in .ts too
         return named
     return medium_of_bytes(first_bytes(path))
 
 
 def medium_of_bytes(start: bytes) -> Medium | None:
-    """What a file is by its first bytes (189 are enough), for the formats that can be told so."""
+    """The medium of a file by its first bytes (189 are enough), for formats with a signature."""
     brand = start[8:12]
     if start[4:8] == b"ftyp":
         return "image" if brand in _HEIF_BRANDS + _AVIF_BRANDS else None if brand in _SOUND_BRANDS else "video"
@@ -60,12 +60,12 @@ def medium_of_bytes(start: bytes) -> Medium | None:
 
 
 def is_heif(start: bytes) -> bool:
-    """Whether these are the first bytes of a HEIC or HEIF image, as iPhones write."""
+    """Whether these are the first bytes of a HEIC or HEIF image, the format of iPhones."""
     return start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
 
 
 def first_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The start of a file, for `medium_of_bytes`; b"" if it cannot be read."""
+    """The first bytes of a file, for `medium_of_bytes`; b"" if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(256)

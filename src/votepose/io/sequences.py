@@ -1,4 +1,4 @@
-"""Images that are the frames of one video: a numbered sequence such as `frame_%06d.png`, or a folder of them."""
+"""Image sequences: images that are the frames of one video, such as `frame_%06d.png` or a folder."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-Frames = tuple[tuple[int, str], ...]  # number of the frame, from 0, and its path
+Frames = tuple[tuple[int, str], ...]  # frame number, from 0, and path
 
 _NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def numbered_frames(pattern: str) -> Frames:
-    """The images of a pattern with one C-style number, as FFmpeg and Blender write it: `%d`, `%6d` or `%06d`.
+    """The images that match a pattern with one C-style number, as in FFmpeg and Blender: `%d`, `%6d` or `%06d`.
 
-    A missing number is a frame that is missing. Empty if the text is no such pattern, names a file, or matches nothing.
+    A gap in the numbers is a missing frame. Empty if the text is not such a pattern, names a file, or matches nothing.
     """
     if len(found := list(_NUMBER.finditer(pattern))) != 1 or "://" in pattern or os.path.exists(pattern):
         return ()
@@ -34,12 +34,12 @@ def numbered_frames(pattern: str) -> Frames:
 
 
 def consecutive(paths: Iterable[str]) -> Frames:
-    """Images as frames without gaps."""
+    """Frames for images, numbered without gaps."""
     return tuple(enumerate(paths))
 
 
 def sequence_path(name: str) -> Path:
-    """A path to name the results of a sequence after: without the number."""
+    """A path without the number, used to name the results of a sequence."""
     path = Path(name)
     stem = _NUMBER.sub("", path.stem).strip(" _-.")
     return path.with_name((stem or "frames") + path.suffix) if _NUMBER.search(path.name) else path

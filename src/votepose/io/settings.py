@@ -1,4 +1,4 @@
-"""Were earlier results made with the same settings? What a run asks before it adds to them."""
+"""Checks that earlier results were made with the same settings before a run adds to them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def read_note(text: str | bytes, file: Path | str, otherwise: str) -> dict[str, 
     """The JSON object that an earlier run left beside its results.
 
     Args:
-        text: of the note.
-        file: where it is, for the message.
+        text: text of the note.
+        file: path of the note, for the message.
         otherwise: what the user can do instead, for the message.
 
     Raises:
@@ -26,21 +26,21 @@ def read_note(text: str | bytes, file: Path | str, otherwise: str) -> dict[str, 
     except ValueError:
         note = None
     if not isinstance(note, dict):
-        raise VoteposeError(f"{file}: is not a note of an earlier run; {otherwise}")
+        raise VoteposeError(f"{file}: was not written by an earlier run; {otherwise}")
     return note
 
 
 def require_same_settings(before: Any, settings: Mapping[str, Any], what: str, otherwise: str) -> None:
-    """Compare the settings of an earlier run with this run's, as JSON: a tuple equals a list, a path its text.
+    """Check that an earlier run had this run's settings, compared as JSON: a tuple equals a list, a path its text.
 
     Args:
-        before: the earlier run's, as read from its note.
-        settings: this run's.
-        what: the results: opens the message, which continues "made with ...".
+        before: the earlier run's settings, as read from its note.
+        settings: this run's settings.
+        what: the results; starts the message, which continues with "made with ...".
         otherwise: what the user can do instead; ends the message.
 
     Raises:
-        VoteposeError: if they differ; names the first setting that does, in alphabetical order.
+        VoteposeError: if they differ; the message names the alphabetically first setting that does.
     """
     now = as_json(settings)
     before = before if isinstance(before, dict) else {}
@@ -50,5 +50,5 @@ def require_same_settings(before: Any, settings: Mapping[str, Any], what: str, o
 
 
 def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings as a JSON file gives them back."""
+    """The settings after a round trip through JSON."""
     return dict(json.loads(json.dumps(dict(settings), default=str)))

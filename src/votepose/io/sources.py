@@ -1,4 +1,4 @@
-"""What may be given as an image, and what it is called in messages and records."""
+"""The types accepted as an image, and an image's name in messages and records."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Tensor(Protocol):
     """An array of another library, such as PyTorch's."""
 
     def __array__(self) -> np.ndarray:
-        """As NumPy's."""
+        """A NumPy array of the same values."""
 
 
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray | Tensor
 
 
 def known_source(source: Any) -> str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray:
-    """An `ImageSource` as one of these types: a bytearray or memoryview as bytes, a tensor as an array.
+    """Convert an `ImageSource` to one of these types: a bytearray or memoryview to bytes, a tensor to an array.
 
-    PyTorch's tensors may be on any device, and have their channels first or last; the array has them last.
+    PyTorch tensors may be on any device, with channels first or last; the array has channels last.
 
     Raises:
-        VoteposeError: if it is anything else, with what was given.
+        VoteposeError: if it is of any other type, which the message names.
     """
     if isinstance(source, str | bytes | os.PathLike | Image.Image | np.ndarray):
         return source
@@ -38,12 +38,12 @@ def known_source(source: Any) -> str | os.PathLike[str] | bytes | IO[bytes] | Im
         return bytes(source)
     kind = type(source).__name__
     if isinstance(source, io.TextIOBase):
-        raise VoteposeError(f"{source_name(source) or kind}: was opened as text; open it as binary, with mode 'rb'")
+        raise VoteposeError(f"{source_name(source) or kind}: was opened as text; open it in binary mode, 'rb'")
     if hasattr(source, "__array__"):
         try:
             array = np.asarray(source.detach().cpu() if _is_torch(source) else source)
-        except Exception as error:  # of another library's array on a GPU, or of a type that NumPy lacks
-            raise VoteposeError(f"the {kind} is no array in this process's memory ({one_line(error)})") from None
+        except Exception as error:  # another library's array on a GPU, or of a type that NumPy lacks
+            raise VoteposeError(f"the {kind} cannot be converted to a NumPy array ({one_line(error)})") from None
         return _channels_last(array) if _is_torch(source) else array
     if callable(read := getattr(source, "read", None)):
         if inspect.iscoroutinefunction(read):
@@ -51,17 +51,17 @@ def known_source(source: Any) -> str | os.PathLike[str] | bytes | IO[bytes] | Im
         return source
     expected = "an image should be a path, a URL, bytes, a binary file, a PIL image or an array, but is"
     if source is None:
-        raise VoteposeError(f"{expected} None: cv2.imread, for one, returns it for a file that it cannot read")
+        raise VoteposeError(f"{expected} None, which cv2.imread returns for a file that it cannot read")
     if isinstance(source, Iterable):
         raise VoteposeError(f"{expected} a {kind}: pass several images to `batch` or `stream`")
     raise VoteposeError(f"{expected} of type {kind}: {repr(source)[:60]}")
 
 
 def each_image(images: Iterable[ImageSource] | ImageSource) -> Iterable[ImageSource]:
-    """The images of an iterable, or the one image given instead: a path is not taken for its letters.
+    """The images of an iterable, or a single image as a list of one; a path is not iterated letter by letter.
 
-    An array of (H, W) or of (H, W, 1 to 4) is one image, of (N, H, W) or (N, H, W, C) it is N. A PyTorch tensor of two
-    or three axes is one image, of four it is N.
+    An array (H, W) or (H, W, 1 to 4) is one image; (N, H, W) and (N, H, W, C) are N images. A PyTorch tensor with two
+    or three axes is one image, with four axes N images.
 
     Raises:
         VoteposeError: if it is neither.
@@ -79,21 +79,21 @@ def each_image(images: Iterable[ImageSource] | ImageSource) -> Iterable[ImageSou
 
 
 def _is_torch(source: Any) -> bool:
-    """Whether it is a PyTorch tensor; without an import of torch."""
+    """Whether it is a PyTorch tensor, found without importing torch."""
     return hasattr(source, "detach") and hasattr(source, "cpu")
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:
-    """A tensor's values (..., C, H, W) or (..., H, W, C) as (..., H, W, C); C is 1 to 4."""
+    """A tensor (..., C, H, W) or (..., H, W, C), C from 1 to 4, as an array (..., H, W, C)."""
     if array.ndim not in (3, 4) or not array.size or not 1 <= array.shape[-3] <= 4:
         return array
     if array.shape[-1] <= 4:
-        raise VoteposeError(f"the tensor of {array.shape} may have its channels first or last: pass a NumPy array")
+        raise VoteposeError(f"the tensor {array.shape} could have its channels first or last: pass a NumPy array")
     return np.moveaxis(array, -3, -1)
 
 
 def source_name(source: Any) -> str | None:
-    """The path or URL of an image, or of the file behind it; None if it has none."""
+    """The path or URL of an image, or of the file object; None if it has none."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     name = getattr(source, "filename", None) or getattr(source, "name", None)

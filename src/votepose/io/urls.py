@@ -1,4 +1,4 @@
-"""Tells paths from URLs of file systems by their text alone: no import of fsspec."""
+"""Tells paths from fsspec URLs by their text alone, without importing fsspec."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/")  # at least two letters: C:/ is a
 
 
 def is_remote(name: str) -> bool:
-    """Whether fsspec should open it: a URL other than http(s), which `read_image` reads with its limits."""
+    """Whether it is a URL for fsspec: any but http(s), which `read_image` downloads with limits."""
     return "://" in name and not is_url(name)
 
 
 def is_address(folder: Path) -> bool:
-    """Whether a folder was given as a URL. A Path has one slash where the URL has two."""
+    """Whether a folder was given as a URL; `Path` collapses the URL's two slashes to one."""
     return bool(_SCHEME.match(str(folder)))
 
 
 def url_of(folder: Path) -> str:
-    """The folder as given, with both slashes; a local one as an absolute path."""
+    """The URL as it was given, with both slashes; for a local folder, the absolute path."""
     text = str(folder)
     found = _SCHEME.match(text)
     if not found:

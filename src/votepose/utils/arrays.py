@@ -1,4 +1,4 @@
-"""The operations that NumPy and PyTorch name differently, so that `grouping` is written once for both."""
+"""Operations that NumPy and PyTorch name differently, so that `grouping` is written once for both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def transposed(x: Array) -> Array:
 
 def joints_first(poses: Array) -> Array:
     """(..., K, 2) -> (K, ..., 2), contiguous: NumPy reduces much faster over the first axis than over an inner one."""
-    moved = namespace(poses).moveaxis(poses, poses.ndim - 2, 0)  # -2 would be exported unresolved
+    moved = namespace(poses).moveaxis(poses, poses.ndim - 2, 0)  # -2 would stay unresolved in the exported graph
     return moved.copy() if isinstance(moved, np.ndarray) else moved
 
 
@@ -32,5 +32,5 @@ def take(values: Array, index: Array) -> Array:
     xp = namespace(values)
     if xp.__name__ != "numpy":
         return xp.gather(values, -1, index)
-    rows = values.reshape(-1, values.shape[-1])  # `take_along_axis` does the same with ten times the overhead
+    rows = values.reshape(-1, values.shape[-1])  # `take_along_axis` has ten times the overhead
     return rows[xp.arange(len(rows))[:, None], index.reshape(rows.shape)].reshape(index.shape)

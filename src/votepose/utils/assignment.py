@@ -6,13 +6,13 @@ import numpy as np
 
 
 def assign(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of a row and a column, each used at most once, of the largest total value; pairs of value 0 are left out.
+    """Match rows to columns, each at most once, so that the total value is largest; pairs of value 0 are left out.
 
-    The Hungarian method (Kuhn 1955) as shortest augmenting paths with potentials (Jonker and Volgenant 1987), in
-    O(R^2 C), the inner loop in NumPy.
+    The Hungarian method (Kuhn 1955) as shortest augmenting paths with potentials (Jonker and Volgenant 1987), in O(R^2
+    C), with the inner loop in NumPy.
 
     Args:
-        values: (R, C), at least 0.
+        values: (R, C), non-negative.
 
     Returns:
         The rows and the columns of the pairs, both (pairs,) int, rows ascending.

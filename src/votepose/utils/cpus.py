@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: fewer than the machine has in containers, batch queues and under taskset."""
+"""Counts the CPUs that this process may use, which containers, batch queues and taskset can limit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _OWN = Path("/proc/self/cgroup")
 
 
 def usable_cpus() -> int:
-    """CPUs that the process may use, at least 1: those of its affinity, or the quota of its control groups if less."""
+    """Number of CPUs that the process may use, at least 1: its affinity, or its control groups' quota if less."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(allowed, *_quotas(_own_groups()))))
 
 
 def _own_groups() -> list[Path]:
-    """Folders of the control groups that this process is in and of those around them, versions 1 and 2."""
+    """Folders of this process's control groups and their parents, versions 1 and 2."""
     try:
         lines = _OWN.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
@@ -32,7 +32,7 @@ def _own_groups() -> list[Path]:
 
 
 def _quotas(folders: list[Path]) -> list[float]:
-    """CPUs that each group may use, infinite without a limit; also infinite as the list's last item."""
+    """Number of CPUs that each group may use, infinite without a limit; the list ends with an infinity."""
     quotas = [math.inf]
     for folder in folders:
         try:
@@ -43,6 +43,6 @@ def _quotas(folders: list[Path]) -> list[float]:
                 quota, period = ((folder / name).read_text(encoding="utf-8") for name in names)
             if quota != "max" and int(quota) > 0:
                 quotas.append(int(quota) / int(period))
-        except (OSError, ValueError):  # the group has no such limit, or is that of another namespace
+        except (OSError, ValueError):  # no such limit, or the group is in another namespace
             continue
     return quotas

@@ -1,13 +1,13 @@
-"""Names that have changed: one map for everything outside the code that still uses the old ones."""
+"""Names that have changed: maps for command lines and files that still use the old ones."""
 
 from __future__ import annotations
 
-OPTIONS = {  # of the command line
+OPTIONS = {  # on the command line
     "--teach": "--stage (votes, distill, backbone-heads, refiner or joint)",
     "--witness-weights": "--aux-weights",
 }
 NETWORK_FIELDS = {"second_look": "refiner", "witness": "aux_backbone", "prior": "proposals"}  # weights of format 5
-TENSORS = {  # weights of format 5, by prefix; the first that fits counts
+TENSORS = {  # weights of format 5, by prefix; the first match is used
     "witness.": "aux_backbone.",
     "pointer.trust": "proposal_attention.logit_weight",
     "pointer.fit": "proposal_attention.distance_weight",

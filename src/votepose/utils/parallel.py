@@ -1,4 +1,4 @@
-"""A map over threads that keeps the order and holds only a few items at a time, for any number of items."""
+"""A threaded map that keeps the order and holds only a few items at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], worke
     """Like `map`, with `workers` calls at a time; reads at most 2 `workers` items ahead of the last result.
 
     Raises:
-        VoteposeError: if `workers` is not positive. An exception of a call is raised in place of its result.
+        VoteposeError: if `workers` is not positive. An exception in a call is raised in place of its result.
     """
     if workers < 1:
         raise VoteposeError(f"workers should be at least 1, but is {workers}")
@@ -29,5 +29,5 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], worke
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:  # also when the caller stops early
+    finally:  # even if the caller stops early
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, with the rate and the time left; nothing is shown if stderr is not a terminal."""
+"""A progress bar on stderr with the rate and the time left, shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _INTERVAL = 0.1  # seconds between two drawings
 
 
 class Bar:
-    """`what ━━━━───── 12/40 3.1/s 0:09`, on one line that is overwritten, and erased at the end of the `with`.
+    """Shows `what ━━━━───── 12/40 3.1/s 0:09` on one line, which is erased at the end of the `with` block.
 
-    Bars may be nested: the inner one uses the line while it lasts.
+    Bars may be nested: the inner one uses the line while it is active.
 
     Args:
-        what: is being done, such as "predict".
+        what: name of the work, such as "predict".
         total: number of steps, if known.
-        done: steps done before; they do not count for the rate.
-        shown: False to show nothing.
+        done: number of steps done before, which do not count towards the rate.
+        shown: whether to show the bar at all.
         file: the terminal; None for stderr.
     """
 
@@ -44,12 +44,12 @@ class Bar:
         self.hide()
 
     def hide(self) -> None:
-        """Erase the line, so that something else can be printed; the next step draws it again."""
+        """Erase the line, so that other text can be printed; the next step redraws it."""
         if self._shown:
             self._write("")
 
     def advance(self, steps: int = 1) -> None:
-        """Count `steps` more as done."""
+        """Count `steps` more steps as done."""
         self.done += steps
         if self._shown and time.perf_counter() - self._drawn >= _INTERVAL:
             self._draw()
@@ -73,7 +73,7 @@ class Bar:
             self._write(self.line(self._drawn - self._started))
 
     def _write(self, line: str) -> None:
-        """Overwrite the line. It is padded with spaces: not every terminal knows the codes that clear it."""
+        """Overwrite the line, padded with spaces, since some terminals lack the codes that clear it."""
         width = shutil.get_terminal_size().columns - 1  # a full line would wrap
         encoding = self._file.encoding or "ascii"
         line = line[:width].encode(encoding, "replace").decode(encoding)
@@ -82,7 +82,7 @@ class Bar:
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None, shown: bool = True) -> Iterator[Item]:
-    """Iterate over the items with a bar that counts them; `total` is by default their `len`."""
+    """Iterate over the items with a bar that counts them; `total` defaults to their `len`."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     with Bar(what, total, shown=shown) as bar:

@@ -12,13 +12,13 @@ class RunSummary:
     """What a run has done so far.
 
     Attributes:
-        pictures, frames: processed, of images and videos.
-        people: found in them.
-        dropped: frames of live streams that were not processed.
-        skipped: inputs that an earlier run had finished.
-        finished: inputs that this run finished.
+        pictures, frames: number of images and video frames processed.
+        people: number of people found.
+        dropped: number of live-stream frames that were not processed.
+        skipped: number of inputs that an earlier run finished.
+        finished: number of inputs that this run finished.
         failures: one line per input that could not be read.
-        notes: lines that the user should read, each once.
+        notes: lines for the user, without duplicates.
     """
 
     pictures: int = 0
@@ -38,9 +38,9 @@ class RunSummary:
         """Print notes and failures to stderr and one line of counts to stdout.
 
         Args:
-            out: where the results are.
+            out: folder of the results.
             total: number of inputs.
-            seconds: how long the run took.
+            seconds: duration of the run.
         """
         for line in (*self.notes, *self.failures):
             remark(line)
@@ -59,7 +59,7 @@ class RunSummary:
 
 
 def remark(line: str) -> None:
-    """Print a line to stderr that says it is votepose's."""
+    """Print a line to stderr, prefixed with "votepose:"."""
     print(f"votepose: {line}", file=sys.stderr)
 
 

@@ -1,13 +1,13 @@
-"""Left and right in the names of keypoints: which of them a mirror image exchanges."""
+"""Finds left-right pairs in keypoint names, which mirroring swaps."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
-# How names say left and right, the surest first. Only names of which both sides are listed make a pair, so that the
-# last ones, single letters at the edge of a word, may be as loose as names in the field are: RShoulder, lshoulder,
-# earL, FL_paw (front left), RLPaw (rear left).
+# How names mark left and right, the most reliable pattern first. A pair needs both names in the list, so the last
+# patterns, single letters at the edge of a word, can be loose: RShoulder, lshoulder, earL, FL_paw (front left), RLPaw
+# (rear left).
 _SIDES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -27,7 +27,7 @@ _LEFT = ("left", "lft", "l", "左")
 
 
 def pairs_by_name(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Pairs of indices, left and right, of the names that differ in their side alone."""
+    """Pairs of left and right indices of names that differ only in their side."""
     index = {_folded(name): k for k, name in enumerate(names)} | {name: k for k, name in enumerate(names)}
     pairs: dict[int, int] = {}
     paired: set[int] = set()
@@ -42,12 +42,12 @@ def pairs_by_name(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 
 def names_a_side(name: str) -> bool:
-    """Whether a name is clearly of one side, by itself."""
+    """Whether a name alone clearly marks one side."""
     return _CLEAR.search(name) is not None
 
 
 def _mirrored(name: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """The side that a name may be of, and the name with left and right exchanged: everywhere, then in one place."""
+    """Candidates (side, name with left and right swapped): swapped everywhere, then in one place."""
     found = list(pattern.finditer(name))
     for chosen in ([found] if len(found) > 1 else []) + [[match] for match in found]:
         mirrored = name
@@ -62,5 +62,5 @@ def _opposite(side: str) -> str:
 
 
 def _folded(name: str) -> str:
-    """What names that are written a little differently share."""
+    """A canonical form for names that differ only in spelling conventions."""
     return re.sub(r"[\W_]+", "_", name.lower())

@@ -1,4 +1,4 @@
-"""Treat SIGTERM and SIGHUP (a scheduler's time limit, a closed terminal) like Ctrl-C: results so far are kept."""
+"""Treats SIGTERM and SIGHUP (a scheduler's time limit, a closed terminal) like Ctrl-C, so results so far are kept."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from types import FrameType
 
 @contextlib.contextmanager
 def stop_like_ctrl_c() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP raise KeyboardInterrupt, once. It does nothing outside the main thread."""
+    """Within the block, SIGTERM and SIGHUP raise KeyboardInterrupt once. No effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in numbers:  # a second one must not interrupt the clean-up
+        for each in numbers:  # a second signal must not interrupt the clean-up
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in numbers}
-    # nohup ignores SIGHUP: leave it ignored
+    # under nohup SIGHUP is ignored: leave it so
     wanted = [number for number in numbers if before[number] is not signal.SIG_IGN]
     try:
         for number in wanted:

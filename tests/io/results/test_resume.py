@@ -152,13 +152,13 @@ def test_what_cannot_be_resumed_is_one_line(tmp_path: Path, poses: Poses) -> Non
     for act, said in [
         (lambda: Results("records", tmp_path, COCO_17, NAMES, other, True), "made with input size 96, not 64"),
         (lambda: opened("coco", tmp_path, resume=True), "made with format records, not coco"),
-        (lambda: opened("csv", tmp_path, resume=True), "a table does not list images without people"),
+        (lambda: opened("csv", tmp_path, resume=True), "tables do not list images without people"),
     ]:
         with pytest.raises(VoteposeError, match=said) as caught:
             act()
         assert "\n" not in str(caught.value)
     (tmp_path / "run.json").write_text("[]")
-    with pytest.raises(VoteposeError, match="is not a note"):
+    with pytest.raises(VoteposeError, match="was not written by an earlier run"):
         opened("records", tmp_path, resume=True)
     (tmp_path / "run.json").unlink()
     with pytest.raises(VoteposeError, match=r"there is no run\.json beside it"):
@@ -171,7 +171,7 @@ def test_results_with_a_broken_line_are_not_resumed(tmp_path: Path, poses: Poses
         results.write(NAMES[0], poses)
     broken = b'{"image": \n' + results.path.read_bytes()
     results.path.write_bytes(broken)
-    with pytest.raises(VoteposeError, match="byte 0 is in a broken line"), opened("records", tmp_path, resume=True):
+    with pytest.raises(VoteposeError, match="the line at byte 0 is broken"), opened("records", tmp_path, resume=True):
         pass
     assert results.path.read_bytes() == broken
     assert not list(tmp_path.glob("poses.jsonl.*"))

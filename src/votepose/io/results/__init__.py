@@ -1,1 +1,1 @@
-"""What `votepose predict` writes: JSON lines, COCO results, CSV and Parquet tables."""
+"""The formats that `votepose predict` writes: JSON lines, COCO results, CSV and Parquet tables."""

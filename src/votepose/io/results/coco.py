@@ -16,13 +16,13 @@ from votepose.skeleton import Skeleton
 class CocoWriter:
     """`results.json`, COCO keypoint results, and `images.json`, whose `images` map each id to its file.
 
-    An image of a video has `frame`, counted from 0, and `time`, in seconds since the first.
+    A video frame has `frame`, counted from 0, and `time`, in seconds since the first frame.
 
     Args:
-        folder: must exist, see `prepare_folder`.
-        skeleton: written to `images.json`.
-        names: of all images that will be written. The image ids are the files' stems if these are all different
-            integers (as in COCO), else 1, 2, … as they are written.
+        folder: an existing folder, see `prepare_folder`.
+        skeleton: the skeleton to write to `images.json`.
+        names: names of all images that will be written. The image ids are the files' stems if these are distinct
+            integers (as in COCO), else 1, 2, … in the order of writing.
     """
 
     def __init__(self, folder: Path, skeleton: Skeleton, names: Sequence[str]) -> None:
@@ -39,7 +39,7 @@ class CocoWriter:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was written yet."""
+        """Whether nothing has been written yet."""
         return not self._images.entries
 
     def begin(self) -> None:
@@ -48,7 +48,8 @@ class CocoWriter:
         self._images.begin()
 
     def resume(self, unfinished: str | None) -> None:
-        """Start with an earlier run's results, except of the video `unfinished`; `done` names their images."""
+        """Start with an earlier run's results, without those of the video `unfinished`, and add their images to
+        `done`."""
 
         def keep(image: dict[str, Any]) -> bool:
             if image.get("file_name") == unfinished or "id" not in image:
@@ -62,7 +63,7 @@ class CocoWriter:
         self._last = max(self._ids, default=0)
 
     def write(self, name: str, poses: Poses, frame: int | None = None, time: float | None = None) -> None:
-        """Add an image, or a video's frame. Raises OSError if it cannot be written."""
+        """Add an image or video frame. Raises OSError if it cannot be written."""
         number = self._number(name)
         width, height = poses.image_size
         image: dict[str, Any] = {"id": number, "file_name": name, "width": width, "height": height}
@@ -73,7 +74,7 @@ class CocoWriter:
             for person in self._entries(number, poses):
                 self._people.append(json.dumps(person))
             self._images.append(json.dumps(image))
-        except BaseException:  # no people without their image: readers of COCO results reject them
+        except BaseException:  # COCO readers reject people whose image is missing
             self._people.back_to(mark)
             raise
 
@@ -83,7 +84,7 @@ class CocoWriter:
         self._images.close()
 
     def discard(self) -> None:
-        """Leave earlier results as they were."""
+        """Delete what was written, and keep earlier results."""
         self._people.discard()
         self._images.discard()
 
@@ -101,9 +102,9 @@ class CocoWriter:
 
 
 class CocoAnnotationsWriter(CocoWriter):
-    """`annotations.json`, as a dataset's labels are: `images`, `annotations` and `categories`; beside it `images.json`.
+    """`annotations.json`, labels in COCO format (`images`, `annotations` and `categories`), and `images.json`.
 
-    The arguments are those of `CocoWriter`, and so are the images' ids and entries.
+    Arguments, image ids and image entries are those of `CocoWriter`.
     """
 
     def __init__(self, folder: Path, skeleton: Skeleton, names: Sequence[str]) -> None:
@@ -112,7 +113,7 @@ class CocoAnnotationsWriter(CocoWriter):
         self._people = GrowingFile(self.path, '{"annotations": [\n', ",\n", "\n]}\n")
 
     def close(self) -> None:
-        """Finish the files; the images and categories of one become the end of the other."""
+        """Finish the files: append the images and categories of one to the other."""
         self._images.close()
         with open(self._images.path, "rb") as images:
             images.seek(len("{"))
@@ -123,7 +124,7 @@ class CocoAnnotationsWriter(CocoWriter):
 
 
 def numbered(names: Sequence[str]) -> bool:
-    """Whether the files' stems are all different integers, and so can be COCO's image ids."""
+    """Whether the files' stems are distinct integers, so that they can be COCO image ids."""
     stems = [_stem(name) for name in names]
     numbers = {int(stem) for stem in stems if stem.isascii() and stem.isdecimal()}
     return bool(stems) and len(numbers) == len(stems)

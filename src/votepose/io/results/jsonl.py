@@ -1,4 +1,4 @@
-"""JSON lines."""
+"""Writes JSON lines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from votepose.poses import Poses
 
 
 class RecordsWriter:
-    """`poses.jsonl`: one JSON object per line, for each image or frame, as of `Poses.to_record`.
+    """`poses.jsonl`: one JSON object per line for each image or frame, as from `Poses.to_record`.
 
     A record of a video's frame has `frame`, counted from 0, and `time`, in seconds since the first, after `image`. That
     of an input of which nothing could be read has `image` and `error` only.
 
     Args:
-        folder: must exist, see `prepare_folder`.
+        folder: an existing folder, see `prepare_folder`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class RecordsWriter:
         self._lines.resume(keep)
 
     def write(self, name: str, poses: Poses, frame: int | None = None, time: float | None = None) -> None:
-        """Add an image, or a video's frame. Raises OSError if it cannot be written."""
+        """Add an image or video frame. Raises OSError if it cannot be written."""
         record = poses.to_record(name)
         if frame is not None and time is not None:
             record = {"image": record.pop("image"), "frame": frame, "time": round(time, 4), **record}
@@ -63,5 +63,5 @@ class RecordsWriter:
         self._lines.close()
 
     def discard(self) -> None:
-        """Leave earlier results as they were."""
+        """Delete what was written, and keep earlier results."""
         self._lines.discard()

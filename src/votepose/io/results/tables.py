@@ -1,17 +1,17 @@
-"""Tables with one row per person: CSV and Parquet, with the same columns.
+"""Writes tables with one row per person, as CSV or Parquet, with the same columns.
 
 | column | |
 |---|---|
 | image | path or URL |
-| frame, time | of a video: the frame, from 0, and seconds since the first; empty for an image |
-| width, height | of the image, in pixels |
+| frame, time | frame number, from 0, and seconds since the first frame; empty for images |
+| width, height | size of the image, in pixels |
 | person | 0, 1, … within the image or frame, best first |
-| id | of the person over the frames of a video; empty if not tracked |
+| id | the person's id over the frames of a video; empty if not tracked |
 | score | in [0, 1] |
 | x1, y1, x2, y2 | bounding box of the keypoints, in pixels |
-| NAME_x, NAME_y | of each keypoint, in pixels |
-| NAME_confidence | in [0, 1] |
-| NAME_seen | 1 seen, 0 inferred (Parquet: true, false) |
+| NAME_x, NAME_y | position of each keypoint, in pixels |
+| NAME_confidence | confidence of each keypoint, in [0, 1] |
+| NAME_seen | 1 if seen, 0 if inferred (Parquet: true, false) |
 
 An image without people has no row.
 """
@@ -46,7 +46,7 @@ _FIXED = {
     "y2": "float32",
 }
 _OF_KEYPOINT = {"x": "float32", "y": "float32", "confidence": "float32", "seen": "bool"}
-_ROWS = 4096  # of a Parquet row group
+_ROWS = 4096  # per Parquet row group
 
 
 def columns(skeleton: Skeleton) -> dict[str, str]:
@@ -66,11 +66,11 @@ def rows(name: str, poses: Poses, frame: int | None, time: float | None) -> Iter
 
 
 class CsvWriter:
-    """`poses.csv`: UTF-8, commas, a header; see the module's table.
+    """`poses.csv`: UTF-8, comma-separated, with a header; the module's docstring lists the columns.
 
     Args:
-        folder: must exist, see `prepare_folder`.
-        skeleton: names the columns.
+        folder: an existing folder, see `prepare_folder`.
+        skeleton: the skeleton, whose keypoint names become columns.
     """
 
     def __init__(self, folder: Path, skeleton: Skeleton) -> None:
@@ -96,16 +96,16 @@ class CsvWriter:
         self._lines.close()
 
     def discard(self) -> None:
-        """Leave earlier results as they were."""
+        """Delete what was written, and keep earlier results."""
         self._lines.discard()
 
 
 class ParquetWriter:
-    """`poses.parquet`, by pyarrow; see the module's table.
+    """`poses.parquet`, written by pyarrow; the module's docstring lists the columns.
 
     Args:
-        folder: must exist, see `prepare_folder`.
-        skeleton: names the columns.
+        folder: an existing folder, see `prepare_folder`.
+        skeleton: the skeleton, whose keypoint names become columns.
 
     Raises:
         VoteposeError: if pyarrow is not installed.
@@ -130,7 +130,7 @@ class ParquetWriter:
 
     def write(self, name: str, poses: Poses, frame: int | None = None, time: float | None = None) -> None:
         """Add an image's people. Raises OSError if they cannot be written."""
-        text = os.fsencode(name).decode("utf-8", "backslashreplace")  # a name may not be valid text
+        text = os.fsencode(name).decode("utf-8", "backslashreplace")  # file names can be invalid text
         self._waiting += rows(text, poses, frame, time)
         self.empty = False
         if len(self._waiting) >= _ROWS:
@@ -146,7 +146,7 @@ class ParquetWriter:
             self._partial.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Leave earlier results as they were."""
+        """Delete what was written, and keep earlier results."""
         self._file.close()
         self._partial.unlink(missing_ok=True)
 

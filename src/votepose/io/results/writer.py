@@ -1,4 +1,4 @@
-"""The results of a run in one of the formats, and a note of the settings that made them."""
+"""Writes a run's results in one of the formats, with a note of the settings."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Format = Literal["records", "coco", "coco-annotations", "csv", "parquet"]
 
 
 class Results:
-    """Writes a run's results: a context manager. `run.json` beside them records the settings that made them.
+    """A context manager that writes a run's results, and `run.json`, which records the settings.
 
     Args:
         form: records: poses.jsonl. coco: results.json and images.json. coco-annotations: annotations.json and
             images.json. csv: poses.csv. parquet: poses.parquet.
-        folder: must exist, see `prepare_folder`.
-        skeleton: of the poses.
-        names: of all images that will be written.
-        settings: that the results depend on, JSON-able.
-        resume: continue the results that an earlier run with the same settings left in the folder.
+        folder: an existing folder, see `prepare_folder`.
+        skeleton: skeleton of the poses.
+        names: names of all images that will be written.
+        settings: the settings that the results depend on, JSON-able.
+        resume: whether to continue the results of an earlier run with the same settings in the folder.
 
     Attributes:
         done: names of the images and videos that the earlier run finished.
@@ -70,7 +70,7 @@ class Results:
         return self
 
     def write(self, name: str, poses: Poses, frame: int | None = None, time: float | None = None) -> None:
-        """Add the image called `name`, or a frame of the video. Raises OSError if it cannot be written."""
+        """Add the image `name`, or a frame of the video `name`. Raises OSError if it cannot be written."""
         self._writer.write(name, poses, frame, time)
 
     def write_error(self, name: str, reason: str) -> None:
@@ -80,12 +80,12 @@ class Results:
 
     @contextlib.contextmanager
     def video(self, name: str) -> Iterator[None]:
-        """Enclose the frames of a video: if Ctrl-C ends the block, `resume` starts the video again."""
+        """Wraps the frames of a video: if Ctrl-C ends the block, `resume` restarts the video."""
         self._unfinished = name
         self._write_note()
         try:
             yield
-        except VoteposeError:  # damaged: the frames read so far are all there are
+        except VoteposeError:  # a damaged video has no more frames than those read so far
             self._finished()
             raise
         self._finished()
@@ -100,15 +100,15 @@ class Results:
         os.replace(self._new_note, self._note)
 
     def _read_note(self) -> str | None:
-        """The video that the earlier run left unfinished, "" if none; None if there was no earlier run."""
+        """The video that the earlier run left unfinished, or ""; None if there was no earlier run."""
         if not isinstance(self._writer, RecordsWriter | CocoWriter):
             raise VoteposeError(
-                "--resume needs --format records or a coco one: a table does not list images without people"
+                "--resume needs --format records, coco or coco-annotations: tables do not list images without people"
             )
         found = [path for path in (self._new_note, self._note) if path.exists()]
         if not found:
             if self.path.exists():
-                raise VoteposeError(f"{self.path}: there is no run.json beside it, so it cannot be resumed; {_ELSE}")
+                raise VoteposeError(f"{self.path}: cannot be resumed without run.json beside it; {_ELSE}")
             return None
         note = read_note(found[0].read_bytes(), found[0], _ELSE)
         require_same_settings(note.get("settings"), self._settings, f"{self.path}: was", _ELSE)
