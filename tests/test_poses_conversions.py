@@ -83,9 +83,9 @@ def test_dataframes_that_are_no_poses_are_one_line() -> None:
     other = replace(some_poses(1), source="b.jpg").to_dataframe()
     for table, said in [
         (frame.drop(columns=["x", "seen"]), "lacks seen, x"),
-        (frame.iloc[1:], "17 keypoints once"),
-        (pd.concat([frame, frame]), "17 keypoints once"),
-        (frame.replace("nose", "snout"), "17 keypoints once"),
+        (frame.iloc[1:], "17 keypoints, once each"),
+        (pd.concat([frame, frame]), "17 keypoints, once each"),
+        (frame.replace("nose", "snout"), "17 keypoints, once each"),
         (pd.concat([frame, other]), "2 images"),
     ]:
         with pytest.raises(VoteposeError, match=said):

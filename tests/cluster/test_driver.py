@@ -30,7 +30,7 @@ def test_workers_that_no_machine_can_hold_are_told_of(
         driver._check_room(job, growing=False)
     driver._check_room(job, growing=True)
     assert capsys.readouterr().err.endswith(
-        f"no machine of the cluster has {asked}, which a worker needs: waiting for one\n"
+        f"no machine in the cluster has the {asked} that a worker needs: waiting for one\n"
     )
     nodes[1]["Alive"] = True
     driver._check_room(job, growing=False)
@@ -43,10 +43,10 @@ def test_workers_that_no_machine_can_hold_are_told_of(
         (["in", "--format", "csv"], "--engine ray writes records, not csv: leave out --format"),
         (["in", "--fail-fast"], "--engine ray cannot stop at the first failure: leave out --fail-fast"),
         (["in", "--chunk", "0"], "--chunk should be at least 1, but is 0"),
-        (["clip.mp4"], "clip.mp4: --engine ray takes images; leave it out for videos"),
-        (["https://me:secret@host/a.jpg"], "https://host/a.jpg: --engine ray takes no address with a password in it"),
+        (["clip.mp4"], "clip.mp4: --engine ray processes images only; leave it out for videos"),
+        (["https://me:secret@host/a.jpg"], "https://host/a.jpg: --engine ray does not accept URLs with a password"),
         (["none.jpg"], "none.jpg: no such file or folder"),
-        (["in", "--out", "in/0.jpg/out"], "in/0.jpg/out: is or lies in a file, not a folder; choose another --out"),
+        (["in", "--out", "in/0.jpg/out"], "in/0.jpg/out: is a file or lies in one; choose another --out"),
         (["foo://a/b.jpg"], "foo://a/b.jpg: Protocol not known: foo"),
         (["in", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1 (Connection refused)"),
         (["in", "--address", f"127.0.0.1:{10**30}"], f"no Ray cluster answers at 127.0.0.1:{10**30} (no answer)"),

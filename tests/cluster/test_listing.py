@@ -48,9 +48,9 @@ def test_a_list_at_a_url_is_read_as_one_on_this_machine() -> None:
     assert names("a\nb.jpg\0https://host/c.jpg") == ["a\nb.jpg", "https://host/c.jpg"]
     for content, told in (
         ("\n \n", "memory://lists/names: the list is empty; it should name one image path or URL per line"),
-        ("memory://a/clip.mp4", "memory://a/clip.mp4: --engine ray takes images; leave it out for videos"),
-        ("https://me:secret@host/a.jpg", "https://host/a.jpg: --engine ray takes no address with a password in it"),
-        ("foo://a/b.jpg", "foo://: Protocol not known: foo; there are s3://, gs:// and the others of fsspec"),
+        ("memory://a/clip.mp4", "memory://a/clip.mp4: --engine ray processes images only; leave it out for videos"),
+        ("https://me:secret@host/a.jpg", "https://host/a.jpg: --engine ray does not accept URLs with a password"),
+        ("foo://a/b.jpg", "foo://: Protocol not known: foo; use s3://, gs:// or another scheme of fsspec"),
     ):
         with pytest.raises(VoteposeError) as caught:
             names(content)

@@ -193,7 +193,7 @@ def test_the_bundled_file_has_as_many_parameters_as_its_network() -> None:
 
 def test_foreign_onnx_is_one_line(data: Path, tmp_path: Path) -> None:
     save_fake_model(tmp_path / "foreign.onnx", None)
-    with pytest.raises(VoteposeError, match="not one of votepose's"):
+    with pytest.raises(VoteposeError, match="not from votepose"):
         run(EvaluateConfig(data, tmp_path / "foreign.onnx"))
 
 

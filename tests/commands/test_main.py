@@ -166,7 +166,7 @@ def test_mistakes_are_one_line_and_2(run: Callable[..., Result], photos: Path, f
         (("predict", "empty"), "empty: no images or videos in it"),
         (("predict", "photos/*.jpg", "--weights", "none.onnx"), "none.onnx: no such weights"),
         (("predict", "photos/*.jpg", "--weights", photos / "1.jpg"), "1.jpg: is not an ONNX model"),
-        (("predict", "photos/*.jpg", *weights, "--out", "file"), "file: is or lies in a file"),
+        (("predict", "photos/*.jpg", *weights, "--out", "file"), "file: is a file or lies in one"),
         (("predict", "photos/*.jpg", *weights, "--device", "tpu"), "no device 'tpu'"),
         (("predict", "photos/*.jpg", *weights, "--input-size", "100"), "multiple of 32"),
         (("predict", "photos/*.jpg", *weights, "--score-threshold", "7"), "[0, 1]"),

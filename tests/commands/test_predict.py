@@ -367,7 +367,7 @@ def test_another_format_than_the_sources_is_one_line_for_the_run(predict: Predic
     assert status == 0
     assert err.count("\n") == 1
     assert err.startswith("votepose: drawn as ")
-    assert "not as flv1; --video-codec chooses another" in err
+    assert "not as flv1; use --video-codec for another" in err
     assert predict("a.avi", "--video-codec", "mpeg4", "--out", "chosen")[2] == ""
     assert Path("chosen/a.mp4").exists()
 
@@ -384,7 +384,7 @@ def test_a_part_of_a_video_is_processed_and_drawn(predict: Predict) -> None:
         assert [frame.time for frame in reader] == pytest.approx([0, 0.4, 0.8, 1.2], abs=1e-3)
     assert audio_packets(Path("out/clip.mp4"))
     status, _, err = predict("clip.mp4", "--start", "1:00")
-    assert (status, err) == (1, "votepose: clip.mp4: ends after 1.9 s, before the part that is wanted\n")
+    assert (status, err) == (1, "votepose: clip.mp4: ends after 1.9 s, before the requested start\n")
 
 
 @pytest.mark.usefixtures("tall")

@@ -27,9 +27,9 @@ def test_the_models_of_the_package_have_names(tmp_path: Path, monkeypatch: pytes
 
 
 def test_another_model_is_refused_with_the_names() -> None:
-    with pytest.raises(VoteposeError, match=r"^--model medium: there is no such model; choose accurate or fast$"):
+    with pytest.raises(VoteposeError, match=r"^--model medium: no such model; choose accurate or fast$"):
         chosen_weights("medium", None)
-    with pytest.raises(VoteposeError, match=r"^--model fast: names the weights already; leave out --weights"):
+    with pytest.raises(VoteposeError, match=r"^--model fast: cannot be combined with --weights"):
         chosen_weights("fast", Path("mine.onnx"))
 
 
@@ -52,12 +52,12 @@ def test_a_bare_name_may_be_a_file_of_the_package_but_a_file_here_comes_first(
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(VoteposeError, match=r"^nets: no such weights; name an ONNX file that `votepose export` made$"):
+    with pytest.raises(VoteposeError, match=r"^nets: no such weights; use an ONNX file written by `votepose export`$"):
         resolve_weights("nets", ".onnx")
-    with pytest.raises(VoteposeError, match=r"^a.safetensors: there is no such weights file$"):
+    with pytest.raises(VoteposeError, match=r"^a.safetensors: no such weights file$"):
         resolve_weights("a.safetensors", ".onnx")
     monkeypatch.setattr(weights, "BUNDLED_SAFETENSORS", tmp_path / "votepose.safetensors")
-    with pytest.raises(VoteposeError, match=r"there is no such weights file \(.*pip install -e it\)$"):
+    with pytest.raises(VoteposeError, match=r"no such weights file \(.*pip install -e \. in it\)$"):
         resolve_weights("bundled", ".safetensors")
 
 

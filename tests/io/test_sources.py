@@ -80,7 +80,7 @@ def test_a_torch_tensor_has_its_channels_first_or_last() -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (None, "is None: cv2.imread"),
+        (None, "is None, which cv2.imread returns"),
         (["a.jpg"], "is a list: pass several images to `batch`"),
         ((), "is a tuple"),
         ({"a": 1}, "is a dict"),

@@ -34,12 +34,12 @@ def detail(answer: Any, status: int) -> str:
         ("Score_Threshold=0.85", ("Score_Threshold: no such option", "did you mean score_threshold?")),
         ("INPUT_SIZE=64", ("did you mean input_size?",)),
         ("input-size=64", ("did you mean input_size?",)),
-        ("xyzzy", ("xyzzy: no such option; there are input_size",)),
+        ("xyzzy", ("xyzzy: no such option; the options are input_size",)),
         ("=1", ("a name: no such option",)),
         ("%0a%00=1", ("a name: no such option",)),
         ("score_threshold=0.1&score_threshold=0.9", ("score_threshold: is given 2 times",)),
         ("format=PNG", ("format: Input should be 'json', 'png' or 'jpeg'",)),
-        ("scores=true", ("scores: is for drawings",)),
+        ("scores=true", ("scores: only affects drawings",)),
         ("input_size=banana", ("input_size: ", "integer")),
     ],
 )
@@ -50,7 +50,7 @@ def test_queries(client: TestClient, query: str, parts: tuple[str, ...]) -> None
 
 
 def test_other_routes_of_the_api_take_no_options(client: TestClient) -> None:
-    assert detail(client.get("/v1/model?verbose=1"), 422) == "verbose: no such option; there are none"
+    assert detail(client.get("/v1/model?verbose=1"), 422) == "verbose: no such option; there are no options"
 
 
 @pytest.mark.parametrize(

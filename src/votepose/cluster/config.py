@@ -1,4 +1,4 @@
-"""What a run on Ray is given."""
+"""Configuration of a run on Ray."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from votepose.visualization.draw import Style
 
 @dataclass(frozen=True)
 class RayOptions:
-    """Only with --engine ray."""
+    """Options for --engine ray."""
 
     address: str | None = None
-    """HOST:PORT of a running cluster; by default Ray is started on this machine."""
+    """HOST:PORT of a running cluster. Default: start Ray on this machine."""
     workers: int | None = None
-    """Processes, each with its own copy of the model; by default one per CPU."""
+    """Number of processes, each with a copy of the model. Default: one per CPU."""
     chunk: int | None = None
-    """Images per file of records; by default 256, or fewer if there are few images."""
+    """Images per file of records. Default: 256, or fewer if there are few images."""
 
     def check(self) -> None:
         """Raise VoteposeError if a number is out of range."""
@@ -32,14 +32,14 @@ class ClusterConfig:
     """A run on Ray.
 
     Attributes:
-        images: paths, folders, globs and URLs, as for `io.inputs.find_inputs`, and URLs of fsspec.
-        list: a file or URL that names one image per line.
-        recursive: also search subfolders.
+        images: paths, folders, globs and URLs, as for `io.inputs.find_inputs`, and fsspec URLs.
+        list: a file or URL with one image per line.
+        recursive: whether to search subfolders too.
         out: folder of the results; may be a URL.
         weights: the ONNX file.
-        device, threads: of each worker, see `votepose.load`; None is one thread.
-        style: of the drawings; None for no drawings.
-        ray: where and how Ray runs.
+        device, threads: device and threads of each worker, see `votepose.load`; None is one thread.
+        style: style of the drawings; None for no drawings.
+        ray: options of Ray.
     """
 
     images: tuple[str, ...]

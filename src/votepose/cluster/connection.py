@@ -18,13 +18,13 @@ from votepose.errors import VoteposeError, one_line
 
 @contextlib.contextmanager
 def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
-    """Within the block Ray runs: the process's own if it has one, the cluster at `address`, or one on this machine.
+    """Run Ray within the block: the process's own if it has one, the cluster at `address`, or one on this machine.
 
     Args:
-        cpus: of Ray on this machine; by default all.
+        cpus: number of CPUs for Ray on this machine; None for all.
 
     Yields:
-        Whether it is a cluster, which more machines may join.
+        Whether it is a cluster that more machines may join.
 
     Raises:
         VoteposeError: if nothing answers at the address.
@@ -34,8 +34,8 @@ def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
             yield True
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it logs errors on stderr that it recovers from
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # otherwise Ray warns of a change in its behaviour
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray logs errors to stderr that it recovers from
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # avoids a warning about a future change
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
@@ -58,12 +58,12 @@ def connected(address: str | None, cpus: int | None) -> Iterator[bool]:
 
 
 def remarks_to_stderr() -> contextlib.AbstractContextManager[object]:
-    """Within the block, Ray's messages of lost workers and machines go to stderr: stdout is for the summary line."""
+    """Send Ray's messages about lost workers and machines to stderr: stdout is for the summary line."""
     return contextlib.redirect_stdout(_Remarks())
 
 
 class _Remarks(io.TextIOBase):
-    """Forwards lines to stderr, except those about workers that Ray killed itself because the run was stopped."""
+    """Forwards lines to stderr, except those about workers that Ray killed because the run was stopped."""
 
     def __init__(self) -> None:
         self._begun = ""
@@ -78,7 +78,7 @@ class _Remarks(io.TextIOBase):
 
 @contextlib.contextmanager
 def _no_stderr() -> Iterator[None]:
-    """Hides stderr, where Ray's C++ code reports its log level. Errors are raised as exceptions anyway."""
+    """Hide stderr, where Ray's C++ code reports its log level. Errors are raised as exceptions anyway."""
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -90,12 +90,12 @@ def _no_stderr() -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Check that the address accepts connections: Ray would try for two minutes, then end the process."""
+    """Check that the address accepts connections; Ray would try for two minutes, then exit the process."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdecimal():
-        return  # "auto", or an error that Ray reports at once
+        return  # "auto", or an error that Ray reports itself
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:  # the latter for an invalid port number
+    except (OSError, OverflowError) as error:  # OverflowError: an invalid port number
         reason = getattr(error, "strerror", None) or "no answer"
         raise VoteposeError(f"no Ray cluster answers at {address} ({reason}); check --address") from None

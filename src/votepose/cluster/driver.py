@@ -1,4 +1,4 @@
-"""The process that the user started: finds the inputs, passes chunks to Ray Data, and counts the results."""
+"""The main process: finds the inputs, passes chunks to Ray Data, and counts the results."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ def run(config: ClusterConfig, predictor: Predictor) -> int:
     started = None
     try:
         ray_runs = connected(config.ray.address, cpus) if left else contextlib.nullcontext(False)
-        with ray_runs as growing, stop_like_ctrl_c():  # in this order: Ray's start replaces the signal handlers
+        with ray_runs as growing, stop_like_ctrl_c():  # in this order: Ray replaces the signal handlers
             started = time.perf_counter()
             if left:
                 _check_room(job, growing)
                 _work(left, job, config.ray.workers, summary)
-            for suffix in (".partial", ".begun"):  # left by workers that died
+            for suffix in (".partial", ".begun"):  # left behind by workers that died
                 files.sweep(f"{out}/records", suffix)
                 files.sweep(f"{out}/plan", suffix)
     finally:
-        if started is not None:  # also when the run is stopped
+        if started is not None:  # even if the run is stopped
             summary.report(out if "://" in out else config.out, total, time.perf_counter() - started)
     return 1 if summary.failures else 0
 
 
 def _check_room(job: Job, growing: bool) -> None:
-    """Check that some machine can hold a worker: otherwise Ray would wait for ever, silently.
+    """Check that some machine can run a worker; otherwise Ray would wait silently for ever.
 
     Raises:
-        VoteposeError: if none can. In a cluster, which more machines may join, this is a warning on stderr instead.
+        VoteposeError: if none can. In a cluster, which may grow, this is only a warning on stderr.
     """
     wanted = {"CPU": job.threads, "GPU": int(_on_gpu(job))}
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -74,7 +74,7 @@ def _check_room(job: Job, growing: bool) -> None:
     if not growing:
         missing = f"a worker needs {asked}, which this machine does not have"
         raise VoteposeError(f"{missing}: lower --threads, or use --device cpu")
-    print(f"votepose: no machine of the cluster has {asked}, which a worker needs: waiting for one", file=sys.stderr)
+    print(f"votepose: no machine in the cluster has the {asked} that a worker needs: waiting for one", file=sys.stderr)
 
 
 def _on_gpu(job: Job) -> bool:
@@ -82,12 +82,12 @@ def _on_gpu(job: Job) -> bool:
 
 
 def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, summary: RunSummary) -> None:
-    """Process the chunks with up to `workers` at a time."""
+    """Process the chunks with up to `workers` workers."""
     workers = workers or max(1, int(ray.cluster_resources().get("CPU", 0)) // job.threads)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised here as well
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised here anyway
     rows = [{"part": chunk.part, "images": json.dumps(chunk.images)} for chunk in chunks]
     worker: Any = Worker
     done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
@@ -113,7 +113,7 @@ def _work(chunks: Sequence[Chunk], job: Job, workers: int | None, summary: RunSu
 
 
 def _job(config: ClusterConfig, predictor: Predictor, out: str) -> Job:
-    """What the workers are given."""
+    """The job description for the workers."""
     return Job(
         out=out,
         folder=os.getcwd(),

@@ -1,4 +1,4 @@
-"""Files anywhere: local paths and the URLs of fsspec (s3://, gs://, ...), read, or written whole or not at all."""
+"""Reads files, and writes them atomically, at local paths and fsspec URLs (s3://, gs://, ...)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from votepose.errors import VoteposeError, one_line
 
 
 def file_system(name: str) -> tuple[Any, str]:
-    """The fsspec file system of a path or URL, and the path in it.
+    """The fsspec file system of a path or URL, and the path within it.
 
     Raises:
-        VoteposeError: if no file system has such a scheme, or its package is not installed.
+        VoteposeError: if the scheme is unknown, or its package is not installed.
     """
     try:
         return fsspec.core.url_to_fs(name)
@@ -27,29 +27,29 @@ def file_system(name: str) -> tuple[Any, str]:
         hint = f"pip install {package}" if package else known_implementations.get(scheme, {}).get("err", str(error))
         raise VoteposeError(f"{name}: needs a package that is not installed: {hint}") from None
     except ValueError as error:
-        raise VoteposeError(f"{name}: {error}; there are s3://, gs:// and the others of fsspec") from None
+        raise VoteposeError(f"{name}: {error}; use s3://, gs:// or another scheme of fsspec") from None
 
 
 def exists(name: str) -> bool:
-    """Whether there is a file."""
+    """Whether the file exists."""
     system, path = file_system(name)
     return bool(system.exists(path))
 
 
 def read(name: str) -> bytes:
-    """A file's bytes. Raises what its file system raises: FileNotFoundError, if there is none."""
+    """A file's bytes. Raises FileNotFoundError, or any other exception of its file system."""
     system, path = file_system(name)
     return bytes(system.cat_file(path))
 
 
 def write(name: str, data: bytes) -> None:
-    """Write a file, whole or not at all, creating its folder; an existing file is replaced."""
+    """Write a file atomically, creating its folder and replacing an existing file."""
     system, path = file_system(name)
-    if isinstance(system, AsyncFileSystem):  # an object store: objects appear whole, and there are no folders
+    if isinstance(system, AsyncFileSystem):  # an object store: writes are atomic, and there are no folders
         system.pipe_file(path, data)
         return
     system.makedirs(path.rpartition("/")[0], exist_ok=True)
-    partial = f"{path}.{uuid.uuid4().hex[:8]}.partial"  # unique: a retry may overtake the attempt that it replaces
+    partial = f"{path}.{uuid.uuid4().hex[:8]}.partial"  # unique, as a retry may overtake the attempt that it replaces
     try:
         system.pipe_file(partial, data)
         system.mv(partial, path)
@@ -65,7 +65,7 @@ def remove(path: str, system: Any) -> None:
 
 
 def in_folder(folder: str, suffix: str) -> list[str]:
-    """Names of the files in a folder that end in `suffix`, sorted; none if there is no folder."""
+    """Sorted names of the files in a folder that end in `suffix`; none if the folder does not exist."""
     system, path = file_system(folder)
     system.invalidate_cache()
     try:
@@ -76,19 +76,19 @@ def in_folder(folder: str, suffix: str) -> list[str]:
 
 
 def sweep(folder: str, suffix: str) -> None:
-    """Remove the files in a folder that end in `suffix`."""
+    """Remove all files in a folder that end in `suffix`."""
     for name in in_folder(folder, suffix):
         system, path = file_system(f"{folder}/{name}")
         remove(path, system)
 
 
 def prepare(folder: str) -> None:
-    """Test that `folder` can be written to, before any work starts. Raises VoteposeError if not."""
+    """Check that `folder` is writable, before any work starts. Raises VoteposeError if not."""
     system, path = file_system(folder)
     try:
         write(f"{folder}/.votepose", b"")
         remove(f"{path}/.votepose", system)
     except (FileExistsError, NotADirectoryError):
-        raise VoteposeError(f"{folder}: is or lies in a file, not a folder; choose another --out") from None
-    except Exception as error:  # each file system has its own, for missing permissions, buckets, credentials
+        raise VoteposeError(f"{folder}: is a file or lies in one; choose another --out") from None
+    except Exception as error:  # each file system has its own exceptions for missing permissions, buckets, credentials
         raise VoteposeError(f"{folder}: cannot be written to ({one_line(error)}); choose another --out") from error

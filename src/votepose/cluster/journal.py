@@ -1,8 +1,8 @@
-"""Records the image that a worker was processing when it died, so that one that crashes workers cannot block a run.
+"""Records the image that a worker is processing, so that an image that crashes workers cannot block a run.
 
-Ray restarts a dead worker with the same chunk: for ever, if an image crashes a decoder or needs more memory than there
-is. So a worker that begins a chunk writes a journal, and one that finds a journal proceeds carefully: one image at a
-time, noting each before it is read.
+Ray restarts a dead worker with the same chunk, which would never end if an image crashes a decoder or needs more memory
+than there is. So a worker writes a journal when it starts a chunk. If it finds one from an earlier worker, it processes
+one image at a time and records each before reading it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import json
 
 from votepose.cluster import files
 
-DEATHS = 2  # on one image: a machine lost by chance should not condemn it
+DEATHS = 2  # deaths before an image is skipped: one may be caused by a lost machine
 
 
 class Journal:
-    """Of one chunk.
+    """The journal of one chunk.
 
     Args:
-        name: of the file.
+        name: name of the file.
 
     Attributes:
-        careful: whether an earlier worker began the chunk and did not finish it.
+        careful: whether an earlier worker started the chunk without finishing it.
     """
 
     def __init__(self, name: str) -> None:
@@ -36,16 +36,16 @@ class Journal:
         self._write(None)
 
     def touch(self, place: int) -> None:
-        """Note that image number `place` of the chunk is next."""
+        """Record that image number `place` of the chunk is next."""
         if self.careful and not self.condemned(place):
             self._write(place)
 
     def condemned(self, place: int) -> bool:
-        """Whether too many workers died on it."""
+        """Whether too many workers died on this image."""
         return self._deaths.get(str(place), 0) >= DEATHS
 
     def close(self) -> None:
-        """The chunk is done."""
+        """Remove the journal: the chunk is done."""
         system, path = files.file_system(self._name)
         files.remove(path, system)
 

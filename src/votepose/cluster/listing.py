@@ -1,4 +1,4 @@
-"""The inputs of a run on Ray: all of `io.inputs` except videos, and the same behind the URLs of fsspec."""
+"""Finds the inputs of a run on Ray: those of `io.inputs` except videos, also at fsspec URLs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from votepose.utils.run_summary import remark
 
 
 def find_names(config: ClusterConfig, out: str) -> list[str]:
-    """The images that the config names, each once. Raises VoteposeError if there are none, or videos among them."""
+    """The images that the config names, without duplicates. Raises VoteposeError if there are none, or for a video."""
     lists = [config.list] if config.list else []
     names = [name for text in config.images if is_remote(text) for name in expand(text, config.recursive, out)]
     names += [name for text in lists if is_remote(text) for name in read_list(text)]
@@ -29,29 +29,29 @@ def find_names(config: ClusterConfig, out: str) -> list[str]:
         found += find_inputs(given, listing, Search(config.recursive, config.out, videos=False, report=remark))
     for one in found:
         if one.moving:
-            raise VoteposeError(f"{one.label}: --engine ray takes images; leave it out for videos")
-        if is_url(one.name) and one.label != one.name:  # it would be written into the plan and the records
-            raise VoteposeError(f"{one.label}: --engine ray takes no address with a password in it")
+            raise VoteposeError(f"{one.label}: --engine ray processes images only; leave it out for videos")
+        if is_url(one.name) and one.label != one.name:  # the password would be saved in the plan and the records
+            raise VoteposeError(f"{one.label}: --engine ray does not accept URLs with a password")
     for scheme in {one.name.partition("://")[0] for one in found if is_remote(one.name)}:
         files.file_system(f"{scheme}://")  # a list may name URLs that no worker can open
     return list(dict.fromkeys(one.name for one in found))
 
 
 def expand(name: str, recursive: bool, exclude: str) -> list[str]:
-    """The images that a URL names: a file, a folder, a glob, or a list (.txt, .lst) of them, as URLs.
+    """The images that a URL names, as URLs: a file, a folder, a glob, or a list (.txt, .lst).
 
     Args:
-        recursive: also search subfolders.
-        exclude: a folder to skip: the results'.
+        recursive: whether to search subfolders too.
+        exclude: a folder to skip, that of the results.
 
     Raises:
-        VoteposeError: if it names nothing, or cannot be listed.
+        VoteposeError: if it does not exist or cannot be listed.
     """
     system, path = files.file_system(name)
     left_out = LeftOut()
     try:
         if glob.has_magic(path):
-            base = re.split(r"[*?[]", path)[0].rpartition("/")[0]  # as given, even if hidden
+            base = re.split(r"[*?[]", path)[0].rpartition("/")[0]  # the part without wildcards may be hidden
             matches = system.glob(path, detail=True).items()
             found = [e for e, info in matches if info["type"] == "file" and "/." not in e.removeprefix(base)]
         elif system.isdir(path):
@@ -65,7 +65,7 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
             return read_list(name) if _suffix(path) in LISTS else [name]
     except VoteposeError:
         raise
-    except Exception as error:  # each file system has its own
+    except Exception as error:  # each file system has its own exceptions
         raise VoteposeError(f"{name}: cannot be listed ({one_line(error)})") from error
     urls = [str(system.unstrip_protocol(entry)) for entry in sorted(found, key=lambda entry: natural_key(Path(entry)))]
     system, path = files.file_system(exclude)
@@ -79,7 +79,7 @@ def expand(name: str, recursive: bool, exclude: str) -> list[str]:
 
 
 def read_list(name: str) -> list[str]:
-    """The names in the list at a URL, one per line, read as by `votepose.io.inputs.read_list`.
+    """The names in the list at a URL, one per line, as in `votepose.io.inputs.read_list`.
 
     Raises:
         VoteposeError: if it cannot be read, or is empty.
@@ -88,7 +88,7 @@ def read_list(name: str) -> list[str]:
         text = os.fsdecode(files.read(name).removeprefix(b"\xef\xbb\xbf"))
     except VoteposeError:
         raise
-    except Exception as error:  # each file system has its own
+    except Exception as error:  # each file system has its own exceptions
         raise VoteposeError(f"{name}: cannot be read as a list ({one_line(error)})") from error
     names = [entry.strip() for entry in text.split("\0" if "\0" in text else "\n") if entry.strip()]
     if not names:

@@ -1,4 +1,4 @@
-"""Which image is in which chunk. This is saved once, so that a resumed run, or a late worker of a stopped one, can only
+"""Assigns images to chunks. The assignment is saved, so that a resumed run, or a late worker of a stopped run, can only
 write the same records into the same file."""
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from votepose.cluster import files
 from votepose.errors import VoteposeError
 from votepose.io.settings import read_note, require_same_settings
 
-MOST = 256  # images per chunk: the work that is lost when a worker dies
+MOST = 256  # images per chunk, and so the most work that a dying worker loses
 _ELSE = "choose another --out"
-SHARES = 64  # chunks there should be at least, so that many workers are busy
+SHARES = 64  # minimum number of chunks, to keep many workers busy
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Images that are processed together: the content of one file of records.
+    """Images that are processed together and whose records form one file.
 
     Attributes:
-        part: its number.
-        images: their names, as given.
+        part: number of the chunk.
+        images: names of the images, as given.
     """
 
     part: int
@@ -31,16 +31,16 @@ class Chunk:
 
     @property
     def stem(self) -> str:
-        """Name of its files, without suffix."""
+        """Name of the chunk's files, without suffix."""
         return f"part-{self.part:05d}"
 
 
 def make_plan(out: str, images: Sequence[str], size: int | None = None) -> list[Chunk]:
-    """The chunks that contain `images`: those of earlier runs, and new ones, which are saved, for new images.
+    """The chunks that contain `images`: those of earlier runs, and new ones for new images, which are saved.
 
     Args:
         out: folder of the results.
-        images: names, each once.
+        images: names, without duplicates.
         size: images per new chunk; None for `MOST`, or fewer if there are few images.
     """
     chunks = _read(out)
@@ -65,7 +65,7 @@ def left_of(out: str, chunks: Sequence[Chunk]) -> list[Chunk]:
 
 
 def check_settings(out: str, settings: Mapping[str, Any]) -> None:
-    """Save the settings that the results depend on. Raises VoteposeError if earlier results were made with others."""
+    """Save the settings that the results depend on. Raises VoteposeError if those of earlier results differ."""
     note = f"{out}/plan/run.json"
     if not files.exists(note):
         files.write(note, json.dumps({"settings": dict(settings)}).encode() + b"\n")

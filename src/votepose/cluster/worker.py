@@ -1,4 +1,4 @@
-"""What runs on the cluster: a Predictor that processes chunks."""
+"""The code that runs on the cluster: a Predictor that processes chunks."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from votepose.predictor import Predictor, load
 from votepose.utils.parallel import ordered_map
 from votepose.visualization.draw import Style, draw
 
-READERS = 2  # threads that read and decode, while the worker's own runs the model
+READERS = 2  # threads that read and decode images while the main thread runs the model
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker is given.
+    """The job description for every worker.
 
     Attributes:
         out: folder of the results, absolute or a URL.
-        folder: that relative names are relative to.
-        weights: bytes of the ONNX file, which other machines may not have; None for the bundled one.
+        folder: base folder of relative names.
+        weights: bytes of the ONNX file, which other machines may lack; None for the bundled model.
         input_size, presence_threshold, score_threshold, device, threads: see `votepose.load`.
-        style: of the drawings; None for none.
+        style: style of the drawings; None for no drawings.
         flip_test: see `votepose.load`.
-        version: of votepose.
+        version: version of votepose.
     """
 
     out: str
@@ -56,22 +56,22 @@ class Job:
 
 
 class Worker:
-    """Takes a chunk as a row of Ray Data; writes its drawings, then its records; returns the counts."""
+    """Processes a chunk, given as a row of Ray Data: writes its drawings, then its records, and returns counts."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self._predictor: Predictor | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """`part` and `images` in; `images` and `people` (counts), `failures` and `fault` out.
+        """Process the row's `part` and `images`; returns `images` and `people` (counts), `failures` and `fault`.
 
-        The input `images` and `failures` are JSON lists, as names may not be valid UTF-8. `fault` is the reason why the
-        chunk is not done, "" if it is. It is not raised, because Ray would turn it into a traceback.
+        The input `images` and `failures` are JSON lists, as names may be invalid UTF-8. `fault` is the reason why the
+        chunk is not done, or "". It is not raised, because Ray would turn it into a traceback.
         """
         chunk = Chunk(int(row["part"]), tuple(json.loads(row["images"])))
         try:
             records, fault = self._do(chunk), ""
-        except Exception as error:  # a full disk, an unreachable bucket: each file system has its own
+        except Exception as error:  # a full disk, an unreachable bucket: each file system has its own exceptions
             records, fault = [], f"{chunk.stem}: {' '.join(str(error).split())[:300] or type(error).__name__}"
         failures = [record["error"] for record in records if "error" in record]
         people = sum(len(record.get("people", ())) for record in records)
@@ -79,7 +79,7 @@ class Worker:
 
     def _do(self, chunk: Chunk) -> list[dict[str, Any]]:
         name = f"{self.job.out}/records/{chunk.stem}.jsonl"
-        if files.exists(name):  # written by a worker that died before it could report it
+        if files.exists(name):  # written by a worker that died before reporting it
             return [json.loads(line) for line in files.read(name).splitlines()]
         self._predictor = self._predictor or _load(self.job)
         journal = Journal(f"{self.job.out}/plan/{chunk.stem}.begun")
@@ -94,7 +94,7 @@ class Worker:
         def read(place: int) -> np.ndarray | VoteposeError:
             name = chunk.images[place]
             if journal.condemned(place):
-                return VoteposeError(f"{name}: crashes the worker, or needs more memory than there is")
+                return VoteposeError(f"{name}: crashes the worker, or needs too much memory")
             try:
                 return read_anywhere(name, self.job.folder)
             except VoteposeError as error:
@@ -121,7 +121,7 @@ class Worker:
 
 
 def read_anywhere(name: str, folder: str = "") -> np.ndarray:
-    """`read_image` of a path below `folder`, a web address, or a URL of fsspec. Raises VoteposeError, naming `name`."""
+    """`read_image` for a path relative to `folder`, a web URL or an fsspec URL. Raises VoteposeError, naming `name`."""
     if is_url(name):
         return read_image(name)
     if not is_remote(name):
@@ -135,7 +135,7 @@ def read_anywhere(name: str, folder: str = "") -> np.ndarray:
         raise VoteposeError(f"{name}: no such file") from None
     except VoteposeError:
         raise
-    except Exception as error:  # each file system has its own
+    except Exception as error:  # each file system has its own exceptions
         raise VoteposeError(f"{name}: cannot be read ({one_line(error)})") from error
     data.name = name  # the name in error messages
     return read_image(data)
@@ -143,7 +143,7 @@ def read_anywhere(name: str, folder: str = "") -> np.ndarray:
 
 def _load(job: Job) -> Predictor:
     if job.version != votepose.__version__:
-        raise VoteposeError(f"a worker has votepose {votepose.__version__}, not {job.version}: install the same")
+        raise VoteposeError(f"a worker has votepose {votepose.__version__}, not {job.version}: use one version")
     with tempfile.TemporaryDirectory() as folder:
         path = None
         if job.weights is not None:

@@ -1,4 +1,4 @@
-"""Why were these people found? One image's votes and their groups, as data, as a page and as an image."""
+"""Explains why people were found: one image's votes and groups, as data, a web page or a figure."""
 
 from votepose.explain.collect import gather
 from votepose.explain.explanation import Explanation, VoteGroup

@@ -1,4 +1,4 @@
-"""Image -> `Explanation`: one run of the model file, then the grouping of its votes again, in NumPy."""
+"""Builds an `Explanation` of an image: runs the model, then groups its votes again in NumPy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from votepose.poses import Poses
 from votepose.predictor import Predictor
 
 VOTE_OUTPUTS = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence", "vote_person")
-_COPY = 0.5  # OKS from which a group without a person counts as a copy of one
+_COPY = 0.5  # minimum OKS for a group without a person to count as a copy of a person
 
 
 def gather(predictor: Predictor, image: ImageSource) -> Explanation:
@@ -66,7 +66,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Explanation:
 
 
 def _first_steps(distances: np.ndarray, strengths: np.ndarray, threshold: float) -> np.ndarray:
-    """(V,) the strongest vote that each agrees with: the first link of the chains whose ends `group` gives."""
+    """(V,) the strongest vote that each vote agrees with: the first links of the chains that `group` follows."""
     if not len(strengths):
         return np.zeros(0, int)
     return np.where(distances < threshold, strengths, 0).argmax(axis=1)
@@ -85,7 +85,7 @@ def _outputs(predictor: Predictor, pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _grouping_config(predictor: Predictor) -> GroupingConfig:
-    """The file's grouping, with the predictor's presence threshold."""
+    """The file's grouping options, with the predictor's presence threshold."""
     return GroupingConfig(**predictor.metadata["grouping"] | {"presence_threshold": predictor.presence_threshold})
 
 
@@ -106,10 +106,10 @@ def _people(
 
 
 def _votes(raw: dict[str, np.ndarray], stride: float, threshold: float) -> tuple[np.ndarray, ...]:
-    """Of the first image, in cells: votes (V, K, 2), log scales (V, K), cells (V, 2), presence (V,), person (V,)."""
+    """Votes (V, K, 2), log scales (V, K), cells (V, 2), presence (V,) and person (V,) of the first image, in cells."""
     votes, scales, presence = raw["vote_poses"] / stride, raw["vote_scales"] / stride, raw["vote_presence"]
     finite = np.isfinite(votes).all(axis=(1, 2)) & np.isfinite(scales).all(axis=1)
-    # the graph outputs a fixed number of cells, including those under the threshold
+    # the graph outputs a fixed number of cells, including those below the threshold
     chosen = (raw["vote_image"] == 0) & finite & (presence >= threshold) & (presence > 0)
     log_scales = np.log(np.maximum(scales[chosen], 1e-6))
     return votes[chosen], log_scales, raw["vote_cells"][chosen] / stride, presence[chosen], raw["vote_person"][chosen]
@@ -139,5 +139,5 @@ def _outcome(person: int, pooled: np.ndarray, poses: Poses, least: float) -> str
         likeness = oks(poses.keypoints, pooled[None], body_sizes(poses.keypoints), poses.skeleton.kappas)
         if likeness.max() >= _COPY:
             copied = int(likeness.argmax()) + 1
-            return f"left out: it repeats person {copied} (OKS {likeness.max():.2f}), which scores higher"
+            return f"left out: it duplicates person {copied} (OKS {likeness.max():.2f}), who has a higher score"
     return "left out: the refined person's score was too low"

@@ -1,4 +1,4 @@
-"""How one image's votes were grouped into people: presence, votes, which follows which, and their distances."""
+"""Data on how one image's votes were grouped: presence, votes, the vote that each follows, and distances."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class VoteGroup:
 
     Attributes:
         leader: index of the vote that all of them follow.
-        members: indices of the votes, the leader's among them, strongest first.
+        members: indices of the votes, including the leader, strongest first.
         person: row of `Explanation.poses`, or -1 if the group yielded no person.
-        outcome: in words: the person and its score, or why the group was left out.
+        outcome: text: the person and the score, or why the group was left out.
     """
 
     leader: int
@@ -33,21 +33,21 @@ class Explanation:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        name: of the image, for titles.
-        poses: the P people that the model found, best first, including those under the score threshold.
-        score_threshold: people with a lower score are left out by `predict`.
-        presence: (h, w) float32, probability that a keypoint lies on a cell.
+        name: name of the image, for titles.
+        poses: the P people that the model found, best first, including those below the score threshold.
+        score_threshold: `predict` leaves out people with a lower score.
+        presence: (h, w) float32, probability that a keypoint lies in a cell.
         cell: (width, height) of a cell.
         cells: (V, 2) centres of the cells that voted.
-        votes: (V, K, 2) the pose that each voted for.
+        votes: (V, K, 2) the pose that each vote predicts.
         scales: (V, K) Laplace scale of each joint of each vote: its expected error.
         likelihoods: (V,) presence at the cell, in [0, 1].
-        strengths: (V,) presence times the confidence of the whole vote: a vote follows stronger ones.
+        strengths: (V,) presence times the confidence of the whole vote; votes follow stronger votes.
         person: (V,) row of `poses`, or -1.
-        follows: (V,) the strongest vote that each agrees with; itself where there is no stronger one.
-        leads: (V,) where following ends: votes with the same leader are a group.
-        distances: (V, V) in the unit of `config.threshold`; two votes agree below it.
-        groups: the largest first.
+        follows: (V,) the strongest vote that each agrees with; its own index if none is stronger.
+        leads: (V,) the end of each chain; votes with the same leader form a group.
+        distances: (V, V) in the unit of `config.threshold`; two votes agree if they are closer than that.
+        groups: the groups, largest first.
         config: the grouping's rule and threshold.
     """
 
@@ -71,7 +71,7 @@ class Explanation:
 
     @property
     def shown(self) -> np.ndarray:
-        """(P,) bool: people whose score reaches the threshold."""
+        """(P,) bool: whether a person's score reaches the threshold."""
         return self.poses.scores >= self.score_threshold
 
     @property
@@ -80,7 +80,7 @@ class Explanation:
         return "cells" if self.config.rule == "euclidean" else "body sizes"
 
     def summary(self) -> str:
-        """One line: how many people from how many votes."""
+        """One line with the numbers of people, votes and groups."""
         people, votes = int(self.shown.sum()), len(self.votes)
         counted = [f"{people} {'person' if people == 1 else 'people'}", f"{votes} vote{'s' * (votes != 1)}"]
         return f"{self.name}: {counted[0]} from {counted[1]} in {len(self.groups)} group{'s' * (len(self.groups) != 1)}"

@@ -1,4 +1,4 @@
-"""`Explanation` as one HTML file that opens in any browser and loads nothing else."""
+"""Renders an `Explanation` as a single self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from votepose.oks import body_sizes
 from votepose.visualization.colormap import heat_colours
 from votepose.visualization.draw import PALETTE, person_colours
 
-_LONGEST = 1400  # pixels of the image in the page
+_LONGEST = 1400  # longest side of the embedded image, in pixels
 _SCRIPTS = (
     "votes",
     "stage",
@@ -27,17 +27,17 @@ _SCRIPTS = (
     "text",
     "agreement",
     "controls",
-)  # one script in six files; the last starts it
+)  # one script in six files; the last one starts it
 
 
 def to_page(explanation: Explanation) -> str:
-    """The page as text: image, presence, votes, groups, and how far any two votes are from agreeing."""
-    # inside a script element only "</" and "<!--" could end the data early
+    """The page as text: image, presence, votes, groups, and the distance of every pair of votes."""
+    # inside a script element, only "</" and "<!--" could end the data early
     data = json.dumps(_data(explanation), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     page = _asset("page.html")
     script = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     parts = {"title": html.escape(explanation.name), "style": _asset("page.css"), "script": script, "data": data}
-    for name, text in parts.items():  # the data last, so that nothing in it is replaced
+    for name, text in parts.items():  # the data comes last, so that nothing in it is replaced
         page = page.replace(f"<!--{name}-->", text)
     return page
 
@@ -47,7 +47,7 @@ def _asset(name: str) -> str:
 
 
 def _data(explanation: Explanation) -> dict[str, Any]:
-    """What the script reads. Votes are in the order of `Explanation`, strongest first."""
+    """The data for the script. Votes are in the order of `Explanation`, strongest first."""
     height, width = explanation.image.shape[:2]
     skeleton, config = explanation.poses.skeleton, explanation.config
     rows, columns = explanation.presence.shape

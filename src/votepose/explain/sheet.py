@@ -1,4 +1,4 @@
-"""`Explanation` as one image of four panels: presence, votes and the votes they follow, people, and agreement."""
+"""Draws an `Explanation` as a figure of four panels: presence, votes and links, people, and agreement."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def draw_sheet(explanation: Explanation) -> Image.Image:
 
 
 def group_colours(explanation: Explanation) -> dict[int, tuple[int, int, int]]:
-    """Colour of each group by its leader: its person's, as `draw` has it; grey where `predict` shows no person."""
+    """Colour of each group, by leader: that of its person in `draw`, or grey if `predict` shows no person."""
     worn = PALETTE[person_colours(explanation.poses)].astype(int).tolist()
     shown = explanation.shown
     return {g.leader: tuple(worn[g.person]) if g.person >= 0 and shown[g.person] else _LOST for g in explanation.groups}
 
 
 def _backdrop(explanation: Explanation, brightness: float) -> tuple[Image.Image, float]:
-    """The image, grey and dimmed, as large as a panel; and panel pixels per image pixel."""
+    """The image at panel size, grey and dimmed, and the number of panel pixels per image pixel."""
     image = Image.fromarray(explanation.image)
     scale = _PANEL / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
@@ -64,7 +64,7 @@ def _presence(explanation: Explanation) -> _Panel:
     heat = Image.fromarray(heat_colours(explanation.presence)).resize(size, Image.Resampling.NEAREST)
     panel.paste(heat, mask=heat.getchannel("A"))
     threshold = float(explanation.config.presence_threshold)
-    return _Panel(panel, "1  Presence", f"Is there a joint in this cell? It may vote from {threshold:g}.")
+    return _Panel(panel, "1  Presence", f"Probability of a joint in each cell. Cells from {threshold:g} vote.")
 
 
 def _votes(explanation: Explanation) -> _Panel:
@@ -72,7 +72,7 @@ def _votes(explanation: Explanation) -> _Panel:
     large = panel.resize((panel.width * _SMOOTH, panel.height * _SMOOTH), Image.Resampling.BILINEAR)
     pen, colours = ImageDraw.Draw(large), group_colours(explanation)
     places = explanation.cells * scale * _SMOOTH
-    for k in reversed(range(len(places))):  # the strongest last, on top
+    for k in reversed(range(len(places))):  # strongest last, on top
         (x, y), (to_x, to_y) = places[k].tolist(), places[explanation.follows[k]].tolist()
         pen.line([x, y, to_x, to_y], fill=colours[int(explanation.leads[k])], width=2 * _SMOOTH)
     for k in reversed(range(len(places))):
@@ -87,16 +87,16 @@ def _votes(explanation: Explanation) -> _Panel:
     panel = large.resize(panel.size, Image.Resampling.LANCZOS)
     lost = " Grey: left out." if _LOST in colours.values() else ""
     return _Panel(
-        panel, f"2  {len(places)} votes", f"Each follows the strongest that it agrees with; ringed ones lead.{lost}"
+        panel, f"2  {len(places)} votes", f"Each follows the strongest that it agrees with; leaders are ringed.{lost}"
     )
 
 
 def _people(explanation: Explanation) -> _Panel:
-    # drawn on the whole image: limbs are as wide as `predict` would make them
+    # drawn on the whole image, so that limbs are as wide as in `predict`
     drawn = draw(explanation.image, explanation.poses[explanation.shown])
     panel, _ = _backdrop(explanation, 1)
     found = int(explanation.shown.sum())
-    note = f"Pooled votes, refined. Scores from {explanation.score_threshold:g}; dashed: inferred."
+    note = f"Pooled votes, refined. Scores of {explanation.score_threshold:g} or more; dashed: inferred."
     return _Panel(
         drawn.resize(panel.size, Image.Resampling.LANCZOS), f"3  {found} {'person' if found == 1 else 'people'}", note
     )

@@ -1,1 +1,1 @@
-"""Network and grouping as one file: ONNX, OpenVINO or torch.export."""
+"""Exports network and grouping as one file: ONNX, OpenVINO or torch.export."""

@@ -1,4 +1,4 @@
-"""The estimator as one ONNX graph: image in, people out, and the votes behind them for whoever asks."""
+"""Exports the estimator as one ONNX graph from an image to people and, as optional outputs, their votes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ OUTPUT_NAMES = [*PoseOutputs._fields, *VoteOutputs._fields]
 
 
 class Graph(nn.Module):
-    """What an exported file holds: `PoseEstimator.explain` with its outputs in one row, as `OUTPUT_NAMES` has them."""
+    """The exported computation: `PoseEstimator.explain` with its outputs as one tuple, in the order of
+    `OUTPUT_NAMES`."""
 
     def __init__(self, estimator: PoseEstimator) -> None:
         super().__init__()
         self.estimator = estimator
-        self.eval()  # an exporter puts back the mode that it found: a module's first is `train`
+        self.eval()  # the exporter restores the mode, and a new module starts in train mode
 
     def forward(self, images: Tensor, presence_threshold: Tensor) -> tuple[Tensor, ...]:
         people, votes = self.estimator.explain(images, presence_threshold)
@@ -38,19 +39,19 @@ class Graph(nn.Module):
 
 
 def noise(width: int, height: int, batch: int = 1) -> Tensor:
-    """Images (batch, height, width, 3) uint8 in which a threshold of 0 finds people: a tracer needs some.
+    """Images (batch, height, width, 3) uint8 in which a threshold of 0 finds people, which the tracer needs.
 
-    Always the same.
+    They are always the same.
     """
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), dtype=np.uint8))
 
 
 def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
     """Write the float32 graph to `path`, with dynamic batch, height and width, and return it."""
-    estimator.network.backbone.fit_windows(64, 64)  # windows that fit the traced image already would be constants
+    estimator.network.backbone.fit_windows(64, 64)  # windows that fit the traced image would become constants
     torch.onnx.register_custom_op_symbolic("aten::copy", _copied, OPSET)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer's remarks on shapes that are constant on purpose
+        warnings.simplefilter("ignore")  # warnings about shapes that are constant on purpose
         torch.onnx.export(
             Graph(estimator),
             (noise(256, 192), torch.tensor(0.0)),
@@ -72,17 +73,16 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
 
 
 def _copied(graph: Any, _: Any, source: Any, *__: Any) -> Any:
-    """What `copy_` leaves in a tensor of the same shape and type, as MaxViT's position tables are filled."""
+    """Export `copy_` into a tensor of the same shape and type, which fills MaxViT's position tables, as its source."""
     return graph.op("Identity", source)
 
 
 def fold_pads(model: onnx.ModelProto) -> None:
-    """Let convolutions pad for themselves, where it is with zeros: for a Pad in front of one, the runtime would lay out
-    its whole input anew, twice."""
+    """Merge zero padding into convolutions: for a separate Pad node, the runtime would copy the whole input twice."""
     graph = model.graph
     readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
     pads = {node.output[0]: node for node in graph.node if _pads_evenly(node) and readers[node.output[0]] == 1}
-    depending = _depending(graph)  # the padding of some backbones hangs on the size of the image
+    depending = _depending(graph)  # some backbones' padding depends on the image size
     pairs = [
         (pads[node.input[0]], node)
         for node in graph.node
@@ -93,7 +93,7 @@ def fold_pads(model: onnx.ModelProto) -> None:
         amounts = constants[pad.input[1]]
         before, after = amounts.reshape(2, -1)
         value = constants[pad.input[2]] if len(pad.input) > 2 and pad.input[2] else 0
-        if np.any(value) or before[:2].any() or after[:2].any() or amounts.min() < 0:  # not of the image, or a crop
+        if np.any(value) or before[:2].any() or after[:2].any() or amounts.min() < 0:  # not spatial, or a crop
             continue
         own = next((attribute for attribute in conv.attribute if attribute.name == "pads"), None)
         total = np.concatenate([before[2:], after[2:]]) + (own.ints if own else 0)
@@ -105,12 +105,12 @@ def fold_pads(model: onnx.ModelProto) -> None:
 
 
 def _pads_evenly(node: onnx.NodeProto) -> bool:
-    """Whether this is a Pad with one value, as a tracer writes it."""
+    """Whether this is a Pad with a constant value, as the tracer writes it."""
     return node.op_type == "Pad" and all(x.s == b"constant" for x in node.attribute if x.name == "mode")
 
 
 def _depending(graph: onnx.GraphProto) -> set[str]:
-    """The names of all values that hang on the graph's inputs."""
+    """The names of all values that depend on the graph's inputs."""
     depending = {value.name for value in graph.input}
     for node in graph.node:
         if depending.intersection(node.input):
@@ -119,7 +119,7 @@ def _depending(graph: onnx.GraphProto) -> set[str]:
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Drop the nodes whose outputs are not used."""
+    """Remove nodes whose outputs are unused."""
     read, kept = {value.name for value in graph.output}, []
     for node in reversed(graph.node):
         if read.intersection(node.output):
@@ -130,7 +130,7 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def _computed(model: onnx.ModelProto, names: list[str]) -> dict[str, np.ndarray]:
-    """The values of these constants, which the tracer left to be computed."""
+    """Evaluate these constant expressions."""
     if not names:
         return {}
     told = {value.name for value in model.graph.value_info}
@@ -140,19 +140,19 @@ def _computed(model: onnx.ModelProto, names: list[str]) -> dict[str, np.ndarray]
 
 
 def save(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:
-    """Write the graph with votepose's metadata and with short names inside."""
+    """Write the graph with votepose's metadata and short internal names."""
     _shorten(model)
     helper.set_model_props(model, {"votepose": json.dumps(metadata)})
     onnx.save(model, path)
 
 
 def _shorten(model: onnx.ModelProto) -> None:
-    """Replace the tracer's long names of inner values: with 4,000 nodes they weigh half a megabyte."""
+    """Replace the tracer's long names of inner values, which take half a megabyte for 4,000 nodes."""
     kept = {value.name for value in (*model.graph.input, *model.graph.output)}
     short: dict[str, str] = {name: name for name in ("", *kept)}
     for tensor in model.graph.initializer:
         tensor.name = short.setdefault(tensor.name, f"w{len(short)}")
-    # Shapes of inner values, under long names.
+    # Shapes of inner values, by their long names.
     del model.graph.value_info[:]
     for node in model.graph.node:
         node.ClearField("name")

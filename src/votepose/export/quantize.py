@@ -1,7 +1,7 @@
-"""Weights stored in fewer bits than they are computed in: half precision or int8. The runtime expands them on loading.
+"""Stores weights in half precision or int8. The runtime expands them to float32 on loading.
 
-Computing in int8 as well does not pay: convolutions quantized statically cost 0.04 to 0.14 AP on the first 100 images
-of coco-dev and saved at most a tenth of the time (`research/precision.py --calibrate`).
+Computing in int8 is not worthwhile: statically quantized convolutions cost 0.04 to 0.14 AP on the first 100 images of
+coco-dev and saved at most a tenth of the time (`research/precision.py --calibrate`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-_LEVELS = 127  # the largest number of a weight in 8 bits
-_LEAST_HALVED = 64  # numbers in a constant that is worth halving
-_LEAST_PACKED = 4096  # and packing: the small ones, stems and heads, matter most
-_OUTPUT_AXIS = {"Conv": 0, "Gemm": 0, "MatMul": 1}  # of a weight, by the operator; Gemm's is transposed
+_LEVELS = 127  # largest magnitude of an int8 weight
+_LEAST_HALVED = 64  # minimum size of a constant that is worth halving
+_LEAST_PACKED = 4096  # and packing: small ones, of stems and heads, matter most
+_OUTPUT_AXIS = {"Conv": 0, "Gemm": 0, "MatMul": 1}  # output axis of a weight, by operator; Gemm's is transposed
 
 
 def halve(model: onnx.ModelProto) -> None:
@@ -30,7 +30,7 @@ def halve(model: onnx.ModelProto) -> None:
 def pack(model: onnx.ModelProto) -> None:
     """Store large weights in int8, with a scale per output channel, behind Cast and Mul.
 
-    The runtime would keep a DequantizeLinear, and run it each time.
+    The runtime would keep a DequantizeLinear and run it every time.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = []
@@ -51,9 +51,9 @@ def pack(model: onnx.ModelProto) -> None:
 
 
 def _weight_axes(model: onnx.ModelProto) -> dict[str, int]:
-    """The constants that operators multiply with, and the axis of their output channels.
+    """The constants that operators use as weights, and the axis of their output channels.
 
-    A weight that is used on several pyramid levels reaches some of them through an Identity.
+    A weight that is shared by several pyramid levels may reach an operator through an Identity.
     """
     constants = {tensor.name: tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:

@@ -1,4 +1,4 @@
-"""An estimator as one file, in one of the formats; it appears only when it was found to compute what PyTorch does."""
+"""Writes an estimator to one file, which appears only after its output was found to match PyTorch's."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def write_export(estimator: PoseEstimator, metadata: Metadata, out: Path, form: 
     """Write network, grouping and refiner to `out`, and OpenVINO's weights beside it.
 
     Args:
-        estimator: in eval mode.
-        metadata: of its weights file.
-        out: the file; its suffix is the format's in `SUFFIXES`.
+        estimator: the estimator, in eval mode.
+        metadata: metadata of its weights file.
+        out: the file; its suffix must be that of the format in `SUFFIXES`.
         form: onnx, openvino or torch (torch.export's program).
-        precision: of the stored weights.
+        precision: precision of the stored weights.
 
     Raises:
-        VoteposeError: if the written file computes something else, or a package is missing.
+        VoteposeError: if the written file's output differs, or a package is missing.
     """
     about = _about(estimator, metadata, precision)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -44,17 +44,17 @@ def write_export(estimator: PoseEstimator, metadata: Metadata, out: Path, form: 
             check_same(run, run_torch(estimator), out, quantized=precision == "int8")
         written.chmod(0o644)
         parts = sorted(path for path in Path(folder).iterdir() if path.is_file())
-        for path in parts:  # .bin before .xml: the file that names the other comes last
+        for path in parts:  # .bin before .xml, which refers to it
             os.replace(path, out.with_name(path.name))
 
 
 def size(out: Path) -> int:
-    """Bytes of the file, and of OpenVINO's weights beside it."""
+    """Size in bytes of the file and of OpenVINO's weights beside it."""
     return sum(path.stat().st_size for path in (out, out.with_suffix(".bin")) if path == out or out.suffix == ".xml")
 
 
 def _about(estimator: PoseEstimator, metadata: Metadata, precision: Precision) -> dict[str, Any]:
-    """What the exported file says of itself."""
+    """The metadata of the exported file."""
     return {
         "preset": metadata.preset,
         "input_size": metadata.input_size,
@@ -78,7 +78,7 @@ def _write_graph(
     model = trace(estimator, work / "traced.onnx")
     if precision == "int8":
         pack(model)
-    if precision != "float32" and form == "onnx":  # OpenVINO stores its own halves
+    if precision != "float32" and form == "onnx":  # OpenVINO converts to fp16 itself
         halve(model)
     if form == "onnx":
         save(model, about, path)

@@ -1,1 +1,1 @@
-"""The model at run time: its session, weights and default settings, the flip test, provenance."""
+"""Running the model: sessions, weights, default settings, the flip test, and provenance of results."""

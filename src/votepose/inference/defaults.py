@@ -1,5 +1,5 @@
-"""Settings of the runtime that hold where the user names none."""
+"""Default settings of the runtime."""
 
 from __future__ import annotations
 
-SCORE_THRESHOLD = 0.35  # people whose score is below it are left out
+SCORE_THRESHOLD = 0.35  # people with a lower score are left out

@@ -1,4 +1,4 @@
-"""The flip test: the model runs on an image and on its mirror image, and the poses are averaged."""
+"""The flip test: runs the model on an image and its mirror image, and averages the poses."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from votepose.poses import Poses
 
 Finder = Callable[[np.ndarray], Poses]  # an image (height, width, 3) uint8 -> its people, in its pixels
 
-_SAME = 0.5  # OKS from which people of the two views are the same
-_DUPLICATE = 0.7  # OKS from which two people of the result are duplicates
+_SAME = 0.5  # minimum OKS of a person in one view with the same person in the other
+_DUPLICATE = 0.7  # minimum OKS of two duplicates in the result
 
 
 def find_in_both_views(find: Finder, image: np.ndarray) -> Poses:
-    """People of an image (height, width, 3) and of its mirror image, matched by OKS and averaged; best first.
+    """Find people in an image (height, width, 3) and its mirror image, match them by OKS and average them; best first.
 
-    Joints are weighted by their confidence. A person found in only one view keeps half of its score.
+    Joints are weighted by their confidences. A person found in only one view keeps half of its score.
     """
     poses, mirrored = find(image), _mirrored(find(np.ascontiguousarray(image[:, ::-1])))
     if not len(poses) or not len(mirrored):

@@ -1,4 +1,4 @@
-"""How results were made: the settings noted beside them, so that a resumed run never mixes results of two kinds."""
+"""The settings that results depend on, saved beside them so that a resumed run never mixes different settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from votepose.version import __version__
 
 
 class Settings(Protocol):
-    """What provenance needs to know of a `Predictor`."""
+    """The attributes of a `Predictor` that provenance reads."""
 
     @property
     def input_size(self) -> int:
@@ -18,19 +18,19 @@ class Settings(Protocol):
 
     @property
     def presence_threshold(self) -> float:
-        """Presence from which a cell votes, in [0, 1]."""
+        """Minimum presence for a cell to vote, in [0, 1]."""
 
     @property
     def score_threshold(self) -> float:
-        """Score from which a person is kept, in [0, 1]."""
+        """Minimum score of a person, in [0, 1]."""
 
     @property
     def flip_test(self) -> bool:
-        """Whether the mirror image is used too."""
+        """Whether results on the mirror image are averaged in."""
 
 
 def provenance(predictor: Settings, weights: Path) -> dict[str, Any]:
-    """What the poses in an image depend on, JSON-able. `weights` is the file that the predictor was loaded from."""
+    """The settings that the poses depend on, JSON-able. `weights` is the file that the predictor was loaded from."""
     return {
         "votepose": __version__,
         "weights": weights_digest(weights),

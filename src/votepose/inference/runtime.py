@@ -1,7 +1,7 @@
-"""Imports the runtimes that report their use to their makers unless they are told not to: here they do not.
+"""Imports onnxruntime and OpenVINO with their telemetry disabled.
 
-The only module that imports them. onnxruntime (from 1.29) and OpenVINO each write an id of the machine into the user's
-home and look up a server's name as soon as they are imported.
+No other module imports them. On import, onnxruntime (from 1.29) and OpenVINO each write a machine id into the user's
+home folder and look up a server's name.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Any
 
 _ORT_SWITCH = "ORT_DISABLE_TELEMETRY"
-_OPENVINO_REPORTER = "openvino_telemetry"  # the package; also the name of the file in which it keeps the user's consent
+_OPENVINO_REPORTER = "openvino_telemetry"  # the package, and also the file that stores the user's consent
 
 
 def import_onnxruntime() -> Any:
-    """The module onnxruntime, with its telemetry off, unless the user has set ORT_DISABLE_TELEMETRY.
+    """The module onnxruntime, with its telemetry off unless the user has set ORT_DISABLE_TELEMETRY.
 
-    A program that imports onnxruntime before votepose does has started its telemetry already; then it is switched off
-    from here on.
+    If the program imported onnxruntime first, telemetry has already started and is switched off here.
     """
     decided = bool(os.environ.get(_ORT_SWITCH))
     if not decided:
-        os.environ[_ORT_SWITCH] = "1"  # read at the import; child processes inherit it
-    import onnxruntime  # slow to import, so not with `import votepose`
+        os.environ[_ORT_SWITCH] = "1"  # read on import; child processes inherit it
+    import onnxruntime  # slow, so it is not imported with votepose
 
     if not decided:
         onnxruntime.disable_telemetry_events()
@@ -34,7 +33,7 @@ def import_onnxruntime() -> Any:
 def import_openvino() -> Any:
     """The module openvino, without its telemetry, unless the user has consented to it (`opt_in_out --opt_in`).
 
-    OpenVINO does without the package openvino_telemetry where that is not installed; so it is hidden for the import.
+    OpenVINO works without the package openvino_telemetry, so that package is hidden during the import.
 
     Raises:
         ImportError: if openvino is not installed.
@@ -52,7 +51,7 @@ def import_openvino() -> Any:
 
 
 def _consented() -> bool:
-    """Whether the user has opted in to OpenVINO's telemetry; without an answer OpenVINO would take it for a yes."""
+    """Whether the user has opted in to OpenVINO's telemetry; OpenVINO itself treats no answer as consent."""
     windows = sys.platform == "win32"
     base = Path(os.path.expandvars("$LOCALAPPDATA"), "Intel Corporation") if windows else Path("~/intel").expanduser()
     try:

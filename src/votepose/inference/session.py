@@ -1,4 +1,4 @@
-"""Opens the ONNX files that `votepose export` writes. onnxruntime is imported only when one is opened."""
+"""Opens the ONNX files that `votepose export` writes. onnxruntime is imported when the first one is opened."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 
 
 class Session:
-    """An onnxruntime.InferenceSession that other processes can be given: each opens the same model again.
+    """An onnxruntime.InferenceSession that can be passed to other processes.
 
-    It has the session's methods; `run` computes only what is asked for. Pickled, it is the model's bytes; after a fork,
-    where onnxruntime's threads are gone, it opens the model again at its first use.
+    It has the session's methods; `run` computes only the requested outputs. It is pickled as the model's bytes. After a
+    fork, which stops onnxruntime's threads, it reopens the model on first use.
 
     Args:
-        model: the ONNX file's bytes.
-        path: where they are from, for messages.
+        model: bytes of the ONNX file.
+        path: path of the file, for messages.
         device, threads: see `votepose.load`.
 
     Raises:
-        VoteposeError: as `open_session`.
+        VoteposeError: as in `open_session`.
     """
 
     def __init__(self, model: bytes, path: Path, device: str, threads: int | None) -> None:
@@ -42,7 +42,7 @@ class Session:
         return Session, self._arguments
 
     def run(self, outputs: list[str], feeds: dict[str, Any]) -> list[Any]:
-        """The outputs of these names."""
+        """The outputs with these names."""
         options = import_onnxruntime().RunOptions()
         options.only_execute_path_to_fetches = True
         found: list[Any] = self._session().run(outputs, feeds, options)
@@ -61,7 +61,7 @@ class Session:
         with self._lock:
             process, session = self._opened
             if process != os.getpid():
-                # Its end would wait for threads that the fork did not copy, so it gets a reference that stays.
+                # Destroying it would wait for threads that the fork did not copy, so a reference keeps it alive.
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
                 session = _open(*self._arguments)
                 self._opened = os.getpid(), session
@@ -69,7 +69,7 @@ class Session:
 
 
 def open_session(path: Path, device: str, threads: int | None) -> Session:
-    """The session of an ONNX file; see `votepose.load`.
+    """Open an ONNX file; see `votepose.load`.
 
     Raises:
         VoteposeError: if the file is not a model, `threads` is not positive, or there is no such device.
@@ -78,9 +78,9 @@ def open_session(path: Path, device: str, threads: int | None) -> Session:
         raise VoteposeError(f"threads should be at least 1, but is {threads}")
     if path.suffix == ".safetensors":
         command = f"votepose export --weights {path} --out {path.stem}.onnx"
-        raise VoteposeError(f"{path}: is for training, and this needs an ONNX file; export it first: {command}")
+        raise VoteposeError(f"{path}: is a training checkpoint, not an ONNX file; export it first: {command}")
     if path.suffix in (".pt", ".pth", ".ckpt"):
-        raise VoteposeError(f"{path}: is a PyTorch file; name an ONNX file that `votepose export` wrote")
+        raise VoteposeError(f"{path}: is a PyTorch file; use an ONNX file written by `votepose export`")
     return Session(path.read_bytes(), path, device, threads)
 
 
@@ -94,21 +94,21 @@ def _open(model: bytes, path: Path, device: str, threads: int | None) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _own_threads()
     options.log_severity_level = 3
-    # Threads that wait actively for the next operator take most of a second core, and more where cores are shared.
+    # Threads that spin while waiting for the next operator use most of a second core, and more on shared cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen = (available[kind], {"device_id": number} if number else {})
     try:
         session = onnxruntime.InferenceSession(model, options, providers=[chosen])
-    except Exception as error:  # onnxruntime's own exceptions have no public base class
+    except Exception as error:  # onnxruntime's exceptions have no public base class
         raise VoteposeError(f"{path}: is not an ONNX model that can be run on {device}: {one_line(error)}") from error
-    if session.get_providers()[0] != available[kind]:  # onnxruntime would only log that it uses the CPU
-        raise VoteposeError(f"device {device!r} did not start: check its drivers, or choose --device cpu")
+    if session.get_providers()[0] != available[kind]:  # onnxruntime only logs that it falls back to the CPU
+        raise VoteposeError(f"device {device!r} did not start: check its drivers, or use --device cpu")
     session.disable_fallback()
     return session
 
 
 def _own_threads() -> int:
-    """0, which lets onnxruntime take every core, or the number of CPUs where this process may not use them all."""
+    """0, which lets onnxruntime use every core, or the number of usable CPUs if this process may not use them all."""
     usable = usable_cpus()
     return usable if usable < (os.cpu_count() or 1) else 0
 
@@ -117,12 +117,12 @@ def read_metadata(session: Any, path: Path) -> tuple[dict[str, Any], Skeleton]:
     """The metadata that `votepose export` wrote into the model, and its skeleton.
 
     Raises:
-        VoteposeError: if the model is not one of votepose's, or its metadata cannot be read.
+        VoteposeError: if the model is not from votepose, or its metadata cannot be read.
     """
     text = session.get_modelmeta().custom_metadata_map.get("votepose")
     inputs, outputs = ({value.name for value in side} for side in (session.get_inputs(), session.get_outputs()))
     if text is None or set(INPUTS) - inputs or set(OUTPUTS) - outputs:
-        raise VoteposeError(f"{path}: is an ONNX model, but not one of votepose's; make one with `votepose export`")
+        raise VoteposeError(f"{path}: is an ONNX model, but not from votepose; create one with `votepose export`")
     try:
         metadata: dict[str, Any] = json.loads(text)
         missing = {"input_size", "presence_threshold", "skeleton"} - set(metadata)

@@ -1,4 +1,4 @@
-"""Which weights file a name stands for. The runtime (.onnx) and training (.safetensors) share it: no torch here."""
+"""Finds the weights file for a name, for the runtime (.onnx) and training (.safetensors). Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from votepose.errors import VoteposeError
 FOLDER = Path(__file__).parents[1] / "weights"
 BUNDLED_ONNX = FOLDER / "votepose.onnx"
 BUNDLED_SAFETENSORS = FOLDER / "votepose.safetensors"
-ACCURATE, FAST = "accurate", "fast"  # the models in the package; the second's files are called as it is
-_LEFT_OUT = "an installed package leaves it out: clone votepose's repository and pip install -e it"
+ACCURATE, FAST = "accurate", "fast"  # the bundled models; the files of the second have its name
+_LEFT_OUT = "the installed package does not include it: clone votepose's repository and run pip install -e . in it"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a model of the package reaches.
+    """Measured performance of a bundled model.
 
     Attributes:
-        ap: on coco-dev, by `votepose evaluate`.
-        rate: images per second on two cores of a busy Xeon, by `make bench`.
+        ap: AP on coco-dev, measured by `votepose evaluate`.
+        rate: images per second on two cores of a busy Xeon, measured by `make bench`.
     """
 
     ap: float
@@ -34,7 +34,7 @@ MODELS = {ACCURATE: Measured(0.507, 2.5), FAST: Measured(0.399, 13.9)}
 
 
 def chosen_weights(model: str | None, weights: Path | None) -> Path | str | None:
-    """What the options --model and --weights name together, for `resolve_weights`.
+    """Combine the options --model and --weights, for `resolve_weights`.
 
     Raises:
         VoteposeError: if both are given, or there is no such model.
@@ -42,9 +42,9 @@ def chosen_weights(model: str | None, weights: Path | None) -> Path | str | None
     if model is None:
         return weights
     if weights is not None:
-        raise VoteposeError(f"--model {model}: names the weights already; leave out --weights, or --model")
+        raise VoteposeError(f"--model {model}: cannot be combined with --weights; leave one of them out")
     if model not in MODELS:
-        raise VoteposeError(f"--model {model}: there is no such model; choose {' or '.join(MODELS)}")
+        raise VoteposeError(f"--model {model}: no such model; choose {' or '.join(MODELS)}")
     return model
 
 
@@ -52,9 +52,9 @@ def resolve_weights(weights: Path | str | None, suffix: str) -> Path:
     """The file that `--weights` names.
 
     Args:
-        weights: None, `bundled` or `accurate` for the default model in the package, `fast` for the other; a path; or
-            the bare name of a file in the package's `weights` folder without its suffix, such as a preset's.
-        suffix: ".onnx" or ".safetensors": which form of weights in the package is meant. A path may have any suffix.
+        weights: None, `bundled` or `accurate` for the default bundled model, `fast` for the other; a path; or the name,
+            without suffix, of a file in the package's `weights` folder, such as a preset's.
+        suffix: ".onnx" or ".safetensors": the form of bundled weights to use. A path may have any suffix.
 
     Raises:
         VoteposeError: if there is no such file.
@@ -71,6 +71,6 @@ def resolve_weights(weights: Path | str | None, suffix: str) -> Path:
 
 def _complaint(path: Path, suffix: str) -> str:
     if ".safetensors" not in (suffix, path.suffix):
-        return f"{path}: no such weights; name an ONNX file that `votepose export` made"
+        return f"{path}: no such weights; use an ONNX file written by `votepose export`"
     left_out = path in (BUNDLED_SAFETENSORS, FOLDER / f"{FAST}.safetensors")
-    return f"{path}: there is no such weights file" + (f" ({_LEFT_OUT})" if left_out else "")
+    return f"{path}: no such weights file" + (f" ({_LEFT_OUT})" if left_out else "")

@@ -1,1 +1,1 @@
-"""Poses over HTTP: an API for programs and a page for people; needs the extra [serve]. `app.create_app` builds it."""
+"""Poses over HTTP: an API and a web page, built by `app.create_app`. Needs the extra [serve]."""

@@ -1,8 +1,8 @@
-"""A few worker threads and a bounded queue in front of them.
+"""Worker threads with a bounded queue.
 
 A request takes a slot before its upload is read, so memory is bounded by slots x bytes. The slot is freed when the
-answer is ready, the client has disconnected or the time is up; if a thread still works for it then, when that thread
-ends. A request is refused if its turn would come too late: otherwise, under overload, every request would time out.
+answer is ready, the client has disconnected or the time is up, but not before a thread that works on it has ended. A
+request is refused if its turn would come too late; otherwise, under overload, every request would time out.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from typing import TypeVar
 from votepose.server.errors import RequestError
 
 T = TypeVar("T")
-_SHARE = 0.7  # of the time limit, for the expected wait in the queue: some work takes longer than the mean
+_SHARE = 0.7  # share of the time limit that the expected wait may take, since some work takes longer than the mean
 
 
 class AdmissionQueue:
-    """Hands out slots to requests. Its methods belong to one event loop's thread; submitted work runs in others.
+    """Gives requests slots. Call its methods from the event loop's thread only; submitted work runs in other threads.
 
     Args:
-        workers: threads.
-        queue: slots beside those of the workers.
-        timeout: seconds in which a request should have its answer.
+        workers: number of threads.
+        queue: number of slots in addition to the workers'.
+        timeout: time limit of a request, in seconds.
 
     Attributes:
-        slots: how many there are.
-        taken: how many are taken.
+        slots: number of slots.
+        taken: number of slots taken.
     """
 
     def __init__(self, workers: int, queue: int, timeout: float) -> None:
         self.workers, self.slots, self.timeout, self.taken = workers, workers + queue, timeout, 0
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="votepose")
-        self._seconds = 0.2  # per piece of work: a running mean, which starts with a guess
+        self._seconds = 0.2  # running mean per task, which starts with a guess
 
     @property
     def full(self) -> bool:
@@ -53,11 +53,11 @@ class AdmissionQueue:
 
     @contextmanager
     def slot(self) -> Iterator[Slot]:
-        """A slot, for as long as the block lasts.
+        """Hold a slot for the duration of the block.
 
         Raises:
-            RequestError: 503 if all are taken, or so many that the time would run out; its Retry-After says when to
-                try again.
+            RequestError: 503 if no slot is free, or the wait would exceed the time limit; Retry-After says when to try
+                again.
         """
         if self.full:
             wait = min(60, max(1, math.ceil(self._wait)))
@@ -70,7 +70,7 @@ class AdmissionQueue:
             slot.leave()
 
     def submit(self, work: Callable[[threading.Event], T], stop: threading.Event) -> Future[T]:
-        """Queue `work(stop)` for a thread."""
+        """Queue `work(stop)` for execution in a thread."""
 
         def timed() -> T:
             started = time.perf_counter()
@@ -82,16 +82,16 @@ class AdmissionQueue:
         return self._executor.submit(timed)
 
     def free(self) -> None:
-        """Give one slot back."""
+        """Release one slot."""
         self.taken -= 1
 
     def close(self) -> None:
-        """Wait for the threads; work that is still queued is dropped."""
+        """Wait for the threads; drop work that is still queued."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
 class Slot:
-    """One request's slot; made by `AdmissionQueue.slot`."""
+    """One request's slot, created by `AdmissionQueue.slot`."""
 
     def __init__(self, queue: AdmissionQueue) -> None:
         self._queue = queue
@@ -102,7 +102,7 @@ class Slot:
         """The result of `work`, computed in a thread.
 
         Args:
-            work: is given an event, which is set once the result is no longer wanted.
+            work: called with an event, which is set once the result is no longer needed.
             gone: done when the client has disconnected.
 
         Raises:
@@ -113,14 +113,14 @@ class Slot:
         done, _ = await asyncio.wait((result, gone), timeout=self._queue.timeout, return_when=asyncio.FIRST_COMPLETED)
         if result in done:
             return result.result()
-        result.add_done_callback(lambda future: future.cancelled() or future.exception())  # not awaited any more
+        result.add_done_callback(lambda future: future.cancelled() or future.exception())  # no longer awaited
         if gone in done:
             raise RequestError(499, "the client has disconnected")
         limit = f"the time limit of {self._queue.timeout:g} s"
-        raise RequestError(504, f"no answer within {limit}; send a smaller image or try later")
+        raise RequestError(504, f"no result within {limit}; send a smaller image or try later")
 
     def leave(self) -> None:
-        """Give the slot back, as soon as no thread works for it."""
+        """Release the slot once no thread works on it."""
         self._stop.set()
         if self._future is None or self._future.cancel() or self._future.done():
             self._queue.free()

@@ -42,12 +42,12 @@ def create_app(
     access_log: logging.Logger | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """An ASGI application that answers with `predictor`'s poses.
+    """Create the ASGI application.
 
     Args:
-        predictor: its input size and thresholds are the defaults of a request.
+        predictor: finds the poses; its input size and thresholds are the defaults of a request.
         limits: None for `Limits()`.
-        origins: of pages, other than the server's own, that may use it, such as https://app.example; * for any.
+        origins: other origins whose pages may use the server, such as https://app.example; * for any.
         others: what a request may name as its `model`: by name, predictors or functions that load them at first use.
             The page uses `fast` for the webcam and videos, and `accurate` for images.
         keys: of which a request needs one, except for the page and for /healthz and /readyz; none lets everyone in.
@@ -55,7 +55,7 @@ def create_app(
         stopping: returns whether the server is stopping; /readyz says so.
 
     Raises:
-        VoteposeError: if an origin is none.
+        VoteposeError: if an origin is invalid.
     """
     check_origins(origins)
     limits = limits or Limits()
@@ -74,7 +74,7 @@ def create_app(
         version=votepose.__version__,
         description=votepose.__doc__ or "",
         license_info={"name": "Apache-2.0"},
-        docs_url=None,  # ours loads nothing from other hosts
+        docs_url=None,  # FastAPI's page loads files from other hosts
         redoc_url=None,
         lifespan=lifespan,
     )
@@ -132,7 +132,7 @@ def _add_health(app: FastAPI, readiness: Readiness) -> None:
 
 
 def _add_page(app: FastAPI) -> None:
-    """The page at /, the API's documentation at /docs, and the files that both load, under /static/."""
+    """Add the web page at /, the API documentation at /docs, and their files under /static/."""
     files = StaticFiles(directory=Path(__file__).parent / "page")
     app.mount("/static/swagger", StaticFiles(directory=swagger_ui_path))
     app.mount("/static", files)

@@ -1,4 +1,4 @@
-"""Pages of other origins: refused, unless the server was started with --cors."""
+"""Refuses pages of other origins, unless the server was started with --cors."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _ORIGIN = re.compile(r"https?://[^/\s@?#]+")
 
 
 def check_origins(origins: Sequence[str]) -> None:
-    """Raise VoteposeError unless each is the origin of a page, or * for any page."""
+    """Raise VoteposeError unless each item is an origin, or * for any origin."""
     for origin in origins:
         if origin not in ("*", "null") and not _ORIGIN.fullmatch(origin):
-            raise VoteposeError(f"{origin}: is not an origin; write * or one like https://app.example:8080")
+            raise VoteposeError(f"{origin}: is not an origin; use * or an origin such as https://app.example:8080")
 
 
 class OtherOrigins(CORSMiddleware):
-    """Lets pages of `origins` read the answers; what browsers ask beforehand is answered in one line for others.
+    """Allows pages of `origins` to use the server; preflight requests from other origins get a one-line refusal.
 
     Args:
-        app: to be called.
-        origins: such as https://app.example; * for any page.
+        app: the application to wrap.
+        origins: origins such as https://app.example; * for any.
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
@@ -35,12 +35,12 @@ class OtherOrigins(CORSMiddleware):
         super().__init__(app, origins, ("GET", "POST"), ("*",), expose_headers=exposed)
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to OPTIONS, which browsers send before some requests."""
+        """Answer an OPTIONS request, which browsers send before some requests."""
         answer = super().preflight_response(request_headers)
         if answer.status_code == 200:
             return answer
         origin = "".join(c for c in request_headers["origin"] if c.isprintable())[:100]
         if self.is_allowed_origin(request_headers["origin"]):
             return JSONResponse({"detail": f"{bytes(answer.body).decode()}: only GET and POST"}, 403)
-        detail = f"pages of {origin} may not use this server; it allows them if started with --cors {origin}"
+        detail = f"pages of {origin} may not use this server; start it with --cors {origin} to allow them"
         return JSONResponse({"detail": detail}, 403, {"Vary": "Origin"})

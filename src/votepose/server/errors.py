@@ -1,4 +1,4 @@
-"""Errors of requests: every answer to one is one line, never a traceback."""
+"""Request errors, answered with one line and never a traceback."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse, Response
 
 
 class RequestError(Exception):
-    """A request that is not served: HTTP status, reason and headers of the answer.
+    """A request that fails: status, reason and headers of the response.
 
     Args:
-        status: of HTTP, 4xx or 5xx.
+        status: HTTP status, 4xx or 5xx.
         detail: one line for the user.
-        headers: of the answer, such as Retry-After.
+        headers: headers of the response, such as Retry-After.
     """
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
@@ -24,7 +24,7 @@ class RequestError(Exception):
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Every error is answered with one line, `{"detail": "..."}`, never with a traceback."""
+    """Answer every error with one line, `{"detail": "..."}`, never with a traceback."""
 
     @app.exception_handler(RequestError)
     async def request_error(_: Request, error: RequestError) -> Response:

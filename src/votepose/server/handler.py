@@ -1,4 +1,4 @@
-"""From an image's bytes to the answer's: decode, predict, then JSON or a drawing. Runs in a worker thread."""
+"""Turns an image's bytes into a response, JSON or a drawing. Runs in a worker thread."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Options:
 
     Attributes:
         input_size, presence_threshold, score_threshold: see `Predictor`; None for the model's own.
-        form: of the answer.
-        scores: write each person's score in the drawing.
+        form: format of the response.
+        scores: whether to show each person's score in the drawing.
     """
 
     input_size: int | None = None
@@ -45,7 +45,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer's body and media type, the number of people, and the seconds that each stage took."""
+    """The response's body and media type, the number of people, and the seconds taken by each stage."""
 
     body: bytes
     media_type: str
@@ -72,7 +72,7 @@ def handle(
     Args:
         file: its name is a label in the record.
         model: returns the predictor, which it may have to load first.
-        stop: once it is set the answer is no longer wanted, and work ends at the next opportunity.
+        stop: set when the result is no longer needed; work ends at the next opportunity.
 
     Raises:
         RequestError: if the image cannot be read or drawn as requested, or is too large; 500 if the model fails.
@@ -146,7 +146,7 @@ def _configured(predictor: Predictor, options: Options) -> Predictor:
 
 def _drawn(pixels: np.ndarray, poses: Poses, options: Options) -> bytes:
     if options.form == "jpeg" and max(pixels.shape) > _JPEG_SIDE:
-        raise RequestError(422, f"a JPEG has at most {_JPEG_SIDE} pixels a side; ask for format=png")
+        raise RequestError(422, f"a JPEG can have at most {_JPEG_SIDE} pixels per side; use format=png")
     file = io.BytesIO()
     picture = draw(pixels, poses, Style(scores=options.scores))
     picture.save(file, format=options.form, **({"quality": 92} if options.form == "jpeg" else {"compress_level": 1}))

@@ -1,4 +1,4 @@
-"""The security headers of every answer."""
+"""Security headers for every response."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ _HEADERS = {
 
 
 class SafeHeaders:
-    """ASGI middleware: adds the headers to each answer. Files (with an ETag) are revalidated, others not stored."""
+    """ASGI middleware that adds the headers to each response. Files (with an ETag) are revalidated, others not
+    cached."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection; see ASGI."""
+        """Handle one connection; see the ASGI specification."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         styles = " 'unsafe-inline'" if scope["path"].rstrip("/").endswith("/docs") else ""  # Swagger UI needs it

@@ -1,4 +1,4 @@
-"""What the server accepts."""
+"""The limits of the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PILLOW_PIXELS = 178_956_970  # Pillow treats a larger image as a decompression 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server accepts.
+    """Limits on requests.
 
     Attributes:
         max_bytes: of one image's file, or of all files of a batch.
@@ -21,8 +21,8 @@ class Limits:
         max_pixels: of one image, width x height; a larger one is refused before it is decoded.
         max_input_size: the largest input size that a request may ask for, in pixels; a multiple of 32.
         workers: images processed at the same time, each in its own thread.
-        queue: requests that may wait for a worker; one more is refused with 503.
-        timeout: seconds that an upload may take, and as many again for its answer.
+        queue: requests that may wait for a worker; further ones are refused with 503.
+        timeout: time limit in seconds, for the upload and again for the result.
 
     Raises:
         VoteposeError: if a value is out of range.

@@ -1,4 +1,4 @@
-"""The server's metrics, for Prometheus."""
+"""Prometheus metrics of the server."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """Counters of one server.
+    """Metrics of one server.
 
     Args:
-        slots: number of slots, of workers and queue.
-        taken: returns how many are taken now.
+        slots: number of slots of the workers and the queue.
+        taken: returns the number of slots currently taken.
     """
 
     def __init__(self, slots: int, taken: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)  # memory, open files, processor time
         named: dict[str, Any] = {"namespace": "votepose", "registry": self._registry}
-        self._requests = Counter("requests", "Requests for poses, by the answer's HTTP status", ["status"], **named)
-        self._seconds = Histogram("request_seconds", "From a request's head to its answer", buckets=_SECONDS, **named)
-        self._stages = Histogram("stage_seconds", "Of the work", ["stage"], buckets=_SECONDS, **named)
+        self._requests = Counter("requests", "Requests for poses, by HTTP status", ["status"], **named)
+        self._seconds = Histogram("request_seconds", "Time from request to response", buckets=_SECONDS, **named)
+        self._stages = Histogram("stage_seconds", "Time per stage of the work", ["stage"], buckets=_SECONDS, **named)
         self._people = Counter("people", "People found", **named)
-        Gauge("places", "Requests that can be processed or wait", **named).set(slots)
-        Gauge("places_taken", "Requests that are processed or wait", **named).set_function(taken)
+        Gauge("places", "Maximum number of requests being processed or waiting", **named).set(slots)
+        Gauge("places_taken", "Requests being processed or waiting", **named).set_function(taken)
 
     def answered(self, status: int, seconds: float) -> None:
         """Count a request for poses that ended with HTTP `status` after `seconds` (499: the client disconnected)."""
@@ -36,7 +36,7 @@ class Metrics:
         self._seconds.observe(seconds)
 
     def found(self, people: int, stages: dict[str, float]) -> None:
-        """Count the people of an image, and the seconds of each stage of the work."""
+        """Count the people in an image, and record the seconds of each stage of the work."""
         self._people.inc(people)
         for stage, seconds in stages.items():
             self._stages.labels(stage).observe(seconds)

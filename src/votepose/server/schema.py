@@ -1,4 +1,4 @@
-"""The answers of /v1/poses, for the OpenAPI document: the record of `Poses.to_record`, and the one-line error."""
+"""OpenAPI schemas of the responses of /v1/poses: the record of `Poses.to_record`, and the one-line error."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field
 
 
 class Keypoint(BaseModel):
-    """One joint, in pixels of the image as a viewer shows it."""
+    """One joint, in pixels of the image with its EXIF orientation applied."""
 
     x: float
     y: float
-    confidence: float = Field(ge=0, le=1, description="the OKS that it is expected to reach")
-    seen: bool = Field(description="whether it is visible; otherwise it was inferred from the rest of the body")
+    confidence: float = Field(ge=0, le=1, description="expected OKS of the keypoint")
+    seen: bool = Field(description="true if visible, false if inferred from the rest of the body")
 
 
 class Person(BaseModel):
@@ -25,18 +25,18 @@ class Person(BaseModel):
 
 
 class Record(BaseModel):
-    """The people in one image, best first: what `votepose predict --format records` writes."""
+    """The people in one image, best first, as written by `votepose predict --format records`."""
 
-    image: str | None = Field(description="the file name that the client gave")
+    image: str | None = Field(description="file name sent by the client")
     width: int
     height: int
     people: list[Person]
 
 
 class Problem(BaseModel):
-    """Why a request was refused."""
+    """Reason why a request failed."""
 
-    detail: str = Field(description="one line")
+    detail: str = Field(description="one line of text")
 
 
 class Failure(BaseModel):
@@ -68,11 +68,11 @@ _ERRORS = {
     413: ("Too many bytes or pixels", "the image is over the limit of 16 MiB; send a smaller one"),
     415: ("Not an image", "this is not an image of a known format: JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF"),
     422: (
-        "A broken image; an option unknown or out of range",
+        "A broken image, or an option that is unknown or out of range",
         "threshold: no such option; did you mean score_threshold?",
     ),
     503: ("All slots are taken; Retry-After says when to try again", "the server is busy; try again in 2 s"),
-    504: ("The time limit", "no answer within the time limit of 30 s; send a smaller image or try later"),
+    504: ("The time limit was reached", "no result within the time limit of 30 s; send a smaller image or try later"),
 }
 
 _BINARY = {"type": "string", "format": "binary"}
@@ -99,7 +99,7 @@ BATCH_BODY = {
 
 
 def responses() -> dict[int | str, dict[str, Any]]:
-    """The `responses` of the route, with an example of each status."""
+    """The `responses` of the route, with an example for each status."""
     pictures = {kind: {"schema": _BINARY} for kind in ("image/png", "image/jpeg")}
     found = {"description": "The people, best first, or their drawing", "model": Record}
     return {200: found | {"content": {"application/json": {"example": EXAMPLE}, **pictures}}, **_errors()}

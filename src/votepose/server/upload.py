@@ -1,4 +1,4 @@
-"""From a request to an image, within limits: bytes are counted as they arrive, pixels before they are decoded."""
+"""Reads and decodes the image in a request. Limits on bytes hold during the upload, those on pixels before decoding."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from votepose.server.errors import RequestError
 from votepose.server.limits import MIB, Limits
 from votepose.server.strictness import how_to_send, stray_field
 
-# No EPS (runs Ghostscript), PSD, FITS, ...: formats that are not photos are not parsed.
+# Only photo formats are parsed: no EPS (which runs Ghostscript), PSD, FITS, ...
 Image.init()
 FORMATS = tuple(name for name in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF") if name in Image.OPEN)
-_ENVELOPE = 64 * 1024  # of a multipart body: boundaries, headers, other fields
+_ENVELOPE = 64 * 1024  # bytes of a multipart body's boundaries, headers and other fields
 _DRAIN_SECONDS = 2.0
 
 
@@ -39,11 +39,11 @@ class File:
 
 
 class _InMemory(MultiPartParser):
-    spool_max_size = sys.maxsize  # an upload never touches the disk
+    spool_max_size = sys.maxsize  # never write uploads to disk
 
 
 class _Upload(io.BytesIO):
-    """The bytes of a file, until the answer is no longer wanted: then the decoder that reads them is stopped."""
+    """A file in memory that stops the decoder once the result is no longer needed."""
 
     def __init__(self, data: bytes, stop: threading.Event) -> None:
         super().__init__(data)
@@ -107,8 +107,8 @@ def _is_form(request: Request) -> bool:
 
 
 async def drain(request: Request, limits: Limits) -> None:
-    """Read and discard the rest of the upload, for a moment: many clients read the answer only after sending."""
-    if request.headers.get("expect"):  # the client waits for "100 Continue" before it sends
+    """Read and discard the rest of the upload for a moment, since many clients read the response only after sending."""
+    if request.headers.get("expect"):  # the client waits for "100 Continue" before sending
         return
     seen, until = 0, time.monotonic() + _DRAIN_SECONDS
     try:
@@ -117,15 +117,15 @@ async def drain(request: Request, limits: Limits) -> None:
                 seen += len(chunk)
                 if seen > 4 * limits.max_bytes or time.monotonic() > until:
                     return
-    except Exception:  # disconnected, too slow, or read before: the answer is sent anyway
+    except Exception:  # disconnected, too slow, or already read: respond anyway
         return
 
 
 def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
-    """The image (height, width, 3) uint8 RGB, with its EXIF orientation applied.
+    """Decode an image to (height, width, 3) uint8 RGB, with its EXIF orientation applied.
 
     Args:
-        stop: when it is set, decoding ends soon.
+        stop: set to stop decoding.
 
     Raises:
         RequestError: 413 if it has too many pixels, 415 if its format is unknown, 422 if it is broken.
@@ -136,7 +136,7 @@ def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
         raise RequestError(415, _unknown(data)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels("more pixels than any photo", limits) from None
-    except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
+    except Exception as error:  # Pillow's parsers raise all kinds of exceptions on broken files
         raise RequestError(422, "the image is broken or truncated") from error
     with image:
         if image.width * image.height > limits.max_pixels:
@@ -148,7 +148,7 @@ def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
 
 
 def safe_name(name: str | None) -> str | None:
-    """A client's file name, for use as a label only: without folders and control characters, at most 255 long."""
+    """A client's file name as a label: without folders and control characters, at most 255 characters long."""
     last = re.split(r"[/\\]", name or "")[-1]
     return "".join(c for c in last if c.isprintable())[:255] or None
 
@@ -169,7 +169,7 @@ async def _from_form(request: Request, stream: AsyncGenerator[bytes, None], most
         if most > 1 and error.message.startswith("Too many files"):
             raise RequestError(413, f"the form holds more than {most} images; send fewer at a time") from None
         raise RequestError(400, f"the form cannot be read: {error.message}") from error
-    except (ValueError, LookupError, TypeError) as error:  # of hostile boundaries and charsets
+    except (ValueError, LookupError, TypeError) as error:  # invalid boundaries and charsets
         raise RequestError(400, "the form cannot be read") from error
     try:
         parts = form.multi_items()
@@ -185,7 +185,7 @@ async def _from_form(request: Request, stream: AsyncGenerator[bytes, None], most
 
 
 def _unknown(data: bytes) -> str:
-    """What bytes are in which Pillow finds no image."""
+    """Describe bytes that Pillow cannot identify as an image."""
     known = ", ".join(FORMATS)
     if is_heif(data[:256]):
         return f"this is a HEIC image, not one of a known format: {known}; convert it"

@@ -1,1 +1,1 @@
-"""Videos, cameras and streams: read, track, smooth, draw, write."""
+"""Videos, cameras and streams: reading, tracking, smoothing, drawing and writing."""

@@ -1,4 +1,4 @@
-"""Which encoder and which container a drawn video gets: it should play where its source played."""
+"""Chooses the encoder and container of a drawn video, so that it plays wherever its source does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from votepose.errors import VoteposeError
 
-# Encoders in order of preference. x264 and x265, the usual ones, are GPL: they are used only if the user names them.
+# Encoders in order of preference. The common x264 and x265 are GPL, so they are used only if the user names them.
 H264 = ("libopenh264", "h264_videotoolbox", "h264_mf", "h264_nvenc", "h264_amf")
 _VP9 = "libvpx-vp9"
 CODECS = (*H264, _VP9, "mpeg4")
@@ -19,7 +19,7 @@ _OPTIONS = {
     "mpeg4": {"qmin": "2", "qmax": "6"},
 }
 _BITS_PER_PIXEL = 0.2
-_MAX_RATE = 60.0  # frames per second that count for the bit rate
+_MAX_RATE = 60.0  # higher frame rates do not raise the bit rate
 _WEBM_VIDEO = frozenset({"vp8", "vp9", "av1"})
 _WEBM_AUDIO = frozenset({"opus", "vorbis"})
 _MP4_VIDEO = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vp9", "av1", "mjpeg", "jpeg2000", "vvc"})
@@ -29,12 +29,12 @@ OPUS = "libopus"
 
 @dataclass(frozen=True)
 class Source:
-    """The video that is drawn on.
+    """The source of a drawn video.
 
     Attributes:
         codec: FFmpeg's name of its format, such as "h264"; None if it is not a video file.
-        suffix: of its file.
-        audio: its audio streams (av.AudioStream), which are to be kept.
+        suffix: suffix of its file.
+        audio: its audio streams (av.AudioStream), to be kept.
     """
 
     codec: str | None = None
@@ -44,14 +44,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Target:
-    """How a drawing is written.
+    """Format of a drawn video.
 
     Attributes:
         encoder: FFmpeg's name of the video encoder.
-        codec: of the format that it makes.
-        suffix: of the file.
-        opus: whether the audio has to be encoded anew, as Opus; otherwise it is copied.
-        note: what the user should know, in one line; None if the drawing is of the source's format.
+        codec: FFmpeg's name of the encoded format.
+        suffix: suffix of the file.
+        opus: whether to encode the audio as Opus; otherwise it is copied.
+        note: one line for the user; None if the format is the source's.
     """
 
     encoder: str
@@ -62,7 +62,7 @@ class Target:
 
 
 def choose_target(av: Any, wanted: str | None, source: Source) -> Target:
-    """The encoder `wanted`, or by default one for the source's own format or one that plays nearly everywhere.
+    """Use the encoder `wanted`, or else one for the source's format, or one that plays nearly everywhere.
 
     Raises:
         VoteposeError: if the installed FFmpeg has no such encoder.
@@ -73,9 +73,9 @@ def choose_target(av: Any, wanted: str | None, source: Source) -> Target:
     suffix, opus = _choose_suffix(codec, sounds, source, _has_encoder(av, OPUS))
     note = None
     if not wanted and source.codec and codec != source.codec:
-        choose = "--video-codec chooses another"
+        choose = "use --video-codec for another"
         if source.codec == "h264" and _has_encoder(av, "libx264", "video"):
-            choose = "--video-codec libx264 draws H.264 by an encoder that is GPL"
+            choose = "--video-codec libx264 gives H.264 with a GPL encoder"
         note = f"drawn as {codec} in {suffix} by {encoder}, not as {source.codec}; {choose}"
     return Target(encoder, codec, suffix, opus, note)
 
@@ -83,13 +83,13 @@ def choose_target(av: Any, wanted: str | None, source: Source) -> Target:
 def _choose_encoder(av: Any, wanted: str | None, codec: str | None) -> str:
     if wanted:
         if not _has_encoder(av, wanted, "video"):
-            message = f"the installed FFmpeg cannot encode {wanted}: leave out --video-codec, or name another"
+            message = f"the installed FFmpeg cannot encode {wanted}: choose another --video-codec, or leave it out"
             raise VoteposeError(message)
         return wanted
     for name in (*_BY_SOURCE.get(codec or "", ()), *CODECS):
         if _has_encoder(av, name, "video") and (name not in H264 or _opens(av, name)):
             return name
-    raise VoteposeError(f"the installed FFmpeg cannot encode any of {', '.join(CODECS)}: name another as --video-codec")
+    raise VoteposeError(f"the installed FFmpeg cannot encode any of {', '.join(CODECS)}: choose another --video-codec")
 
 
 def _has_encoder(av: Any, name: str, kind: str = "audio") -> bool:
@@ -99,7 +99,7 @@ def _has_encoder(av: Any, name: str, kind: str = "audio") -> bool:
 
 
 def _opens(av: Any, name: str) -> bool:
-    """Whether the encoder works here: FFmpeg lists those of devices and libraries that are not there."""
+    """Whether the encoder works; FFmpeg also lists encoders whose device or library is missing."""
     with contextlib.suppress(av.error.FFmpegError, ValueError):
         context = av.codec.CodecContext.create(name, "w")
         context.width, context.height, context.pix_fmt, context.framerate = 640, 480, "yuv420p", 25
@@ -109,10 +109,8 @@ def _opens(av: Any, name: str) -> bool:
 
 
 def _choose_suffix(codec: str, sounds: set[str], source: Source, can_opus: bool) -> tuple[str, bool]:
-    """The container that is made for the codec and holds the sounds, and whether these become Opus for that."""
-    played = (
-        source.suffix.lower() if source.codec == codec else ""
-    )  # the container in which the source's player took it
+    """The suffix of a container that suits the codec and can hold the audio, and whether the audio must become Opus."""
+    played = source.suffix.lower() if source.codec == codec else ""  # the source's container is known to play
     if codec in _WEBM_VIDEO and played not in (".mp4", ".mkv"):
         if sounds <= _WEBM_AUDIO or can_opus:
             return ".webm", not sounds <= _WEBM_AUDIO
@@ -121,10 +119,10 @@ def _choose_suffix(codec: str, sounds: set[str], source: Source, can_opus: bool)
 
 
 def codec_options(encoder: str) -> dict[str, str]:
-    """Options of the encoder for drawings: fast, in good quality."""
+    """Encoder options for drawn videos: fast and of good quality."""
     return dict(_OPTIONS.get(encoder, {}))
 
 
 def bit_rate(encoder: str, width: int, height: int, rate: float) -> int:
-    """Bits per second for frames of this size at `rate` frames per second; 0 where `codec_options` set the quality."""
+    """Bits per second for this size and `rate` in frames per second; 0 if `codec_options` set the quality."""
     return 0 if encoder == _VP9 else round(_BITS_PER_PIXEL * width * height * min(rate, _MAX_RATE))

@@ -1,4 +1,4 @@
-"""How a video's frames are shown: the display matrix turns and mirrors them, and their pixels need not be square."""
+"""Converts a video's frames to pixels as players show them: applies the display matrix and makes pixels square."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-_PLAUSIBLE = Fraction(1, 4), Fraction(4)  # shapes of pixels; others are mistakes in the header
+_PLAUSIBLE = Fraction(1, 4), Fraction(4)  # pixel aspect ratios; others are errors in the header
 
 
 def shown_pixels(picture: Any, pixel_shape: Fraction | None) -> np.ndarray:
-    """The pixels (height, width, 3) uint8 RGB of an av.VideoFrame as a player shows it.
+    """The pixels (height, width, 3) uint8 RGB of an av.VideoFrame, as a player shows them.
 
     Args:
-        picture: with its display matrix as side data, which a phone, an editor or the codec itself wrote.
-        pixel_shape: width of a coded pixel in units of its height; None or 0 if unknown, then pixels are square.
-            Others are made square by stretching the image in the direction in which nothing is lost.
+        picture: the frame, with its display matrix, if any, as side data.
+        pixel_shape: width of a coded pixel divided by its height; None or 0 if unknown, which counts as square. Other
+            pixels are made square by stretching the image in one direction.
     """
     width, height = picture.width, picture.height
     if pixel_shape and _PLAUSIBLE[0] <= pixel_shape <= _PLAUSIBLE[1] and pixel_shape != 1:
@@ -30,9 +30,9 @@ def shown_pixels(picture: Any, pixel_shape: Fraction | None) -> np.ndarray:
 
 
 def _oriented(pixels: np.ndarray, side_data: Any) -> np.ndarray:
-    """The image as FFmpeg's display matrix shows it: (p', q') = (a p + c q, b p + d q) for columns p and rows q.
+    """The image transformed by FFmpeg's display matrix: (p', q') = (a p + c q, b p + d q) for columns p and rows q.
 
-    Only the eight orientations are kept apart: an angle in between is rounded, and scales are ignored, as in players.
+    The matrix is rounded to one of the eight orientations and its scale is ignored, as in players.
     """
     if side_data is None:
         return pixels

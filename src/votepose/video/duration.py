@@ -1,15 +1,15 @@
-"""How long a video is by its header, and whether it was read to its end."""
+"""A video's duration according to its header, and a check for videos that are cut short."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import Any
 
-_EXACT = frozenset({"mov", "matroska", "avi"})  # formats whose header gives the duration; for others it is a guess
+_EXACT = frozenset({"mov", "matroska", "avi"})  # formats whose header gives the exact duration
 
 
 def frame_count(av: Any, container: Any, stream: Any, rate: Fraction) -> int | None:
-    """The number of frames of an av.InputContainer's video stream, as the file says; None if it does not."""
+    """The number of frames of a video stream according to the file; None if the file does not say."""
     if stream.frames:
         return int(stream.frames)
     seconds = None if container.duration is None else container.duration / av.time_base
@@ -17,9 +17,9 @@ def frame_count(av: Any, container: Any, stream: Any, rate: Fraction) -> int | N
 
 
 def expected_end(av: Any, container: Any, stream: Any) -> tuple[float, bool]:
-    """When an av.InputContainer should end, in seconds, as its header says, and whether this is the video stream's end.
+    """The end of an av.InputContainer in seconds, according to its header, and whether it is the video stream's end.
 
-    Otherwise any stream may be the one that lasts so long. The time is 0 if the header does not say it exactly.
+    If it is not, any stream may be the one that ends then. The time is 0 if the header does not give it exactly.
     """
     if not set(container.format.name.split(",")) & _EXACT:
         return 0.0, False
@@ -29,5 +29,5 @@ def expected_end(av: Any, container: Any, stream: Any) -> tuple[float, bool]:
 
 
 def is_cut_short(end: float, reached: float) -> bool:
-    """Whether packets that end at `reached` seconds are far from the header's `end`."""
+    """Whether the last packet, at `reached` seconds, is far before the `end` given in the header."""
     return end - reached > max(0.1 * end, 0.5)

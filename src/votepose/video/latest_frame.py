@@ -1,4 +1,4 @@
-"""Real time: always the newest frame of a video, without a queue of old ones."""
+"""Real-time processing: yields the newest frame of a video and drops older ones."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from votepose.video.streams import TIMEOUT
 
 
 class LatestFrames:
-    """The frames of a `VideoReader` for a consumer that cannot keep up: each time the newest; older ones are dropped.
+    """The frames of a `VideoReader` for a slow consumer: always the newest one; older ones are dropped.
 
-    A thread of its own reads, so no frames pile up and there is no lag. A file plays at its own speed, like a camera.
+    A thread reads the frames, so none pile up and there is no lag. A file is read at its frame rate, like a camera.
 
     Args:
-        reader: used by this object alone while it is iterated.
+        reader: must not be used elsewhere during the iteration.
 
     Attributes:
-        dropped: frames dropped so far.
+        dropped: number of frames dropped so far.
     """
 
     def __init__(self, reader: VideoReader | SequenceReader) -> None:
@@ -48,7 +48,7 @@ class LatestFrames:
     def _take(self) -> Frame | None:
         with self._changed:
             while self._frame is None and not self._ended:
-                self._changed.wait(0.5)  # without a time limit, some systems do not let Ctrl-C through
+                self._changed.wait(0.5)  # without a timeout, some systems block Ctrl-C
             frame, self._frame = self._frame, None
             return frame
 
@@ -65,7 +65,7 @@ class LatestFrames:
                     self.dropped += self._frame is not None
                     self._frame = frame
                     self._changed.notify_all()
-        except BaseException as error:  # raised by the thread that iterates
+        except BaseException as error:  # raised again in the iterating thread
             self._error = error
         finally:
             with self._changed:

@@ -1,4 +1,4 @@
-"""Steadier keypoints: a One-Euro filter that takes the confidence of each keypoint into account."""
+"""Smooths keypoints with a One-Euro filter that takes each keypoint's confidence into account."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ MIN_INTERVAL = 1e-3  # seconds: time stamps may repeat
 class Smoothing:
     """One-Euro filter (Casiez, Roussel, Vogel: 1€ filter, CHI 2012), with a cutoff frequency for each keypoint.
 
-    Slow keypoints are smoothed much (no jitter), fast ones little (no lag): cutoff = min_cutoff + beta * speed.
+    Slow keypoints are smoothed strongly (no jitter), fast ones weakly (no lag): cutoff = min_cutoff + beta * speed.
 
     The defaults were chosen on videos 100 to 105 of `benchmarks/tracking.py`, which also reports other settings.
 
     Attributes:
-        min_cutoff: Hz, of a keypoint at rest. Lower is steadier, and slower to follow.
-        beta: Hz for a speed of one body size a second. Higher follows fast motion with less lag.
-        speed_cutoff: Hz, of the estimate of the speed.
+        min_cutoff: cutoff in Hz of a keypoint at rest. Lower is steadier but slower to follow.
+        beta: increase of the cutoff in Hz at a speed of one body size per second. Higher follows fast motion with less
+            lag.
+        speed_cutoff: cutoff in Hz of the speed estimate.
         min_confidence: lower confidences are raised to it. A keypoint of confidence c moves the result as if it was
-            measured for the fraction c of the time. 1 is the filter of the paper, which ignores confidences.
+            measured for the fraction c of the time. 1 gives the filter of the paper, which ignores confidences.
     """
 
     min_cutoff: float = 1.0
@@ -44,10 +45,10 @@ class OneEuro:
         """The smoothed points (K, 2), in pixels.
 
         Args:
-            points: (K, 2), as measured, in pixels.
+            points: (K, 2) measured points, in pixels.
             confidences: (K,) in [0, 1].
-            time: of the measurement, in seconds.
-            size: of the body, in pixels: the unit of speeds, so that near and far people are smoothed alike.
+            time: time of the measurement, in seconds.
+            size: size of the body in pixels, the unit of speed, so that near and far people are smoothed alike.
         """
         if self._time is None:
             self._time, self._points, self._speeds = time, points.astype(float), np.zeros(points.shape)
@@ -63,5 +64,6 @@ class OneEuro:
 
 
 def _share(cutoff: np.ndarray | float, passed: float) -> np.ndarray:
-    """The new value's share in a low-pass filter of `cutoff` Hz after `passed` seconds (Casiez et al., eq. 5 and 6)."""
+    """Weight of the new value in a low-pass filter of `cutoff` Hz after `passed` seconds (Casiez et al., eq. 5 and
+    6)."""
     return np.asarray(1 / (1 + 1 / (2 * np.pi * np.asarray(cutoff) * passed)))

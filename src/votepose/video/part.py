@@ -1,4 +1,4 @@
-"""Which frames of a video are wanted: from a start to an end, and every nth of them."""
+"""Selects frames of a video: from a start to an end, and every nth of them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from votepose.errors import VoteposeError
 
 @dataclass(frozen=True)
 class Part:
-    """Frames of a video.
+    """A selection of a video's frames.
 
     Attributes:
-        every: the first frame from `start` on, and every nth after it.
-        start, end: seconds from the video's first frame; frames from `start` to before `end`. None for its end.
+        every: selects the first frame from `start` on, and every nth after it.
+        start, end: seconds from the video's first frame; `end` is exclusive, and None is the end of the video.
     """
 
     every: int = 1
@@ -25,15 +25,16 @@ class Part:
 
     @property
     def whole(self) -> bool:
-        """Whether all frames are wanted."""
+        """Whether all frames are selected."""
         return self == Part()
 
     def is_over(self, time: float) -> bool:
-        """Whether no frame at `time` seconds or later is wanted."""
+        """Whether no frame at `time` seconds or later is selected."""
         return self.end is not None and time >= self.end
 
     def frames(self, count: int | None, rate: Fraction) -> int | None:
-        """About how many frames it has, of a video with `count` at `rate` per second; None if that is unknown."""
+        """Approximate number of selected frames in a video with `count` frames at `rate` per second; None if
+        unknown."""
         end = None if self.end is None else math.ceil(self.end * rate)
         if count is None and end is None:
             return None
@@ -42,10 +43,10 @@ class Part:
 
 
 def parse_time(text: str, option: str) -> float:
-    """Seconds of a time such as "90", "1:30", "1:02:03.5".
+    """Parse a time such as "90", "1:30" or "1:02:03.5" to seconds.
 
     Raises:
-        VoteposeError: if it is not one; names the `option`.
+        VoteposeError: if it is not a time; the message names the `option`.
     """
     if not re.fullmatch(r"(?:\d+:[0-5]?\d:[0-5]?\d|\d+:[0-5]?\d|\d+)(?:\.\d+)?", text, re.ASCII):
         raise VoteposeError(f"{option} {text}: should be seconds, m:ss or h:mm:ss, such as 90, 1:30 or 0:01:30.5")

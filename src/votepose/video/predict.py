@@ -23,7 +23,7 @@ from votepose.visualization.draw import Style
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """What to do with the frames.
+    """Options for processing a video.
 
     Attributes:
         track: give people ids.
@@ -61,13 +61,13 @@ def predict_video(
     Args:
         item: the video.
         report: called after each frame with its poses and the total number of frames, or None if that is unknown.
-        note: called with each line that the user should read about this video.
+        note: called with each message for the user about this video.
 
     Returns:
         The number of frames that were dropped.
 
     Raises:
-        VoteposeError: if the video cannot be read, or only in part; the readable part is written.
+        VoteposeError: if the video cannot be read completely; the readable part is written.
     """
     with (
         open_video(item.source, options.part, options.rate) as reader,

@@ -1,4 +1,4 @@
-"""Reads the frames of video files, webcams and network streams, with PyAV (FFmpeg; the [video] extra)."""
+"""Reads the frames of video files, webcams and network streams with PyAV (FFmpeg; the [video] extra)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from votepose.video.part import Part
 from votepose.video.streams import choose_video, import_av, open_stream, reason
 from votepose.video.timeline import FrameClock, Timeline
 
-_RATE = Fraction(25)  # frames per second, where a stream does not say
+_RATE = Fraction(25)  # frames per second, if the stream does not say
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Frame:
     """One frame of a video.
 
     Attributes:
-        pixels: (height, width, 3) uint8 RGB as a player shows it: turned and mirrored as the video's metadata says,
-            with square pixels. If the video changes its size on the way, each frame has its own.
-        index: 0, 1, 2, … in the order shown; dropped frames count.
-        time: seconds since the first frame; always later than the frame's before.
+        pixels: (height, width, 3) uint8 RGB as a player shows it: with square pixels, rotated and mirrored according to
+            the metadata. The size may change during the video.
+        index: 0, 1, 2, … in display order; dropped frames count.
+        time: seconds since the first frame; strictly increasing.
     """
 
     pixels: np.ndarray
@@ -40,25 +40,25 @@ class Frame:
 
 
 class VideoReader:
-    """The frames of a video, in the order shown: a context manager and an iterable.
+    """The frames of a video in display order: a context manager and an iterable.
 
     Args:
-        source: a video file, a stream (http(s), rtsp and others that FFmpeg opens), or "webcam:0".
-        part: which frames are wanted; None for all.
+        source: a video file, a stream (http(s), rtsp or another that FFmpeg can open), or "webcam:0".
+        part: frames to read; None for all.
 
     Attributes:
-        label: the source's name, without a password.
-        rate: frames per second, as the file says; the mean of a variable rate.
-        count: the number of wanted frames, as the file says; None if it does not.
-        live: whether it is a camera, or a stream without an end.
+        label: name of the source, without a password.
+        rate: frames per second according to the file; the mean if it varies.
+        count: number of selected frames according to the file; None if unknown.
+        live: whether it is a camera or an endless stream.
         codec: FFmpeg's name of the video's format, such as "h264".
         audio: the audio streams (av.AudioStream).
-        on_audio: called with each audio packet (av.Packet), shifted so that time 0 is the first wanted frame's.
-        jumps: how often the time stamps have jumped so far; the times of the frames continue.
+        on_audio: called with each audio packet (av.Packet), shifted so that time 0 is that of the first selected frame.
+        jumps: number of jumps in the time stamps so far; the frames' times continue without a jump.
 
     Raises:
-        VoteposeError: if PyAV is not installed, or the source cannot be opened, has no video or no wanted frame, or
-            breaks off. If a file is damaged or cut short, it is raised after the last frame that can be read.
+        VoteposeError: if PyAV is not installed, or the source cannot be opened, has no video or no selected frame, or
+            breaks off. For a damaged or truncated file it is raised after the last readable frame.
     """
 
     def __init__(self, source: Input | str, part: Part | None = None) -> None:
@@ -71,12 +71,12 @@ class VideoReader:
             pictures = bool(self._container.streams.video)
             self._container.close()
             raise VoteposeError(f"{self.label}: holds no video{', only a cover image' if pictures else ''}")
-        self._untimed = self._container.format.name == "mpjpeg"  # network cameras: images without time stamps
+        self._untimed = self._container.format.name == "mpjpeg"  # network cameras that send images without time stamps
         self.live = one.kind == "live" or self._untimed
         self._stream.thread_type = "AUTO"
         self._end, self._end_of_video = expected_end(self._av, self._container, self._stream)
         self._reached = 0.0  # seconds, of the packets read so far
-        self._marked = [False, False]  # whether the last two packets are marked as damaged
+        self._marked = [False, False]  # whether the last two packets are marked as corrupt
         discontinuous = self._container.format.flags & self._av.format.Flags.ts_discont.value
         self._timeline = Timeline(self.live or bool(discontinuous))
         self.codec: str = self._stream.codec_context.codec.canonical_name
@@ -100,14 +100,14 @@ class VideoReader:
         done, damaged, first = 0, 0, -1
         clock = FrameClock(float(1 / self.rate))
         at = 0.0
-        begin: float | None = None  # the stamp of the first wanted frame
+        begin: float | None = None  # time stamp of the first selected frame
         waiting: list[Any] = []
         with self._errors():
             for packet in self._packets():
                 if packet.stream is not self._stream:
                     waiting.append(packet)
                 pictures, bad = self._decode(packet) if packet.stream is self._stream else ([], False)
-                damaged += bad and done > 0  # a recording may begin between two key frames
+                damaged += bad and done > 0  # recordings may begin between key frames
                 for picture in pictures:
                     at = clock(self._stamp(picture))
                     if self._part.is_over(at):
@@ -117,7 +117,7 @@ class VideoReader:
                         if (done - first) % self._part.every == 0:
                             yield Frame(shown_pixels(picture, self._pixel_shape), done, at)
                     done += 1
-                if begin is not None:  # audio waits for the first wanted frame, whose time is 0
+                if begin is not None:  # audio waits for the first selected frame, which is at time 0
                     for sound in waiting:
                         self._pass_on(sound, begin)
                     waiting.clear()
@@ -126,12 +126,12 @@ class VideoReader:
         if not self.live and (damaged or is_cut_short(self._end, self._reached)):
             raise VoteposeError(f"{self.label}: is damaged or cut short; {done} of its frames could be read")
         if begin is None and done:
-            raise VoteposeError(f"{self.label}: ends after {at:.3g} s, before the part that is wanted")
+            raise VoteposeError(f"{self.label}: ends after {at:.3g} s, before the requested start")
 
     def _packets(self) -> Iterator[Any]:
-        """The packets of the video and the audio, at continuous times."""
+        """The video and audio packets, with continuous time stamps."""
         endings = (self._av.error.EOFError, *([self._av.error.OSError] if self._untimed else []))
-        with contextlib.suppress(*endings):  # some cameras end like that
+        with contextlib.suppress(*endings):  # some cameras end this way
             for packet in self._container.demux():
                 shown = packet.stream is self._stream
                 if packet.pts is not None and (shown or not self._end_of_video):
@@ -141,9 +141,9 @@ class VideoReader:
                     yield packet
 
     def _decode(self, packet: Any) -> tuple[list[Any], bool]:
-        """The images in a packet, and whether something is damaged."""
-        # A packet's mark alone is no proof: where streams were put together, one of the last two before the next
-        # stream's key frame has it, too.
+        """The images in a packet, and whether it is corrupt."""
+        # A packet's corrupt flag alone is no proof: in concatenated streams, one of the last two packets before the
+        # next key frame has it too.
         broken = self._marked[0] and not packet.is_keyframe and packet.size > 0
         self._marked = [self._marked[1] and not packet.is_keyframe, packet.is_corrupt]
         try:
@@ -154,12 +154,12 @@ class VideoReader:
 
     @property
     def _pixel_shape(self) -> Fraction | None:
-        """Width by height of a pixel: what the container says, or else the codec's latest header."""
+        """Pixel aspect ratio, from the container or else the codec's latest header."""
         shape = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
         return None if shape is None else Fraction(shape)
 
     def _stamp(self, picture: Any) -> float | None:
-        """The image's time stamp, in seconds from any origin."""
+        """The image's time stamp in seconds, from an arbitrary origin."""
         return time.monotonic() if self._untimed else picture.time
 
     def _pass_on(self, packet: Any, begin: float) -> None:
@@ -172,7 +172,7 @@ class VideoReader:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """Raises FFmpeg's errors as VoteposeError, in one line."""
+        """Convert FFmpeg's errors to a one-line VoteposeError."""
         try:
             yield
         except self._av.error.FFmpegError as error:

@@ -1,4 +1,4 @@
-"""Reads the frames of a video that is a sequence of images."""
+"""Reads image sequences as videos."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from votepose.io.inputs import Input
 from votepose.video.part import Part
 from votepose.video.reader import Frame, VideoReader
 
-SEQUENCE_RATE = 25.0  # frames per second, if the user does not say
+SEQUENCE_RATE = 25.0  # frames per second, by default
 
 
 class SequenceReader:
-    """The frames of a numbered sequence or folder of images: like a `VideoReader`, without sound.
+    """The frames of a numbered image sequence or a folder: like a `VideoReader`, without audio.
 
     Args:
         source: an input with `frames`.
-        part: which frames are wanted; None for all.
+        part: frames to read; None for all.
         rate: frames per second.
 
     Raises:
-        VoteposeError: after the last frame, if an image could not be read; or if no frame is wanted.
+        VoteposeError: after the last frame, if an image could not be read; or if no frame is selected.
     """
 
     live = False
@@ -68,9 +68,9 @@ class SequenceReader:
             raise VoteposeError(f"{self.label}: {failures[0]}{more}")
         if first is None:
             last = self._frames[-1][0] / self.rate
-            raise VoteposeError(f"{self.label}: ends after {float(last):.3g} s, before the part that is wanted")
+            raise VoteposeError(f"{self.label}: ends after {float(last):.3g} s, before the requested start")
 
 
 def open_video(one: Input, part: Part | None = None, rate: float | None = None) -> VideoReader | SequenceReader:
-    """The reader of an input with frames; `rate` is that of a sequence of images, in frames per second."""
+    """Open a video input; `rate` is the frame rate of an image sequence."""
     return SequenceReader(one, part, rate or SEQUENCE_RATE) if one.frames else VideoReader(one, part)

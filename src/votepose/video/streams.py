@@ -1,4 +1,4 @@
-"""Opens files, cameras and addresses with FFmpeg, and explains failures in one line."""
+"""Opens files, cameras and URLs with FFmpeg, and describes failures in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT = 10.0  # seconds without data from a camera or server
 
 
 def import_av() -> Any:
-    """PyAV. Raises VoteposeError if it is not installed."""
+    """Import PyAV. Raises VoteposeError if it is not installed."""
     try:
         return importlib.import_module("av")
     except ModuleNotFoundError:
@@ -24,10 +24,10 @@ def import_av() -> Any:
 
 
 def open_stream(av: Any, one: Input) -> Any:
-    """The av.container.InputContainer of a file, camera or address.
+    """Open a file, camera or URL as an av.container.InputContainer.
 
     Raises:
-        VoteposeError: if the camera is absent.
+        VoteposeError: if there is no such camera.
         av.error.FFmpegError: if anything else cannot be opened, see `reason`.
     """
     if one.name.lower().startswith("webcam:"):
@@ -39,10 +39,10 @@ def open_stream(av: Any, one: Input) -> Any:
 
 
 def choose_video(av: Any, container: Any) -> Any:
-    """The av.VideoStream to show; None if there is none. Cover images and previews are not videos.
+    """The av.VideoStream to process; None if there is none. Cover images and previews do not count.
 
-    Preferred is, in this order: more than one frame, a video's codec rather than an image's, the file's own choice,
-    the larger image, the earlier stream.
+    In order of priority, it prefers more than one frame, a video codec over an image codec, the file's default stream,
+    the larger image, and the earlier stream.
     """
     kinds = av.stream.Disposition
     hidden = kinds.attached_pic | kinds.timed_thumbnails | kinds.still_image | kinds.dependent
@@ -65,18 +65,18 @@ def _open_camera(av: Any, one: Input) -> Any:
         "darwin": (which, "avfoundation"),
         "linux": (f"/dev/video{which}" if which.isdecimal() else which, "v4l2"),
     }[system]
-    options = {"framerate": "30"} if system == "darwin" else {}  # cameras refuse avfoundation's default
+    options = {"framerate": "30"} if system == "darwin" else {}  # cameras refuse avfoundation's default rate
     try:
         return av.open(file, mode="r", format=form, options=options)
     except (av.error.FFmpegError, ValueError) as error:
         there = ", ".join(sorted(glob.glob("/dev/video*"))) if system == "linux" else ""
         reason = getattr(error, "strerror", None) or str(error)
-        hint = f"there are {there}" if there else "no camera is attached"
+        hint = f"available: {there}" if there else "no camera is attached"
         raise VoteposeError(f"{one.label}: no such camera ({file}: {reason}); {hint}") from None
 
 
 def reason(av: Any, error: Any) -> str:
-    """Why FFmpeg failed, in one line."""
+    """The reason why FFmpeg failed, in one line."""
     if isinstance(error, av.error.HTTPError):
         return f"the server answers {(error.strerror or '').removeprefix('Server returned ')}"
     if isinstance(error, av.error.EOFError):

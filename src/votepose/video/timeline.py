@@ -1,8 +1,8 @@
-"""Continuous times for videos whose time stamps are not: they begin anew, leap, wrap around or repeat.
+"""Makes time stamps continuous in videos where they restart, jump, wrap around or repeat.
 
-A camera that reconnects and transport streams put together count from another origin in the middle of a file. As
-FFmpeg's own tools do, a jump is found in the decoding times, which never go back in a sound stream, and the stamps
-after it are shifted so that the stream continues.
+When a camera reconnects or transport streams are concatenated, the time origin changes in the middle of a file. As in
+FFmpeg's tools, a jump is detected in the decoding times, which never decrease in a valid stream, and later stamps are
+shifted so that the stream continues.
 """
 
 from __future__ import annotations
@@ -10,27 +10,25 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-_LEAP = Fraction(
-    10
-)  # seconds without a packet that are a jump where formats allow jumps (FFmpeg's dts_delta_threshold)
-_LONG_LEAP = Fraction(600)  # in other formats, where a gap of minutes may be meant
-_LEAP_STEPS = 10  # packets' durations that are a jump at least
-_SAME_JUMP = Fraction(1)  # seconds by which the streams of a file may disagree about a jump
+_LEAP = Fraction(10)  # gap in seconds that counts as a jump in formats that allow jumps (FFmpeg's dts_delta_threshold)
+_LONG_LEAP = Fraction(600)  # in other formats, where a gap of minutes may be intended
+_LEAP_STEPS = 10  # minimum jump, in packet durations
+_SAME_JUMP = Fraction(1)  # seconds by which a file's streams may differ in a jump
 
 
 class Timeline:
     """Shifts the time stamps of all streams of a video: `timeline.correct(packet)`, in the order of the file.
 
     Args:
-        may_jump: whether the format's time stamps are known to jump, as in transport streams and live ones.
+        may_jump: whether time stamps in this format are known to jump, as in transport streams and live streams.
 
     Attributes:
-        jumps: how often they jumped so far.
+        jumps: number of jumps so far.
     """
 
     def __init__(self, may_jump: bool) -> None:
         self._leap = _LEAP if may_jump else _LONG_LEAP
-        self._shift = Fraction(0)  # seconds, after the latest jump
+        self._shift = Fraction(0)  # in seconds, since the latest jump
         self._streams: dict[int, tuple[Fraction, Fraction, Fraction]] = {}  # shift, last time, time to the next packet
         self.jumps = 0
 
@@ -55,11 +53,11 @@ class Timeline:
         packet.pts, packet.dts = (None if at is None else at + ticks for at in (packet.pts, packet.dts))
 
     def _others_near(self, index: int, time: Fraction) -> bool:
-        """Whether another stream has come to that time: then this one has a gap, such as silence."""
+        """Whether another stream has reached that time, so that this one has a gap rather than a jump."""
         return any(abs(time - last) < self._leap for k, (_, last, _) in self._streams.items() if k != index)
 
     def _shift_after_jump(self, shift: Fraction, stamp: Fraction, due: Fraction) -> Fraction:
-        """The other streams' shift, if they have jumped already, so that sound and image stay together."""
+        """The other streams' shift if they have jumped already, so that audio and video stay in sync."""
         if shift == self._shift or abs(stamp + self._shift - due) > _SAME_JUMP:
             self._shift = due - stamp
             self.jumps += 1
@@ -67,10 +65,10 @@ class Timeline:
 
 
 class FrameClock:
-    """The time of each frame in seconds since the first one, always later than the frame's before.
+    """Computes the time of each frame in seconds since the first one, strictly increasing.
 
     Args:
-        interval: between frames, in seconds, where time stamps are missing or repeat.
+        interval: seconds between frames, used if time stamps are missing or repeat.
     """
 
     def __init__(self, interval: float) -> None:
@@ -79,13 +77,13 @@ class FrameClock:
         self._frames = 0
 
     def __call__(self, stamp: float | None) -> float:
-        """The time of the next frame, whose time stamp is `stamp` seconds; None if it has none."""
+        """The time of the next frame; `stamp` is its time stamp in seconds, or None."""
         if not self._frames:
             self.origin = stamp or 0.0
         stamp = self.origin + self._frames * self._interval if stamp is None else stamp
         time = stamp - self.origin
         if self._frames and time <= self._time:
-            # A stamp that repeats stands for the next frame; after it, time runs slower until the stamps are ahead.
+            # After a repeated stamp, time advances more slowly until the stamps catch up.
             time = self._time + self._interval * (1.0 if stamp == self._stamp else 0.5)
         self._stamp, self._time = stamp, time
         self._frames += 1

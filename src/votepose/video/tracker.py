@@ -1,8 +1,8 @@
-"""Tracking: identities over the frames of a video by OKS matching, and steadier keypoints by a One-Euro filter.
+"""Tracks people over the frames of a video by OKS matching, and smooths keypoints with a One-Euro filter.
 
-Every track predicts where its person will be. The people of a frame are assigned to tracks so that the sum of their
-object keypoint similarities is largest; a person without a track starts a new one. A track that goes unmatched is kept
-for a while, so that a person who was hidden gets the same id again. Ids count from 1 and are never reused.
+Each track predicts its person's next pose. The people in a frame are assigned to tracks so that the sum of their object
+keypoint similarities is largest; a person without a track starts a new one. An unmatched track is kept for a while, so
+a person who was hidden gets the same id again. Ids count from 1 and are never reused.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Tracking:
     """Options of a `Tracker`. The defaults were chosen on videos 100 to 105 of `benchmarks/tracking.py`.
 
     Attributes:
-        min_oks: least similarity of a person and a track's prediction; below it they are different people.
-        max_gap: seconds for which an unmatched track is kept; more than the time between two frames.
-        slack: factor by which OKS' tolerances are widened: a predicted pose is less exact than an annotated one.
-        growth: how much they widen further with each second in which the track is unmatched.
-        momentum: weight of a track's old velocity in its new one; None predicts no motion.
-        smooth: the filter of the keypoints; None for none.
+        min_oks: minimum OKS between a person and a track's prediction for a match.
+        max_gap: seconds for which an unmatched track is kept; must exceed the time between two frames.
+        slack: factor that widens OKS' tolerances, since a predicted pose is less exact than an annotated one.
+        growth: further increase of that factor per second without a match.
+        momentum: weight of the old velocity in a track's velocity update; None predicts no motion.
+        smooth: options of the keypoint filter; None for no smoothing.
     """
 
     min_oks: float = 0.2
@@ -41,7 +41,7 @@ class Tracking:
 
 
 class Tracker:
-    """Gives the people of consecutive frames their ids: `tracker(poses, time) -> Poses`, in the same order.
+    """Assigns ids to the people in consecutive frames: `tracker(poses, time) -> Poses`, in the same order.
 
     Args:
         options: None for `Tracking()`.
@@ -52,7 +52,7 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._next_id = 1
         self._time: float | None = None
-        self._size: tuple[int, int] | None = None  # of the first frame: what the tracks are measured in
+        self._size: tuple[int, int] | None = None  # size of the first frame, whose pixels are the tracks' unit
 
     def __call__(self, poses: Poses, time: float, scene: int = 0) -> Poses:
         """The people of a frame with `ids`, and with smoothed keypoints if the options say so.
@@ -71,7 +71,7 @@ class Tracker:
         return replace(poses, keypoints=((keypoints - offset) / scale).astype(poses.keypoints.dtype), ids=ids)
 
     def _to_first_size(self, poses: Poses) -> tuple[float, np.ndarray]:
-        """Scale and offset (2,) from this frame's pixels to the first one's: scaled as a whole, in the middle."""
+        """Scale and offset (2,) from this frame's pixels to the first frame's: uniformly scaled and centred."""
         self._size = self._size or poses.image_size
         if not poses.image_size or not self._size or poses.image_size == self._size:
             return 1.0, np.zeros(2)
@@ -86,7 +86,7 @@ class Tracker:
         matched = {person: tracks[track] for person, track in zip(*assign(similarities), strict=True)}
         points = poses.keypoints.copy()
         ids = np.zeros(len(poses), np.int64)
-        for k in range(len(poses)):  # best first, so that the most certain newcomer gets the lowest id
+        for k in range(len(poses)):  # best first, so that the best new person gets the lowest id
             track = matched.get(k)
             if track is None:
                 track = _Track(self._next_id, poses.keypoints[k], poses.confidences[k], time, scene)
@@ -113,7 +113,7 @@ class Tracker:
 
 @dataclass
 class _Track:
-    """One person: where they were last seen, and how they move."""
+    """The last pose and the motion of one person."""
 
     id: int
     keypoints: np.ndarray
@@ -132,7 +132,7 @@ class _Track:
         if momentum is not None:
             weights = confidences * self.confidences + 1e-6
             moved = ((keypoints - self.keypoints) * weights[:, None]).sum(axis=0) / weights.sum() / elapsed
-            kept = min(momentum, 1 - 1 / (self.frames + 1))  # the mean of the first frames, then a moving average
+            kept = min(momentum, 1 - 1 / (self.frames + 1))  # mean of the first frames, then a moving average
             self.velocity = kept * self.velocity + (1 - kept) * moved if self.frames > 1 else moved
         self.keypoints, self.confidences, self.time = keypoints, confidences, time
         self.frames += 1
@@ -142,6 +142,7 @@ class _Track:
 
 
 def tracked_sizes(poses: np.ndarray) -> np.ndarray:
-    """Sizes (...) of bodies (..., K, 2) in pixels: the root of the area that a body fills of its keypoints' box."""
+    """Sizes (...) of bodies (..., K, 2) in pixels: the square root of a body's area, estimated from its keypoints'
+    box."""
     sizes: np.ndarray = np.sqrt(BODY_SHARE) * body_sizes(poses)
     return sizes

@@ -1,4 +1,4 @@
-"""Writes drawn videos: frames encoded with their own times, their source's audio, whole or not at all."""
+"""Writes drawn videos atomically: frames with their own times, and the source's audio."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from votepose.video.codecs import Source, bit_rate, choose_target, codec_options
 from votepose.video.sound import Copied, Opus
 from votepose.video.streams import import_av
 
-_TICK = Fraction(1, 60000)  # seconds: divides frames of 24, 25, 30, 50, 60 per second; 65535 is MPEG-4's limit
-_BT709 = 1  # FFmpeg's number for this colour space
-_LIMITED_RANGE = 1  # FFmpeg's number for television's range of values
+_TICK = Fraction(1, 60000)  # seconds: exact for 24, 25, 30, 50, 60 frames per second; MPEG-4 allows up to 1/65535
+_BT709 = 1  # FFmpeg's code for this colour space
+_LIMITED_RANGE = 1  # FFmpeg's code for the limited ("TV") range
 
 
 class VideoWriter:
-    """A video that is written under a temporary name and renamed when it is closed: a context manager.
+    """A context manager that writes a video under a temporary name and renames it on closing.
 
-    The first frame sets its size; frames of other sizes are fitted into it.
+    The first frame sets the video's size; frames of other sizes are scaled to fit.
 
     Args:
         stem: the path without suffix; see `codecs.choose_target` for the suffix.
-        rate: frames per second; for the player's information only, since each frame has its own time.
-        source: the video that is drawn on; packets of its audio streams will be given to `write_audio`.
-        codec: a video encoder of the installed FFmpeg; None for one that suits the source.
+        rate: nominal frames per second, for players; each frame has its own time.
+        source: the source video; packets of its audio streams are passed to `write_audio`.
+        codec: a video encoder of the installed FFmpeg; None chooses one that suits the source.
 
     Attributes:
-        path: where the video will be.
-        note: what the user should know about its format, in one line; None if it is the source's.
+        path: final path of the video.
+        note: one line for the user about the format; None if it is the source's.
 
     Raises:
         VoteposeError: if PyAV is not installed, or FFmpeg has no such encoder.
@@ -59,7 +59,7 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        # If the user stops or the source breaks off, the video is kept up to there.
+        # If the user stops or the source breaks off, the part written so far is kept.
         self.close() if kind is None or issubclass(kind, KeyboardInterrupt | VoteposeError) else self.discard()
 
     def write(self, pixels: np.ndarray, time: float) -> None:
@@ -76,7 +76,7 @@ class VideoWriter:
 
     def write_audio(self, packet: Any) -> None:
         """Add an av.Packet of one of the audio streams, unchanged. Raises OSError if it cannot be written."""
-        if self._container is None:  # the file's header must come first, and it needs the first frame
+        if self._container is None:  # the file's header comes first, and needs the first frame
             self._waiting.append(packet)
             return
         with self._errors():
@@ -84,7 +84,7 @@ class VideoWriter:
                 self._container.mux(piece)
 
     def close(self) -> None:
-        """Finish the file and rename it; if there was no frame, no file is made. Raises OSError if that fails."""
+        """Finish the file and rename it; without any frame, no file is created. Raises OSError if that fails."""
         if self._container is None:
             return
         try:
@@ -98,9 +98,9 @@ class VideoWriter:
             self.discard()
 
     def discard(self) -> None:
-        """Remove what was written of an unfinished file."""
+        """Delete an unfinished file."""
         if self._container is not None:
-            with contextlib.suppress(Exception):  # such as a full disk, which has been reported
+            with contextlib.suppress(Exception):  # such as a full disk, already reported
                 self._container.close()
             self._container = None
         self._partial.unlink(missing_ok=True)
@@ -115,7 +115,7 @@ class VideoWriter:
         self._video.pix_fmt = "yuv420p"
         context = self._video.codec_context
         context.time_base = _TICK
-        context.colorspace = context.color_primaries = context.color_trc = _BT709  # as `write` converts
+        context.colorspace = context.color_primaries = context.color_trc = _BT709  # what `write` converts to
         context.color_range = _LIMITED_RANGE
         context.bit_rate = bit_rate(encoder, width, height, float(self._rate))
         self._sounds = {stream.index: self._sound(stream) for stream in self._source.audio}
@@ -127,7 +127,8 @@ class VideoWriter:
         return Opus(self._av, self._container, stream) if self._target.opus else Copied(self._container, stream)
 
     def _fit(self, pixels: np.ndarray) -> np.ndarray:
-        """The frame at the video's size: scaled if the source has changed its own, with its edges repeated if odd."""
+        """The frame at the video's size: scaled if its own size differs, and padded by repeating an edge if a side is
+        odd."""
         height, width = self._size
         if pixels.shape[:2] != (height, width):
             scale = min(width / pixels.shape[1], height / pixels.shape[0])
@@ -140,7 +141,7 @@ class VideoWriter:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """Raises FFmpeg's errors as OSError that names the file."""
+        """Convert FFmpeg's errors to an OSError that names the file."""
         try:
             yield
         except self._av.error.FFmpegError as error:

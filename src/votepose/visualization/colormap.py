@@ -1,4 +1,4 @@
-"""The colour map of heatmaps, shared by the page and the drawing of `votepose explain`."""
+"""The colour map for heatmaps, shared by the page and the figure of `votepose explain`."""
 
 from __future__ import annotations
 

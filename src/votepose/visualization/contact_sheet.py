@@ -1,4 +1,4 @@
-"""Many images on one sheet, in rows of the same width."""
+"""Arranges many images on one sheet, in rows of equal width."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-TILE_HEIGHT = 240  # pixels, about: a row is scaled to the sheet's width
-_WIDTH = 2000  # of the sheet
+TILE_HEIGHT = 240  # approximate height in pixels; each row is scaled to the sheet's width
+_WIDTH = 2000  # of the sheet, in pixels
 _GAP = 6
 
 

@@ -24,15 +24,15 @@ _WHITE = np.array((255, 255, 255), dtype=np.float32)
 
 @dataclass(frozen=True)
 class Style:
-    """How poses are drawn. Lengths are relative to the person, so that small and large people are equally readable.
+    """How poses are drawn. Lengths are relative to the person's size, so small and large people are equally legible.
 
     Attributes:
         min_confidence: keypoints below it fade in proportion, and vanish at 0.
         limb: half the width of a limb, relative to the person's size.
         joint: radius of a joint, relative to half the width of a limb.
-        inferred: opacity of limbs that end in an inferred joint.
-        scores: write each person's score above the head.
-        ids: write each person's id there, if they have one.
+        inferred: opacity of limbs that end at an inferred joint.
+        scores: whether to show each person's score above the head.
+        ids: whether to show each person's id there, if they have one.
     """
 
     min_confidence: float = 0.2
@@ -46,12 +46,12 @@ class Style:
 def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.Image:
     """An RGB copy of the image with the poses drawn on it.
 
-    Each person has a colour, the same in every frame if they have ids; the left side is lighter, the right side darker.
-    A seen joint is a disc; an inferred one is a ring, and its limbs are fainter and dashed.
+    Each person has a colour, which follows the id in videos; the left side is lighter, the right side darker. A seen
+    joint is a disc; an inferred joint is a ring, and its limbs are fainter and dashed.
 
     Args:
-        image: anything that `read_image` reads; the image that the poses were found in.
-        poses: in pixels of that image.
+        image: the image that the poses were found in, in any form that `read_image` accepts.
+        poses: poses in pixels of that image.
         style: None for `Style()`.
 
     Raises:
@@ -69,7 +69,8 @@ def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.
 
 
 def person_colours(poses: Poses) -> np.ndarray:
-    """(P,) int: each person's index in `PALETTE`: by id, or else so that equal colours are far apart."""
+    """(P,) int: each person's index in `PALETTE`, by id, or else chosen so that people of equal colour are far
+    apart."""
     if poses.ids is not None:
         return np.asarray((poses.ids - 1) % len(PALETTE))
     centres = poses.boxes.reshape(-1, 2, 2).mean(axis=1)
@@ -82,7 +83,7 @@ def person_colours(poses: Poses) -> np.ndarray:
 
 
 def limb_radius(pose: Pose, width: int, height: int, style: Style) -> float:
-    """Half the width of the person's limbs in pixels: by the person's size, within limits set by the image's size."""
+    """Half the width of a person's limbs in pixels, from the person's size, within limits set by the image's size."""
     size = float(body_sizes(pose.keypoints))
     longest = max(width, height)
     return float(np.clip(style.limb * size, max(0.6, 0.0011 * longest), max(1.0, 0.0055 * longest)))
@@ -112,7 +113,7 @@ def _draw_person(canvas: np.ndarray, pose: Pose, colour: np.ndarray, style: Styl
 
 
 def _joint_radii(pose: Pose, radius: float, style: Style) -> np.ndarray:
-    """(K,) in proportion to the limbs, but small enough that linked joints, as in a face, do not overlap."""
+    """(K,) radii in proportion to the limbs, reduced so that linked joints, as in a face, do not overlap."""
     radii = np.full(len(pose.skeleton), style.joint * radius)
     for a, b in pose.skeleton.links:
         apart = float(np.hypot(*(pose.keypoints[a] - pose.keypoints[b])))
@@ -122,7 +123,7 @@ def _joint_radii(pose: Pose, radius: float, style: Style) -> np.ndarray:
 
 
 def _limb(pose: Pose, a: int, b: int, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two ends of a limb: the joint itself, or the edge of a ring, which stays empty inside."""
+    """The two ends of a limb: the centre of a seen joint, or the edge of an inferred joint's ring."""
     start, end = pose.keypoints[a], pose.keypoints[b]
     along = (end - start) / max(float(np.hypot(*(end - start))), 1e-6, 2 * radii[a], 2 * radii[b])
     return start + along * (0 if pose.seen[a] else radii[a]), end - along * (0 if pose.seen[b] else radii[b])

@@ -1,4 +1,4 @@
-"""Poses that keep the image they were found in, and so can draw themselves."""
+"""Poses that hold the image they were found in, so that they can draw themselves."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SHOWN = 1024  # longest side in a notebook, in pixels
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImagePoses(Poses):
-    """`Poses` with their image, as a `Predictor` returns them. A notebook shows them drawn.
+    """`Poses` with their image, as a `Predictor` returns them. Notebooks display the drawing.
 
     Attributes:
         image: a path, the bytes of a file, or an array (H, W, 3) uint8 RGB; None if it was not kept, as for the arrays
-            given to `Predictor.batch` and `Predictor.stream`. `dataclasses.replace(poses, image=None)` lets go of it.
+            given to `Predictor.batch` and `Predictor.stream`. `dataclasses.replace(poses, image=None)` releases it.
     """
 
     image: ImageSource | None = None
@@ -38,31 +38,31 @@ class ImagePoses(Poses):
         return cls(**known | {"source": source, "image": image})
 
     def draw(self, style: Style | None = None) -> Image.Image:
-        """An RGB copy of the image with the poses drawn on it, as by `votepose.draw`; None for `Style()`.
+        """An RGB copy of the image with the poses drawn on it, see `votepose.draw`.
 
         Raises:
-            VoteposeError: if the image was not kept, or cannot be read any more.
+            VoteposeError: if the image was not kept or can no longer be read.
         """
         if self.image is None:
             raise VoteposeError("these poses do not hold their image: use votepose.draw(image, poses)")
         return draw(self.image, self, style)
 
     def save(self, path: os.PathLike[str] | str, style: Style | None = None) -> None:
-        """Save the drawing as .jpg, .png or .webp, whole or not at all. Creates the folder.
+        """Save the drawing as .jpg, .png or .webp, atomically. Creates the folder.
 
         Raises:
-            VoteposeError: as of `draw`, or if the suffix is another or `path` is the image itself.
+            VoteposeError: as for `draw`, or if the suffix is not one of these or `path` is the image itself.
             OSError: if it cannot be written.
         """
         target = Path(path)
         if target.suffix.lower() not in IMAGE_SUFFIXES:
-            raise VoteposeError(f"{target}: a drawing is saved as {', '.join(IMAGE_SUFFIXES)}; for JSON see to_json")
+            raise VoteposeError(f"{target}: drawings can be saved as {', '.join(IMAGE_SUFFIXES)}; for JSON use to_json")
         if self.source and target.exists() and os.path.exists(self.source) and target.samefile(self.source):
             raise VoteposeError(f"{target}: is the image itself; save the drawing under another name")
         save_picture(self.draw(style), target)
 
     def _repr_jpeg_(self) -> bytes | None:
-        """The drawing, for notebooks; None, for which they show the text, if there is no image."""
+        """The drawing, for notebooks; None if there is no image, so that they show the text instead."""
         try:
             picture = self.draw()
         except VoteposeError:
@@ -74,6 +74,6 @@ class ImagePoses(Poses):
 
 
 def to_hold(given: ImageSource, pixels: np.ndarray | None) -> ImageSource | None:
-    """What poses hold of an image: a path or bytes as they are, since they are small; of any other its `pixels`."""
+    """What poses keep of an image: a path or file bytes, which are small, unchanged; otherwise the `pixels`."""
     small = isinstance(given, bytes | os.PathLike) or (isinstance(given, str) and not is_url(given))
     return given if small else pixels

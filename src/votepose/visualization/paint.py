@@ -1,7 +1,7 @@
-"""Anti-aliased shapes, painted with NumPy.
+"""Paints anti-aliased shapes with NumPy.
 
-Every shape is defined by a distance: a limb is all points within r of a segment, a joint all points within r of a
-point. Coverage falls from 1 to 0 over the one pixel at the edge, so nothing has to be drawn larger and scaled down.
+Each shape is defined by a distance: a limb is all points within r of a segment, a joint all points within r of a point.
+Coverage falls from 1 to 0 over one pixel at the edge, so no supersampling is needed.
 """
 
 from __future__ import annotations

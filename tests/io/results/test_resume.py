@@ -161,7 +161,7 @@ def test_what_cannot_be_resumed_is_one_line(tmp_path: Path, poses: Poses) -> Non
     with pytest.raises(VoteposeError, match="was not written by an earlier run"):
         opened("records", tmp_path, resume=True)
     (tmp_path / "run.json").unlink()
-    with pytest.raises(VoteposeError, match=r"there is no run\.json beside it"):
+    with pytest.raises(VoteposeError, match=r"cannot be resumed without run\.json beside it"):
         opened("records", tmp_path, resume=True)
     assert results.path.read_bytes() == before
 

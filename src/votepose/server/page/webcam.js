@@ -1,4 +1,4 @@
-// The webcam as a stream of images: the next is taken only when the last has been processed, so it never lags.
+// The webcam as a stream of images. The next one is taken when the last has been processed, so there is no lag.
 
 import { RequestError } from "./api.js";
 
@@ -24,12 +24,12 @@ export function closeWebcam(stream) {
   stream.getTracks().forEach((track) => track.stop());
 }
 
-/** Does the camera face its user, who expects a mirror image? */
+/** Whether the camera faces the user, who expects a mirror image. */
 export function facesUser(stream) {
   return stream.getVideoTracks()[0].getSettings().facingMode !== "environment";
 }
 
-/** Frames until the stream is closed: {bitmap, blob} of the newest image. */
+/** Yields the newest image as {bitmap, blob} until the stream is closed. */
 export async function* frames(stream) {
   const video = document.createElement("video");
   Object.assign(video, { srcObject: stream, muted: true, playsInline: true });
