@@ -184,7 +184,7 @@ def complaint(config: CalibrateConfig) -> str:
 
 def test_mistakes_are_one_line(data: Path, weights: Path, tmp_path: Path) -> None:
     good = CalibrateConfig((data,), weights, tmp_path / "out.safetensors")
-    assert "there is no such weights file" in complaint(replace(good, weights=tmp_path / "missing.safetensors"))
+    assert "no such weights file" in complaint(replace(good, weights=tmp_path / "missing.safetensors"))
     assert "not found" in complaint(replace(good, data=(tmp_path / "missing",)))
     assert "--limit should be at least 1" in complaint(replace(good, limit=0))
     assert "needs at least one folder" in complaint(replace(good, data=()))

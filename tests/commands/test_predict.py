@@ -476,6 +476,4 @@ def test_live_inputs_choose_the_fast_model_and_say_so(capsys: pytest.CaptureFixt
 def test_an_unknown_model_is_one_line_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
     save_jpeg(Path("a.jpg"), red_dot(96, 96, 40, 40, 8))
     assert cli.main(["predict", "a.jpg", "--model", "medium"]) == 2
-    assert capsys.readouterr().err == (
-        "votepose: error: --model medium: there is no such model; choose accurate or fast\n"
-    )
+    assert capsys.readouterr().err == ("votepose: error: --model medium: no such model; choose accurate or fast\n")

@@ -378,14 +378,14 @@ def test_another_skeleton_starts_from_weights_of_people(
     config = tiny_config(sticks, tmp_path / "run", weights=start, val=sticks, evaluate_every=1, evaluate_pictures=2)
     run(config)
     assert (
-        "weights of a person with 17 keypoints, for a stick with 5 keypoints: taken over: " in capsys.readouterr().out
+        "weights of a person with 17 keypoints, for a stick with 5 keypoints: kept: " in capsys.readouterr().out
     )
     network, metadata = load_network(tmp_path / "run" / "weights.safetensors")
     assert metadata.skeleton.flip.tolist() == [0, 2, 1, 4, 3]
     assert (network.config.keypoints, network.config.proposals) == (5, False)
     again = replace(config, weights=tmp_path / "run" / "weights.safetensors", out=tmp_path / "again", steps=2)
     run(again)  # the trained weights are of this skeleton
-    assert "taken over" not in capsys.readouterr().out
+    assert ": kept: " not in capsys.readouterr().out
     with pytest.raises(VoteposeError, match=r"another skeleton, .*--stage votes$"):
         run(replace(config, out=tmp_path / "refused", stage="refiner", freeze=None))
 

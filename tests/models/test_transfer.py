@@ -45,8 +45,8 @@ def test_layers_of_the_joints_start_anew_and_all_others_are_taken_over(tmp_path:
         else:
             assert torch.equal(value, given[name].to(value.dtype)), name
     assert f"a {skeleton.category} with {len(skeleton)} keypoints" in line
-    assert "taken over: backbone, norm, project, transformer, and presence, refiner, vector but for" in line
-    assert line.endswith("left behind: proposal_attention")
+    assert "kept: backbone, norm, project, transformer, and presence, refiner, vector except" in line
+    assert line.endswith("dropped: proposal_attention")
     assert "\n" not in line
 
 
@@ -70,8 +70,8 @@ def test_keypoint_maps_of_another_size_start_anew(tmp_path: Path, theirs: int, o
     for name, value in network.state_dict().items():
         wanted = before[name] if name.startswith("keypoint_maps.") else taken[name].to(value.dtype)
         assert torch.equal(value, wanted), name
-    assert ("start anew" in line) == bool(ours)
-    assert ("left behind" in line) == bool(theirs)
+    assert ("newly initialised" in line) == bool(ours)
+    assert ("are dropped" in line) == bool(theirs)
     with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(wanted 64\)$"):
         start_from(PoseNet(replace(network.config, width=64)), path, COCO_17)
 
@@ -83,8 +83,8 @@ def test_keypoint_maps_of_another_skeleton_keep_their_hidden_layer(tmp_path: Pat
     line = start_from(network, path, FIVE)
     state, taken = network.state_dict(), read_tensors(path)
     assert torch.equal(state["keypoint_maps.hidden.0.weight"], taken["keypoint_maps.hidden.0.weight"].float())
-    assert "keypoint_maps.out" in line.split("start anew: ")[1]
-    assert start_from(network_for(FIVE), path, FIVE).endswith("left behind: keypoint_maps, proposal_attention")
+    assert "keypoint_maps.out" in line.split("newly initialised: ")[1]
+    assert start_from(network_for(FIVE), path, FIVE).endswith("dropped: keypoint_maps, proposal_attention")
 
 
 def test_a_network_for_people_starts_from_weights_of_a_hand(tmp_path: Path) -> None:
@@ -94,14 +94,14 @@ def test_a_network_for_people_starts_from_weights_of_a_hand(tmp_path: Path) -> N
     person = PoseNet(tiny.NETWORK)
     line = start_from(person, tmp_path / "hand.safetensors", COCO_17)
     torch.testing.assert_close(person.norm.weight, hand.norm.weight, atol=1e-3, rtol=0)
-    assert "proposal_attention" in line.split("start anew: ")[1]
+    assert "proposal_attention" in line.split("newly initialised: ")[1]
 
 
 def test_the_bundled_weights_lose_only_the_columns_that_read_the_auxiliary_backbone() -> None:
     network = network_for(FIVE, replace(preset("movenet").network, proposals=False, aux_backbone=False))
     line = start_from(network, BUNDLED_SAFETENSORS, FIVE)
     given, state = read_tensors(BUNDLED_SAFETENSORS), network.state_dict()
-    assert line.endswith("left behind: aux_backbone, proposal_attention")
+    assert line.endswith("dropped: aux_backbone, proposal_attention")
     for name in ("refiner.pooled.weight", "refiner.from_middle.0.weight", "refiner.sharpen.fine.weight"):
         assert torch.equal(state[name], given[name][:, : state[name].shape[1]].float())
     assert torch.equal(state["refiner.norms.5.running_var"], given["refiner.norms.7.running_var"].float())  # context
@@ -123,6 +123,6 @@ def test_incomplete_weights_are_one_line(tmp_path: Path) -> None:
     save_file({k: v for k, v in load_file(weights).items() if k != "norm.weight"}, weights, metadata=header)
     network = network_for(FIVE)
     before = network.norm.weight.clone()
-    with pytest.raises(VoteposeError, match="incomplete or foreign"):
+    with pytest.raises(VoteposeError, match="incomplete or other"):
         start_from(network, weights, FIVE)
     assert torch.equal(network.norm.weight, before)

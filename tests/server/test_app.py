@@ -250,7 +250,7 @@ def test_a_model_is_loaded_once_when_it_is_first_named(predictor: Predictor, pic
 
 
 def test_a_model_that_does_not_load_is_one_line_and_is_tried_again(predictor: Predictor, picture: bytes) -> None:
-    failing = iter([VoteposeError("fast.onnx: there is no such weights file"), None])
+    failing = iter([VoteposeError("fast.onnx: no such weights file"), None])
 
     def load() -> Predictor:
         if error := next(failing):

@@ -1,1 +1,1 @@
-"""The network and the estimator around it, presets, weights files and their loading."""
+"""The network, the estimator around it, presets, and weights files."""

@@ -1,6 +1,6 @@
-"""Confidences that mean what they say: increasing curves from raw outputs to observed frequencies.
+"""Calibration of confidences: increasing curves from raw outputs to observed frequencies.
 
-They are part of the estimator and of the exported graph. `votepose calibrate` fits them to images held apart.
+They are part of the estimator and of the exported graph. `votepose calibrate` fits them to held-out images.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-COCO_ODDS = 2.0  # log of visible to hidden joints that COCO labels
-_LEAST = 1e-6  # a confidence nearer than this to 0 or 1 is taken as this near: logarithms end there
+COCO_ODDS = 2.0  # log ratio of visible to hidden joints among COCO's labels
+_LEAST = 1e-6  # confidences are clipped to this distance from 0 and 1, for the logarithms
 
 
 @dataclass(frozen=True)
 class Curve:
-    """p -> sigmoid(rise log p - fall log(1 - p) + shift), strictly increasing in (0, 1); by default p -> p.
+    """p -> sigmoid(rise log p - fall log(1 - p) + shift), strictly increasing in (0, 1); the default is the identity.
 
     Beta calibration (Kull, Silva Filho and Flach, AISTATS 2017); with rise = fall it is Platt scaling of p's logit.
 
@@ -34,21 +34,20 @@ class Curve:
     def __post_init__(self) -> None:
         values = (self.rise, self.fall, self.shift)
         if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-            raise ValueError(f"a calibration curve is of three finite numbers, not of {values}")
+            raise ValueError(f"a calibration curve should be three finite numbers, not {values}")
         if self.rise <= 0 or self.fall <= 0:
             raise ValueError(f"a calibration curve should rise, but has rise {self.rise} and fall {self.fall}")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The curves between the network's raw outputs and the reported values; by default the identity.
+    """The curves from the network's raw outputs to the reported values; the default is the identity.
 
     Attributes:
-        joints: a curve for each of the K joints, or none: to the share of OKS that the joint is expected to keep.
-        people: to the OKS that the pose is expected to have with a real person; it keeps the order of scores, so AP
-            does not depend on it.
-        seen: logit of visibility over which a joint is called seen. COCO labels seven visible joints for a hidden one:
-            a network trained on it predicts 2 where the image is evidence for neither.
+        joints: a curve for each of the K joints, or none, to the expected OKS of the joint.
+        people: the curve to the expected OKS of the pose with a real person; it keeps the order of scores, and so AP.
+        seen: minimum visibility logit of a seen joint. COCO labels seven visible joints per hidden joint, so a network
+            trained on it predicts 2 without evidence for either.
 
     Raises:
         ValueError: if `seen` is not finite.
@@ -63,27 +62,27 @@ class Calibration:
             raise ValueError(f"the threshold of seen joints should be a finite number, not {self.seen!r}")
 
     def of_joints(self, confidences: Tensor) -> Tensor:
-        """(..., K) confidences of joints, calibrated."""
+        """Calibrate joint confidences (..., K)."""
         return curved(confidences, self.joints) if self.joints else confidences
 
     def of_people(self, scores: Tensor) -> Tensor:
-        """(P,) scores of people, calibrated."""
+        """Calibrate scores of people (P,)."""
         return scores if self.people == Curve() else curved(scores[:, None], (self.people,))[:, 0]
 
     def is_seen(self, logits: Tensor) -> Tensor:
-        """(...) bool from logits of visibility."""
+        """(...) bool, from visibility logits."""
         return logits > self.seen
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; `from_dict` reads it."""
+        """A JSON-able dict, which `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None, keypoints: int) -> Calibration:
-        """The inverse of `to_dict`; None, as in files that know of none, is no calibration.
+        """The inverse of `to_dict`; None, as in files without a calibration, is the identity.
 
         Raises:
-            ValueError: if the values are not a calibration of so many keypoints.
+            ValueError: if the values are not a calibration of this number of keypoints.
         """
         if values is None:
             return cls()
@@ -91,19 +90,20 @@ class Calibration:
             joints = tuple(Curve(**curve) for curve in values["joints"])
             calibration = cls(joints, Curve(**values["people"]), values["seen"])
         except (TypeError, KeyError, AttributeError):
-            raise ValueError("a calibration holds curves of joints and people, and a threshold of seen") from None
+            raise ValueError("a calibration needs curves for joints and people, and a threshold for seen") from None
         if len(joints) not in (0, keypoints):
-            raise ValueError(f"a calibration of {len(joints)} joints, where there are {keypoints}")
+            raise ValueError(f"a calibration of {len(joints)} joints instead of {keypoints}")
         return calibration
 
 
 def curved(p: Tensor, curves: tuple[Curve, ...]) -> Tensor:
-    """(..., K) in [0, 1] through K curves."""
+    """Apply K curves to values (..., K) in [0, 1]."""
     values = torch.tensor([[c.rise, c.fall, c.shift] for c in curves], dtype=p.dtype, device=p.device)
     return curved_logits(p, values[:, 0], values[:, 1], values[:, 2]).sigmoid()
 
 
 def curved_logits(p: Tensor, rise: Tensor, fall: Tensor, shift: Tensor) -> Tensor:
-    """(..., K) in [0, 1] through curves of these numbers, (K,) each, but for the sigmoid at the end."""
+    """Logits of the curves with these parameters, (K,) each, at values (..., K) in [0, 1]: without the final
+    sigmoid."""
     p = p.clamp(_LEAST, 1 - _LEAST)
     return rise * p.log() - fall * (1 - p).log() + shift

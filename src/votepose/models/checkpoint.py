@@ -1,7 +1,7 @@
-"""Weights files: safetensors that say what they are, so that they never depend on what a preset says today.
+"""Weights files: self-describing safetensors that do not depend on the current definition of a preset.
 
-Format 6 holds, as JSON beside the tensors, network, grouping, pyramid levels, input size, skeleton and calibration.
-Format 5 is still read (see `format_5`).
+Format 6 stores network, grouping, pyramid levels, input size, skeleton and calibration as JSON beside the tensors.
+Format 5 can still be read (see `format_5`).
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from votepose.models.presets import Preset
 from votepose.skeleton import Skeleton
 
 _FORMAT = "6"
-_HINT = "a weights file is written by `votepose train` (weights.safetensors)"
+_HINT = "weights files are written by `votepose train` (weights.safetensors)"
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a weights file says of itself.
+    """The metadata of a weights file.
 
     Attributes:
-        preset: name of the preset that it was trained from.
-        network: its parts.
-        grouping: how its votes become people.
-        levels: of the image pyramid.
+        preset: name of the preset that was trained.
+        network: configuration of the network.
+        grouping: options of the grouping.
+        levels: number of image pyramid levels.
         input_size: longest side of the network input, in pixels; a multiple of 32.
-        skeleton: of its K keypoints.
-        calibration: of its confidences.
+        skeleton: skeleton of its K keypoints.
+        calibration: calibration of its confidences.
 
     Raises:
-        ValueError: if a value is out of range, or they do not go together.
+        ValueError: if a value is out of range, or the values are inconsistent.
     """
 
     preset: str
@@ -68,11 +68,11 @@ class Metadata:
 
     @classmethod
     def of(cls, name: str, preset: Preset, skeleton: Skeleton) -> Metadata:
-        """Of a network of this preset."""
+        """The metadata of a network with this preset."""
         return cls(name, preset.network, preset.grouping, preset.levels, preset.input_size, skeleton)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; `from_dict` reads it."""
+        """A JSON-able dict, which `from_dict` reads."""
         return {
             "preset": self.preset,
             "network": asdict(self.network),
@@ -99,10 +99,10 @@ class Metadata:
 
 
 def save_weights(path: Path, network: PoseNet, metadata: Metadata) -> None:
-    """Write fp16 weights with their metadata; the file appears whole or not at all.
+    """Write fp16 weights with their metadata, atomically.
 
     Raises:
-        ValueError: if the metadata is of another network.
+        ValueError: if the metadata describes another network.
     """
     if metadata.network != network.config:
         raise ValueError(f"the metadata describes {metadata.network}, not {network.config}")
@@ -112,23 +112,23 @@ def save_weights(path: Path, network: PoseNet, metadata: Metadata) -> None:
     }
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={"format": _FORMAT, "votepose": json.dumps(metadata.to_dict())})
-        temporary.chmod(0o644)  # safetensors makes files that only their owner may read
+        temporary.chmod(0o644)  # safetensors creates files that only the owner can read
 
 
 def read_metadata(path: Path) -> Metadata:
-    """What a weights file says of itself.
+    """The metadata of a weights file.
 
     Raises:
-        VoteposeError: if the file is missing, truncated or not one of ours.
+        VoteposeError: if the file is missing, truncated or not from votepose.
     """
     return _read(path)[1]
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file, by the names that `PoseNet` has for them.
+    """Read the tensors of a weights file, by their names in `PoseNet`.
 
     Raises:
-        VoteposeError: if the file is missing, truncated or not one of ours.
+        VoteposeError: if the file is missing, truncated or not from votepose.
     """
     form, _ = _read(path)
     with safe_open(path, "pt") as file:
@@ -137,53 +137,53 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> tuple[str, Metadata]:
-    """Format and metadata."""
+    """The format and the metadata."""
     if not path.is_file():
-        raise VoteposeError(f"{path}: there is no such weights file")
+        raise VoteposeError(f"{path}: no such weights file")
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise VoteposeError(f"{path}: not a readable safetensors file ({one_line(error)}); {_HINT}") from None
     if "votepose" not in header:
-        raise VoteposeError(f"{path}: a safetensors file, but not of votepose; {_HINT}")
+        raise VoteposeError(f"{path}: a safetensors file, but not from votepose; {_HINT}")
     form = header.get("format", "")
     if form not in ("5", _FORMAT):
-        raise VoteposeError(f"{path}: weights of format {form or 'unknown'}, this version reads 5 and {_FORMAT}")
+        raise VoteposeError(f"{path}: weights of format {form or 'unknown'}; this version reads 5 and {_FORMAT}")
     try:
         values = json.loads(header["votepose"])
         values = format_5.upgraded(values) if form == "5" else values
         NetworkConfig(**values["network"])
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise VoteposeError(f"{path}: weights of a network that this version of votepose does not know") from None
+        raise VoteposeError(f"{path}: weights of a network that this version of votepose does not support") from None
     try:
         return form, Metadata.from_dict(values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise VoteposeError(f"{path}: its description of the network cannot be used: {reason}") from None
+        raise VoteposeError(f"{path}: invalid description of the network: {reason}") from None
 
 
 def load_network(path: Path) -> tuple[PoseNet, Metadata]:
-    """The network that a weights file describes, with its weights, in eval mode; and the file's metadata.
+    """Load the network of a weights file, in eval mode, and the file's metadata.
 
     Raises:
-        VoteposeError: if the file is missing, truncated or not one of ours, or the network that it describes cannot be
-            built.
+        VoteposeError: if the file is missing, truncated or not from votepose, or its network cannot be built.
     """
     metadata = read_metadata(path)
     try:
         network = PoseNet(metadata.network)
-    except Exception as error:  # what impossible numbers raise depends on the layer that they reach
+    except Exception as error:  # the exception for invalid sizes depends on the layer
         raise VoteposeError(f"{path}: describes a network that cannot be built ({one_line(error)})") from error
     load_into(network, path)
     return network.eval(), metadata
 
 
 def load_into(network: PoseNet, path: Path, skeleton: Skeleton | None = None) -> None:
-    """Load weights into a network of the same architecture, and skeleton if one is given; all of them or none.
+    """Load all weights into a network of the same architecture and, if given, the same skeleton.
 
     Raises:
-        VoteposeError: if the file is of another architecture or skeleton, or its numbers cannot be used.
+        VoteposeError: if the file has another architecture or skeleton, or values that are not finite; nothing is
+            loaded then.
     """
     metadata = read_metadata(path)
     require_same_network(path, metadata, network.config)
@@ -195,22 +195,22 @@ def load_into(network: PoseNet, path: Path, skeleton: Skeleton | None = None) ->
 
 
 def read_whole(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """As `read_tensors`; raises VoteposeError unless names and shapes are as `wanted`, and the numbers finite."""
+    """As `read_tensors`; raises VoteposeError unless names and shapes match `wanted` and all values are finite."""
     state = read_tensors(path)
     wrong = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
     if wrong or len(state) != len(wanted):
-        raise VoteposeError(f"{path}: incomplete or foreign weights ({len(wrong)} tensors missing or of another shape)")
+        raise VoteposeError(f"{path}: incomplete or other weights ({len(wrong)} tensors missing or of another shape)")
     if not all(value.isfinite().all() for value in state.values() if value.is_floating_point()):
-        raise VoteposeError(f"{path}: holds numbers that are not finite; its training diverged")
+        raise VoteposeError(f"{path}: contains values that are not finite; the training diverged")
     return state
 
 
 def require_same_network(path: Path, metadata: Metadata, ours: NetworkConfig) -> None:
-    """Raises VoteposeError unless the weights are of this architecture."""
+    """Raise VoteposeError unless the weights have this architecture."""
     theirs = metadata.network
     differing = [f.name for f in fields(ours) if getattr(theirs, f.name) != getattr(ours, f.name)]
     if differing:
-        listed = ", ".join(f"{name} {getattr(theirs, name)} (wanted {getattr(ours, name)})" for name in differing)
+        listed = ", ".join(f"{name} {getattr(theirs, name)} (expected {getattr(ours, name)})" for name in differing)
         raise VoteposeError(f"{path}: weights of another network (preset {metadata.preset}): {listed}")
 
 

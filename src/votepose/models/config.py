@@ -1,4 +1,4 @@
-"""Everything that sets one network apart from another, as plain data."""
+"""The configuration of a network, as plain data."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ class NetworkConfig:
         keypoints: K; a pose vector has 2 K numbers.
         stride: input pixels per map cell; a 512-pixel input at stride 8 makes the paper's M = 64.
         channels: of the feature map F (256 in the paper).
-        hourglass, transformer: False replaces the branch by a 1x1 head (paper V-F).
-        stacks, depth, hourglass_width: of the stacked hourglass.
-        width, heads, encoder_layers, decoder_layers, patch: of the transformer; a memory token is `patch` cells wide.
+        hourglass, transformer: False replaces the branch with a 1x1 head (paper V-F).
+        stacks, depth, hourglass_width: dimensions of the stacked hourglass.
+        width, heads, encoder_layers, decoder_layers, patch: dimensions of the transformer; a memory token is `patch`
+            cells wide.
         vectors: `absolute` (paper) or `residual`, offsets from the voting cell.
-        relative: rotary positions in the transformer in place of added sine embeddings.
-        scales: each vote also predicts its uncertainty of each joint (log of a Laplace scale).
-        refiner: channels of the pose refiner at its finest level; 0 leaves it out.
-        aux_backbone: refiner and votes also read MoveNet Thunder (17 keypoints; see `models.backbones.thunder`).
-        sparse_memory: the encoder reads only the patches that are likeliest to hold a keypoint.
-        proposals: presence and votes start from poses that the backbone proposes (`movenet` only; see
+        relative: whether the transformer uses rotary positions instead of added sine embeddings.
+        scales: whether each vote also predicts its uncertainty about each joint (log of a Laplace scale).
+        refiner: channels of the pose refiner at its finest level; 0 for no refiner.
+        aux_backbone: whether refiner and votes also use MoveNet Thunder (17 keypoints; see `models.backbones.thunder`).
+        sparse_memory: whether the encoder uses only the patches that are most likely to hold a keypoint.
+        proposals: whether presence and votes start from poses that the backbone proposes (`movenet` only; see
             `models.heads.proposals`).
-        keypoint_maps: channels of the hidden layer of the head of keypoint maps (see `models.heads.keypoint_maps`); 0
-            leaves the head out.
+        keypoint_maps: channels of the hidden layer of the keypoint map head (see `models.heads.keypoint_maps`); 0 for
+            no such head.
     """
 
     backbone: str

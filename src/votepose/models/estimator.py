@@ -1,4 +1,4 @@
-"""Network and grouping as one module: images in, people out. What `evaluate` runs and what `export` writes."""
+"""Network and grouping as one module from images to people, which `evaluate` runs and `export` writes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from votepose.models.outputs import PoseOutputs, VoteOutputs, Votes
 from votepose.models.posenet import PoseNet
 from votepose.oks import body_sizes, oks_nms
 
-_DUPLICATE = 0.7  # two people this alike (OKS) are one person found twice
-_MIN_SCORE = 0.02  # people below this score, uncalibrated, are dropped
-_NO_VOTE = 1.0  # subtracted from the visibility logit of a joint that no vote was cast on
-_SURE = 10.0  # a logit of visibility where votes alone decide
+_DUPLICATE = 0.7  # minimum OKS of two detections of one person
+_MIN_SCORE = 0.02  # minimum uncalibrated score of a person
+_NO_VOTE = 1.0  # subtracted from the visibility logit of a joint without a vote cast on it
+_SURE = 10.0  # visibility logit if only the votes decide
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class _Level:
     """One level of the image pyramid: the network's maps at this size, and the votes cast there.
 
     Attributes:
-        maps: of the network, in this level's cells.
-        strength, centres, votes: (B, Q), (B, Q, 2) and (B, Q, ...) of the candidates, in the *finest* level's cells.
+        maps: maps of the network, in this level's cells.
+        strength, centres, votes: (B, Q), (B, Q, 2) and (B, Q, ...) for the candidates, in the *finest* level's cells.
     """
 
     maps: FeatureMaps
@@ -42,15 +42,15 @@ class _Level:
 
 
 class PoseEstimator(nn.Module):
-    """The whole of votepose: `forward` maps images (B, H, W, 3) uint8 RGB, sides multiples of 32, to `PoseOutputs`.
+    """The complete estimator: maps images (B, H, W, 3) uint8 RGB, sides multiples of 32, to `PoseOutputs`.
 
     Args:
-        network: its parts.
-        kappas: (K,) of the skeleton.
-        config: how votes become people.
-        levels: of the image pyramid, each half the one before. All levels vote and the votes are grouped together, so
-            that near people, larger than the network's field of view, are found as well as far ones.
-        calibration: turns the network's raw outputs into confidences, scores and `seen`.
+        network: the network.
+        kappas: (K,) OKS fall-off constants of the skeleton.
+        config: options of the grouping.
+        levels: number of image pyramid levels, each half the size of the one before. The votes of all levels are
+            grouped together, so that people larger than the network's field of view are found as well as small ones.
+        calibration: maps the network's raw outputs to confidences, scores and `seen`.
     """
 
     kappas: Tensor
@@ -71,7 +71,7 @@ class PoseEstimator(nn.Module):
         return self.explain(images, presence_threshold)[0]
 
     def explain(self, images: Tensor, presence_threshold: Tensor) -> tuple[PoseOutputs, VoteOutputs]:
-        """The people, and the votes that made them."""
+        """The people, and the votes behind them."""
         levels, groups = self.vote(images, presence_threshold)
         leader, image_index, poses, confidences, visible, scores = self._people([x.maps for x in levels], groups)
         people = PoseOutputs(
@@ -85,7 +85,7 @@ class PoseEstimator(nn.Module):
         return people, self._vote_outputs(levels, groups, leader, presence_threshold)
 
     def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
-        """Images (B, H, W, 3) -> the maps and votes of each level, and all votes grouped."""
+        """Images (B, H, W, 3) -> the maps and votes of each level, and the groups of all votes."""
         pixels = images.permute(0, 3, 1, 2).float()
         levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(self.levels)]
         strength, centres, poses, log_scales = joined_votes(levels)
@@ -96,7 +96,7 @@ class PoseEstimator(nn.Module):
     def _vote_outputs(self, levels: Sequence[_Level], groups: Groups, leader: Tensor, threshold: Tensor) -> VoteOutputs:
         strength, centres, poses, log_scales = joined_votes(levels)
         image, row = ((strength >= threshold) & (strength > 0)).nonzero(as_tuple=True)
-        order = torch.ones_like(leader).cumsum(0) - 1  # arange(P): a tracer would write P down as a constant
+        order = torch.ones_like(leader).cumsum(0) - 1  # arange(P), which the tracer would turn into a constant
         person = torch.full_like(groups.follow, -1).flatten().scatter(0, leader, order)
         stride = self.network.config.stride
         return VoteOutputs(
@@ -109,7 +109,7 @@ class PoseEstimator(nn.Module):
         )
 
     def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
-        """Maps and votes of the pixels of a level."""
+        """Maps and votes for the pixels of a level."""
         maps = self.network.encode(pixels)
         presence = maps.presence[-1].sigmoid()
         strength, cells = self._candidates(presence, threshold, self.config.candidates >> level)
@@ -124,26 +124,26 @@ class PoseEstimator(nn.Module):
         )
 
     def _candidates(self, presence: Tensor, threshold: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """(B, Q) presence and flat index of the candidates: the likeliest cells, or the likeliest peaks.
+        """(B, Q) presence and flat index of the candidates: the cells, or peaks, with the highest presence.
 
-        Where a crowd has more peaks than candidates, the likeliest of each block of the map come first, so that few
+        If a crowd has more peaks than candidates, the highest peaks of each block of the map come first, so that few
         people are left without a vote.
         """
         first = torch.zeros_like(presence)
         if self.config.peaks:
-            side = MULTIPLE // self.network.config.stride  # an input is a whole number of blocks
+            side = MULTIPLE // self.network.config.stride  # blocks divide the input evenly
             presence = presence * (presence == F.max_pool2d(presence[:, None], 3, 1, 1)[:, 0])
             blocks = F.interpolate(F.max_pool2d(presence[:, None], side), scale_factor=side, mode="nearest")[:, 0]
             first = ((presence == blocks) & (presence >= threshold)).to(presence.dtype)
-        # Padded, so that the smallest of maps has enough cells to choose from; without presence, they do not vote.
+        # Padded, so that the smallest map has enough cells to choose from; padding has no presence and does not vote.
         presence, first = F.pad(presence.flatten(1), (0, count)), F.pad(first.flatten(1), (0, count))
         cells = (presence + first).topk(count).indices
         strength = presence.gather(1, cells)
         return strength, cells * (strength > 0)
 
     def _people(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
-        """Groups -> the people to report: flat index of the leading vote, image, poses, confidences, logits of
-        visibility and scores, the last three uncalibrated."""
+        """Groups -> the people to report: flat index of the leading vote, image, poses, confidences, visibility logits
+        and scores, the last three uncalibrated."""
         voted = self.pooled(maps, groups)
         found = self._refined(maps, *voted) if self.network.refiner is not None else self._as_voted(*voted)
         _, image, poses, *_, scores = found
@@ -165,12 +165,12 @@ class PoseEstimator(nn.Module):
         voted: Tensor,
         votes: Tensor,
     ) -> tuple[Tensor, ...]:
-        """The people as refined, without those that the first refinement shows to be background or double; the likely
-        ones, as `GroupingConfig.refine_twice` says, are refined again."""
+        """The refined people, without those that are background or duplicates after the first refinement; people with a
+        score of at least `GroupingConfig.refine_twice` are refined again."""
         refined = self.network.refine(maps, poses, image, self.kappas)
-        # The votes' agreement and the pose's quality rank better together than either alone.
+        # The votes' agreement and the pose's quality combined rank people better than either alone.
         scores = (votes * refined.quality.sigmoid()).sqrt()
-        # A joint is seen where the refiner finds it visible; a vote cast on it is evidence for that.
+        # A joint is seen if the refiner finds it visible; a vote cast on it is further evidence.
         unvoted = _NO_VOTE * (~voted).float()
         once = leader, image, refined.poses, refined.confidences.sigmoid(), refined.seen - unvoted, scores
         keep = self._distinct(refined.poses, scores, image)
@@ -180,7 +180,7 @@ class PoseEstimator(nn.Module):
         leader, image, poses, unvoted, votes, scores = _rows(
             keep & likely, leader, image, refined.poses, unvoted, votes, scores
         )
-        # The poses are better now, so the second refinement works on a closer region.
+        # The poses are better now, so the second refinement uses a tighter region.
         refined = self.network.refine(maps, poses, image, self.kappas, CLOSE_MARGIN)
         scores = (scores * (votes * refined.quality.sigmoid()).sqrt()).sqrt()
         twice = leader, image, refined.poses, refined.confidences.sigmoid(), refined.seen - unvoted, scores
@@ -190,11 +190,11 @@ class PoseEstimator(nn.Module):
         return tuple(torch.cat(pair) for pair in zip(twice, rest, strict=True))
 
     def _distinct(self, poses: Tensor, scores: Tensor, image: Tensor) -> Tensor:
-        """(P,) bool: neither a duplicate nor below the least score."""
+        """(P,) bool: whether a person is neither a duplicate nor below the minimum score."""
         return oks_nms(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _MIN_SCORE)
 
     def pooled(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
-        """People as their votes pool them and keypoint maps, if there are any, correct them, without duplicates.
+        """People pooled from their votes and corrected by the keypoint maps, if any, without duplicates.
 
         Returns:
             Flat index of the leading vote (P,), image (P,), poses (P, K, 2), log_scales, seen (P, K), scores (P,).
@@ -214,7 +214,7 @@ def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
 
 
 def snapped(pyramid: Sequence[FeatureMaps], poses: Tensor, log_scales: Tensor, image_index: Tensor) -> Tensor:
-    """Poses (P, K, 2) with joints moved towards the peaks of the keypoint maps, if there are any.
+    """Poses (P, K, 2) with joints moved towards the peaks of the keypoint maps, if any.
 
     Args:
         pyramid: the maps of each level.
@@ -225,7 +225,8 @@ def snapped(pyramid: Sequence[FeatureMaps], poses: Tensor, log_scales: Tensor, i
 
 
 def halved(pixels: Tensor, times: int) -> Tensor:
-    """A level of the image pyramid: pixels (B, 3, H, W) halved `times` times, padded with grey to multiples of 32."""
+    """A level of the image pyramid: pixels (B, 3, H, W) halved `times` times and padded with grey to multiples of
+    32."""
     if not times:
         return pixels
     pixels = F.avg_pool2d(pixels, 2**times)

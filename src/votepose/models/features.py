@@ -1,4 +1,4 @@
-"""What backbones hand to the heads: which maps there are, and what a backbone that knows poses proposes."""
+"""The interface between backbones and heads: specifications of maps, pose proposals, keypoint maps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROI_ROWS, ROI_COLUMNS = 32, 24  # of the grid of a person's region of interest: a standing body is taller than wide
+ROI_ROWS, ROI_COLUMNS = 32, 24  # grid of a person's region of interest, taller than wide like a standing body
 HEATMAP_LOGIT_SCALE = 8.0  # keypoint heatmaps among the features are logits divided by this
 PROPOSALS = 24  # poses proposed per image
 
@@ -19,11 +19,11 @@ class FeatureSpec:
     """One of the maps that regions of interest are cut from.
 
     Attributes:
-        channels: of the map.
-        stride: of the map, in pixels of its pyramid level.
-        reduction: how much coarser than ROI_ROWS x ROI_COLUMNS its grid is; 0.5 is twice as fine.
-        heatmaps: its last channels, one per joint, are keypoint logits over `HEATMAP_LOGIT_SCALE`. At a reduction of
-            0.5 only.
+        channels: number of channels.
+        stride: stride in pixels of its pyramid level.
+        reduction: factor by which its grid is coarser than ROI_ROWS x ROI_COLUMNS; 0.5 is twice as fine.
+        heatmaps: whether the last channels, one per joint, are keypoint logits divided by `HEATMAP_LOGIT_SCALE`. Only
+            at a reduction of 0.5.
     """
 
     channels: int
@@ -33,29 +33,29 @@ class FeatureSpec:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, rows, columns) of its regions."""
+        """Shape (C, rows, columns) of its regions."""
         return (self.channels, *roi_shape(self.reduction))
 
 
 def roi_shape(reduction: float) -> tuple[int, int]:
-    """Rows and columns of a region's grid that is coarser by this factor."""
+    """Rows and columns of a region's grid at this reduction."""
     return round(ROI_ROWS / reduction), round(ROI_COLUMNS / reduction)
 
 
 def context_feature(specs: Sequence[FeatureSpec]) -> FeatureSpec:
-    """The map that is also sampled on the next coarser pyramid level, for its wider context."""
+    """The map that is also sampled on the next coarser pyramid level, for wider context."""
     return next(spec for spec in specs if spec.reduction == 1)
 
 
 @dataclass(frozen=True)
 class PoseProposals:
-    """The poses that a pose-trained backbone finds in a batch by itself.
+    """The poses that a backbone pretrained on poses finds in a batch.
 
     Attributes:
         presence: (B, h, w) logits that some keypoint lies in a cell.
         poses: (B, N, K, 2) proposed poses, in cells.
-        logits: (B, N) of each proposal.
-        cells: (B, N) flat index of the person centre that proposes it.
+        logits: (B, N) score logits of the proposals.
+        cells: (B, N) flat index of the cell that proposes each pose, its person's centre.
     """
 
     presence: Tensor
@@ -76,10 +76,10 @@ class PoseProposals:
 
 @dataclass(frozen=True)
 class KeypointMaps:
-    """Where each joint of any person in the image is likely to lie.
+    """Likely positions of each joint of any person in the image.
 
     Attributes:
-        logits: (B, K, h', w') of the likelihood that a joint k lies in a cell; the map is finer than F.
+        logits: (B, K, h', w') logits that a joint k lies in a cell; the map is finer than F.
         offsets: (B, K, 2, h', w') from the middle of a cell to that joint, x first, in cells of this map.
     """
 
@@ -89,16 +89,17 @@ class KeypointMaps:
 
 @dataclass(frozen=True)
 class FeatureMaps:
-    """What the network computes once per image, before any cell votes.
+    """The maps that the network computes once per image, before any cell votes.
 
     Attributes:
         features: [F;H] (B, C + 1, h, w).
-        presence: presence logits of every stack, each (B, h, w); the last counts.
-        memory, memory_positions: the encoder's (B, T, D) and (1 or B, T, 2) in cells; None without transformer.
-        roi_features: the maps that the refiner reads: the backbone's, or its most informative channels, then the
+        presence: presence logits of every stack, each (B, h, w); inference uses the last.
+        memory, memory_positions: the encoder's output (B, T, D) and positions (1 or B, T, 2) in cells; None without
+            transformer.
+        roi_features: the maps that the refiner uses: the backbone's, or its most informative channels, then the
             auxiliary backbone's.
-        proposals: None where the backbone proposes no poses.
-        keypoint_maps: None where the network has none.
+        proposals: pose proposals; None if the backbone has none.
+        keypoint_maps: keypoint maps; None if the network has none.
     """
 
     features: Tensor

@@ -1,4 +1,4 @@
-"""Weights files of format 5, such as the bundled one, in the terms of format 6."""
+"""Converts weights files of format 5, such as the bundled ones, to format 6."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from votepose.grouping import PAPER, GroupingConfig
 from votepose.utils.old_names import NETWORK_FIELDS, TENSORS
 
-# How such networks are run, which files of that time did not state; others as any network is.
+# Settings that files of format 5 did not store; all other networks use the defaults.
 _LEVELS = {"movenet": 2}
 _SPARSE = {"movenet"}
 
 
 def upgraded(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of format 5 in the terms of format 6. Raises KeyError, TypeError or AttributeError for anything else."""
+    """Convert metadata of format 5 to format 6. Raises KeyError, TypeError or AttributeError for anything else."""
     network = {NETWORK_FIELDS.get(name, name): value for name, value in metadata["network"].items()}
     network["sparse_memory"] = metadata["preset"] in _SPARSE
     paper = network.get("vectors") == "absolute"

@@ -1,4 +1,4 @@
-"""From a weights file to an estimator that is ready to run."""
+"""Loads an estimator from a weights file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from votepose.models.estimator import PoseEstimator
 
 
 def load_estimator(weights: Path) -> tuple[PoseEstimator, Metadata]:
-    """The estimator that a weights file describes, in eval mode, and the file's metadata.
+    """Load the estimator of a weights file, in eval mode, and the file's metadata.
 
     Raises:
-        VoteposeError: if the file is missing, truncated or not one of ours.
+        VoteposeError: if the file is missing, truncated or not from votepose.
     """
     network, metadata = load_network(weights)
     kappas = torch.from_numpy(metadata.skeleton.kappas)

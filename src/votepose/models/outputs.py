@@ -1,4 +1,4 @@
-"""What network and estimator return: votes, refined poses, people."""
+"""The outputs of network and estimator: votes, refined poses, people."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Votes:
-    """Pose vectors of Q cells of each image.
+    """Pose vectors from Q cells of each image.
 
     Attributes:
-        poses: (B, Q, K, 2) joints in map coordinates, whatever the parametrisation.
-        log_scales: (B, Q, K) log of the Laplace scale in cells; zeros where the network predicts none.
+        poses: (B, Q, K, 2) joints in map coordinates, for any parametrisation.
+        log_scales: (B, Q, K) log of the Laplace scale in cells; zeros if the network predicts none.
     """
 
     poses: Tensor
@@ -23,14 +23,14 @@ class Votes:
 
 @dataclass(frozen=True)
 class RefinedPoses:
-    """P poses as the refiner corrects them, in the unit that they came in.
+    """P poses corrected by the refiner, in the unit of the input.
 
     Attributes:
         poses: (P, K, 2) corrected joints.
-        confidences: (P, K) logits of the share of OKS that each joint is expected to keep.
-        seen: (P, K) logits that the joint is visible.
-        quality: (P,) logits of the OKS that the pose is expected to have with the true one.
-        heat: (P, K, 64, 48) logits of the distribution of each joint over the region.
+        confidences: (P, K) logits of the expected OKS of each joint.
+        seen: (P, K) logits of the joints' visibility.
+        quality: (P,) logits of the expected OKS of each pose with the true one.
+        heat: (P, K, 64, 48) logits of each joint's distribution over the region.
     """
 
     poses: Tensor
@@ -41,15 +41,15 @@ class RefinedPoses:
 
 
 class PoseOutputs(NamedTuple):
-    """P people found in B images. Named as the exported graph's outputs are.
+    """P people found in B images, with the names of the exported graph's outputs.
 
     Attributes:
-        image_index: (P,) int64 image of each.
+        image_index: (P,) int64 index of each person's image.
         keypoints: (P, K, 2) in input pixels.
-        confidences: (P, K) in [0, 1]: the share of OKS that the joint is expected to keep.
-        seen: (P, K) bool: the joint is visible; otherwise inferred from the votes.
-        scores: (P,) in [0, 1]: the OKS that the pose is expected to have with a real person.
-        presence: (B, h, w) likelihood of a keypoint at each cell.
+        confidences: (P, K) in [0, 1]: the expected OKS of the joint.
+        seen: (P, K) bool: whether the joint is visible; otherwise it is inferred from the votes.
+        scores: (P,) in [0, 1]: the expected OKS of the pose with a real person.
+        presence: (B, h, w) probability of a keypoint in each cell.
     """
 
     image_index: Tensor
@@ -61,16 +61,16 @@ class PoseOutputs(NamedTuple):
 
 
 class VoteOutputs(NamedTuple):
-    """The V votes behind the people: the cell that voted, its pose vector, and the person that the vote joined.
+    """The V votes behind the people: the voting cell, its pose vector, and the person to which the vote belongs.
 
     Attributes:
-        vote_image: (V,) int64 image of each.
-        vote_cells: (V, 2) centre of the cell that voted, in input pixels.
+        vote_image: (V,) int64 index of each vote's image.
+        vote_cells: (V, 2) centre of the voting cell, in input pixels.
         vote_poses: (V, K, 2) its joints, in input pixels.
         vote_scales: (V, K) Laplace scale of each joint, in input pixels.
-        vote_presence: (V,) likelihood of a keypoint at the cell.
-        vote_person: (V,) int64 row of `PoseOutputs` that the vote joined; -1 where that person was dropped, as a
-            duplicate or for a low score.
+        vote_presence: (V,) probability of a keypoint in the cell.
+        vote_person: (V,) int64 row of the vote's person in `PoseOutputs`; -1 if that person was dropped as a duplicate
+            or for a low score.
     """
 
     vote_image: Tensor

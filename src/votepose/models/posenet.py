@@ -1,7 +1,7 @@
-"""The network of the paper, whole: backbone -> F -> presence H -> [F;H] -> transformer -> votes.
+"""The complete network of the paper: backbone -> F -> presence H -> [F;H] -> transformer -> votes.
 
-What we added to it: keypoint maps, a refiner of pooled poses, an auxiliary backbone that refiner and votes read, and
-votes that start from proposed poses.
+Our additions are keypoint maps, a refiner of pooled poses, an auxiliary backbone used by refiner and votes, and votes
+that start from proposed poses.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ from votepose.models.heads.vote_transformer import GroupingTransformer, mlp
 from votepose.models.outputs import RefinedPoses, Votes
 from votepose.skeleton import COCO_17
 
-_VECTOR_UNIT = 16.0  # cells: outputs are of order one
-_CORRECTION_UNIT = 4.0  # cells: likewise, where a vote starts from a proposed pose
+_VECTOR_UNIT = 16.0  # in cells, so that outputs are of order one
+_CORRECTION_UNIT = 4.0  # the same for votes that start from a proposed pose
 
 
 class PoseNet(nn.Module):
-    """Images -> presence and votes. `NetworkConfig` sets the parts; `FeatureMaps`, `Votes`, `RefinedPoses` come out.
+    """Images -> presence and votes. `NetworkConfig` sets the parts; the outputs are `FeatureMaps`, `Votes`,
+    `RefinedPoses`.
 
     Args:
         config: the parts and their sizes.
-        pretrained: let timm download the backbone's ImageNet weights.
-        backbone_weights, aux_weights: safetensors of the backbone's and of the auxiliary backbone's trunk.
+        pretrained: download the backbone's ImageNet weights with timm.
+        backbone_weights, aux_weights: safetensors of the trunks of the backbone and the auxiliary backbone.
 
     Raises:
-        VoteposeError: if the parts do not go together, or weights cannot be had.
+        VoteposeError: if the parts do not go together, or weights cannot be loaded.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class PoseNet(nn.Module):
         sources = (*self.backbone.channels, *(spec.channels for spec in self._aux_specs))
         project = [nn.Conv2d(c, config.channels, 1, bias=False) for c in sources]
         for aux in project[len(self.backbone.channels) :]:
-            nn.init.zeros_(aux.weight)  # a fresh network does not read it
+            nn.init.zeros_(aux.weight)  # initially not used
         self.project = nn.ModuleList(project)
         self.norm = nn.BatchNorm2d(config.channels)
         self.presence = _presence_branch(config)
@@ -93,7 +94,7 @@ class PoseNet(nn.Module):
         return maps.presence[-1], self.predict_votes(maps, every[None].expand(len(images), -1))
 
     def encode(self, images: Tensor) -> FeatureMaps:
-        """Everything that is computed once per image. Sides must be multiples of 32."""
+        """Compute everything that is needed once per image. Sides must be multiples of 32."""
         maps, aux = self.backbone(images), self.aux_features(images)
         return replace(self._decode(maps, aux, images), roi_features=[*self.backbone.roi_features(maps), *aux])
 
@@ -101,18 +102,18 @@ class PoseNet(nn.Module):
         """As `encode`, but without the refiner's features, and without gradients to either backbone."""
         with torch.no_grad():
             maps, aux = self.backbone(images), self.aux_features(images)
-        torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+        torch.clear_autocast_cache()  # weights cast without gradient must not be reused with gradient
         return self._decode(maps, aux, images)
 
     def aux_features(self, images: Tensor) -> list[Tensor]:
-        """The auxiliary backbone's maps: the last of `FeatureMaps.roi_features`; none without such a backbone."""
+        """The auxiliary backbone's maps, the last of `FeatureMaps.roi_features`; empty without such a backbone."""
         if self.aux_backbone is None:
             return []
         maps: list[Tensor] = self.aux_backbone(images.to(self.backbone.mean.dtype) / 127.5 - 1)
         return maps
 
     def _decode(self, maps: Sequence[Tensor], aux: Sequence[Tensor], images: Tensor) -> FeatureMaps:
-        """The backbones' maps -> everything that cells vote from."""
+        """Compute the maps that cells vote from, given the backbones' maps."""
         trunk = self.backbone.trunk
         proposals = trunk.proposals(maps[0]) if isinstance(trunk, MoveNet) and self.config.proposals else None
         features = self._fuse_features(maps, aux, images)
@@ -133,11 +134,11 @@ class PoseNet(nn.Module):
     def _fuse_features(self, maps: Sequence[Tensor], aux: Sequence[Tensor], images: Tensor) -> Tensor:
         """The backbones' maps -> the feature map F."""
         size = [side // self.config.stride for side in images.shape[-2:]]
-        projected: dict[int, Tensor] = {}  # by stride: maps of one size are added before they are resized
-        fused = [*maps[: len(self.backbone.channels)], *aux]  # early maps are for the refiner alone
+        projected: dict[int, Tensor] = {}  # by stride, as maps of equal size are added before resizing
+        fused = [*maps[: len(self.backbone.channels)], *aux]  # the early maps are only used by the refiner
         strides = [*self.backbone.strides, *(spec.stride for spec in self._aux_specs)]
         for project, x, stride in zip(self.project, fused, strides, strict=True):
-            if stride < self.config.stride:  # a mean commutes with a 1x1 convolution, and is cheaper before it
+            if stride < self.config.stride:  # a mean commutes with a 1x1 convolution and is cheaper before it
                 x, stride = F.avg_pool2d(x, self.config.stride // stride), self.config.stride
             x = project(x)
             projected[stride] = projected[stride] + x if stride in projected else x
@@ -145,12 +146,12 @@ class PoseNet(nn.Module):
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
-        """Of `FeatureMaps.roi_features`."""
+        """Specifications of `FeatureMaps.roi_features`."""
         return self.backbone.feature_specs + self._aux_specs
 
     @property
     def _aux_specs(self) -> tuple[FeatureSpec, ...]:
-        """Of `aux_features`."""
+        """Specifications of `aux_features`."""
         return self.aux_backbone.feature_specs if self.aux_backbone is not None else ()
 
     def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
@@ -172,14 +173,14 @@ class PoseNet(nn.Module):
 
     def _votes(self, values: Tensor, start: Tensor | None, positions: Tensor, maps: FeatureMaps) -> Votes:
         k = self.config.keypoints
-        # Not unflatten, whose shape a tracer writes down as a constant.
+        # Not unflatten, whose shape the tracer turns into a constant.
         vectors = values[..., : 2 * k].reshape(*values.shape[:-1], k, 2)
         vectors = vectors * (_VECTOR_UNIT if start is None else _CORRECTION_UNIT)
         if start is not None:
             poses = start + vectors
         elif self.config.vectors == "residual":
             poses = positions[:, :, None] + vectors
-        else:  # a fresh network points at the map's middle
+        else:  # initially votes point at the map's middle
             poses = vectors + _middle(maps.presence[-1])
         if not self.config.scales:
             return Votes(poses, torch.zeros_like(poses[..., 0]))
@@ -198,13 +199,13 @@ class PoseNet(nn.Module):
         Args:
             pyramid: the maps of each level, each half the size of the one before.
             poses, image_index: see above.
-            kappas: (K,) of the skeleton.
-            margin: of the regions, see `RoiGrid.around`.
+            kappas: (K,) OKS fall-off constants of the skeleton.
+            margin: margin of the regions, see `RoiGrid.around`.
         """
         assert self.refiner is not None
         count = poses.shape[0]
-        # Where there is none, one pose, which is dropped again: not every runtime takes an empty batch. `torch.export`
-        # cannot tell whether there is one, so its programs always refine a pose more.
+        # Without poses, refine a dummy pose and drop it, since some runtimes do not accept an empty batch. In
+        # `torch.export` the number of poses is unknown, so a dummy pose is always added.
         spare, spare_index = poses.new_ones(1, self.config.keypoints, 2), image_index.new_zeros(1)
         if not torch.compiler.is_exporting():
             empty = torch.ones_like(image_index).sum()[None] < 1
@@ -221,12 +222,12 @@ class PoseNet(nn.Module):
         )
 
     def rois(self, pyramid: Sequence[FeatureMaps], grid: RoiGrid) -> list[Tensor]:
-        """The regions of interest that the refiner reads (see `roi_align`)."""
+        """The regions of interest for the refiner (see `roi_align`)."""
         return roi_align([maps.roi_features for maps in pyramid], self.feature_specs, self.config.stride, grid)
 
     @property
     def roi_pitch(self) -> float:
-        """Cells of the map that regions are laid out by, in cells of the votes' map."""
+        """Cell width of the map that sets the regions' layout, in cells of the votes' map."""
         return context_feature(self.feature_specs).stride / self.config.stride
 
     def parts(self) -> Iterator[tuple[str, int]]:
@@ -241,18 +242,18 @@ def _require_parts(config: NetworkConfig) -> None:
     if config.proposals and config.stride % 4:
         raise VoteposeError(f"a backbone that proposes poses needs a stride divisible by 4, not {config.stride}")
     if config.aux_backbone and config.keypoints != len(COCO_17):
-        raise VoteposeError(f"the auxiliary backbone knows {len(COCO_17)} keypoints, not {config.keypoints}")
+        raise VoteposeError(f"the auxiliary backbone has {len(COCO_17)} keypoints, not {config.keypoints}")
 
 
 def _presence_branch(config: NetworkConfig) -> nn.Module:
-    rate = 0.5 if config.proposals else 0.02  # share of cells on a keypoint that a fresh network predicts
+    rate = 0.5 if config.proposals else 0.02  # initial probability of a keypoint
     if not config.hourglass:
         return presence_head(config.channels, rate)
     return StackedHourglass(config.channels, config.hourglass_width, config.stacks, config.depth, rate)
 
 
 def _transformer(config: NetworkConfig, finest: int) -> GroupingTransformer:
-    """Where cells are wider than the backbone's finest, positions still count the latter."""
+    """The transformer; its positions are in cells of the backbone's finest map, even if F is coarser."""
     layers, pitch = (config.encoder_layers, config.decoder_layers), max(1, config.stride // finest)
     return GroupingTransformer(
         config.channels, config.width, config.heads, *layers, config.patch, config.relative, pitch, config.sparse_memory
@@ -260,18 +261,18 @@ def _transformer(config: NetworkConfig, finest: int) -> GroupingTransformer:
 
 
 def _pick(maps: Tensor, cells: Tensor) -> Tensor:
-    """Values of maps (B, C, h, w) at cells (B, Q), flat: (B, Q, C)."""
+    """Values (B, Q, C) of maps (B, C, h, w) at cells (B, Q), given by flat index."""
     return maps.flatten(2).gather(2, cells[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
 
 
 def _middle(presence: Tensor) -> Tensor:
-    """(2,) the middle of maps (B, h, w), in cells: counted, or a tracer would write their size down as a constant."""
+    """(2,) the middle of maps (B, h, w), in cells; computed by counting, since the tracer makes sizes constants."""
     cells = torch.ones_like(presence[0])
     return torch.stack([cells[0].sum(), cells[:, 0].sum()]) / 2
 
 
 def resize(x: Tensor, size: list[int]) -> Tensor:
-    """Maps (B, C, h, w) at `size` (height, width), bilinear."""
+    """Resize maps (B, C, h, w) to `size` (height, width), bilinearly."""
     if list(x.shape[-2:]) == size:
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

@@ -1,6 +1,6 @@
-"""The presets: one network class, differing in configuration only, and what it takes to run each.
+"""The presets: configurations of the network, and the settings to run each.
 
-How a preset is trained is in `training.recipes`.
+`training.recipes` defines how a preset is trained.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from votepose.models.config import NetworkConfig
 
 @dataclass(frozen=True)
 class Preset:
-    """A network and how it is run.
+    """A network configuration and its settings.
 
     Attributes:
-        network: its parts.
+        network: configuration of the network.
         input_size: longest side of the network input, in pixels.
-        grouping: how its votes become people.
-        levels: of the image pyramid, see `PoseEstimator`.
+        grouping: options of the grouping.
+        levels: number of image pyramid levels, see `PoseEstimator`.
     """
 
     network: NetworkConfig
@@ -30,8 +30,8 @@ class Preset:
     levels: int = 1
 
 
-# The paper gives whole networks' parameters (Table 1: 8.6 and 19.1 million), not the heads' dimensions. No one head
-# fits both within 5 %, so the two differ in the hourglass' width.
+# The paper gives the parameters of whole networks (Table 1: 8.6 and 19.1 million), not the heads' dimensions. No single
+# head fits both within 5 %, so the two differ in the hourglass's width.
 _MOBILE = NetworkConfig("mobile", hourglass_width=104)
 _MAXVIT = NetworkConfig("maxvit", hourglass_width=160)
 _LITE = NetworkConfig(
@@ -66,7 +66,7 @@ _MOVENET = NetworkConfig(
     proposals=True,
     sparse_memory=True,
 )
-# `movenet` made cheap: no auxiliary backbone and no hourglass, and votes on a map of a quarter of the cells.
+# A cheaper `movenet`: no auxiliary backbone, no hourglass, and a quarter of the cells.
 _FAST = replace(
     _MOVENET,
     stride=8,
@@ -87,18 +87,18 @@ NAMES = tuple(_PRESETS)
 
 
 def preset(name: str, paper: bool = False) -> Preset:
-    """The preset of this name; with `paper`, its vectors and grouping keep to the paper's letter.
+    """The preset of this name; with `paper`, vectors and grouping are those of the paper.
 
     Raises:
         VoteposeError: if there is no such preset.
     """
     if name not in _PRESETS:
-        raise VoteposeError(f"there is no preset {name!r}: choose from {', '.join(NAMES)}")
+        raise VoteposeError(f"no preset {name!r}: choose from {', '.join(NAMES)}")
     chosen = _PRESETS[name]
     return replace(chosen, network=paper_network(chosen.network), grouping=grouping.PAPER) if paper else chosen
 
 
 def paper_network(network: NetworkConfig) -> NetworkConfig:
-    """The network without anything that the paper does not have."""
+    """The network without our additions to the paper."""
     plain = replace(network, vectors="absolute", relative=False, scales=False)
     return replace(plain, refiner=0, aux_backbone=False, proposals=False, sparse_memory=False, keypoint_maps=0)

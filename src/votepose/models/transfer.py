@@ -1,4 +1,4 @@
-"""Weights of one skeleton as the start of a network for another: all that does not depend on the joints."""
+"""Initialises a network from weights for another skeleton, with all layers that do not depend on the joints."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from votepose.models.config import NetworkConfig
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
 
-_NORM = re.compile(r"refiner\.norms\.(\d+)\.(.*)")  # one for each map, the context's last
-_POSE_PRIOR = "refiner.pose_prior_weight"  # goes with the refiner's distributions, which fresh are worth nothing
+_NORM = re.compile(r"refiner\.norms\.(\d+)\.(.*)")  # one per map; the context's is last
+_POSE_PRIOR = "refiner.pose_prior_weight"  # reset together with the refiner's distributions
 
 
 def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
-    """Load weights into a network for this skeleton; the weights may be of another.
+    """Load weights into a network for this skeleton; the weights may be for another.
 
-    A network takes over from weights of another skeleton what does not depend on the joints. Pose proposals and the
-    auxiliary backbone, which know COCO's 17 keypoints only, stay behind.
+    From weights for another skeleton, all layers that do not depend on the joints are kept. Pose proposals and the
+    auxiliary backbone are dropped, since they only support COCO's 17 keypoints.
 
-    Where weights of the same skeleton have no keypoint maps, or others, the network's start anew.
+    If weights for the same skeleton have no keypoint maps, or different ones, the network's keypoint maps are newly
+    initialised.
 
     Returns:
-        A line that says what was taken over and what starts anew; empty where everything was taken over.
+        A line about the layers that were kept and those that are newly initialised; empty if all were kept.
 
     Raises:
-        VoteposeError: if the file cannot be used, or its architecture differs in more than that.
+        VoteposeError: if the file cannot be used, or its architecture differs in other parts.
     """
     metadata = read_metadata(path)
     ours, theirs = network.config, metadata.network
@@ -59,14 +60,14 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
 
 
 def _without_keypoint_maps(network: PoseNet, path: Path, metadata: Metadata) -> str:
-    """Load the weights into all parts but the head of keypoint maps, which differs; a line that says so."""
+    """Load the weights into all parts but the keypoint map head, which differs; returns a line that says so."""
     ours, theirs = network.config.keypoint_maps, metadata.network.keypoint_maps
     require_same_network(path, metadata, replace(network.config, keypoint_maps=theirs))
     given, state = read_whole(path, _shapes(metadata.network)), network.state_dict()
     taken = {name: x.to(state[name].dtype) for name, x in given.items() if not name.startswith("keypoint_maps.")}
     network.load_state_dict(state | taken)
-    left = f"its keypoint maps ({theirs} channels) are left behind" if theirs else "it has no keypoint maps"
-    return f"{path}: {left}" + (f"; those of the network ({ours} channels) start anew" if ours else "")
+    left = f"its keypoint maps ({theirs} channels) are dropped" if theirs else "it has no keypoint maps"
+    return f"{path}: {left}" + (f"; those of the network ({ours} channels) are newly initialised" if ours else "")
 
 
 def _line(
@@ -79,14 +80,14 @@ def _line(
     )
     whole, partly = (", ".join(sorted(parts)) for parts in (_parts(taken) - _parts(anew), in_part))
     return (
-        f"{path}: weights of {theirs}, for {ours}: taken over: {whole}, and {partly} but for the layers that depend on "
-        f"the joints, which start anew: {', '.join(layers)}" + (f"; left behind: {', '.join(left)}" if left else "")
+        f"{path}: weights of {theirs}, for {ours}: kept: {whole}, and {partly} except the layers that depend on the "
+        f"joints; newly initialised: {', '.join(layers)}" + (f"; dropped: {', '.join(left)}" if left else "")
     )
 
 
 def _columns_without_joints(config: NetworkConfig) -> dict[str, int]:
-    """The tensors whose shape depends on the number of joints, and how many of their inputs are no joints' values."""
-    plain = replace(config, proposals=False, aux_backbone=False)  # which are possible for 17 joints alone
+    """The tensors whose shape depends on the number of joints, and the number of their inputs that do not."""
+    plain = replace(config, proposals=False, aux_backbone=False)  # these parts require 17 joints
     state, more = (_shapes(replace(plain, keypoints=k)) for k in (1, 2))
     found = {_POSE_PRIOR: 0}
     for name, value in state.items():
@@ -97,13 +98,13 @@ def _columns_without_joints(config: NetworkConfig) -> dict[str, int]:
 
 
 def _shapes(config: NetworkConfig) -> dict[str, Tensor]:
-    """The tensors of such a network, without values."""
+    """The tensors of a network with this configuration, without values."""
     with torch.device("meta"):
         return PoseNet(config).state_dict()
 
 
 def _with_names_of(state: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The given tensors, the last of whose refiner's norms is the last of `state`'s."""
+    """The given tensors, renamed so that the refiner's last norm has the same number as in `state`."""
     theirs, ours = (max((int(m[1]) for m in map(_NORM.fullmatch, x) if m), default=0) for x in (given, state))
     renamed: dict[str, Tensor] = {}
     for name, value in given.items():
@@ -116,12 +117,13 @@ def _with_names_of(state: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> 
 
 
 def _same_outputs(given: Tensor, value: Tensor) -> bool:
-    """Whether only the number of inputs differs, if anything: those of the auxiliary backbone and the joints."""
+    """Whether the shapes are equal except for the number of inputs, which the auxiliary backbone and the joints add
+    to."""
     return given.dim() == value.dim() and given.shape[:1] + given.shape[2:] == value.shape[:1] + value.shape[2:]
 
 
 def _first_columns(given: Tensor, fresh: Tensor, count: int) -> Tensor:
-    """`fresh` with the first `count` inputs of `given`: the backbone's come before all others."""
+    """`fresh` with the first `count` inputs of `given`; the backbone's inputs come first."""
     if fresh.dim() < 2:
         return given.to(fresh.dtype)
     count = min(count, given.shape[1], fresh.shape[1])

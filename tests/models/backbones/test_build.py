@@ -149,7 +149,7 @@ def test_weights_are_read_back(tmp_path: Path) -> None:
 def test_weights_of_another_backbone_are_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"stem.weight": torch.zeros(1)}, path)
-    with pytest.raises(VoteposeError, match=r"not the weights of the movenet backbone") as caught:
+    with pytest.raises(VoteposeError, match=r"not weights of the movenet backbone") as caught:
         build_backbone("movenet", weights=path)
     assert "\n" not in str(caught.value)
 

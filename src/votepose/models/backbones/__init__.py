@@ -1,1 +1,1 @@
-"""Pixels to feature maps."""
+"""Backbones: networks from pixels to feature maps."""

@@ -1,8 +1,8 @@
-"""Makes torchvision importable where its compiled operators are not: timm needs the import, votepose no operator.
+"""Makes torchvision importable if its compiled operators cannot be loaded; timm imports it, but votepose uses none.
 
-torchvision's wheel from PyPI is compiled against the CUDA build of torch. Beside a CPU-only torch its library does not
-load, and the import stops at "operator torchvision::nms does not exist", since torchvision describes operators that
-are declared nowhere. Declaring them is all that is missing.
+torchvision's wheel on PyPI is compiled against the CUDA build of torch. With a CPU-only torch, its library does not
+load, and the import fails with "operator torchvision::nms does not exist", since torchvision registers metadata for
+operators that are not declared. Declaring them is enough.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 _SCHEMAS = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
 
 
-@cache  # torch forgets the declarations when the library object dies: the cache keeps it
+@cache  # torch drops the declarations with the library object, so the cache keeps it
 def ensure_importable() -> torch.library.Library | None:
-    """Import torchvision, declaring the missing operators where the plain import fails. To be called before timm's.
+    """Import torchvision, declaring the missing operators if the plain import fails. Call it before importing timm.
 
-    Returns the library that holds the declarations, or None where none were needed.
+    Returns the library that holds the declarations, or None if none were needed.
 
     Raises:
         RuntimeError: if torchvision cannot be imported for another reason.
@@ -33,7 +33,7 @@ def ensure_importable() -> torch.library.Library | None:
     else:
         return None
     for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]  # half-initialised modules that the retry would take for whole ones
+        del sys.modules[name]  # half-initialised modules, which would break the retry
     library = torch.library.Library("torchvision", "FRAGMENT")
     for schema in _SCHEMAS:
         library.define(schema)

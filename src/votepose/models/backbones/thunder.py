@@ -1,10 +1,10 @@
 """MoveNet Thunder (Google, Apache-2.0), a single-person network, as an auxiliary backbone.
 
-It was made for crops of 256 pixels with one person in the middle, and is convolutional like MultiPose, only wider
-(MobileNetV2 1.75). Here it runs over whole images, at each level of the image pyramid: where a person is about two
-hundred pixels tall, its keypoint heatmaps are nearly as exact as in a crop of that person, without cropping. Its output
-is not decoded: it is a feature for the refiner and the votes. `scripts/convert_movenet.py` makes the weights file that
-it starts from; `votepose train --stage joint` adapts it to whole images.
+It was designed for crops of 256 pixels with one person in the middle, and is convolutional like MultiPose, but wider
+(MobileNetV2 1.75). Here it runs on whole images, at each level of the image pyramid: for a person about two hundred
+pixels tall, its keypoint heatmaps are nearly as exact as in a crop. Its output is not decoded but used as features by
+the refiner and the votes. `scripts/convert_movenet.py` creates its initial weights; `votepose train --stage joint`
+adapts it to whole images.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _MIDDLE = 12  # the last block of stride 16
 
 
 class Thunder(MobilePyramid):
-    """Images (B, 3, H, W) in [-1, 1], H and W multiples of 32 -> the maps that `feature_specs` describes: the
-    pyramid's with keypoint heatmaps (logits), and one of the trunk's."""
+    """Images (B, 3, H, W) in [-1, 1], H and W multiples of 32 -> the maps described by `feature_specs`: the pyramid
+    with keypoint heatmaps (logits), and a map of the trunk."""
 
     feature_specs = (FeatureSpec(PYRAMID + HEADS["kpt_heatmap"], 4, 0.5, heatmaps=True), FeatureSpec(_WIDTHS[5], 16, 2))
 

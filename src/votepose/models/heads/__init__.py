@@ -1,1 +1,1 @@
-"""Feature maps to presence, votes, proposals and refined poses."""
+"""Heads: from feature maps to presence, votes, proposals and refined poses."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Bottleneck(nn.Module):
-    """The hourglass' residual unit: 1x1 to half the width, 3x3, 1x1 back. (B, C, h, w) -> same shape."""
+    """The hourglass's residual unit: 1x1 to half the width, 3x3, 1x1 back. (B, C, h, w) -> same shape."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Bottleneck(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Down `depth` times by two and up again, with a skip at every level. (B, C, h, w) -> same shape, any h and w."""
+    """Downsamples `depth` times by two and up again, with a skip at every level. (B, C, h, w) -> same shape."""
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__()
@@ -46,9 +46,9 @@ class Hourglass(nn.Module):
 
 
 class StackedHourglass(nn.Module):
-    """Features -> one presence map a stack, the last the finest.
+    """Features -> one presence map per stack; the last is the best.
 
-    Every stack but the last feeds its features and its heatmap back into the next one's input.
+    Every stack but the last adds its features and its heatmap to the next one's input.
     `forward` maps F (B, C, h, w) to a list of presence logits (B, 1, h, w).
     """
 
@@ -75,9 +75,9 @@ class StackedHourglass(nn.Module):
 
 
 def presence_head(channels: int, prior: float = 0.02) -> nn.Conv2d:
-    """A 1x1 convolution to presence logits, which starts at the share `prior` of cells that lie on a keypoint.
+    """A 1x1 convolution to presence logits, initialised to the probability `prior` of a keypoint.
 
-    With the hourglass ablated it is the whole presence branch (paper V-F, "only 1x1 conv head").
+    Without the hourglass it is the whole presence branch (paper V-F, "only 1x1 conv head").
     """
     head = nn.Conv2d(channels, 1, 1)
     nn.init.normal_(head.weight, std=0.01)

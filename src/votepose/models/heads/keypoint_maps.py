@@ -1,7 +1,7 @@
-"""One likelihood map for each joint, with offsets: a joint's own cell knows which joint it is, and where.
+"""Keypoint maps: a likelihood map with offsets for each joint.
 
-A vote says where a joint of *this* person lies, from afar; the map says exactly where joints of any person lie. So each
-joint of a pooled pose moves towards the peak that it points at. The maps have twice the resolution of F: at stride 8
+A vote predicts the joints of *one* person from a distance; the maps locate joints of any person exactly. So each joint
+of a pooled pose moves towards the peak that it points at. The maps have twice the resolution of F, since at stride 8
 the peaks of small people, and of people close together, would merge.
 """
 
@@ -16,18 +16,18 @@ from torch import Tensor, nn
 
 from votepose.models.features import KeypointMaps
 
-FINER = 2  # the maps are finer than F by this factor
-PEAKS = 128  # of each joint and image, at most
-_REACH = 2.0  # Laplace scales of the pooled votes: standard deviation of the Gaussian in which a joint's peak lies
-_NARROWEST = 0.5  # cells of F: of that deviation
-_WEAKEST = 0.05  # likelihood: peaks below attract no joint
-_DOUBT = 0.1  # a peak whose likelihood times Gaussian is this much attracts a joint halfway
-_PRIOR = 0.01  # likelihood that a fresh head predicts everywhere
+FINER = 2  # factor by which the maps are finer than F
+PEAKS = 128  # maximum per joint and image
+_REACH = 2.0  # standard deviation of the Gaussian around a joint, in Laplace scales of the pooled votes
+_NARROWEST = 0.5  # minimum of that deviation, in cells of F
+_WEAKEST = 0.05  # minimum likelihood of a peak that attracts a joint
+_DOUBT = 0.1  # likelihood times Gaussian at which a peak attracts a joint halfway
+_PRIOR = 0.01  # initial likelihood everywhere
 _NONE = -50.0  # a logit
 
 
 class KeypointMapHead(nn.Module):
-    """F (B, C, h, w) -> `KeypointMaps`, twice as fine.
+    """F (B, C, h, w) -> `KeypointMaps` of twice the resolution.
 
     Args:
         channels: C.
@@ -58,10 +58,10 @@ class KeypointMapHead(nn.Module):
 def snap_to_keypoints(
     pyramid: Sequence[KeypointMaps], poses: Tensor, log_scales: Tensor, image_index: Tensor
 ) -> Tensor:
-    """Poses with each joint nearer to the peak that it points at, the more the likelier that peak.
+    """Move each joint towards the peak that it points at, in proportion to the peak's weight.
 
-    A joint points at the peak of the greatest likelihood times Gaussian of the distance. The Gaussian is as wide as the
-    votes are uncertain. Far and weak peaks attract no joint.
+    A joint points at the peak with the largest product of likelihood and a Gaussian of the distance, whose width is the
+    votes' uncertainty. Distant and weak peaks attract no joint.
 
     Args:
         pyramid: maps of each level, each half the size of the one before.
@@ -72,7 +72,7 @@ def snap_to_keypoints(
     return poses + _shifts(pyramid, poses, log_scales, image_index)
 
 
-@torch.no_grad()  # peaks are learned through losses of their own
+@torch.no_grad()  # peaks are trained with separate losses
 def _shifts(pyramid: Sequence[KeypointMaps], poses: Tensor, log_scales: Tensor, image_index: Tensor) -> Tensor:
     found = [find_peaks(maps) for maps in pyramid]
     places = torch.cat([places * 2**level for level, (places, _) in enumerate(found)], dim=2)[image_index]
@@ -86,10 +86,10 @@ def _shifts(pyramid: Sequence[KeypointMaps], poses: Tensor, log_scales: Tensor, 
 
 
 def find_peaks(maps: KeypointMaps) -> tuple[Tensor, Tensor]:
-    """The likeliest cells that are likelier than their neighbours.
+    """The highest local maxima of the maps.
 
     Returns:
-        Where their joints lie (B, K, PEAKS, 2), in cells of F, and likelihoods (B, K, PEAKS), 0 where there are fewer.
+        Positions (B, K, PEAKS, 2), in cells of F, and likelihoods (B, K, PEAKS), 0 for missing peaks.
     """
     logits = maps.logits
     peaks = torch.where(logits == F.max_pool2d(logits, 3, 1, 1), logits, _NONE)

@@ -1,8 +1,8 @@
-"""Votes that start from the poses that a pose-trained backbone proposes.
+"""Votes that start from the poses proposed by a backbone pretrained on poses.
 
-MoveNet predicts, at every cell, the joints of a person whose centre that cell would be. The likeliest centres make a
-short list of whole poses. A voting cell then need not regress a body from nothing: it attends to the proposal that it
-belongs to, by its features and by the distance to each proposed pose, and adds its own correction.
+MoveNet predicts, at every cell, the joints of a person centred there. The most likely centres give a short list of
+whole poses. A voting cell then attends to the proposal that it belongs to, by its features and by the distance to each
+proposed pose, and adds a correction, instead of regressing a body from scratch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ProposalAttention(nn.Module):
         super().__init__()
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(channels + 1, width)
-        self.logit_weight = nn.Parameter(torch.tensor(1.5))  # of a proposal's own logit
+        self.logit_weight = nn.Parameter(torch.tensor(1.5))  # weight of a proposal's logit
         self.distance_weight = nn.Parameter(torch.tensor(60.0))  # of the distance from cell to pose, in body sizes
         nn.init.normal_(self.query.weight, std=1e-3)
         nn.init.zeros_(self.query.bias)

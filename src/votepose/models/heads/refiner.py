@@ -1,11 +1,11 @@
-"""The pose refiner: once votes have been pooled into people, each pose is corrected as a whole.
+"""The pose refiner: corrects each pose as a whole after the votes have been pooled.
 
-A small U-Net reads the person's region of the maps (see `roi_align`) with the pooled pose drawn into it, so that it
-knows which person is meant where bodies overlap, and can recognise likely errors of votes (as Moon et al., PoseFix,
-CVPR 2019, do on pixels). It returns a distribution over the region for each joint. The joint moves to where the most
-OKS is expected (found by mean shift under OKS' own kernel) and, with an auxiliary backbone, from there towards the peak
-of that backbone's heatmap. Then attention among the joints predicts how right each is, which are visible, and how good
-the pose is.
+A small U-Net takes the person's region of the maps (see `roi_align`) with the pooled pose drawn into it, which
+identifies the person where bodies overlap and reveals likely errors of votes (as in Moon et al., PoseFix, CVPR 2019, on
+pixels). It outputs a distribution over the region for each joint. The joint moves to the position of maximum expected
+OKS (found by mean shift with OKS's kernel) and, with an auxiliary backbone, from there towards the peak of that
+backbone's heatmap. Then attention among the joints predicts each joint's accuracy and visibility, and the quality of
+the pose.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from votepose.models.heads.vote_transformer import EncoderLayer
 from votepose.models.outputs import RefinedPoses
 from votepose.oks import body_sizes
 
-FINER = 2  # the distributions' grid is finer than the region's by this factor
+FINER = 2  # factor by which the distributions' grid is finer than the region's
 _SHIFTS = 3  # steps of mean shift
-_BODY = 0.9  # root of a body's area over the size of its pose's box
-_SHARPEST = 0.4  # grid units: the narrowest kernel
+_BODY = 0.9  # square root of a body's area over the size of its pose's box
+_SHARPEST = 0.4  # minimum kernel width, in grid units
 _TOKEN = 128
-_CLIP = 6.0  # standard deviations: outside the image maps are zero, and no value lies further off
-_NEAR = 0.9  # grid units: at this distance a heatmap's peak counts half as much as on the spot
-_SNAP_RANGE = 3.0  # grid units: a peak further off belongs to another person
-_OUTSIDE = 0.02  # outside the image maps are zero, up to the rounding of 8-bit storage
-_PEAK = 0.75  # grid units: radius of what belongs to a peak
-_POSE_PRIOR = 10.0  # a logit: weight that a fresh refiner gives to the pose that it is shown
+_CLIP = 6.0  # in standard deviations; bounds the values outside the image, where maps are zero
+_NEAR = 0.9  # distance in grid units at which a heatmap's peak has half its weight
+_SNAP_RANGE = 3.0  # maximum distance of a peak in grid units; those beyond belong to another person
+_OUTSIDE = 0.02  # tolerance for zero, the value outside the image, after rounding to 8 bits
+_PEAK = 0.75  # radius of a peak, in grid units
+_POSE_PRIOR = 10.0  # initial weight of the input pose, as a logit
 
 
 class _Block(nn.Module):
@@ -60,7 +60,7 @@ def _into(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class _Sharpen(nn.Module):
-    """A finest region (P, C, 64, 48) and the U-Net's features (P, D, 32, 24) -> a correction of the joints' logits."""
+    """Corrects the joints' logits, from the finest region (P, C, 64, 48) and the U-Net's features (P, D, 32, 24)."""
 
     def __init__(self, channels: int, features: int, keypoints: int, width: int) -> None:
         super().__init__()
@@ -77,14 +77,14 @@ class _Sharpen(nn.Module):
 
 
 class PoseRefiner(nn.Module):
-    """Regions of P people and their poses (P, K, 2) in the regions' grid -> `RefinedPoses` in that grid.
+    """Refines the poses (P, K, 2) of P people, given their regions; input and `RefinedPoses` are in the regions' grid.
 
     Args:
-        specs: of the maps that regions are cut from. Those of a reduction of 1, 2 and 4 enter a U-Net of three grids;
-            those of 0.5, if any, enter it pooled, and sharpen its output.
+        specs: specifications of the maps that regions are cut from. Those with a reduction of 1, 2 and 4 enter a U-Net
+            of three grids; those with 0.5, if any, enter it pooled, and sharpen its output.
         keypoints: K.
-        width: channels of the finest grid of the U-Net; what sharpens its output has half as many.
-        near_width: channels that the maps of that grid are projected to.
+        width: channels of the U-Net's finest grid; the sharpening layers have half as many.
+        near_width: channels to which the maps of that grid are projected.
     """
 
     def __init__(self, specs: Sequence[FeatureSpec], keypoints: int, width: int, near_width: int = 64) -> None:
@@ -95,7 +95,7 @@ class PoseRefiner(nn.Module):
             sum(spec.channels for spec in specs if spec.reduction == reduction) for reduction in (0.5, 1, 2, 4)
         )
         middle, deep = width * 4 // 3, width * 2
-        # Trunk features have no common scale, and some hardly vary: a large eps leaves those alone.
+        # Trunk features differ in scale, and some hardly vary: a large eps avoids amplifying those.
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(spec.channels, eps=1e-2, affine=False) for spec in (*specs, context_feature(specs))
         )
@@ -108,7 +108,7 @@ class PoseRefiner(nn.Module):
         self.up = nn.ModuleList([nn.Conv2d(middle, width, 1), nn.Conv2d(deep, middle, 1)])
         self.ascent = nn.ModuleList([_blocks(width, 2), _blocks(middle, 2)])
         spread = nn.Conv2d(width, keypoints * FINER**2, 1)
-        nn.init.normal_(spread.weight, std=1e-2)  # a fresh refiner keeps the pose that it is shown
+        nn.init.normal_(spread.weight, std=1e-2)  # initially the refiner keeps its input pose
         self.heat = nn.Sequential(nn.BatchNorm2d(width), spread, nn.PixelShuffle(FINER))
         self.sharpen = _Sharpen(finest, width, keypoints, (width + 1) // 2) if finest else None
         self.pose_prior_weight = nn.Parameter(torch.tensor(_POSE_PRIOR))
@@ -121,7 +121,7 @@ class PoseRefiner(nn.Module):
     def forward(
         self, rois: Sequence[Tensor], poses: Tensor, kappas: Tensor, drawn: Tensor | None = None
     ) -> RefinedPoses:
-        """`kappas` (K,) are the skeleton's. `drawn` (P, K, 32, 24), if given, is shown in place of `draw(poses)`."""
+        """Refine; `kappas` (K,) are the skeleton's, and `drawn` (P, K, 32, 24), if given, replaces `draw(poses)`."""
         raw = rois
         rois = [norm(x).clamp(-_CLIP, _CLIP) for norm, x in zip(self.norms, rois, strict=True)]
         near, middle, deep = (self._of(reduction, rois) for reduction in (1, 2, 4))
@@ -146,7 +146,7 @@ class PoseRefiner(nn.Module):
             return RefinedPoses(found, confidences, seen, self.quality(tokens.mean(dim=1))[:, 0], heat)
 
     def _of(self, reduction: float, rois: Sequence[Tensor]) -> Tensor:
-        """The regions of this reduction, without the context, which comes last."""
+        """The regions with this reduction, without the context, which comes last."""
         return torch.cat([x for x, r in zip(rois[:-1], self.reductions, strict=True) if r == reduction], dim=1)
 
     def _likelihoods(self, rois: Sequence[Tensor]) -> Tensor:
@@ -159,7 +159,7 @@ class PoseRefiner(nn.Module):
     def _tokens(
         self, features: Tensor, heat: Tensor, person: Tensor, found: Tensor, expected: Tensor, poses: Tensor
     ) -> Tensor:
-        """A token per joint (P, K, D): the features where the joint may be, and how far it moved."""
+        """A token per joint (P, K, D): the features at the joint's likely positions, and how far it moved."""
         places = F.avg_pool2d(_distribution(heat.detach()), FINER) * FINER**2
         seen = places.flatten(2) @ features.flatten(2).transpose(1, 2)
         moved = ((found - poses) ** 2).sum(dim=-1, keepdim=True).sqrt() / 8
@@ -171,33 +171,33 @@ class PoseRefiner(nn.Module):
 
 
 def draw(poses: Tensor) -> Tensor:
-    """Poses (P, K, 2) in the grid -> (P, K, 32, 24) a spot for each joint."""
+    """Draw poses (P, K, 2), in the grid, as a spot for each joint: (P, K, 32, 24)."""
     return _kernel(ticks(poses, ROI_COLUMNS), ticks(poses, ROI_ROWS), poses, 1.0)
 
 
 def expected_oks_argmax(heat: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
-    """The place where each joint is expected to keep the most OKS, and how much.
+    """The position of maximum expected OKS for each joint, and that OKS.
 
     Args:
-        heat: (P, K, 64, 48) logits of its distribution.
-        radii: (P, K) of OKS' Gaussian kernel, kappa times the person's size, in the region's grid.
+        heat: (P, K, 64, 48) logits of the joints' distributions.
+        radii: (P, K) radii of OKS's Gaussian kernel, kappa times the person's size, in the region's grid.
 
     Returns:
-        (P, K, 2) places, in the region's grid, and (P, K) the OKS expected there, in [0, 1].
+        (P, K, 2) positions, in the region's grid, and (P, K) the OKS expected there, in [0, 1].
     """
     chance, radii = _distribution(heat), radii.clamp(min=_SHARPEST)[..., None]
     x, y = ticks(heat, ROI_COLUMNS, FINER), ticks(heat, ROI_ROWS, FINER)
     wide, tall = _bell(x, x[:, None], radii[..., None]), _bell(y, y[:, None], radii[..., None])
     best = (tall @ chance @ wide).flatten(2).argmax(dim=-1)
-    places = _shifted(chance, _points(best, x, y), radii, _SHIFTS)  # uphill on the expected OKS
+    places = _shifted(chance, _points(best, x, y), radii, _SHIFTS)  # gradient ascent on the expected OKS
     return places, (chance * _kernel(x, y, places, radii)).sum(dim=(2, 3))
 
 
 def snap_to_peaks(places: Tensor, likelihoods: Tensor) -> Tensor:
-    """Joints moved towards the nearby peak of their heatmap, in proportion to its height.
+    """Move joints towards the nearby peak of their heatmap, in proportion to its height.
 
     Args:
-        places: (P, K, 2) in the region's grid.
+        places: (P, K, 2) positions in the region's grid.
         likelihoods: (P, K, 64, 48) heatmaps.
     """
     x, y = ticks(likelihoods, ROI_COLUMNS, FINER), ticks(likelihoods, ROI_ROWS, FINER)
@@ -210,12 +210,12 @@ def snap_to_peaks(places: Tensor, likelihoods: Tensor) -> Tensor:
 
 
 def _points(cells: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """(..., 2) the points of a grid, with columns at x and rows at y, at these flat indices."""
+    """(..., 2) the points of a grid with columns at x and rows at y, by flat index."""
     return torch.stack([x[cells % len(x)], y[torch.div(cells, len(x), rounding_mode="floor")]], dim=-1)
 
 
 def _shifted(chance: Tensor, places: Tensor, radii: Tensor | float, times: int) -> Tensor:
-    """Places (P, K, 2) moved uphill on `chance` (P, K, 64, 48), blurred by Gaussians of `radii`: mean shift."""
+    """Mean shift: move places (P, K, 2) uphill on `chance` (P, K, 64, 48), blurred by Gaussians of `radii`."""
     x, y = ticks(chance, ROI_COLUMNS, FINER), ticks(chance, ROI_ROWS, FINER)
     for _ in range(times):
         weights = chance * _kernel(x, y, places, radii)

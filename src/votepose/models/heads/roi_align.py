@@ -1,8 +1,8 @@
-"""Regions of interest: the network's maps around each person, on a grid of one size for large and small people.
+"""Regions of interest: the network's maps around each person, sampled on a grid of fixed size.
 
-A person's region is cut from the level of the image pyramid on which the person is about fifty cells tall, and from the
-next coarser one, which holds more context. Everything is written with gathers, since the people of one batch lie on
-different maps of different sizes: there is no loop over people.
+A person's region is cut from the image pyramid level on which the person is about fifty cells tall, and from the next
+coarser one, which provides context. The people in a batch lie on maps of different sizes, so the code uses gathers
+instead of a loop over people.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from torch import Tensor
 from votepose.models.features import ROI_COLUMNS, ROI_ROWS, FeatureSpec, context_feature, roi_shape
 from votepose.models.heads.vote_transformer import grid_positions
 
-WIDE_MARGIN, CLOSE_MARGIN = 1.35, 1.1  # a region's side over the pose's: around a pose as voted, and as refined once
-_FINER = 0.8  # octaves by which the cells of a person's level are finer than the grid, on average
-_MIN_SPACING = 0.4  # cells of the context feature: finer grids hold no more detail
+WIDE_MARGIN, CLOSE_MARGIN = 1.35, 1.1  # region side over pose side, for voted poses and for poses refined once
+_FINER = 0.8  # average ratio of grid spacing to cell width, in octaves
+_MIN_SPACING = 0.4  # in cells of the context feature; finer grids add no detail
 
 
 @dataclass(frozen=True)
 class RoiGrid:
-    """Where the regions of P people lie.
+    """The positions of the regions of P people.
 
     Attributes:
         centres: (P, 2) in the finest level's cells.
-        spacings: (P,) of each region's grid, in the finest level's cells.
+        spacings: (P,) spacing of each region's grid, in the finest level's cells.
         image_index: (P,) int64 image of each.
-        pitch: cells of the `context_feature`, in cells of the votes' map.
+        pitch: cell width of the `context_feature`, in cells of the votes' map.
     """
 
     centres: Tensor
@@ -40,45 +40,45 @@ class RoiGrid:
 
     @staticmethod
     def around(poses: Tensor, image_index: Tensor, margin: float | Tensor = WIDE_MARGIN, pitch: float = 1.0) -> RoiGrid:
-        """A region around each of the poses (P, K, 2), in cells, larger by a factor: one for all, or (P,)."""
+        """A region around each of the poses (P, K, 2), in cells, enlarged by `margin`: one factor, or (P,)."""
         low, high = poses.amin(dim=1), poses.amax(dim=1)
         width, height = (high - low).unbind(dim=-1)
         side = torch.maximum(height, width * (ROI_ROWS / ROI_COLUMNS)) * margin + 2 * pitch
         return RoiGrid((low + high) / 2, (side / ROI_ROWS).clamp(min=_MIN_SPACING * pitch), image_index, pitch)
 
     def to_grid(self, points: Tensor) -> Tensor:
-        """Points (P, N, 2) in cells -> in the region's grid, whose upper left corner is 0, 0."""
+        """Convert points (P, N, 2) in cells to the region's grid, whose upper left corner is 0, 0."""
         return (points - self.centres[:, None]) / self.spacings[:, None, None] + grid_middle(points)
 
     def to_cells(self, points: Tensor) -> Tensor:
-        """Points (P, N, 2) in the region's grid -> in cells."""
+        """Convert points (P, N, 2) in the region's grid to cells."""
         return (points - grid_middle(points)) * self.spacings[:, None, None] + self.centres[:, None]
 
     def levels(self, count: int) -> Tensor:
-        """(P,) the level, of a pyramid of `count`, whose cells are a little finer than the grid's."""
+        """(P,) the level, of `count`, whose cells are slightly finer than the grid."""
         return ((self.spacings / self.pitch).log2() - _FINER).round().clamp(0, count - 1).long()
 
     def points(self, reduction: float) -> Tensor:
-        """(P, rows columns, 2) points of the grid at this reduction, in the finest level's cells."""
+        """(P, rows x columns, 2) points of the grid at this reduction, in the finest level's cells."""
         return self.to_cells(grid_positions(*roi_shape(reduction), reduction, self.centres.device)[None])
 
 
 def grid_middle(like: Tensor) -> Tensor:
     """(2,) the middle of a region, in its grid."""
-    # Not `torch.tensor`, which copies from the host: a CUDA graph cannot hold that.
+    # Not `torch.tensor`, which copies from the host: CUDA graphs do not allow that.
     return torch.stack([like.new_full((), ROI_COLUMNS / 2), like.new_full((), ROI_ROWS / 2)])
 
 
 def roi_align(
     pyramid: Sequence[Sequence[Tensor]], specs: Sequence[FeatureSpec], stride: int, grid: RoiGrid
 ) -> list[Tensor]:
-    """The regions (P, C, rows, columns) of P people: of each map, then of the `context_feature` on the coarser level.
+    """The regions (P, C, rows, columns) of P people, from each map and then from the coarser level's `context_feature`.
 
     Args:
-        pyramid: the maps (B, C, h, w) of each level, as `specs` describes them, the finest level first.
-        specs: of the maps.
+        pyramid: the maps (B, C, h, w) of each level, as described by `specs`, finest level first.
+        specs: specifications of the maps.
         stride: pixels per cell.
-        grid: where the regions lie.
+        grid: positions of the regions.
     """
     level = grid.levels(len(pyramid))
     next_level = (level + 1).clamp(max=len(pyramid) - 1)
@@ -96,7 +96,7 @@ def _sampled(maps: Sequence[Tensor], spec: FeatureSpec, stride: int, level: Tens
 def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: Tensor) -> Tensor:
     """Bilinear values (P, N, C) at points (P, N, 2), in cells; zero outside the map.
 
-    Row p is sampled from the map (B, C, h, w) of level `level[p]`, at image `image_index[p]`.
+    Row p is sampled from image `image_index[p]` in the map (B, C, h, w) of level `level[p]`.
     """
     flat = torch.cat([x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) for x in maps])
     zero = torch.zeros_like(level)
@@ -123,7 +123,8 @@ def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: T
 
 
 def _rows(table: Tensor, index: Tensor) -> Tensor:
-    """table[index], by `embedding` except where a gradient is needed: its backward pass sorts all indices on a GPU."""
+    """table[index], with `embedding` unless a gradient is needed, since its backward pass sorts all indices on a
+    GPU."""
     if not (table.requires_grad and torch.is_grad_enabled()):
         return F.embedding(index, table)
     return table.index_select(0, index.flatten()).view(*index.shape, -1)

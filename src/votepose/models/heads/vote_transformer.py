@@ -1,12 +1,12 @@
 """The grouping transformer (paper III-D): an encoder over the map, and a decoder for any set of cells.
 
-The decoder's queries attend to the encoder's memory and never to each other, so decoding a few cells gives the values
-of the dense field at them.
+The decoder's queries attend to the encoder's memory but not to each other, so decoding a few cells gives the same
+values as decoding all of them.
 
 Positions enter in one of two ways. `absolute`: sine embeddings are added to the tokens, as in DETR. `relative`:
 queries, keys *and values* are rotated by their position and the result is rotated back by the query's (rotary
-embeddings, Su et al. 2021, extended to values), so that a cell sees a token's content and *relative* position only. A
-shift of the image then shifts the votes, and a map may be larger than the training map.
+embeddings, Su et al. 2021, extended to values), so that only a token's content and *relative* position matter. Shifting
+the image then shifts the votes, and maps may be larger than in training.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _SHORTEST, _LONGEST = 4.0, 400.0  # wavelengths of the position codes, in cells
-_LEAST_TOKENS = 32  # of a sparse memory
+_LEAST_TOKENS = 32  # minimum number of tokens in a sparse memory
 
 
 def grid_positions(height: int, width: int, step: float, device: torch.device) -> Tensor:
-    """Centres (height * width, 2), x first, in cells, of the tokens of a grid whose tokens are `step` cells wide."""
+    """Centres (height * width, 2), x first, in cells, of the tokens of a grid; tokens are `step` cells wide."""
     y = (torch.arange(height, device=device) + 0.5) * step
     x = (torch.arange(width, device=device) + 0.5) * step
     return torch.stack([x[None].expand(height, width), y[:, None].expand(height, width)], dim=-1).reshape(-1, 2)
 
 
 def phases(positions: Tensor, count: int) -> Tensor:
-    """Positions (..., 2) in cells -> angles (..., count): half of them run with x, half with y."""
+    """Positions (..., 2) in cells -> angles (..., count): half in proportion to x, half to y."""
     ratio = torch.linspace(0, 1, count // 2, device=positions.device)
     frequencies = 2 * math.pi / (_SHORTEST * (_LONGEST / _SHORTEST) ** ratio)
     return torch.cat([positions[..., :1].float() * frequencies, positions[..., 1:].float() * frequencies], dim=-1)
@@ -87,7 +87,7 @@ class Attention(nn.Module):
 
 
 def mlp(inputs: int, hidden: int, outputs: int, last_std: float | None = None) -> nn.Sequential:
-    """Two linear layers; with `last_std`, the second starts that close to 0."""
+    """Two linear layers; `last_std` is the standard deviation of the second layer's initial weights."""
     last = nn.Linear(hidden, outputs)
     if last_std is not None:
         nn.init.normal_(last.weight, std=last_std)
@@ -110,7 +110,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Pre-norm cross-attention and MLP; no self-attention, so no query depends on another."""
+    """Pre-norm cross-attention and MLP, without self-attention, so queries are independent."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -127,9 +127,8 @@ class GroupingTransformer(nn.Module):
 
     `encode` maps [F;H] (B, C + 1, h, w) to a memory (B, T, D) of the map in patches of `patch` x `patch` cells, with
     their positions (1 or B, T, 2) in cells; `decode` maps the [F;H] of Q cells (B, Q, C + 1) at positions (B, Q, 2) to
-    their decoded features (B, Q, D). Relative positions are counted in units of 1 / `pitch` cells. With `sparse`, only
-    the patches that are likeliest to hold a keypoint, as [F;H] says, are encoded: attention costs the square of their
-    number.
+    their decoded features (B, Q, D). Relative positions are in units of 1 / `pitch` cells. With `sparse`, only the
+    patches with the highest presence are encoded, since attention costs the square of their number.
     """
 
     def __init__(
@@ -154,7 +153,7 @@ class GroupingTransformer(nn.Module):
         self.memory_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def angles(self, positions: Tensor) -> Tensor | None:
-        """Rotation angles (..., head/2) of tokens at these positions; None where positions are absolute."""
+        """Rotation angles (..., head/2) of tokens at these positions; None if positions are absolute."""
         return phases(self.pitch * positions, self.width // self.heads // 2) if self.relative else None
 
     def _place(self, tokens: Tensor, positions: Tensor) -> Tensor:
@@ -175,7 +174,7 @@ class GroupingTransformer(nn.Module):
         return self.memory_norm(x), positions
 
     def _likeliest(self, presence: Tensor) -> Tensor:
-        """(B, T) indices of the patches that are likeliest to hold a keypoint: a quarter of them, and some more."""
+        """(B, T) indices of the patches with the highest presence: a quarter of them, and some more."""
         patches = F.max_pool2d(presence, self.patch).flatten(1)
         return patches.argsort(dim=1, descending=True)[:, : patches.shape[1] // 4 + _LEAST_TOKENS]
 
