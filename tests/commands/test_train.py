@@ -146,17 +146,17 @@ def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
     shown = capsys.readouterr().out
     assert "6 images decoded in " in shown
     assert re.search(r"^epoch +step  images/s +loss +presence .*\n +0 +1 +[\d.]+ +[\d.]+ ", shown, re.MULTILINE)
-    assert "the images take" not in shown
+    assert "the images need" not in shown
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "not"))
-    line = "at 96 pixels the images take 338688 bytes on cpu, which has 300000 for them: training from disk instead"
+    line = "at 96 pixels the images need 338688 bytes on cpu, but only 300000 may be used: training from disk instead"
     assert line in capsys.readouterr().out
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 100_000)  # nor in memory
     run(replace(config, out=tmp_path / "reread", workers=1))
     assert "training from disk instead" in capsys.readouterr().out
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "smaller", canvas=80))
-    assert "the images take" not in capsys.readouterr().out
+    assert "the images need" not in capsys.readouterr().out
     states = [checkpoint(tmp_path / name)["state_dict"] for name in ("not", "reread")]
     torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
 
@@ -229,7 +229,7 @@ def test_the_best_weights_are_kept_and_a_run_without_progress_ends(
     run(replace(config, steps=10, resume=True))
     assert checkpoint(tmp_path)["global_step"] == 4
     output = capsys.readouterr().out
-    assert "\nno AP in 2 measurements was a new best: stopped early\nAP 0.100, best 0.300 at step 2\n" in output
+    assert "\nAP has not risen in 2 measurements: stopped early\nAP 0.100, best 0.300 at step 2\n" in output
     assert f"votepose export --weights {tmp_path}/best.safetensors" in output
     after = load_network(tmp_path / "best.safetensors")[0].state_dict()
     torch.testing.assert_close(after, best, rtol=0, atol=0)
@@ -377,9 +377,7 @@ def test_another_skeleton_starts_from_weights_of_people(
     start, sticks = tiny.write_weights(tmp_path / "start.safetensors"), edited(data, tmp_path / "five", of_five_joints)
     config = tiny_config(sticks, tmp_path / "run", weights=start, val=sticks, evaluate_every=1, evaluate_pictures=2)
     run(config)
-    assert (
-        "weights of a person with 17 keypoints, for a stick with 5 keypoints: kept: " in capsys.readouterr().out
-    )
+    assert "weights of a person with 17 keypoints, for a stick with 5 keypoints: kept: " in capsys.readouterr().out
     network, metadata = load_network(tmp_path / "run" / "weights.safetensors")
     assert metadata.skeleton.flip.tolist() == [0, 2, 1, 4, 3]
     assert (network.config.keypoints, network.config.proposals) == (5, False)
@@ -424,8 +422,8 @@ def of_no_picture(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("option", "change", "message"),
     [
-        ("data", of_no_picture, "labels no person's keypoints, so nothing can be learned"),
-        ("val", of_five_joints, "labels another skeleton than --data"),
+        ("data", of_no_picture, "has no labelled keypoints to train on"),
+        ("val", of_five_joints, "has a different skeleton from --data"),
     ],
 )
 def test_labels_that_teach_nothing_are_refused(
@@ -446,18 +444,21 @@ def test_labels_that_teach_nothing_are_refused(
             "the lite network cannot use them: use --preset movenet",
         ),
         ({"crops": Path("crops")}, "add --stage refiner"),
-        ({"patience": 2}, "give --val"),
+        ({"patience": 2}, "--patience needs --val"),
         ({"patience": 0}, "--patience should be at least 1"),
-        ({"minutes": 0.0}, "--minutes should be over 0"),
+        ({"minutes": 0.0}, "--minutes should be above 0"),
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),
-        ({"preset": "lite", "stage": "backbone-heads"}, "the lite backbone proposes no poses: use --preset movenet"),
+        (
+            {"preset": "lite", "stage": "backbone-heads"},
+            "the lite backbone has no pose proposals: use --preset movenet",
+        ),
         ({"preset": "mobile", "stage": "refiner"}, "the mobile network has no refiner"),
         ({"stage": "refiner", "freeze": "stem"}, "leave out --freeze"),
         ({"preset": "lite", "stage": "joint"}, "needs pose proposals and an auxiliary backbone: use --preset movenet"),
         ({"data": ("nowhere",)}, "nowhere/annotations.json: not found"),
-        ({"data": ("nowhere:much",)}, "'much' is no weight"),
-        ({"data": ("nowhere:-1",)}, "over 0"),
+        ({"data": ("nowhere:much",)}, "'much' is not a weight"),
+        ({"data": ("nowhere:-1",)}, "above 0"),
         ({"data": ("nowhere:1:collage",)}, "DIR:0.5:mosaic"),
         ({"weights": Path("nothing.safetensors")}, "no such weights file"),
     ],

@@ -136,7 +136,7 @@ def test_the_refiner_trains_on_kept_regions(network: PoseNet, tmp_path: Path) ->
 
 def test_regions_of_another_network_are_refused(network: PoseNet, tmp_path: Path) -> None:
     fill_cache(tmp_path, Finder(network), pictures(1), network.feature_specs, workers=0)
-    with pytest.raises(VoteposeError, match="of another network"):
+    with pytest.raises(VoteposeError, match="from another network"):
         RoiCache(tmp_path, network.feature_specs[1:], len(COCO_17))
     with pytest.raises(VoteposeError, match="holds no regions"):
         RoiCache(tmp_path / "elsewhere", network.feature_specs, len(COCO_17))

@@ -1,1 +1,1 @@
-"""How networks are trained: options, recipes, targets, losses and the Lightning module."""
+"""Training: options, recipes, targets, losses and the Lightning module."""

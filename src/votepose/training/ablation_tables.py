@@ -1,4 +1,4 @@
-"""The rows of the ablation tables: what each switches off, and the tables as Markdown."""
+"""The rows of the ablation tables, and their output as Markdown."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Cell:
     """A row of a table.
 
     Attributes:
-        name: which option is switched off.
-        preset: its name.
-        chosen: the preset changed so.
-        recipe: how it is trained.
+        name: the option that is switched off.
+        preset: name of the preset.
+        chosen: the preset with the option switched off.
+        recipe: the training recipe.
         key: name of the measurement.
         run: name of the training run; rows that differ only in grouping share it.
         paper: AP in the paper, in percent.
@@ -48,7 +48,7 @@ class Measured:
 
 
 def table_2(name: str, paper: bool) -> list[Cell]:
-    """The paper's rows for one preset (V-F): 1x1 heads in place of the hourglass, the transformer, or both."""
+    """The paper's rows for one preset (V-F): 1x1 heads instead of the hourglass, the transformer, or both."""
     chosen, how = preset(name, paper), recipe(name, paper)
     rows = (
         (_WHOLE, True, True),
@@ -69,7 +69,7 @@ def own_options(name: str) -> list[Cell]:
     """Rows that switch off our additions to the paper, one at a time."""
     chosen, how = preset(name), recipe(name)
     network, grouping = chosen.network, chosen.grouping
-    # with proposals, votes start from their poses, whatever the vectors are
+    # with proposals, votes start from their poses in either case
     absolute = "absolute vectors, no proposals" if network.proposals else "absolute vectors"
     trained = {
         "no proposals": replace(network, proposals=False),
@@ -95,7 +95,7 @@ def own_options(name: str) -> list[Cell]:
 
 
 def document(head: Sequence[str], tables: Mapping[str, Sequence[Cell]], measured: Mapping[str, Measured]) -> str:
-    """Markdown of the lines `head`, then each table with the results so far (by key), and a line on each change."""
+    """Markdown of the lines `head`, each table with the results so far (by key), and a line about each change."""
     lines = ["# Ablation", "", *head]
     for title, cells in tables.items():
         lines += [
@@ -120,7 +120,7 @@ def _row(cell: Cell, result: Measured | None) -> str:
 
 
 def _changes(cells: Sequence[Cell], measured: Mapping[str, Measured]) -> list[str]:
-    """A line for each changed cell, with the change in AP here and in the paper, or why there is none."""
+    """A line for each changed cell, with the change in AP here and in the paper, or the reason why there is none."""
     wholes = {cell.preset: cell for cell in cells if cell.name in (_WHOLE, _AS_IT_IS)}
     lines = []
     for cell in cells:

@@ -1,4 +1,4 @@
-"""The moving average of the weights, which is what is measured and saved."""
+"""The moving average of the weights, which is used for measuring and saving."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch import Tensor, nn
 class EmaWeights(WeightAveraging):
     """Averages parameters and buffers with an exponential decay; counters are copied.
 
-    Lightning's own callback visits every tensor by itself and waits for the GPU at each step.
+    Lightning's own callback updates each tensor separately and synchronises with the GPU at each step.
     """
 
     def __init__(self, decay: float) -> None:
         super().__init__()
         self.decay = decay
-        self._floats: tuple[list[Tensor], list[Tensor]] = [], []  # averages, and what they are of
+        self._floats: tuple[list[Tensor], list[Tensor]] = [], []  # averages and their sources
         self._counters: tuple[list[Tensor], list[Tensor]] = [], []
 
     def averaged(self) -> nn.Module | None:
-        """The module with averaged weights; None before the training has begun."""
+        """The module with averaged weights; None before training starts."""
         return None if self._average_model is None else self._average_model.module
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -38,7 +38,7 @@ class EmaWeights(WeightAveraging):
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         if trainer.global_step <= self._latest_update_step:
             return
-        share = 1.0 if self._latest_update_step == 0 else 1 - self.decay  # the average begins with the first step
+        share = 1.0 if self._latest_update_step == 0 else 1 - self.decay  # starts with the first step
         with torch.no_grad():
             torch._foreach_lerp_(self._floats[0], self._floats[1], share)
             if self._counters[0]:
@@ -46,11 +46,11 @@ class EmaWeights(WeightAveraging):
         self._latest_update_step = trainer.global_step
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Nothing is averaged over epochs."""
+        """Do nothing: averages are updated by step."""
 
 
 def averaged_module(trainer: pl.Trainer) -> nn.Module | None:
-    """The module with averaged weights, of a trainer that has an `EmaWeights`."""
+    """The module with averaged weights, for a trainer with an `EmaWeights`."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     return next((callback.averaged() for callback in callbacks if isinstance(callback, EmaWeights)), None)
 

@@ -1,4 +1,4 @@
-"""What a training leaves: a checkpoint to resume from, the last weights, and those with the best AP."""
+"""Saves a checkpoint to resume from, the last weights, and the weights with the best AP."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from votepose.training.lightning_module import PoseModule
 
 
 class Checkpoints(pl.Callback):
-    """After every epoch: last.ckpt to resume from and weights.safetensors to use, each replaced whole.
+    """Saves last.ckpt, to resume from, and weights.safetensors after every epoch, atomically.
 
-    Where AP is measured, best.safetensors has the weights with the highest so far.
+    If AP is measured, best.safetensors holds the weights with the highest AP so far.
 
     Args:
-        folder: of these files.
-        patience: end the training after so many measurements in a row without a higher AP; None never does.
+        folder: folder for these files.
+        patience: stop training after this many measurements in a row without a higher AP; None for never.
 
     Attributes:
-        saved: the step of last.ckpt; 0 while there is none.
-        ap: the last AP that was measured, if any. best_ap, best_step: the highest, and when it was measured.
-        stale: measurements since then.
+        saved: step of last.ckpt; 0 if there is none.
+        ap: the last AP measured, if any. best_ap, best_step: the highest AP and its step.
+        stale: number of measurements since then.
     """
 
     def __init__(self, folder: Path, patience: int | None = None) -> None:
@@ -40,7 +40,7 @@ class Checkpoints(pl.Callback):
 
     @property
     def exhausted(self) -> bool:
-        """Whether AP has not risen for as long as `patience` allows."""
+        """Whether `patience` has run out."""
         return self.patience is not None and self.stale >= self.patience
 
     def state_dict(self) -> dict[str, Any]:
@@ -59,19 +59,19 @@ class Checkpoints(pl.Callback):
             improved = self._compare(trainer.global_step, module.metrics.get("ap"))
             with replacing(self.last) as temporary:
                 trainer.save_checkpoint(temporary)
-                # The checkpoint gets its name last: a run that is killed before repeats the epoch.
+                # The checkpoint is renamed last: a run that is killed before that repeats the epoch.
                 network = _averaged_network(trainer, module)
                 save_weights(self.weights, network, module.metadata)
                 if improved:
                     save_weights(self.best, network, module.metadata)
         else:
-            trainer.save_checkpoint(self.last)  # takes part in what the first process writes
+            trainer.save_checkpoint(self.last)  # all processes must call it, though the first one writes
         self.saved = trainer.global_step
         if self.patience is not None and trainer.strategy.broadcast(self.exhausted):
             trainer.should_stop = True
 
     def _compare(self, step: int, ap: float | None) -> bool:
-        """Take a measurement, if there is one, into account; whether it is the highest so far."""
+        """Record a measurement, if there is one; returns whether it is the highest so far."""
         if ap is None:
             return False
         self.ap = ap

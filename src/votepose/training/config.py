@@ -13,55 +13,54 @@ from votepose.models.backbones.build import Part
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a network on labelled images, in COCO's or YOLO's format."""
+    """Train a network on labelled images in COCO or YOLO format."""
 
     data: tuple[str, ...]
-    """COCO folders, with annotations.json, or YOLO data.yaml files, of which `train` is used. `DIR:0.2` is drawn from a
-    fifth as often, `DIR:0.2:mosaic` only in mosaics."""
+    """COCO folders (with annotations.json) or YOLO data.yaml files (`train`). `DIR:0.2` is sampled a fifth as often,
+    `DIR:0.2:mosaic` only in mosaics."""
     out: Path = Path("runs/train")
     """Folder for checkpoints, logs and weights."""
     val: Path | None = None
-    """Folder or data.yaml (`val`) on which AP is measured during training."""
+    """Folder or data.yaml (`val`) to measure AP on during training."""
     preset: str = "movenet"
     """Architecture: mobile, maxvit, lite or movenet."""
     paper: bool = False
     """Use the paper's losses, vectors, grouping and schedule."""
     hourglass: bool = True
-    """Replace the hourglass by a 1x1 convolution (paper V-F)."""
+    """Replace the hourglass with a 1x1 convolution (paper V-F)."""
     transformer: bool = True
-    """Replace the transformer by a 1x1 convolution (paper V-F)."""
+    """Replace the transformer with a 1x1 convolution (paper V-F)."""
     input_size: int | None = None
-    """Side of the square training input in pixels. By default the preset's."""
+    """Side of the square training input in pixels. Default: the preset's."""
     weights: Path | None = None
-    """votepose weights to start from; `bundled` for the package's. If they are for another skeleton, all layers that do
-    not depend on the joints are taken over."""
+    """votepose weights to start from, or `bundled` for the bundled model. Weights for another skeleton initialise all
+    layers that do not depend on the joints."""
     backbone_weights: Path | None = None
     """Weights of the backbone alone (safetensors)."""
     aux_weights: Path | None = None
-    """Weights of MoveNet Thunder (safetensors) for an auxiliary backbone. Those in --weights, if any, take part without
-    it."""
+    """Weights of MoveNet Thunder (safetensors) for an auxiliary backbone. Not needed if --weights has one."""
     pretrained: bool = False
-    """Let timm download the backbone's ImageNet weights."""
+    """Download the backbone's ImageNet weights with timm."""
     freeze: Part | None = None
-    """Part of the backbone that is not trained: none, stem (its first stages, which take most of the time), trunk (all
-    but its last stages) or all. By default what suits the stage and preset."""
+    """Part of the backbone to freeze: none, stem (its first stages, which take most of the time), trunk (all but its
+    last stages) or all. The default depends on stage and preset."""
     stage: Literal["votes", "distill", "backbone-heads", "refiner", "joint"] = "votes"
-    """What is trained. votes: the whole network. distill: only the backbone, to predict the features of the bundled
-    one, for a backbone without weights to start from (labels are not used). backbone-heads: only a movenet backbone,
-    on the targets of its own heads, which propose the poses that votes start from (--learning-rate is then relative to
-    the size of each weight tensor). refiner: only the refiner, over the preset's whole image pyramid. joint: every part
-    of a movenet network by its own losses, including the auxiliary backbone (the backbones' rate is relative to the
-    size of each tensor)."""
+    """Part to train. votes: the whole network. distill: only the backbone, to predict the features of the bundled one,
+    for a backbone without pretrained weights (labels are not used). backbone-heads: only a movenet backbone, on the
+    targets of its own heads, which propose the poses that votes start from (--learning-rate is then relative to the
+    size of each weight tensor). refiner: only the refiner, over the preset's whole image pyramid. joint: every part of
+    a movenet network with its own losses, including the auxiliary backbone (the backbones' rate is relative to the size
+    of each tensor)."""
     crops: Path | None = None
-    """With --stage refiner, a folder that keeps the regions around people. They are cut once and then trained on as
-    often as needed, which saves most of the time on a CPU. --batch-size then counts people."""
+    """With --stage refiner, a folder to cache the regions around people. They are cut once and reused, which saves most
+    of the time on a CPU. --batch-size then counts people."""
     crop_pictures: int | None = None
-    """Number of augmented images that regions are cut from. By default the number of images."""
+    """Number of augmented images to cut regions from. Default: the number of images."""
     steps: int = 20_000
     """Optimiser steps in total."""
     minutes: float | None = None
-    """Maximum training time, including the time before --resume. The learning rate then follows the clock. For machines
-    rented by the hour; such a run cannot be repeated exactly."""
+    """Maximum training time, including the time before --resume; the learning rate then follows the clock. Such a run
+    cannot be reproduced exactly."""
     steps_per_epoch: int = 250
     """Steps between checkpoints."""
     batch_size: int = 8
@@ -81,39 +80,39 @@ class TrainConfig:
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     """bf16-mixed is faster on GPUs and on CPUs with AMX."""
     accelerator: str = "auto"
-    """Hardware to train on: cpu, gpu, or auto for a GPU if there is one."""
+    """Hardware to train on: cpu, gpu, or auto, which uses a GPU if there is one."""
     cuda_graphs: bool = True
-    """Do not launch a step's kernels as CUDA graphs. They are used on a GPU, for --stage votes in one process."""
+    """Do not use CUDA graphs, which by default speed up --stage votes on a single GPU."""
     devices: int = 1
     """Processes on this machine, one per GPU (DDP)."""
     nodes: int = 1
     """Number of machines (DDP)."""
     workers: int = 1
-    """Processes that read images, or draw batches of images on a GPU."""
+    """Processes that load images, or plan batches of images on a GPU."""
     resident: bool = False
-    """Keep the images on the device and augment them there. This is the default if they fit on a GPU; a CPU augments
-    faster from memory."""
+    """Keep the images on the device and augment them there, the default if they fit on a GPU. On a CPU this is
+    slower."""
     from_disk: bool = False
-    """Never keep the images on the device: worker processes augment them from memory, or from disk if they do not fit
+    """Do not keep the images on the device: worker processes augment them from memory, or from disk if they do not fit
     in memory."""
     canvas: int | None = None
-    """Longest side, in pixels, of the images kept on the device. By default that of the largest image, or what
-    the largest zoom can show."""
+    """Longest side, in pixels, of the images kept on the device. Default: that of the largest image, or what the
+    largest zoom can show."""
     evaluate_every: int = 4
-    """Epochs between measurements of AP on --val."""
+    """Number of epochs between measurements of AP on --val."""
     evaluate_pictures: int | None = None
-    """Measure AP only on this many images of --val, the first ones. By default on all."""
+    """Measure AP on the first N images of --val only. Default: all."""
     patience: int | None = None
-    """Stop early if AP on --val has not risen in this many measurements in a row. By default never."""
+    """Stop early if AP on --val has not risen in this many measurements in a row. Default: never."""
     augment: AugmentConfig = AugmentConfig()
     seed: int = 0
-    """Seed of all random choices."""
+    """Random seed."""
     resume: bool = False
     """Continue from the last checkpoint in --out."""
 
     @property
     def log_every(self) -> int:
-        """Steps between two entries in the logs."""
+        """Number of steps between log entries."""
         return min(25, self.steps_per_epoch)
 
 
@@ -127,7 +126,7 @@ def parse_source(text: str) -> tuple[Path, float, bool]:
     try:
         weight = float(rest[0]) if rest else 1.0
     except ValueError:
-        raise VoteposeError(f"--data {text}: {rest[0]!r} is no weight; write DIR, DIR:0.5 or DIR:0.5:mosaic") from None
+        raise VoteposeError(f"--data {text}: {rest[0]!r} is not a weight; use DIR, DIR:0.5 or DIR:0.5:mosaic") from None
     if weight <= 0 or rest[1:] not in ([], ["mosaic"]):
-        raise VoteposeError(f"--data {text}: write DIR, DIR:0.5 or DIR:0.5:mosaic, with a weight over 0")
+        raise VoteposeError(f"--data {text}: use DIR, DIR:0.5 or DIR:0.5:mosaic, with a weight above 0")
     return Path(folder), weight, bool(rest[1:])

@@ -1,8 +1,8 @@
-"""The training run: a preset, images and a stage -> weights. The loop is PyTorch Lightning's.
+"""Runs a training with PyTorch Lightning.
 
-An epoch here is a fixed number of steps, not a pass over the images: every epoch ends in a checkpoint, written whole,
-from which `--resume` continues exactly where it stopped. The images of step n, their augmentation, and every random
-number drawn in it depend on the seed and on n alone.
+An epoch is a fixed number of steps, not a pass over the images. It ends with a checkpoint, written atomically, from
+which `--resume` continues exactly where it stopped. The images of step n, their augmentation, and all random numbers
+depend only on the seed and on n.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ from votepose.utils.signals import stop_like_ctrl_c
 
 
 def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None = None) -> None:
-    """Train; see `TrainConfig`. Leaves weights.safetensors (averaged weights), last.ckpt and logs in `out`.
+    """Train; see `TrainConfig`. Writes weights.safetensors (averaged weights), last.ckpt and logs to `out`.
 
     With `val`, also best.safetensors, the weights with the highest AP.
 
     Args:
-        config: what to train on, and how.
-        preset, recipe: what to train in place of the preset that `config` names, and how.
+        config: the options.
+        preset, recipe: used instead of those that `config` names.
 
     Raises:
-        VoteposeError: for data that cannot be used, options that do not go together, `--resume` without a checkpoint,
-            or a GPU without enough memory.
-        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP, with a text that says what is kept.
+        VoteposeError: if the data cannot be used, options do not go together, there is no checkpoint to resume from, or
+            the GPU runs out of memory.
+        KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, with a message about what is kept.
     """
-    torch.set_flush_denormal(True)  # CPUs are many times slower with them
+    torch.set_flush_denormal(True)  # denormals make CPUs many times slower
     try:
         with quiet_lightning(), _stoppable(config):
             module, epochs = _prepare(config, preset, recipe)
@@ -75,29 +75,29 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
         smaller = max(1, config.batch_size // 2)
         raise VoteposeError(
             f"the GPU ran out of memory with --batch-size {config.batch_size}: try --batch-size {smaller}, or let the "
-            "images take less of it with --canvas or --from-disk"
+            "images use less memory with --canvas or --from-disk"
         ) from error
-    finally:  # the rest of the process keeps exact arithmetic
+    finally:  # restore exact arithmetic for the rest of the process
         torch.set_flush_denormal(False)
 
 
 def _stoppable(config: TrainConfig) -> contextlib.AbstractContextManager[None]:
-    """SIGTERM ends a run as Ctrl-C does; Lightning passes it on to the other processes, where there are any."""
+    """Let SIGTERM end a run like Ctrl-C; with several processes, Lightning handles it."""
     return stop_like_ctrl_c() if config.devices * config.nodes == 1 else contextlib.nullcontext()
 
 
 def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) -> tuple[PoseModule, int]:
-    """What trains, and the number of epochs."""
+    """The module to train, and the number of epochs."""
     last = config.out / "last.ckpt"
     if config.resume and not last.is_file():
         raise VoteposeError(f"--resume: {last} does not exist; start without --resume")
     if not config.resume and last.is_file():
         raise VoteposeError(f"{last} exists: continue it with --resume, or choose another --out")
     if config.minutes is not None and not 0 < config.minutes < math.inf:
-        raise VoteposeError(f"--minutes should be over 0, but is {config.minutes}")
+        raise VoteposeError(f"--minutes should be above 0, but is {config.minutes}")
     require_positive("patience", config.patience)
     if config.patience is not None and config.val is None:
-        raise VoteposeError("--patience ends a training whose AP no longer rises: give --val, on which it is measured")
+        raise VoteposeError("--patience needs --val, the data to measure AP on")
     begun: dict[str, Any] = {"epoch": -1, "global_step": 0}
     checkpoint = _read_checkpoint(last) if config.resume else begun
     preset = preset or presets.preset(config.preset, config.paper)
@@ -113,21 +113,21 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
     module = PoseModule(config, preset, recipe, skeleton, pictures, val)
     if config.resume and checkpoint["state_dict"].keys() != module.state_dict().keys():
         raise VoteposeError(
-            f"{last}: of another preset, stage or version of votepose, so it cannot be resumed; start a new --out with "
-            f"--weights {config.out / 'weights.safetensors'}"
+            f"{last}: cannot be resumed, as it is from another preset, stage or version of votepose; start a new --out "
+            f"with --weights {config.out / 'weights.safetensors'}"
         )
     config.out.mkdir(parents=True, exist_ok=True)
     if isinstance(module.stage, CachedRefinerStage) and config.devices * config.nodes == 1:
         _fill_cache(config, module, module.stage)
     left = max(0, config.steps - checkpoint["global_step"])
-    # Epochs in all, those before the checkpoint included, which may have been of another length.
+    # The total number of epochs includes those before the checkpoint, which may have had another length.
     return module, checkpoint["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
 
 
 def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
     checkpoints = Checkpoints(config.out, config.patience)
     trainer = _trainer(config, module, epochs, checkpoints)
-    options = json.loads(json.dumps(asdict(config), default=str))  # paths and tuples as YAML has them
+    options = json.loads(json.dumps(asdict(config), default=str))  # paths and tuples in YAML types
     for logger in trainer.loggers:
         logger.log_hyperparams(options)
     if trainer.is_global_zero:
@@ -135,7 +135,7 @@ def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
     at_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, ckpt_path=str(checkpoints.last) if config.resume else None, weights_only=False)
-    except SystemExit as end:  # what Lightning makes of Ctrl-C, which it ignores from then on
+    except SystemExit as end:  # Lightning turns Ctrl-C into SystemExit, and ignores it from then on
         if not isinstance(end.__context__, KeyboardInterrupt):
             raise
         signal.signal(signal.SIGINT, at_ctrl_c or signal.SIG_DFL)
@@ -151,7 +151,7 @@ def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: 
         devices=config.devices,
         num_nodes=config.nodes,
         precision=config.precision,
-        # A batch without people leaves the refiner without gradient.
+        # Without people in a batch, the refiner has no gradient.
         strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
         max_epochs=epochs,  # not max_steps, with which Lightning repeats a step on resuming
         reload_dataloaders_every_n_epochs=1,
@@ -183,16 +183,16 @@ def _validation(folder: Path, skeleton: Skeleton) -> CocoDataset:
     data = load_coco(folder, split="val")
     print_left_out(data, folder)
     if data.skeleton.names != skeleton.names:
-        raise VoteposeError(f"--val {folder}: labels another skeleton than --data")
+        raise VoteposeError(f"--val {folder}: has a different skeleton from --data")
     return data
 
 
 def _adapted(preset: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
-    """The preset with the parts that options, data and starting weights leave it."""
+    """The preset, reduced to the parts that options, data and initial weights support."""
     network = replace(
         preset.network,
         keypoints=len(skeleton),
-        proposals=preset.network.proposals and skeleton == COCO_17,  # MoveNet proposes no other bodies
+        proposals=preset.network.proposals and skeleton == COCO_17,  # MoveNet only proposes COCO's skeleton
         aux_backbone=preset.network.aux_backbone and skeleton == COCO_17 and _has_aux_weights(config),
         hourglass=preset.network.hourglass and config.hourglass,
         transformer=preset.network.transformer and config.transformer,
@@ -203,7 +203,7 @@ def _adapted(preset: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
 
 
 def _has_aux_weights(config: TrainConfig) -> bool:
-    """Whether the auxiliary backbone has weights to start from."""
+    """Whether there are initial weights for the auxiliary backbone."""
     if config.aux_weights or not config.weights:
         return config.aux_weights is not None
     return read_metadata(resolve_weights(config.weights, ".safetensors")).network.aux_backbone
@@ -213,12 +213,12 @@ def _read_checkpoint(last: Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(last, mmap=True, map_location="cpu", weights_only=False)
         return {name: checkpoint[name] for name in ("epoch", "global_step", "state_dict")}
-    except Exception as error:  # what torch raises depends on where the file is broken
-        raise VoteposeError(f"{last}: not a readable checkpoint ({type(error).__name__}); start anew") from error
+    except Exception as error:  # torch's exception depends on where the file is broken
+        raise VoteposeError(f"{last}: not a readable checkpoint ({type(error).__name__}); start a new run") from error
 
 
 def _fill_cache(config: TrainConfig, module: PoseModule, stage: CachedRefinerStage) -> None:
-    """Cut the regions that the cache still lacks."""
+    """Cut the regions that are missing in the cache."""
     assert isinstance(module.pictures, list)
     count = config.crop_pictures or count_pictures(module.pictures)
     data = TrainingSet(module.pictures, module.input_size, config.augment, config.seed, count)

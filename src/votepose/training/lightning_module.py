@@ -1,4 +1,4 @@
-"""A training run as PyTorch Lightning sees it: images, a step, an optimiser, a schedule, a validation."""
+"""The Lightning module: data, training step, optimiser, schedule and validation."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ _PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
 
 
 class PoseModule(pl.LightningModule):
-    """A network, the stage that it trains in, and how AP is measured on the way.
+    """A network with its training stage and validation.
 
     Args:
         config: the options.
-        preset: of the network, adapted to data and options.
-        recipe: how it is trained.
-        skeleton: of the people.
-        pictures: to train on.
+        preset: preset of the network, adapted to data and options.
+        recipe: the training recipe.
+        skeleton: skeleton of the people.
+        pictures: images to train on.
         val: images to measure AP on, if any.
 
     Attributes:
-        metadata: of the weights file.
-        metrics: AP and AR by their names, where they were measured after this epoch; otherwise empty.
-        timer: ends the training when its minutes are over; a callback for the trainer.
+        metadata: metadata for the weights file.
+        metrics: AP and AR by name, if they were measured after this epoch; otherwise empty.
+        timer: callback that ends the training after --minutes.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class PoseModule(pl.LightningModule):
         self.config, self.pictures, self.val, self.input_size = config, pictures, val, preset.input_size
         self.metadata = Metadata.of(config.preset, preset, skeleton)
         self.metrics: dict[str, float] = {}
-        self.recorded = False  # whether the stage had its chance to record CUDA graphs
+        self.recorded = False  # whether recording CUDA graphs has been tried
         self.timer = Timer(timedelta(minutes=config.minutes) if config.minutes else None)
         self.network = PoseNet(preset.network, config.pretrained, config.backbone_weights, config.aux_weights)
         self.stage = build_stage(config, preset, recipe, skeleton)
@@ -84,7 +84,7 @@ class PoseModule(pl.LightningModule):
         if config.weights:
             self._start_from(resolve_weights(config.weights, ".safetensors"), skeleton)
         self.stage.select(self.network)
-        self._clip_groups = self.stage.clip_groups(self.network)  # walking through all modules takes milliseconds
+        self._clip_groups = self.stage.clip_groups(self.network)  # computed once, as it takes milliseconds
         _channels_last(self.network)
         if training_device(config).type == "cuda" and find_spec("triton"):
             accelerate(self.network)
@@ -95,20 +95,20 @@ class PoseModule(pl.LightningModule):
         same = read_metadata(weights).skeleton.names == skeleton.names
         if isinstance(self.stage, RefinerStage) and not same:
             raise VoteposeError(
-                f"--stage refiner: {weights} are weights of another skeleton, whose votes must be trained first: use "
+                f"--stage refiner: {weights} has another skeleton, so its votes must be trained first: use "
                 "--stage votes"
             )
         if remark:
             print(remark)
 
     def _fit_windows(self) -> None:
-        """MaxViT's position tables follow its last input; those of the averaged copy, which never runs, stay so."""
+        """Fit MaxViT's position tables to the input size, also in the averaged copy, which never runs."""
         self.network.backbone.fit_windows(self.input_size, self.input_size)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """The batches of the epoch that is about to begin."""
+        """The batches of the next epoch."""
         config, trainer = self.config, self.trainer
-        start = trainer.global_step  # counted by steps: a resumed trainer asks before it knows its epoch
+        start = trainer.global_step  # by step, as a resumed trainer calls this before its epoch is set
         epoch = Epoch(
             self.pictures,
             self.input_size,
@@ -141,7 +141,7 @@ class PoseModule(pl.LightningModule):
             if self.device.type == "cuda" and self.trainer.world_size == 1 and self.config.cuda_graphs:
                 self.stage.record(self.network, batch)  # not with DDP, whose hooks cannot be recorded
         parts: dict[str, Tensor] = self.stage(self.network, batch)
-        # Not at every step: it takes a millisecond. At the last of an epoch for whatever looks at it then.
+        # Not at every step, as it takes a millisecond, but always at the last step of an epoch.
         if (self.global_step + 1) % self.config.log_every == 0 or self.trainer.is_last_batch:
             self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, batch_size=len(batch))
         return parts["total"]
@@ -150,7 +150,7 @@ class PoseModule(pl.LightningModule):
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         norms = [torch.nn.utils.clip_grad_norm_(group, gradient_clip_val) for group in self._clip_groups]
-        if norms and norms[0].is_cuda:  # fused AdamW leaves out a step that is not finite, without waiting for the GPU
+        if norms and norms[0].is_cuda:  # fused AdamW skips a step that is not finite, without synchronising
             optimizer.found_inf = (~torch.stack(norms).isfinite().all()).float()
 
     def configure_optimizers(self) -> Any:
@@ -161,14 +161,14 @@ class PoseModule(pl.LightningModule):
         optimizer = torch.optim.AdamW(groups, betas=self.stage.betas, weight_decay=config.weight_decay, fused=fused)
         if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
-            # Monitored at the last step of an epoch and not after it, when the checkpoint is already written.
+            # Monitored at the last step of an epoch, since the checkpoint is written before the end of the epoch.
             schedule = {"scheduler": plateau, "monitor": "loss/total", "interval": "step"}
             return {"optimizer": optimizer, "lr_scheduler": {**schedule, "frequency": config.steps_per_epoch}}
         cosine = torch.optim.lr_scheduler.LambdaLR(optimizer, self._relative_rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
 
     def _relative_rate(self, step: int) -> float:
-        """The learning rate over its peak: a linear warmup, then a cosine that ends with the last step or minute."""
+        """The learning rate relative to its peak: linear warmup, then a cosine until the last step or minute."""
         config = self.config
         if step < config.warmup:
             return (step + 1) / config.warmup
@@ -178,29 +178,29 @@ class PoseModule(pl.LightningModule):
         return _cosine(min(1.0, progress))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """One item: validation_step is called once, and runs over the images itself."""
+        """One dummy item: validation_step is called once and loops over the images itself."""
         return DataLoader(TensorDataset(torch.zeros(1)))
 
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
         if self.val is None or self.val.labels is None or self.trainer.global_rank:
             return
-        from votepose.evaluation.coco_metrics import coco_keypoint_metrics  # training without --val works without it
+        from votepose.evaluation.coco_metrics import coco_keypoint_metrics  # not needed to train without --val
 
         limit = self.config.evaluate_pictures
         results = coco_results(self.estimator, self.val, self.input_size, limit)
-        self._fit_windows()  # before weights and their averages change places
+        self._fit_windows()  # before the weights are swapped with their averages
         metrics = coco_keypoint_metrics(self.val.labels, results, [s.image_id for s in self.val.samples[:limit]])
         self.metrics = asdict(metrics)
         self.log_dict({f"val/{name}": value for name, value in self.metrics.items()}, rank_zero_only=True)
 
 
 def _channels_last(network: PoseNet) -> None:
-    """Lay convolutions out as the CPU's kernels like them: twice as fast there, and no slower elsewhere."""
+    """Use channels-last memory for convolutions: twice as fast on CPUs, and no slower elsewhere."""
     for parameter in network.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def _cosine(progress: float) -> float:
-    """From 1 down to a fiftieth, as progress goes from 0 to 1."""
+    """Falls from 1 to 1/50 as progress goes from 0 to 1."""
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))

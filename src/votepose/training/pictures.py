@@ -1,4 +1,4 @@
-"""Images to train on: kept on the GPU where they fit, otherwise in memory, otherwise on disk."""
+"""Loads the images to train on: onto the GPU if they fit, else into memory, else from disk on demand."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from votepose.training.stages import require_people
 
 Pictures = ResidentPictures | list[Source]
 
-_SHARE = 0.6  # of a GPU's free memory, or a computer's, for images
+_SHARE = 0.6  # share of free memory, of the GPU or the computer, to use for images
 
 
 def open_sources(config: TrainConfig) -> list[FolderSource]:
-    """The folders of `--data`, with their labels read.
+    """Open the folders of `--data` and read their labels.
 
     Raises:
         VoteposeError: if one cannot be read, or their skeletons differ.
@@ -34,15 +34,15 @@ def open_sources(config: TrainConfig) -> list[FolderSource]:
     if config.canvas is not None and config.canvas < 1:
         raise VoteposeError(f"--canvas should be at least 1, but is {config.canvas}")
     if len({source.folder.labels.skeleton.with_pairs() for source in sources}) > 1:
-        raise VoteposeError("--data: the folders' skeletons differ; train on one kind of body at a time")
+        raise VoteposeError("--data: the folders have different skeletons; train on one skeleton at a time")
     return sources
 
 
 def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_size: int) -> Pictures:
-    """Decode the images, to where they are trained on.
+    """Decode the images and place them where training needs them.
 
     Raises:
-        VoteposeError: if no image of a folder, or no person in any, can be used.
+        VoteposeError: if a folder has no usable image, or there are no people.
     """
     device, longest = training_device(config), _longest(config, sources, input_size)
     if _resident(config, sources, longest, device):
@@ -58,7 +58,7 @@ def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_si
     for source in sources:
         data = source.folder.load() if kept else source.folder.on_demand()
         print_left_out(data, source.folder.path)
-        # Weights are per image, so that adding a small folder does not drown a large one.
+        # Weights are per image, so that a small folder does not dominate a large one.
         loaded.append(Source(data, source.weight * len(data.samples), source.mosaic_only))
     labelled = (a.is_person for s in sources for picture in s.folder.pictures for a in picture.annotations)
     require_people(config, any(labelled))
@@ -73,7 +73,7 @@ def count_pictures(pictures: Pictures) -> int:
 
 
 def count_people(pictures: Pictures) -> int:
-    """The number of labelled people in them."""
+    """The number of labelled people in the images."""
     if isinstance(pictures, ResidentPictures):
         return len(pictures.table.keypoints)
     labels = (source.dataset.labels for source in pictures)
@@ -82,39 +82,39 @@ def count_people(pictures: Pictures) -> int:
 
 
 def training_device(config: TrainConfig) -> torch.device:
-    """Where this process trains."""
+    """The device on which this process trains."""
     if torch.cuda.is_available() and config.accelerator != "cpu":
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # set by Lightning and torchrun
     return torch.device("cpu")
 
 
 def _longest(config: TrainConfig, sources: Sequence[FolderSource], input_size: int) -> int:
-    """The longest side, in pixels, that images are kept with."""
-    # More than the greatest zoom shows at the input's resolution is of no use.
+    """The longest side, in pixels, of images kept on the device."""
+    # More pixels than the largest zoom can show are of no use.
     shown = math.ceil(input_size * max(1.0, config.augment.scale[1]))
     return min(config.canvas or shown, longest_side([source.folder for source in sources]))
 
 
 def _resident(config: TrainConfig, sources: Sequence[FolderSource], longest: int, device: torch.device) -> bool:
-    """Whether images are kept on the device; says so where they do not fit."""
+    """Whether to keep the images on the device; prints a line if they do not fit."""
     wanted = config.resident or (device.type == "cuda" and not config.from_disk)
-    if not wanted or config.crops is not None:  # cached regions are cut from images one by one
+    if not wanted or config.crops is not None:  # cached regions are cut from one image at a time
         return False
     need = bytes_needed([source.folder for source in sources], longest)
     room = int(_SHARE * _free_bytes(device))
     if need > room:
         print(
-            f"at {longest} pixels the images take {need} bytes on {device}, which has {room} for them: training from "
+            f"at {longest} pixels the images need {need} bytes on {device}, but only {room} may be used: training from "
             "disk instead; a smaller --canvas may fit"
         )
     return need <= room
 
 
 def _fit_in_memory(sources: Sequence[FolderSource]) -> bool:
-    """Whether all images, decoded, fit in this computer's memory."""
+    """Whether all decoded images fit in this computer's memory."""
     entries = (picture.entry for source in sources for picture in source.folder.pictures)
     pixels = sum(number(entry.get("width")) * number(entry.get("height")) for entry in entries)
-    return not 3 * pixels > _SHARE * _free_bytes(torch.device("cpu"))  # where a json has no sizes, that they do
+    return not 3 * pixels > _SHARE * _free_bytes(torch.device("cpu"))  # true if the json has no sizes
 
 
 def _free_bytes(device: torch.device) -> int:

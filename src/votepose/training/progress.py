@@ -1,4 +1,4 @@
-"""How far a training is: one bar in a terminal, and a row of a table per epoch."""
+"""Shows the progress of a training: a bar in a terminal, and a table row per epoch."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from votepose.utils.progress import Bar
 
 
 class Progress(pl.Callback):
-    """Shows the steps of a training as a bar, and after each epoch its speed, AP where it was measured, and losses.
+    """Shows the steps as a bar and, after each epoch, the speed, AP if measured, and the losses.
 
-    The GPU is not waited for between two epochs.
+    It does not synchronise with the GPU within an epoch.
 
     Args:
-        per_step: images per step, of all processes.
-        total: steps in all; None where the clock ends the training.
-        measured: whether AP is measured now and then.
+        per_step: images per step, over all processes.
+        total: total number of steps; None if --minutes ends the training.
+        measured: whether AP is measured.
     """
 
     def __init__(self, per_step: int, total: int | None, measured: bool) -> None:
         self.per_step, self.total, self.measured = per_step, total, measured
         self._bar = Bar("training", shown=False)
-        self._headed = False  # whether the names of the columns are printed
+        self._headed = False  # whether the table's header has been printed
         self._begun = 0.0
         self._seconds = 0.0
         self._first = 0
@@ -41,14 +41,14 @@ class Progress(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         self._bar.advance()
-        if trainer.is_last_batch:  # before the checkpoint and the validation
+        if trainer.is_last_batch:  # exclude the checkpoint and the validation
             if module.device.type == "cuda":
                 torch.cuda.synchronize()
             self._seconds = time.perf_counter() - self._begun
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, PoseModule)
-        seconds = self._seconds or time.perf_counter() - self._begun  # an epoch that --minutes ended has no last batch
+        seconds = self._seconds or time.perf_counter() - self._begun  # an epoch ended by --minutes has no last batch
         rate = (trainer.global_step - self._first) * self.per_step / seconds
         logged = trainer.callback_metrics.items()
         losses = {name.removeprefix("loss/"): float(value) for name, value in logged if name.startswith("loss/")}

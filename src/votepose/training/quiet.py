@@ -1,4 +1,4 @@
-"""What PyTorch Lightning prints that says nothing to the user of a training is left out; everything else is shown."""
+"""Hides the messages of PyTorch Lightning that are of no use to the user; all others are shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOGGERS = (
     "pytorch_lightning.trainer.connectors.signal_connector",
     "pytorch_lightning.utilities.rank_zero",
 )
-_LINES = (  # what they contain
+_LINES = (  # parts of the hidden lines
     "Seed set to",
     "GPU available:",
     "TPU available:",
@@ -44,7 +44,7 @@ _WARNINGS = (  # regular expressions, matched from the beginning
 
 @contextlib.contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Within the block, Lightning's tips, device lists and warnings that ask nothing of the user are not printed."""
+    """Within the block, hide Lightning's tips, device lists and irrelevant warnings."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:
         logger.addFilter(_is_news)

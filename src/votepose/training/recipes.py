@@ -1,4 +1,4 @@
-"""How each preset is trained: its losses, and the part of its backbone that stays frozen."""
+"""The training recipe of each preset: its losses, and the frozen part of its backbone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Recipe:
     """Losses and frozen part.
 
     Attributes:
-        losses: of presence and votes.
+        losses: losses of presence and votes.
         freeze: part of the backbone that the `votes` stage does not train.
     """
 
@@ -23,7 +23,7 @@ class Recipe:
 
 
 def recipe(preset: str, paper: bool = False) -> Recipe:
-    """The recipe of a preset; with `paper`, its losses keep to the paper's letter."""
-    # MoveNet's heads propose the poses that votes start from: trained through votes alone, they degrade.
+    """The recipe of a preset; with `paper`, the losses are those of the paper."""
+    # MoveNet's heads propose the poses that votes start from; trained through votes alone, they degrade.
     freeze: Part = "all" if presets.preset(preset).network.proposals else "none"
     return Recipe(PAPER if paper else VoteLossConfig(), freeze)

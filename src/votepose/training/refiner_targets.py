@@ -1,8 +1,8 @@
-"""What the refiner is trained on: regions around poses with errors, and the labelled people that they belong to.
+"""Training data of the refiner: regions around poses with errors, and their labelled people.
 
-It learns from poses as inference pools them, and from true poses with the errors that pose estimators make (jitter,
-inverted sides, stray joints; Ronchi & Perona, ICCV 2017; Moon et al., PoseFix, CVPR 2019), so that it meets more errors
-than the training images hold.
+The refiner trains on poses pooled as in inference, and on true poses with synthetic errors typical of pose estimators
+(jitter, inverted sides, stray joints; Ronchi & Perona, ICCV 2017; Moon et al., PoseFix, CVPR 2019), to cover more
+errors than occur on the training images.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from votepose.models.heads.roi_align import CLOSE_MARGIN, WIDE_MARGIN, RoiGrid
 from votepose.models.posenet import PoseNet
 from votepose.training.targets import GroundTruth
 
-_SHARE_SYNTHETIC = 0.4  # of people, who get synthetic errors
-_INVERTED = _STRAY = 0.06  # of their joints
-_DROPPED = 0.1  # of all joints are not drawn: the refiner must do without them
-_TWICE = 0.5  # of the people are refined for the second time
+_SHARE_SYNTHETIC = 0.4  # share of people with synthetic errors
+_INVERTED = _STRAY = 0.06  # shares of their joints
+_DROPPED = 0.1  # share of all joints that are not drawn
+_TWICE = 0.5  # share of poses that have been refined once already
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class RefinerTargets:
 
     Attributes:
         keypoints: (P, K, 3) with COCO's v; zeros for background.
-        sizes: (P,) root of the area.
-        is_person: (P,) bool: the pose belongs to a labelled person.
-        weight: (P,) of the quality loss; 0 where people may be unlabelled.
+        sizes: (P,) square root of the area.
+        is_person: (P,) bool: whether the pose belongs to a labelled person.
+        weight: (P,) weight in the quality loss; 0 where people may be unlabelled.
     """
 
     keypoints: Tensor
@@ -47,9 +47,9 @@ class RefinerBatch:
     """The refiner's input for P people, and its targets.
 
     Attributes:
-        rois: of the maps, as `roi_align` returns them.
-        poses: (P, K, 2) as they were found, in the regions' grid.
-        targets: of the same people.
+        rois: regions of the maps, as returned by `roi_align`.
+        poses: (P, K, 2) poses as found, in the regions' grid.
+        targets: targets of the same people.
     """
 
     rois: list[Tensor]
@@ -72,9 +72,9 @@ def build_refiner_batch(
     people: GroundTruth,
     kappas: Tensor,
 ) -> RefinerBatch:
-    """The batch of poses (P, K, 2), in cells, of the images `image_index` (P,).
+    """Build the batch for poses (P, K, 2), in cells, of the images `image_index` (P,).
 
-    Half of the poses stay as they are; half are refined once before, and get closer regions.
+    Half of the poses are refined once and get tighter regions; the others are unchanged.
     """
     twice = torch.rand(len(poses), device=poses.device) < _TWICE
     poses = torch.where(twice[:, None, None], _refined(network, pyramid, poses, image_index, kappas), poses)
@@ -104,12 +104,12 @@ def _refined(
     network.refiner.eval()
     refined = network.refine(pyramid, poses, image_index, kappas).poses
     network.refiner.train(training)
-    torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+    torch.clear_autocast_cache()  # weights cast without gradient must not be reused with gradient
     return refined
 
 
 def synthesize_pose_errors(poses: Tensor, targets: RefinerTargets, kappas: Tensor, flip: Tensor) -> Tensor:
-    """Input poses (P, K, 2): as they were found or, for some of the labelled people, the true ones with errors."""
+    """Input poses (P, K, 2): the given poses or, for some labelled people, the true poses with errors."""
     labelled = targets.keypoints[..., 2] > 0
     chance = torch.rand(3, *labelled.shape, device=poses.device)
     spread = 0.8 * torch.exp(0.7 * torch.randn_like(chance[0])) * kappas * targets.sizes[:, None]
@@ -121,6 +121,6 @@ def synthesize_pose_errors(poses: Tensor, targets: RefinerTargets, kappas: Tenso
 
 
 def drop_keypoints(poses: Tensor) -> Tensor:
-    """The drawing of poses (P, K, 2) with a few joints left out (see `refiner.draw`)."""
+    """Draw poses (P, K, 2) without a few random joints (see `refiner.draw`)."""
     kept = torch.rand(poses.shape[:2], device=poses.device) > _DROPPED
     return draw(poses) * kept[..., None, None]

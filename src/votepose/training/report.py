@@ -1,4 +1,4 @@
-"""The lines that a training prints at its beginning and its end."""
+"""The lines that a training prints at its start and end."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from votepose.training.config import TrainConfig
 from votepose.training.lightning_module import PoseModule
 from votepose.training.pictures import count_people, count_pictures
 
-_UNFINISHED = ("distill", "backbone-heads")  # stages that leave the votes untrained
+_UNFINISHED = ("distill", "backbone-heads")  # stages that do not train the votes
 
 
 def opening(config: TrainConfig, module: PoseModule) -> str:
-    """What is trained, on what, and where to watch it."""
+    """The stage, the data, and the command to watch the run."""
     people = f" with {count_people(module.pictures)} people" if config.stage != "distill" else ""
     val = f", AP on {config.val}" if config.val else ""
     limit = f"{config.minutes:g} minutes or {config.steps} steps" if config.minutes else f"{config.steps} steps"
@@ -25,16 +25,14 @@ def opening(config: TrainConfig, module: PoseModule) -> str:
 
 
 def closing(config: TrainConfig, checkpoints: Checkpoints) -> str:
-    """How good it is, where the weights are, and what to do with them."""
-    lines = (
-        [f"no AP in {checkpoints.stale} measurements was a new best: stopped early"] if checkpoints.exhausted else []
-    )
+    """The final AP, the path of the weights, and the next command."""
+    lines = [f"AP has not risen in {checkpoints.stale} measurements: stopped early"] if checkpoints.exhausted else []
     if checkpoints.ap is not None:
         best = f", best {checkpoints.best_ap:.3f} at step {checkpoints.best_step}"
         lines += [f"AP {checkpoints.ap:.3f}{best}"]
     better = checkpoints.ap is not None and checkpoints.ap < checkpoints.best_ap
     chosen = checkpoints.best if better else checkpoints.weights
-    lines += [f"weights: {checkpoints.weights}" + (f"; those with the best AP: {checkpoints.best}" if better else "")]
+    lines += [f"weights: {checkpoints.weights}" + (f"; with the best AP: {checkpoints.best}" if better else "")]
     path = shlex.quote(str(chosen))
     if config.stage in _UNFINISHED:
         return "\n".join([*lines, f"next: votepose train --stage votes --weights {path} ..."])
@@ -43,7 +41,7 @@ def closing(config: TrainConfig, checkpoints: Checkpoints) -> str:
 
 
 def stopped(step: int, checkpoints: Checkpoints) -> str:
-    """What is kept of a run that ends at Ctrl-C, in one line."""
+    """One line about what is kept of a run stopped by Ctrl-C."""
     if not checkpoints.saved:
         return f"stopped at step {step}, before the first checkpoint; start again without --resume"
     return f"stopped at step {step}; --resume continues from step {checkpoints.saved} ({checkpoints.last})"

@@ -1,8 +1,8 @@
-"""Refiner batches kept on disk: regions of interest are cut once, and the refiner trains on them as often as needed.
+"""Caches refiner batches on disk: regions of interest are cut once and reused.
 
-On a CPU that saves most of the time, since finding people costs many times what refining them costs. Regions are kept
-in 8 bits per number, 471 kB per person with the `movenet` preset. `jittered` replaces the augmentation of images,
-which is no longer possible.
+On a CPU this saves most of the time, since finding people takes many times as long as refining them. Regions are stored
+with 8 bits per number, 471 kB per person with the `movenet` preset. `jittered` replaces image augmentation, which is no
+longer possible.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from votepose.models.features import ROI_COLUMNS, ROI_ROWS, FeatureSpec, context
 from votepose.training.refiner_targets import RefinerBatch, RefinerTargets
 from votepose.utils.progress import track
 
-Range = tuple[Tensor, Tensor]  # (C, 1, 1) mean and spread of the channels of a region
+Range = tuple[Tensor, Tensor]  # (C, 1, 1) mean and standard deviation of a region's channels
 
-_PICTURES = 64  # whose people are in one file
-_BACKGROUND = 0.5  # share of background poses that is kept
-_STEPS = 20.0  # a spread is so many steps of the 8 bits
-_LEAST_SPREAD = 0.1  # as in the refiner's own normalisation
+_PICTURES = 64  # per file
+_BACKGROUND = 0.5  # share of background poses to keep
+_STEPS = 20.0  # 8-bit steps per standard deviation
+_LEAST_SPREAD = 0.1  # as in the refiner's normalisation
 _TURN, _ZOOM, _SHIFT = math.radians(6), 0.12, 1.0  # standard deviations of an angle, a log of scale, grid cells
-_DROPPED = 0.1  # share of channels that are replaced by their mean
+_DROPPED = 0.1  # share of channels replaced by their mean
 
 
 class RoiCache:
     """A folder of refiner batches.
 
     Raises:
-        VoteposeError: if it holds none, or they are of another network.
+        VoteposeError: if it holds none, or they are from another network.
     """
 
     def __init__(self, folder: Path, specs: Sequence[FeatureSpec], keypoints: int) -> None:
@@ -49,7 +49,7 @@ class RoiCache:
             raise VoteposeError(f"{folder}: holds no regions of people")
         self.shards = [np.load(path, mmap_mode="r") for path in paths]
         if self.shards[0].dtype != _row(specs, keypoints):
-            raise VoteposeError(f"{folder}: its rois are of another network; name another folder to cut anew")
+            raise VoteposeError(f"{folder}: its regions are from another network; use another folder")
         self.ranges = _read_ranges(folder)
         self.starts = np.cumsum([0, *(len(shard) for shard in self.shards)])
 
@@ -57,7 +57,7 @@ class RoiCache:
         return int(self.starts[-1])
 
     def batch(self, people: Sequence[int]) -> RefinerBatch:
-        """The batch of these people, by number."""
+        """The batch of the people with these numbers."""
         shards = np.searchsorted(self.starts, people, side="right") - 1
         rows = np.stack([self.shards[s][p - self.starts[s]] for s, p in zip(shards, people, strict=True)])
         read = {name: torch.from_numpy(np.ascontiguousarray(rows[name])) for name in rows.dtype.names or ()}
@@ -67,7 +67,7 @@ class RoiCache:
 
 
 class _Shuffled(Dataset[RefinerBatch]):
-    """The batches, `size` people each, of an endless shuffled stream, addressed by number."""
+    """An endless shuffled stream of batches of `size` people, indexed by number."""
 
     def __init__(self, store: RoiCache, size: int, seed: int) -> None:
         self.store, self.size, self.seed = store, size, seed
@@ -89,14 +89,14 @@ def roi_loader(
 def fill_cache(
     folder: Path, find: Callable[[Batch], RefinerBatch], data: TrainingSet, specs: Sequence[FeatureSpec], workers: int
 ) -> None:
-    """Keep the refiner batches of all people in `data` in `folder`; files appear whole, and existing ones stay.
+    """Save the refiner batches of all people in `data` to `folder`, atomically; existing files are kept.
 
     Args:
-        folder: of the regions.
-        find: the people that the network finds in a batch of one image.
+        folder: folder for the regions.
+        find: finds the people in a batch of one image.
         data: augmented images.
-        specs: of the maps that regions are cut from.
-        workers: processes that read images.
+        specs: specifications of the maps that regions are cut from.
+        workers: number of processes that load images.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for first in track(range(0, len(data), _PICTURES), "cutting regions"):
@@ -113,12 +113,12 @@ def fill_cache(
 
 
 def jittered(batch: RefinerBatch) -> RefinerBatch:
-    """The same people, each turned, scaled and shifted a little, and with some channels replaced by their mean."""
+    """The same people, each slightly rotated, scaled and shifted, with some channels replaced by their mean."""
     like, count = batch.poses, len(batch.poses)
     angle, zoom = torch.randn(2, count, device=like.device) * like.new_tensor([[_TURN], [_ZOOM]])
     shift, scale = torch.randn(count, 1, 2, device=like.device) * _SHIFT, zoom.exp()
     cos, sin = scale * angle.cos(), scale * angle.sin()
-    # A place p of the new region shows the old one's place `middle + linear (p - middle) + shift`.
+    # Position p of the new region shows position `middle + linear (p - middle) + shift` of the old one.
     linear = torch.stack([torch.stack([cos, -sin], dim=-1), torch.stack([sin, cos], dim=-1)], dim=-2)
     middle = like.new_tensor([ROI_COLUMNS / 2, ROI_ROWS / 2])
     inverse = torch.linalg.inv(linear).transpose(1, 2)
@@ -147,14 +147,14 @@ def _resampled(roi: Tensor, theta: Tensor) -> Tensor:
 
 
 def _channels_dropped(roi: Tensor) -> Tensor:
-    """Some channels of each person at that channel's mean."""
+    """Replace some channels of each person by the channel's mean."""
     kept = torch.rand(roi.shape[:2], device=roi.device) > _DROPPED
     mean = roi.mean(dim=(0, 2, 3), keepdim=True)
     return torch.where(kept[..., None, None], roi, mean)
 
 
 def _thinned(batch: RefinerBatch) -> RefinerBatch:
-    """Without some of the background, and without poses that may be unlabelled people."""
+    """Drop part of the background, and poses that may be unlabelled people."""
     targets = batch.targets
     kept = targets.is_person | ((targets.weight > 0) & (torch.rand(len(batch.poses)) < _BACKGROUND))
     columns = (getattr(targets, field.name)[kept] for field in fields(RefinerTargets))
@@ -168,7 +168,7 @@ def _joined(batches: Sequence[RefinerBatch]) -> RefinerBatch:
 
 
 def _row(specs: Sequence[FeatureSpec], keypoints: int) -> np.dtype:
-    """What is kept of a person."""
+    """The record stored per person."""
     rois = [(f"roi{i}", "i1", spec.shape) for i, spec in enumerate((*specs, context_feature(specs)))]
     return np.dtype(
         [
@@ -200,7 +200,7 @@ def _packed(batch: RefinerBatch, ranges: Sequence[Range], specs: Sequence[Featur
 
 
 def _write_ranges(folder: Path, rois: Sequence[Tensor]) -> None:
-    """Mean and spread of each channel inside the image; outside, maps are zero."""
+    """Save mean and standard deviation of each channel inside the image; outside, maps are zero."""
     ranges = []
     for roi in rois:
         values = roi.float().transpose(0, 1).flatten(1)

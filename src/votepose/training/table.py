@@ -1,4 +1,4 @@
-"""The table that a training prints: a row per epoch."""
+"""The table that a training prints, with one row per epoch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import sys
 from collections.abc import Mapping
 
 _AP = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_m": "APM", "ap_l": "APL", "ar": "AR"}  # metric -> its column
-_WIDTHS = {"step": 7, "loss": 7}  # characters, where not those of the name or 5
+_WIDTHS = {"step": 7, "loss": 7}  # in characters, if not max(5, length of the name)
 
 
 def epoch_cells(
     epoch: int, step: int, rate: float, losses: Mapping[str, float], metrics: Mapping[str, float] | None
 ) -> dict[str, str]:
-    """The texts of a row by the names of their columns.
+    """The cells of a row, by column name.
 
     Args:
-        epoch, step: that have just ended.
+        epoch, step: the epoch and the step that have just ended.
         rate: images per second.
-        losses: by name; `total` is their weighted sum.
-        metrics: of this epoch, empty where AP was not measured; None leaves their columns out.
+        losses: losses by name; `total` is their weighted sum.
+        metrics: metrics of this epoch, empty if AP was not measured; None omits their columns.
     """
     cells = {"epoch": f"{epoch}", "step": f"{step}", "images/s": f"{rate:.1f}"}
     if metrics is not None:
@@ -30,7 +30,7 @@ def epoch_cells(
 
 
 def row(cells: Mapping[str, str]) -> str:
-    """Texts right-aligned below the names of their columns, as many as a terminal is wide; the logs have the rest."""
+    """A line of right-aligned cells, cut to the width of the terminal; the logs hold all of them."""
     most = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
     line = ""
     for name, text in cells.items():

@@ -1,4 +1,4 @@
-"""People -> training targets: the mirror of grouping.py (paper III-D, Fig. 2)."""
+"""Training targets from labelled people, the inverse of grouping.py (paper III-D, Fig. 2)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 from votepose.data.loader import Batch
 from votepose.oks import oks
 
-_REACH = 2  # cells: a keypoint's disc never reaches further
-_SIMILAR = 0.1  # OKS, by twice the tolerance, from which a pose belongs to a labelled person
+_REACH = 2  # maximum radius of a keypoint's disc, in cells
+_SIMILAR = 0.1  # minimum OKS, with doubled tolerances, for a pose to belong to a labelled person
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The N labelled people of a batch, in cells, and where unlabelled ones are impossible.
+    """The N labelled people of a batch, in cells, and the area without unlabelled people.
 
     Attributes:
-        keypoints: (N, K, 3) with COCO's v. sizes: (N,) root of the area. image_index: (N,).
-        certain: (B, h, w) bool: without a labelled person here, the cell is background.
+        keypoints: (N, K, 3) with COCO's v. sizes: (N,) square root of the area. image_index: (N,).
+        certain: (B, h, w) bool: whether the cell is background unless a labelled person is there.
     """
 
     keypoints: Tensor
@@ -34,15 +34,15 @@ class GroundTruth:
         return GroundTruth(keypoints, batch.sizes / stride, batch.image_index, certain)
 
     def match(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
-        """The labelled person of the same image that each pose is most similar to.
+        """Match each pose to the most similar labelled person in the same image.
 
-        More tolerant than COCO's OKS, so that a distant pose still learns to move to its person.
+        The match is more tolerant than COCO's OKS, so that the refiner also learns to correct large errors.
 
         Args:
-            poses: (P, K, 2) in cells. image_index: (P,). kappas: (K,) of the skeleton.
+            poses: (P, K, 2) in cells. image_index: (P,). kappas: (K,) OKS fall-off constants.
 
         Returns:
-            (P,) rows of people, and (P,) bool, whether the pose is of a person at all.
+            (P,) rows of people, and (P,) bool: whether the pose matches a person.
         """
         if not len(self.sizes) or not len(poses):
             none = torch.zeros(len(poses), dtype=torch.long, device=poses.device)
@@ -53,7 +53,7 @@ class GroundTruth:
         return best.indices, best.values > _SIMILAR
 
     def missed(self, poses: Tensor, image_index: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
-        """Poses (M, K, 2) and images (M,) of the people that none of the poses (P, K, 2) matches.
+        """Poses (M, K, 2) and images (M,) of the people without a match among the poses (P, K, 2).
 
         Their unlabelled joints are placed at the mean of the labelled ones.
         """
@@ -65,7 +65,7 @@ class GroundTruth:
         return torch.where(labelled, keypoints[..., :2], middle[:, None]), images
 
     def certain_at(self, poses: Tensor, image_index: Tensor) -> Tensor:
-        """(P,) bool: a pose (P, K, 2) that matches no labelled person is background."""
+        """(P,) bool: whether a pose (P, K, 2) without a match is certain to be background."""
         height, width = self.certain.shape[-2:]
         x, y = poses.mean(dim=1).floor().long().unbind(dim=-1)
         return self.certain[image_index, y.clamp(0, height - 1), x.clamp(0, width - 1)]
@@ -73,10 +73,10 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class TargetConfig:
-    """How far around a keypoint cells are trained to vote for its person.
+    """The area around a keypoint whose cells are trained to vote for its person.
 
     Attributes:
-        disc: radius as a share of the keypoint's OKS tolerance; 0 marks the keypoint's own cell alone (paper, Fig. 2).
+        disc: radius relative to the keypoint's OKS tolerance; 0 marks only the keypoint's own cell (paper, Fig. 2).
     """
 
     disc: float = 0.4
@@ -84,11 +84,11 @@ class TargetConfig:
 
 @dataclass(frozen=True)
 class Targets:
-    """What every cell of a batch should predict.
+    """The targets of every cell of a batch.
 
     Attributes:
         presence: (B, h, w) 1 on keypoints, otherwise 0.
-        owner: (B, h, w) int64 row of the person that the cell belongs to, -1 for background.
+        owner: (B, h, w) int64 row of the cell's person, -1 for background.
     """
 
     presence: Tensor
@@ -103,11 +103,11 @@ def paint(
     kappas: Tensor,
     config: TargetConfig,
 ) -> Targets:
-    """Mark the cells on labelled keypoints with their person; where two meet, the nearer keypoint has the cell.
+    """Mark the cells on labelled keypoints with their person; the nearest keypoint owns a cell.
 
     Args:
-        keypoints: (N, K, 3) in cells, with COCO's v; v = 0 (unlabelled) marks nothing.
-        sizes: (N,) root of each person's area, in cells.
+        keypoints: (N, K, 3) in cells, with COCO's v; keypoints with v = 0 (unlabelled) mark no cell.
+        sizes: (N,) square root of each person's area, in cells.
         image_index: (N,) image of each person.
         shape: (B, h, w) of the map.
     """
@@ -115,7 +115,7 @@ def paint(
     background = torch.full((batch, height, width), -1, dtype=torch.long, device=keypoints.device)
     if not len(keypoints):
         return Targets(torch.zeros(shape, device=keypoints.device), background)
-    # Nothing below has a shape that depends on values, for which a GPU would have to be waited for.
+    # No shape below depends on values, which would synchronise with the GPU.
     points = keypoints[..., :2]
     radius = (config.disc * kappas * sizes[:, None]).clamp(0, _REACH)
     steps = torch.arange(-_REACH, _REACH + 1, device=keypoints.device)
@@ -126,7 +126,7 @@ def paint(
     inside &= (cells >= 0).all(dim=-1) & (cells[..., 0] < width) & (cells[..., 1] < height)
     inside &= keypoints[..., 2:] > 0
     flat = (image_index[:, None, None] * height + cells[..., 1].long()) * width + cells[..., 0].long()
-    # Distance and keypoint in one integer: the least of a cell is its nearest keypoint.
+    # Distance and keypoint in one integer, whose minimum gives a cell's nearest keypoint.
     joints = keypoints.shape[0] * keypoints.shape[1]
     number = torch.arange(joints, device=flat.device).view(*points.shape[:2], 1)
     nothing = torch.iinfo(torch.long).max
@@ -138,13 +138,13 @@ def paint(
 
 
 def choose_cells(targets: Targets, count: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-    """Draw `count` owned cells from each image, each person equally often.
+    """Sample `count` owned cells from each image, with equal probability for each person.
 
     Returns:
-        Flat indices (B, count) and their owners (B, count), -1 where the image has no labelled person.
+        Flat indices (B, count) and their owners (B, count), -1 if the image has no labelled person.
     """
     owner = targets.owner.flatten(1)
-    counts = torch.zeros(owner.numel() + 1, device=owner.device)  # cells of each person; background's come first
+    counts = torch.zeros(owner.numel() + 1, device=owner.device)  # cells per person; background first
     counts.index_add_(0, owner.flatten() + 1, torch.ones_like(counts[1:]))
     owned = owner >= 0
     weights = owned / counts[owner + 1]
@@ -155,12 +155,12 @@ def choose_cells(targets: Targets, count: int, generator: torch.Generator | None
 
 @dataclass(frozen=True)
 class VoteTargets:
-    """What presence and votes of a batch are compared with.
+    """The targets of presence and votes for a batch.
 
     Attributes:
         people: the labelled people.
-        cells: what each cell should predict.
-        weights: (B, h, w) of each cell in the presence loss; 0 in ignore regions.
+        cells: the targets of each cell.
+        weights: (B, h, w) weight of each cell in the presence loss; 0 in ignore regions.
     """
 
     people: GroundTruth
@@ -171,7 +171,8 @@ class VoteTargets:
     def of(
         batch: Batch, stride: int, shape: tuple[int, int, int], kappas: Tensor, config: TargetConfig, incomplete: float
     ) -> VoteTargets:
-        """Targets for maps (B, h, w) = `shape`; `incomplete` weighs empty cells of incompletely labelled images."""
+        """Targets for maps of `shape` (B, h, w); `incomplete` is the weight of empty cells in incompletely labelled
+        images."""
         ignore = batch.ignored(shape[1:])
         people = GroundTruth.of(batch, stride, ~ignore)
         cells = paint(people.keypoints, people.sizes, people.image_index, shape, kappas, config)

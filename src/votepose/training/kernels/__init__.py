@@ -1,5 +1,5 @@
-"""GPU kernels (Triton) of the layers that a training step would otherwise spend most of its time in.
+"""GPU kernels (Triton) for the layers that would otherwise take most of a training step.
 
-`accelerate` and `graphs` are for use from outside. The kernels are imported where there is a CUDA device alone, since
-Triton exists nowhere else.
+`accelerate` and `graphs` are the public modules. The kernels are imported only if there is a CUDA device, since Triton
+needs one.
 """

@@ -1,4 +1,4 @@
-"""Layers that run our kernels in place of cuDNN's: same parameters, same names, same results up to rounding."""
+"""Layers that use our kernels instead of cuDNN's, with the same parameters, names and results up to rounding."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ACTIVATIONS: dict[type[nn.Module], str] = {
 
 
 def accelerate(network: nn.Module) -> int:
-    """Let depthwise convolutions and batch normalisations of a network run our GPU kernels while it trains.
+    """Make a network's depthwise convolutions and batch normalisations use our GPU kernels in training.
 
-    They change class and nothing else. On a CPU and in eval mode they do as before.
+    Only their class changes. On a CPU and in eval mode they behave as before.
 
     Returns:
         The number of layers.
@@ -34,12 +34,12 @@ def accelerate(network: nn.Module) -> int:
 
 
 def _fast_class(module: nn.Module) -> type[nn.Module] | None:
-    kind = type(module).__name__  # timm's classes by name: networks without a timm trunk do not import it
+    kind = type(module).__name__  # timm's classes by name, since networks without a timm trunk do not import it
     if isinstance(module, nn.Conv2d) and kind in ("Conv2d", "Conv2dSame"):
         square = module.kernel_size[0] == module.kernel_size[1] and module.kernel_size[0] in _SIDES
         plain = module.bias is None and module.dilation == (1, 1) and module.stride in ((1, 1), (2, 2))
         depthwise = module.groups == module.in_channels == module.out_channels
-        aligned = module.out_channels % 8 == 0  # otherwise 16 bytes cannot be read at once
+        aligned = module.out_channels % 8 == 0  # required for reads of 16 bytes
         if square and plain and depthwise and aligned:
             return FastDepthwiseSame if kind == "Conv2dSame" else FastDepthwise
     if isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats and module.momentum:
@@ -51,7 +51,7 @@ def _fast_class(module: nn.Module) -> type[nn.Module] | None:
 
 
 class FastDepthwise(nn.Conv2d):
-    """A depthwise convolution by our kernel."""
+    """A depthwise convolution with our kernel."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not x.is_cuda:
@@ -68,7 +68,7 @@ class FastDepthwise(nn.Conv2d):
 
 
 class FastDepthwiseSame(FastDepthwise):
-    """Likewise, of TensorFlow's `SAME` padding, which is uneven where the stride is 2 (timm's `Conv2dSame`)."""
+    """The same with TensorFlow's `SAME` padding, which is uneven for stride 2 (timm's `Conv2dSame`)."""
 
     def forward(self, x: Tensor) -> Tensor:
         (top, bottom), (left, right) = (self._sides(side) for side in x.shape[-2:])
@@ -94,7 +94,7 @@ def _fast_norm(module: nn.BatchNorm2d, x: Tensor, activation: str) -> Tensor:
 
 
 class FastBatchNorm(nn.BatchNorm2d):
-    """A batch normalisation by our kernels."""
+    """A batch normalisation with our kernels."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and x.is_cuda and x.numel()):
@@ -103,7 +103,7 @@ class FastBatchNorm(nn.BatchNorm2d):
 
 
 class FastBatchNormAct(nn.BatchNorm2d):
-    """A batch normalisation and its activation (timm's `BatchNormAct2d`) by our kernels."""
+    """A batch normalisation and its activation (timm's `BatchNormAct2d`) with our kernels."""
 
     act: nn.Module
 

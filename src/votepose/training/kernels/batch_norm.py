@@ -1,7 +1,8 @@
-"""Batch normalisation and the activation after it, of channels-last maps, in as few passes over memory as there can be.
+"""Batch normalisation and the following activation for channels-last maps, with a minimum of passes over memory.
 
-Forwards, one pass for the statistics and one that normalises and activates; backwards, one for the two sums that the
-gradient needs and one for the gradient. Only the input is kept; what lies between is computed again.
+The forward pass reads the map once for the statistics and once to normalise and activate; the backward pass reads it
+once for the two sums in the gradient and once for the gradient. Only the input is saved; intermediate values are
+recomputed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from votepose.training.kernels.tiles import CHANNELS, PIXELS, grid
 
-_REDUCING = 2048  # programs that share a sum, at most, times the blocks of channels
+_REDUCING = 2048  # maximum number of programs that share a sum, times the blocks of channels
 ACTIVATIONS = {"none": 0, "relu": 1, "relu6": 2, "silu": 3, "hardswish": 4}
 
 
@@ -98,7 +99,7 @@ def _gradient_sums(
     PIXELS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):
-    """partial[program, 0 and 1, c]: sums of dz and of dz (x - mean) over `blocks` tiles, z being the normalised map."""
+    """partial[program, 0 and 1, c]: sums of dz and of dz (x - mean) over `blocks` tiles, with z the normalised map."""
     first = tl.program_id(0) * blocks * PIXELS
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     known = c < channels
@@ -153,7 +154,7 @@ class BatchNormActivation(torch.autograd.Function):
         x: (B, C, H, W), channels last in memory.
         weight, bias: (C,).
         running_mean, running_var: (C,), updated in place.
-        momentum, eps: as of `torch.nn.BatchNorm2d`.
+        momentum, eps: as in `torch.nn.BatchNorm2d`.
         activation: a key of `ACTIVATIONS`.
     """
 
@@ -210,7 +211,7 @@ class BatchNormActivation(torch.autograd.Function):
 
 
 def _shares(pixels: int, channels: int) -> tuple[int, int, int]:
-    """Programs along pixels and along channels, and the tiles of pixels of each, for a sum over all pixels."""
+    """Numbers of programs along pixels and channels, and of pixel tiles per program, for a sum over all pixels."""
     tiles, columns = grid(pixels, channels)
     programs = min(tiles, max(1, _REDUCING // columns))
     return programs, columns, triton.cdiv(tiles, programs)

@@ -1,7 +1,7 @@
-"""Depthwise convolution of channels-last maps, forwards and backwards.
+"""Depthwise convolution for channels-last maps, forward and backward.
 
-cuDNN's kernels for it take many times what moving the maps through memory takes. These read each map about once: all
-taps of a tile of pixels and channels come from the cache.
+cuDNN's kernels take many times as long as moving the maps through memory. These read each map about once: all taps of a
+tile of pixels and channels come from the cache.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch import Tensor
 
 from votepose.training.kernels.tiles import CHANNELS, PIXELS, grid
 
-_REDUCING = 4096  # programs that share the sum of a weight's gradient, at most, times the blocks of channels
+_REDUCING = 4096  # maximum number of programs that share a weight gradient's sum, times the blocks of channels
 
 
-_SIZES = ["pixels", "height", "width", "out_height", "out_width", "top", "left"]  # never worth a kernel of their own
+_SIZES = ["pixels", "height", "width", "out_height", "out_width", "top", "left"]  # do not specialise kernels on these
 
 
 @triton.jit(do_not_specialize=_SIZES)
@@ -75,7 +75,7 @@ def _backward_input(
     PIXELS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):
-    """dx[n, h, w, c]: the sum over the outputs that read this pixel. `pixels` counts the input's."""
+    """dx[n, h, w, c]: the sum over the outputs that use this pixel; `pixels` is the number of input pixels."""
     p = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     inside, known = p < pixels, c < channels
@@ -147,7 +147,7 @@ class DepthwiseConvolution(torch.autograd.Function):
     Args:
         x: (B, C, H, W), channels last in memory.
         weight: (C, 1, k, k), of x's dtype.
-        stride: of both axes.
+        stride: stride along both axes.
         padding: rows above and below, columns left and right.
     """
 

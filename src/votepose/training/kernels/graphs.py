@@ -1,6 +1,6 @@
-"""Parts of a training step as CUDA graphs: their thousands of kernels are launched as one.
+"""Runs parts of a training step as CUDA graphs, which launch thousands of kernels at once.
 
-Launching a kernel from Python takes tens of microseconds, which for small networks is longer than most kernels run.
+Launching a kernel from Python takes tens of microseconds, longer than most kernels of a small network run.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from votepose.models.posenet import PoseNet
 
 
 def _recorded(module: nn.Module, *inputs: Tensor) -> nn.Module:
-    """The module, whose training on inputs of these shapes is one graph forwards and one backwards from now on.
+    """Record the module's forward and backward passes for inputs of these shapes as one graph each.
 
-    No part of another autograd graph may be alive that leads to its parameters.
+    No other autograd graph that leads to its parameters may be alive.
     """
     samples = tuple(x.detach().clone().requires_grad_(x.requires_grad) for x in inputs)
     precision = torch.get_autocast_dtype("cuda")
@@ -32,7 +32,7 @@ def _recorded(module: nn.Module, *inputs: Tensor) -> nn.Module:
 
 
 class Encode(nn.Module):
-    """`PoseNet.encode`, of tensors: the maps' tensors, in the order of their fields."""
+    """`PoseNet.encode` on tensors; returns the maps' tensors, in the order of their fields."""
 
     def __init__(self, network: PoseNet) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Encode(nn.Module):
         parts = network.backbone, network.project, network.norm, network.presence, network.keypoint_maps
         tokens = transformer.embed_patches, transformer.encoder, transformer.memory_norm
         self.parts = nn.ModuleList(part for part in (*parts, *tokens) if part is not None)
-        self._network = [network]  # in a list, so that its other parameters are not this module's
+        self._network = [network]  # in a list, so that the network's other parameters do not become this module's
         self.layout: FeatureMaps | None = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -51,13 +51,13 @@ class Encode(nn.Module):
         return tuple(tensors)
 
     def maps(self, tensors: Sequence[Tensor]) -> FeatureMaps:
-        """What `PoseNet.encode` would have returned, of the outputs of `forward`."""
+        """Convert the outputs of `forward` to the return value of `PoseNet.encode`."""
         assert self.layout is not None
         return _with_tensors(self.layout, iter(tensors))
 
 
 def _tensors(maps: FeatureMaps) -> list[Tensor]:
-    """What depends on the image."""
+    """The tensors that depend on the image."""
     found = [maps.features, *maps.presence, *maps.roi_features]
     found += [maps.memory] if maps.memory is not None else []
     found += [getattr(maps.proposals, f.name) for f in fields(PoseProposals)] if maps.proposals is not None else []
@@ -80,11 +80,11 @@ def _with_tensors(maps: FeatureMaps, tensors: Iterator[Tensor]) -> FeatureMaps:
 
 
 class PredictVotes(nn.Module):
-    """`PoseNet.predict_votes`, of tensors: features, memory and cells -> poses and log scales.
+    """`PoseNet.predict_votes` on tensors: features, memory and cells -> poses and log scales.
 
     Args:
         network: the network.
-        maps: what else of the maps is read; no gradient passes to it.
+        maps: the other maps, which receive no gradient.
     """
 
     def __init__(self, network: PoseNet, maps: FeatureMaps) -> None:
@@ -103,7 +103,7 @@ class PredictVotes(nn.Module):
 
 
 class Refine(nn.Module):
-    """The refiner, of tensors: poses, their drawing, regions -> the fields of `RefinedPoses`."""
+    """The refiner on tensors: poses, their drawing, regions -> the fields of `RefinedPoses`."""
 
     def __init__(self, refiner: PoseRefiner, kappas: Tensor) -> None:
         super().__init__()
@@ -115,9 +115,9 @@ class Refine(nn.Module):
 
 
 class RecordedNetwork:
-    """The three parts of a network that train, each as a CUDA graph once `record` was called.
+    """The three trainable parts of a network, which run as CUDA graphs after `record` has been called.
 
-    Other shapes than the recorded ones run as they do without.
+    Shapes other than the recorded ones run without graphs.
     """
 
     def __init__(self) -> None:
@@ -127,12 +127,12 @@ class RecordedNetwork:
         self._shape: torch.Size | None = None
 
     def record(self, network: PoseNet, images: Tensor, votes: int, poses: int, kappas: Tensor) -> None:
-        """Record graphs for steps of `images`, `votes` cells of each image, and `poses` to refine, if any.
+        """Record graphs for steps with `images`, `votes` cells per image, and `poses` to refine, if any.
 
-        Before the first step: see `_recorded`. Networks that cannot be recorded stay as they are.
+        Call it before the first step, see `_recorded`. Networks that cannot be recorded are unchanged.
         """
         if network.transformer is None or (network.config.proposals and network.backbone.frozen != "all"):
-            return  # the votes' graph reads proposals as constants
+            return  # proposals would be constants in the votes' graph
         before = [buffer.clone() for buffer in network.buffers()]
         encode = Encode(network)
         _recorded(encode, images)
@@ -150,8 +150,8 @@ class RecordedNetwork:
             regions = [x.detach().requires_grad_(network.backbone.frozen != "all") for x in rois]
             shown = grid.to_grid(found)
             self._refine = _recorded(Refine(network.refiner, kappas), shown, draw(shown), *regions)
-        torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
-        for buffer, value in zip(network.buffers(), before, strict=True):  # recording runs everything a few times
+        torch.clear_autocast_cache()  # weights cast without gradient must not be reused with gradient
+        for buffer, value in zip(network.buffers(), before, strict=True):  # undo the updates by the warm-up runs
             buffer.copy_(value)
         self._encode, self._shape = encode, images.shape
 

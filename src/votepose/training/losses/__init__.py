@@ -1,1 +1,1 @@
-"""One criterion a file: outputs and targets in, a dict of scalars out."""
+"""The losses: each module computes a dict of scalars from outputs and targets."""

@@ -1,4 +1,4 @@
-"""The auxiliary backbone's loss in the joint stage: its heatmaps, on every level of the image pyramid."""
+"""The loss of the auxiliary backbone's heatmaps in the joint stage, on every level of the image pyramid."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def aux_heatmap_losses(
 ) -> dict[str, Tensor]:
     """Losses of the auxiliary backbone's heatmaps, as `aux` and `total`.
 
-    Each level is trained on the people whose regions are cut from it, or from a level beside it.
+    Each level is trained on the people whose regions are cut from it or from an adjacent level.
 
     Args:
         pyramid: the auxiliary backbone's maps of each level (see `PoseNet.aux_features`).
-        batch: its labels.
+        batch: the batch, for its labels.
         stride: pixels per cell of the finest level.
         incomplete: weight of empty cells in images where people may be unlabelled.
     """
@@ -41,7 +41,7 @@ def aux_heatmap_losses(
 
 
 def _only(batch: Batch, kept: Tensor) -> Batch:
-    """The batch with only the people that are `kept` (N,) bool; the boxes of the others are ignore regions."""
+    """The batch with only the people `kept` (N,) bool; the boxes of the others become ignore regions."""
     height, width = batch.ignore.shape[-2:]
     cell = batch.images.shape[-1] / width
     x, y = (torch.arange(n, device=kept.device) * cell + cell / 2 for n in (width, height))

@@ -1,8 +1,8 @@
 """The losses of MoveNet's own heads, those of a centre-based detector (CenterNet, Zhou et al., 2019).
 
 Votes start from the poses that these heads propose (`models.heads.proposals`). Trained through the votes alone, the
-proposals degrade: a vote's loss does not say where a heatmap should be low. Trained on their own targets, they adapt to
-new images, sizes and crowds.
+proposals degrade, since a vote's loss does not lower a heatmap where there is no person. Trained on their own targets,
+they adapt to new images, sizes and crowds.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from votepose.data.loader import Batch
 from votepose.training.losses import functional as losses
 from votepose.training.losses.heatmaps import REACH, focal_loss, paint_gaussians
 
-_SPREAD = 0.054  # standard deviation of a heatmap's Gaussian as a share of the box's root area
+_SPREAD = 0.054  # standard deviation of a heatmap's Gaussian, relative to the square root of the box's area
 _BESIDE = torch.cartesian_prod(torch.arange(-1, 2), torch.arange(-1, 2))  # a cell and its eight neighbours, (9, 2)
 WEIGHTS = {"center": 1.0, "heatmap": 1.0, "regress": 1.0, "offset": 0.5, "box": 0.1}
-"""Of the losses in their sum."""
+"""Weights of the losses in their sum."""
 
 
 class CenterNetCriterion(nn.Module):
     """`forward(outputs, labels, stride)` returns scalars: the losses of `WEIGHTS`, and their `total`.
 
     Args:
-        kappas: (K,) of the skeleton, see `Skeleton.kappas`.
+        kappas: (K,) OKS fall-off constants, see `Skeleton.kappas`.
         incomplete: weight of empty cells in images where people may be unlabelled.
     """
 
@@ -41,8 +41,8 @@ class CenterNetCriterion(nn.Module):
         """Losses of a batch.
 
         Args:
-            outputs: of each head of `movenet.HEADS`, (B, C, h, w); logits for the two heatmaps.
-            labels: of the batch.
+            outputs: outputs (B, C, h, w) of the heads in `movenet.HEADS`; logits for the two heatmaps.
+            labels: the batch.
             stride: input pixels per cell of the outputs.
         """
         outputs = {name: output.float() for name, output in outputs.items()}
@@ -66,7 +66,7 @@ class CenterNetCriterion(nn.Module):
     def _regress(
         self, maps: Tensor, centres: Tensor, images: Tensor, keypoints: Tensor, labelled: Tensor, sizes: Tensor
     ) -> Tensor:
-        """The whole pose, as predicted at a person's centre and beside it: L1 in body sizes, and OKS' heavy tail."""
+        """Loss of the pose predicted at and around a person's centre: L1 in body sizes, and a heavy-tailed OKS."""
         person, cells, inside = _cells_at(centres, maps.shape)
         if not inside.any():
             return maps.sum() * 0
@@ -81,7 +81,7 @@ class CenterNetCriterion(nn.Module):
 def keypoint_heatmap_loss(logits: Tensor, batch: Batch, stride: float, incomplete: float) -> Tensor:
     """Penalty-reduced focal loss (CornerNet, Law & Deng, 2018) of keypoint heatmaps.
 
-    The target is a Gaussian at each labelled keypoint, as wide as the person is large.
+    The target is a Gaussian at each labelled keypoint, with a width in proportion to the person's size.
 
     Args:
         logits: (B, K, h, w).
@@ -102,7 +102,7 @@ def _spreads(boxes: Tensor) -> Tensor:
 def _heatmap_loss(
     logits: Tensor, points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, batch: Batch, incomplete: float
 ) -> Tensor:
-    """The focal loss of heatmaps (B, C, h, w) with Gaussians at points (n, 2) of `channels` (n,), over their number."""
+    """The focal loss of heatmaps (B, C, h, w) for Gaussians at points (n, 2) in `channels` (n,), divided by n."""
     target = paint_gaussians(points, images, channels, spread, logits.shape)
     weight = (~batch.ignored(logits.shape[-2:]))[:, None].float()
     empty = torch.where(batch.complete, 1.0, incomplete)[:, None, None, None]
@@ -110,7 +110,8 @@ def _heatmap_loss(
 
 
 def _cells_at(points: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
-    """The cell of each point (n, 2) and its neighbours: rows (9 n,), cells (9 n, 2), and which lie in the map."""
+    """The cell of each point (n, 2) and its neighbours: rows (9 n,), cells (9 n, 2), and whether they lie in the
+    map."""
     height, width = shape[-2:]
     cells = (points.floor()[:, None] + _BESIDE.to(points.device)).flatten(0, 1)
     inside = (cells >= 0).all(dim=-1) & (cells[:, 0] < width) & (cells[:, 1] < height)
@@ -123,7 +124,7 @@ def _read(maps: Tensor, images: Tensor, cells: Tensor) -> Tensor:
 
 
 def _offset(maps: Tensor, points: Tensor, images: Tensor, joints: Tensor) -> Tensor:
-    """Where within its cell, or beside it, a keypoint lies: L1 in cells."""
+    """Loss of a keypoint's offset from its cell and the cells around it: L1 in cells."""
     row, cells, inside = _cells_at(points, maps.shape)
     row, cells = row[inside], cells[inside]
     if not len(row):
@@ -133,7 +134,7 @@ def _offset(maps: Tensor, points: Tensor, images: Tensor, joints: Tensor) -> Ten
 
 
 def _box(maps: Tensor, centres: Tensor, images: Tensor, sides: Tensor, sizes: Tensor) -> Tensor:
-    """Width and height of people's boxes, as predicted at their centres: L1 in body sizes."""
+    """Loss of box width and height predicted at people's centres: L1 in body sizes."""
     person, cells, inside = _cells_at(centres, maps.shape)
     person, cells = person[inside], cells[inside]
     if not len(person):

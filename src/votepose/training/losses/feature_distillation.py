@@ -1,7 +1,7 @@
 """Feature distillation: a feature map learns to predict another network's maps (Romero et al., FitNets, ICLR 2015).
 
-Labels say little about an image: where a few joints are. The maps of a backbone that was trained on poses give a
-thousand numbers at every cell, and need no label.
+Labels only give the positions of a few joints. The maps of a backbone trained on poses give about a thousand numbers at
+every cell, and need no labels.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _CLIP = 6.0  # standard deviations: larger values are outliers
 
 
 class DistillationCriterion(nn.Module):
-    """How well a feature map predicts the teacher's maps, through one linear layer.
+    """The error of predicting the teacher's maps from a feature map with one linear layer.
 
     `forward(features, maps)` returns scalars: `near`, smooth L1 in standard deviations of each channel of the teacher's
     finest map, `deep`, the same of its other maps, and their `total`.
 
     Args:
-        channels: of the feature map.
-        teacher_channels: of each of the teacher's maps.
+        channels: channels of the feature map.
+        teacher_channels: channels of each of the teacher's maps.
     """
 
     def __init__(self, channels: int, teacher_channels: Sequence[int]) -> None:
@@ -44,7 +44,7 @@ class DistillationCriterion(nn.Module):
 
     @torch.no_grad()
     def _standardised(self, maps: Sequence[Tensor], shape: torch.Size) -> Tensor:
-        """The teacher's maps (B, C, h, w), each channel of mean 0 and deviation 1."""
+        """The teacher's maps (B, C, h, w), each channel with mean 0 and standard deviation 1."""
         joined = torch.cat([resize(x, list(shape)) for x in maps], dim=1).float()
         scaled: Tensor = self.scale(joined.flatten(2))
         return scaled.clamp(-_CLIP, _CLIP).reshape(joined.shape)

@@ -1,4 +1,4 @@
-"""The losses, one function an equation of the paper (V-C), and those of the default recipe."""
+"""The losses: one function per equation of the paper (V-C), and those of the default recipe."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def asymmetric_loss(
 ) -> Tensor:
     """Eq. 2 in its published form (Ridnik et al., ICCV 2021), summed and divided by the number of positives.
 
-    The paper prints (1 - sigmoid) as the factor of both sides; on the negative side that would mute the *hard*
-    negatives and keep the easy ones. The published factor sigmoid^gamma_negative is what makes easy negatives vanish.
+    The paper prints (1 - sigmoid) as the factor of both terms; for negatives that would suppress the *hard* ones and
+    keep the easy ones. The published factor, sigmoid^gamma_negative, suppresses easy negatives.
 
     Args:
         logits, targets: (B, h, w), targets 0 or 1.
-        weights: (B, h, w) of each cell; 0 in ignore regions.
+        weights: (B, h, w) weight of each cell; 0 in ignore regions.
     """
     p = logits.sigmoid()
     positive = targets * F.logsigmoid(logits) * (1 - p) ** gamma_positive
@@ -35,14 +35,14 @@ def asymmetric_loss(
 def chamfer_loss(logits: Tensor, points: Tensor, temperature: float = 1.0, weights: Tensor | None = None) -> Tensor:
     """Eq. 3 between the presence map of one image and its true keypoints, made differentiable.
 
-    The predicted set is soft: every cell belongs to it to the degree of its presence p. Predicted -> true is the mean
-    squared distance of cells to their nearest keypoint, weighted by p; true -> predicted is a soft minimum over cells,
-    -t log sum_c p_c exp(-d_c^2 / t), which is d^2 to the nearest cell where p is 0 or 1 and t is small, and never over
-    28 t.
+    The predicted set is soft: every cell belongs to it with its presence p as weight. Predicted -> true is the mean
+        squared distance of cells to their nearest keypoint, weighted by p; true -> predicted is a soft minimum over
+        cells, -t log sum_c p_c exp(-d_c^2 / t), which is d^2 to the nearest cell if p is 0 or 1 and t is small, and at
+        most 28 t.
 
     Args:
         logits: (h, w).
-        points: (n, 2) true keypoints in cells; with none, the mean presence is returned.
+        points: (n, 2) true keypoints in cells; without any, the mean presence is returned.
         temperature: t, in squared cells.
         weights: (h, w), 0 in ignore regions.
     """
@@ -62,7 +62,7 @@ def chamfer_loss(logits: Tensor, points: Tensor, temperature: float = 1.0, weigh
 
 
 def vector_mse_loss(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-    """Eq. 4 over pose vectors (..., K, 2) in cells, unlabelled joints (..., K) masked out."""
+    """Eq. 4 for pose vectors (..., K, 2) in cells, without unlabelled joints (..., K)."""
     squared = ((predicted - target) ** 2).sum(dim=-1) * labelled
     return squared.sum() / (2 * labelled.sum()).clamp(min=1)
 
@@ -93,12 +93,13 @@ def laplace_loss(
     labelled: Tensor,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Negative log likelihood of joints under a Laplace of the predicted scale, in units of the person's size.
+    """Negative log-likelihood of joints under a Laplace distribution of the predicted scale, in units of the person's
+    size.
 
     Args:
         predicted, target: (..., K, 2) in cells; log_scales: (..., K), log cells.
-        sizes: (...) root of the person's area in cells; labelled: (..., K) 1 where the truth is known.
-        weights: (...) of each pose.
+        sizes: (...) square root of the person's area in cells; labelled: (..., K) 1 for labelled joints.
+        weights: (...) weight of each pose.
     """
     distance = (predicted - target).abs().sum(dim=-1)
     nll = 2 * (log_scales - sizes[..., None].log()) + distance * torch.exp(-log_scales)
@@ -108,7 +109,7 @@ def laplace_loss(
 def oks_loss(
     predicted: Tensor, target: Tensor, sizes: Tensor, kappas: Tensor, labelled: Tensor, weights: Tensor | None = None
 ) -> Tensor:
-    """log(1 + d^2 / (2 kappa^2 s^2)), which is 1 - OKS for small d; OKS' own gradient dies far away."""
+    """log(1 + d^2 / (2 kappa^2 s^2)), which is 1 - OKS for small d; OKS itself has no gradient far away."""
     squared = ((predicted - target) ** 2).sum(dim=-1)
     ratio = squared / (2 * (kappas * sizes[..., None]) ** 2)
     return _masked_mean(torch.log1p(ratio), labelled, weights)

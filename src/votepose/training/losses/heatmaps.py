@@ -6,19 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-REACH = 9  # cells: further from its peak, a Gaussian is not painted
-_ON = 0.3  # value of a Gaussian from which a cell of an incompletely labelled image counts in full
+REACH = 9  # radius in cells to which a Gaussian is painted
+_ON = 0.3  # minimum value of a Gaussian at which a cell of an incompletely labelled image has full weight
 
 
 def paint_gaussians(
     points: Tensor, images: Tensor, channels: Tensor, spread: Tensor, shape: torch.Size, valid: Tensor | None = None
 ) -> Tensor:
-    """Heatmaps (B, C, h, w) of Gaussians that are 1 at the cells of `points` (n, 2), the greatest where they meet.
+    """Heatmaps (B, C, h, w) of Gaussians that are 1 at the cells of `points` (n, 2), with the maximum where they
+    overlap.
 
     Args:
-        points: in cells. images, channels: (n,) where each is painted. spread: (n,) standard deviations in cells.
+        points: in cells. images, channels: (n,) image and channel of each. spread: (n,) standard deviations in cells.
         shape: (B, C, h, w).
-        valid: (n,) bool: the others are not painted.
+        valid: (n,) bool: whether to paint each point.
     """
     batch, count, height, width = shape
     steps = torch.arange(-REACH, REACH + 1, device=points.device)
@@ -29,7 +30,7 @@ def paint_gaussians(
     if valid is not None:
         inside = inside & valid[:, None]
     flat = ((images * count + channels)[:, None] * height + cells[..., 1].long()) * width + cells[..., 0].long()
-    # What is not painted goes to one cell more: a GPU would have to wait for the number of those that are.
+    # Invalid points are painted to an extra cell, since selecting the valid ones would synchronise with the GPU.
     size = batch * count * height * width
     heat = points.new_zeros(size + 1)
     heat.scatter_reduce_(0, torch.where(inside, flat, size).flatten(), values.flatten(), "amax")
@@ -37,13 +38,13 @@ def paint_gaussians(
 
 
 def focal_loss(logits: Tensor, target: Tensor, weight: Tensor, empty: Tensor) -> Tensor:
-    """The penalty-reduced focal loss of heatmaps (B, C, h, w), over the number of the target's peaks.
+    """The penalty-reduced focal loss of heatmaps (B, C, h, w), divided by the number of peaks in the target.
 
     Args:
-        logits: of the heatmaps.
+        logits: logits of the heatmaps.
         target: Gaussians that are 1 at peaks, as `paint_gaussians` returns them.
-        weight: (B, 1 or C, h, w) of each cell that is no peak.
-        empty: (B, 1, 1, 1) further weight of cells without keypoint.
+        weight: (B, 1 or C, h, w) weight of each cell that is not a peak.
+        empty: (B, 1, 1, 1) additional weight of cells without a keypoint.
     """
     peak = target == 1
     p = logits.sigmoid()

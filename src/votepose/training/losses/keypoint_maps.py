@@ -1,4 +1,4 @@
-"""The losses of the keypoint maps: which joint lies in a cell, and where."""
+"""The losses of the keypoint maps, for likelihoods and offsets."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from votepose.data.loader import Batch, cells_inside
 from votepose.models.features import KeypointMaps
 from votepose.training.losses.heatmaps import REACH, focal_loss, paint_gaussians
 
-_SPREAD = 0.5  # standard deviation of a Gaussian as a share of OKS' radius
-_NARROWEST = 0.5  # cells: of a standard deviation
+_SPREAD = 0.5  # standard deviation of a Gaussian, relative to OKS's radius
+_NARROWEST = 0.5  # minimum standard deviation, in cells
 _OFFSETS = 0.5  # weight of the offsets' loss
 
 
 class KeypointMapCriterion(nn.Module):
     """`forward(maps, batch)` returns scalars: `keypoint_maps`, `keypoint_offsets`, and their `total`.
 
-    The first is the penalty-reduced focal loss of the likelihoods, over the number of joints; the second is L1, in
-    cells, at the cells of joints and beside them. Ignore regions do not count, nor, on the map of a joint that is
-    unlabelled, the box of its person.
+    The first is the penalty-reduced focal loss of the likelihoods, divided by the number of joints; the second is L1,
+    in cells, at and around the cells of joints. Ignore regions do not count, nor does a person's box on the map of a
+    joint that is unlabelled.
 
     Args:
-        kappas: (K,) of the skeleton, see `Skeleton.kappas`.
+        kappas: (K,) OKS fall-off constants, see `Skeleton.kappas`.
         incomplete: weight of empty cells in images where people may be unlabelled.
     """
 
@@ -66,7 +66,7 @@ class KeypointMapCriterion(nn.Module):
 
 
 def _offsets(maps: Tensor, points: Tensor, labelled: Tensor, images: Tensor) -> Tensor:
-    """L1 of the offsets (B, K, 2, h, w) at the cells of the labelled (N, K) points (N, K, 2), and beside them."""
+    """L1 of the offsets (B, K, 2, h, w) at and around the cells of the labelled (N, K) points (N, K, 2)."""
     count, _, height, width = maps.shape[1:]
     steps = torch.arange(-1, 2, device=points.device)
     cells = points.floor()[:, :, None] + torch.cartesian_prod(steps, steps)  # (N, K, 9, 2)

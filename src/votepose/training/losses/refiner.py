@@ -1,4 +1,4 @@
-"""The losses of the refiner: positions of labelled joints, how right they are, and which poses are background."""
+"""The losses of the refiner: joint positions, confidences, visibility, and the quality of poses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from votepose.models.outputs import RefinedPoses
 from votepose.oks import joint_similarities
 from votepose.training.refiner_targets import RefinerTargets
 
-_NARROWER = 0.5  # a target's radius over that of OKS' kernel
-_RADII = (0.4, 2.5)  # of targets: least and greatest, in the regions' grid
+_NARROWER = 0.5  # radius of a target relative to that of OKS's kernel
+_RADII = (0.4, 2.5)  # minimum and maximum radius of targets, in the regions' grid
 WEIGHTS = {"places": 1.0, "quality": 1.0, "joints": 0.5, "seen": 0.2}
-"""Of the losses in their sum; research/loss_weights.py tries others."""
+"""Weights of the losses in their sum; research/loss_weights.py tries others."""
 
 
 def refiner_losses(refined: RefinedPoses, targets: RefinerTargets, kappas: Tensor) -> dict[str, Tensor]:
@@ -30,7 +30,7 @@ def refiner_losses(refined: RefinedPoses, targets: RefinerTargets, kappas: Tenso
     labelled = (visible > 0) & targets.is_person[:, None]
     inside = (target > 0).all(dim=-1) & (target[..., 0] < ROI_COLUMNS) & (target[..., 1] < ROI_ROWS)
     radii = kappas * targets.sizes[:, None]
-    sizes = targets.sizes.clamp(min=0.02)  # of background, which counts for nothing
+    sizes = targets.sizes.clamp(min=0.02)  # avoids division by 0 for background, which has no weight
     kept = joint_similarities(refined.poses.detach(), target, sizes, kappas) * labelled
     quality = kept.sum(dim=1) / labelled.sum(dim=1).clamp(min=1)
     weight = targets.weight * (labelled.any(dim=1) | ~targets.is_person)
@@ -45,7 +45,7 @@ def refiner_losses(refined: RefinedPoses, targets: RefinerTargets, kappas: Tenso
 
 
 def _divergence(heat: Tensor, target: Tensor, radii: Tensor) -> Tensor:
-    """(P, K) Kullback-Leibler divergence of the distributions heat (P, K, 64, 48) from Gaussians at (P, K, 2)."""
+    """(P, K) Kullback-Leibler divergence of the distributions `heat` (P, K, 64, 48) from Gaussians at (P, K, 2)."""
     x, y = ticks(heat, ROI_COLUMNS, FINER), ticks(heat, ROI_ROWS, FINER)
     across = -((x - target[..., :1]) ** 2) / (2 * radii[..., None] ** 2)
     down = -((y - target[..., 1:]) ** 2) / (2 * radii[..., None] ** 2)

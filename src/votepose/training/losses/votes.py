@@ -1,4 +1,4 @@
-"""The criterion of presence and votes: the paper's losses (V-C), or our default ones."""
+"""The losses of presence and votes: the paper's (V-C), or our defaults."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from votepose.training.targets import TargetConfig, VoteTargets
 
 @dataclass(frozen=True)
 class VoteLossConfig:
-    """Which losses, and their weights.
+    """The form and weights of the losses.
 
     Attributes:
-        form: `paper`: asymmetric + Chamfer against MSE, balanced by eq. 5. `likelihood`: asymmetric presence, votes
-            under their own Laplace scale plus a heavy-tailed OKS, refinement as in `losses.refiner`, fixed weights.
-        votes: cells per image that vote.
-        refined: poses per image, on average, that the refiner trains on.
-        chamfer, oks: weights of these terms inside the heatmap's and the vectors' losses.
-        gamma_positive, gamma_negative: of the asymmetric loss.
+        form: `paper`: asymmetric + Chamfer loss and MSE, balanced by eq. 5. `likelihood`: asymmetric loss of presence,
+            Laplace likelihood of votes plus a heavy-tailed OKS, refinement as in `losses.refiner`, fixed weights.
+        votes: number of cells per image that vote.
+        refined: average number of poses per image that the refiner trains on.
+        chamfer, oks: weights of these terms in the losses of heatmap and vectors.
+        gamma_positive, gamma_negative: exponents of the asymmetric loss.
         presence, vectors, refiner: weights of the parts in the `likelihood` form.
-        keypoint_maps: weight of the keypoint maps, in either form, where the network has any.
+        keypoint_maps: weight of the keypoint maps, if the network has any, in either form.
         incomplete: weight of empty cells in images where people may be unlabelled.
-        targets: of the cells.
+        targets: options of the cells' targets.
     """
 
     form: Literal["paper", "likelihood"] = "likelihood"
@@ -53,8 +53,8 @@ class VoteCriterion(nn.Module):
     """`forward(presence, votes, owners, targets)` returns scalars: `presence`, `votes`, and their `total`.
 
     Args:
-        config: which losses, and their weights.
-        kappas: (K,) of the skeleton.
+        config: the form and weights of the losses.
+        kappas: (K,) OKS fall-off constants of the skeleton.
     """
 
     kappas: Tensor
@@ -71,10 +71,10 @@ class VoteCriterion(nn.Module):
         """Losses of a batch.
 
         Args:
-            presence: logits (B, h, w) of every stack.
-            votes: of Q cells of each image.
+            presence: presence logits (B, h, w) of every stack.
+            votes: votes of Q cells per image.
             owners: (B, Q) row of each vote's labelled person, -1 for none.
-            targets: of the batch.
+            targets: targets of the batch.
         """
         parts = {"presence": self._presence(presence, targets), "votes": self._votes(votes, owners, targets)}
         if self.balance is not None:

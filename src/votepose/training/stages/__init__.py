@@ -1,4 +1,4 @@
-"""The training stages, one file each: what trains, with which losses, steps, optimiser groups and clipping."""
+"""The training stages, one module each: trained parts, losses, step, optimiser groups and clipping."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STAGES: dict[str, type[Stage]] = {
 
 
 def build_stage(config: TrainConfig, preset: Preset, recipe: Recipe, skeleton: Skeleton) -> Stage:
-    """The stage that a configuration names, for a network of this preset."""
+    """Build the stage that a configuration names, for a network with this preset."""
     frozen = _frozen_part(config, recipe)
     match config.stage:
         case "votes":
@@ -44,7 +44,7 @@ def build_stage(config: TrainConfig, preset: Preset, recipe: Recipe, skeleton: S
 
 
 def require_options(config: TrainConfig, preset: Preset, recipe: Recipe) -> None:
-    """Before anything slow: options that go together, parts to train, and weights under what is frozen.
+    """Check, before any slow work, that options go together, the parts to train exist, and frozen parts have weights.
 
     Raises:
         VoteposeError: otherwise.
@@ -52,35 +52,35 @@ def require_options(config: TrainConfig, preset: Preset, recipe: Recipe) -> None
     stage = _STAGES[config.stage]
     stage.require(preset.network, "use --preset movenet")
     if issubclass(stage, RefinerStage) and config.freeze not in (None, "all"):
-        raise VoteposeError("--stage refiner: trains nothing of the backbone: leave out --freeze")
+        raise VoteposeError("--stage refiner: does not train the backbone: leave out --freeze")
     if config.aux_weights and not preset.network.aux_backbone:
         raise VoteposeError(f"--aux-weights: the {config.preset} network cannot use them: use --preset movenet")
     if config.crops and not issubclass(stage, RefinerStage):
-        raise VoteposeError("--crops: are what the refiner trains on: add --stage refiner")
+        raise VoteposeError("--crops: is for the refiner only: add --stage refiner")
     if config.crops and config.devices * config.nodes > 1 and not any(config.crops.glob("people-*.npy")):
         raise VoteposeError("--crops: cut them with one process first (--devices 1 --steps 1)")
     start = config.weights or config.backbone_weights or config.pretrained or config.resume
     if _frozen_part(config, recipe) != "none" and not start:
         raise VoteposeError(
-            f"the {config.preset} backbone is frozen and has no weights: start from --weights (`bundled` for the "
-            f"package's), from --backbone-weights (see scripts/convert_*.py), or train it too with --freeze none"
+            f"the {config.preset} backbone is frozen but has no weights: start from --weights (such as `bundled`) or "
+            f"--backbone-weights (see scripts/convert_*.py), or train it with --freeze none"
         )
 
 
 def require_parts(config: TrainConfig, network: NetworkConfig) -> None:
-    """The parts that the stage trains must survive what data and starting weights change of the preset.
+    """Check that the network has the parts that the stage trains, after it was adapted to data and initial weights.
 
     Raises:
         VoteposeError: otherwise.
     """
-    hint = f"it wants images with COCO's {len(COCO_17)} keypoints, and --weights bundled or --aux-weights"
+    hint = f"it needs images with COCO's {len(COCO_17)} keypoints, and --weights bundled or --aux-weights"
     _STAGES[config.stage].require(network, hint)
 
 
 def require_people(config: TrainConfig, labelled: bool) -> None:
-    """Raises VoteposeError if the stage reads labels and no person in the images is `labelled`."""
+    """Raise VoteposeError if the stage uses labels but the images have no `labelled` people."""
     if _STAGES[config.stage].reads_labels and not labelled:
-        raise VoteposeError(f"--data {' '.join(config.data)}: labels no person's keypoints, so nothing can be learned")
+        raise VoteposeError(f"--data {' '.join(config.data)}: has no labelled keypoints to train on")
 
 
 def _frozen_part(config: TrainConfig, recipe: Recipe) -> Part:

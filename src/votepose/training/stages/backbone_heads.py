@@ -1,6 +1,6 @@
-"""`votepose train --stage backbone-heads`: MoveNet's own heads, which propose the poses that votes start from.
+"""`votepose train --stage backbone-heads`: trains MoveNet's own heads, which propose the poses that votes start from.
 
-At a third of a whole step's cost, they adapt to new images, sizes and crowds.
+They adapt to new images, sizes and crowds at a third of the cost of a full step.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from votepose.training.stages.base import Stage, relative_groups
 
 
 class BackboneHeadsStage(Stage):
-    """The heads of a movenet backbone, and its trunk beyond the frozen part; nothing else trains.
+    """Trains the heads of a movenet backbone and the part of its trunk that is not frozen, and nothing else.
 
     The learning rate is relative to the size of each weight tensor.
 
     Args:
-        skeleton: of the people.
-        frozen: part of the backbone that does not train.
+        skeleton: skeleton of the people.
+        frozen: part of the backbone that is not trained.
     """
 
     default_freeze: ClassVar[Part | None] = "stem"
@@ -42,7 +42,9 @@ class BackboneHeadsStage(Stage):
     @classmethod
     def require(cls, network: NetworkConfig, hint: str) -> None:
         if not network.proposals:
-            raise VoteposeError(f"--stage backbone-heads: the {network.backbone} backbone proposes no poses: {hint}")
+            raise VoteposeError(
+                f"--stage backbone-heads: the {network.backbone} backbone has no pose proposals: {hint}"
+            )
 
     def select(self, network: PoseNet) -> None:
         network.requires_grad_(False)
@@ -57,7 +59,7 @@ class BackboneHeadsStage(Stage):
 
 
 def head_outputs(network: PoseNet, batch: Batch) -> dict[str, Tensor]:
-    """What MoveNet's heads predict for a batch, by name."""
+    """The outputs of MoveNet's heads for a batch, by name."""
     trunk = network.backbone.trunk
     assert isinstance(trunk, MoveNet)
     return trunk.head_outputs(trunk.pyramid(network.backbone.normalised(batch.images))[0])[1]

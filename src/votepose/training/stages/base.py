@@ -1,4 +1,4 @@
-"""What every training stage has: a part of the network that trains, a step, optimiser groups, clipping."""
+"""The base of all training stages: the trained part of the network, a step, optimiser groups and clipping."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from votepose.models.posenet import PoseNet
 
 @dataclass(frozen=True)
 class Epoch:
-    """The steps of one epoch, as one process of several sees them.
+    """The steps of one epoch in one process.
 
     Attributes:
-        pictures: to draw from. size, augment, seed: see `TrainingSet`.
+        pictures: images to sample from. size, augment, seed: see `TrainingSet`.
         batch_size: images (or people) per step and process.
-        start, stop: first step, and the one after the last.
-        workers: processes that read images.
-        rank, world: number of this process, and how many there are.
+        start, stop: the first step, and one past the last.
+        workers: number of processes that load images.
+        rank, world: number of this process, and number of processes.
     """
 
     pictures: ResidentPictures | Sequence[Source]
@@ -44,7 +44,7 @@ class Epoch:
     world: int
 
     def loader(self) -> DataLoader[Any]:
-        """Batches of augmented images, of those on the device as `PlannedBatch`."""
+        """Batches of augmented images; `PlannedBatch` if the images are on the device."""
         if isinstance(self.pictures, ResidentPictures):
             batches = self.pictures.batches(self.size, self.augment, self.seed, self.batch_size)
             return batch_loader(batches, self.workers, self.start, self.stop, self.rank, self.world)
@@ -57,14 +57,14 @@ class Epoch:
 class Stage(nn.Module, ABC):
     """One way of training a network.
 
-    `forward(network, batch)` runs the network on a batch and returns losses by name; `total` is what is minimised.
-    Parameters of the stage itself, such as loss weights, train along.
+    `forward(network, batch)` runs the network on a batch and returns losses by name; `total` is minimised. Parameters
+    of the stage itself, such as loss weights, are trained too.
 
     Attributes:
-        frozen: part of the backbone that does not train.
-        default_freeze: what that part is by default; None leaves it to the preset's recipe.
-        betas: of AdamW.
-        reads_labels: whether images need labelled people.
+        frozen: part of the backbone that is not trained.
+        default_freeze: default of that part; None for that of the preset's recipe.
+        betas: betas of AdamW.
+        reads_labels: whether it needs labelled people.
     """
 
     reads_labels: ClassVar[bool] = True
@@ -80,11 +80,11 @@ class Stage(nn.Module, ABC):
 
     @classmethod
     def require(cls, network: NetworkConfig, hint: str) -> None:
-        """Raise VoteposeError, ending in `hint`, unless such a network has the parts that this stage trains."""
+        """Raise VoteposeError, ending in `hint`, unless the network has the parts that this stage trains."""
         return
 
     def select(self, network: PoseNet) -> None:
-        """Choose which parameters of the network train."""
+        """Select the parameters of the network to train."""
         freeze(network.backbone, self.frozen)
 
     def parameter_groups(self, network: PoseNet, rate: float, backbone_rate: float) -> list[dict[str, Any]]:
@@ -100,9 +100,9 @@ class Stage(nn.Module, ABC):
         return decaying(pretrained, rate * backbone_rate)
 
     def record(self, network: PoseNet, batch: Any) -> None:
-        """Run steps of batches like this one as CUDA graphs from now on, as far as they can be: see `kernels.graphs`.
+        """Record CUDA graphs for batches like this one, where possible; see `kernels.graphs`.
 
-        Most stages have nothing that can. Before the first step.
+        Most stages have nothing to record. Call it before the first step.
         """
         return
 
@@ -116,7 +116,7 @@ class Stage(nn.Module, ABC):
 
 
 def decaying(tensors: Sequence[Tensor], rate: float) -> list[dict[str, Any]]:
-    """Groups for AdamW at one rate, whose weight decay spares biases, norms and other vectors."""
+    """AdamW groups with one learning rate, without weight decay for biases, norms and other vectors."""
     matrices, vectors = [x for x in tensors if x.ndim > 1], [x for x in tensors if x.ndim <= 1]
     groups: list[dict[str, Any]] = [
         {"params": matrices, "lr": rate},
@@ -126,10 +126,10 @@ def decaying(tensors: Sequence[Tensor], rate: float) -> list[dict[str, Any]]:
 
 
 def relative_groups(tensors: Sequence[Tensor], rate: float) -> list[dict[str, Any]]:
-    """Groups for AdamW whose rates are relative to the size of each tensor's numbers, without weight decay.
+    """AdamW groups with learning rates relative to the magnitude of each tensor, without weight decay.
 
-    MoveNet has no normalisation: its tensors differ a hundredfold in size. Sizes are root mean squares, rounded to half
-    octaves, since few groups make fast steps.
+    MoveNet has no normalisation, and its tensors differ a hundredfold in magnitude. Magnitudes are root mean squares,
+    rounded to half octaves to keep the number of groups small.
     """
     groups: dict[float, list[Tensor]] = {}
     for tensor in tensors:

@@ -1,4 +1,4 @@
-"""`votepose train --stage distill`: a backbone without weights to start from learns the bundled backbone's features."""
+"""`votepose train --stage distill`: trains a backbone without pretrained weights on the bundled backbone's features."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from votepose.training.stages.base import Stage
 
 
 class DistillStage(Stage):
-    """The feature map F learns to predict the maps of the bundled network's backbone; labels are not used.
+    """Trains the feature map F to predict the maps of the bundled network's backbone; labels are not used.
 
     Args:
-        channels: of F.
-        frozen: part of the backbone that does not train.
+        channels: channels of F.
+        frozen: part of the backbone that is not trained.
     """
 
     reads_labels: ClassVar[bool] = False
@@ -30,7 +30,7 @@ class DistillStage(Stage):
     def __init__(self, channels: int, frozen: Part = "none") -> None:
         super().__init__(frozen)
         teacher = load_network(BUNDLED_SAFETENSORS)[0].backbone.eval().requires_grad_(False)
-        self._teacher = [teacher]  # in a list: neither trained nor kept in checkpoints
+        self._teacher = [teacher]  # in a list, so that it is neither trained nor saved in checkpoints
         self.criterion = DistillationCriterion(channels, teacher.channels)
 
     def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:

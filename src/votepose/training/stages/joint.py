@@ -1,9 +1,9 @@
-"""`votepose train --stage joint`: every part of a movenet network at once, each by its own losses.
+"""`votepose train --stage joint`: trains every part of a movenet network at once, each with its own losses.
 
-The backbone trains on its own heads' targets; hourglass and transformer learn to vote from its features; the refiner
-learns from the people that the votes find; and the auxiliary backbone, made for crops of one person, adapts to whole
-images, through the refiner and through its own heatmaps. No other gradient passes from one part to another: a vote's
-loss does not say where a heatmap should be low.
+The backbone trains on its heads' targets; hourglass and transformer train on its features; the refiner trains on the
+people that the votes find; and the auxiliary backbone, designed for crops of one person, adapts to whole images through
+the refiner and its own heatmaps. No other gradient passes between parts, since a vote's loss does not lower a heatmap
+where there is no person.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from votepose.training.stages.votes import cast_votes
 
 
 class JointStage(Stage):
-    """Backbone heads, votes, refiner and auxiliary backbone together.
+    """Trains backbone heads, votes, refiner and auxiliary backbone together.
 
     The learning rate of the two backbones is relative to the size of each weight tensor.
 
     Args:
         config: losses of presence and votes.
-        skeleton, grouping, levels: of the network, as its preset says.
-        frozen: part of the backbone that does not train.
+        skeleton, grouping, levels: those of the network's preset.
+        frozen: part of the backbone that is not trained.
     """
 
     default_freeze: ClassVar[Part | None] = "stem"
@@ -92,6 +92,6 @@ class JointStage(Stage):
         return relative_groups(pretrained, rate * backbone_rate)
 
     def clip_groups(self, network: PoseNet) -> list[list[nn.Parameter]]:
-        """Each part by itself: MoveNet's gradients, as large as its activations, would leave nothing of the others."""
+        """Each part separately: MoveNet's gradients are as large as its activations and would dominate the others."""
         parts = ([p for p in part.parameters() if p.requires_grad] for part in network.children())
         return [part for part in parts if part]

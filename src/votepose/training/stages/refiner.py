@@ -1,4 +1,4 @@
-"""`votepose train --stage refiner`: the refiner alone, on the people that the rest of the network finds."""
+"""`votepose train --stage refiner`: trains the refiner alone, on the people that the rest of the network finds."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from votepose.training.roi_cache import RoiCache, jittered, roi_loader
 from votepose.training.stages.base import Epoch, Stage
 from votepose.training.targets import GroundTruth
 
-_MIN_SCORE = 0.02  # poses below it are not refined
-_CROWD = 8  # people per image are refined in training, if there are as many
-_ROUND = 32  # and a multiple of this: a GPU chooses its kernels anew for each new number of people
+_MIN_SCORE = 0.02  # minimum score of a pose to refine
+_CROWD = 8  # maximum average number of people per image that are refined in training
+_ROUND = 32  # rounds their number, since GPUs select kernels again for each new size
 
 
 class RefinerStage(Stage):
-    """The refiner, over the whole image pyramid, on the people that the votes find, and on those that they miss.
+    """Trains the refiner, over the whole image pyramid, on the people that the votes find and those that they miss.
 
     Args:
-        skeleton: of the people.
-        grouping, levels: of the network.
-        frozen: part of the backbone that does not train: all of it.
+        skeleton: skeleton of the people.
+        grouping, levels: those of the network's preset.
+        frozen: part of the backbone that is not trained: all of it.
     """
 
     default_freeze: ClassVar[Part | None] = "all"
@@ -70,7 +70,7 @@ class RefinerStage(Stage):
 
     def forward(self, network: PoseNet, batch: Any) -> dict[str, Tensor]:
         assert network.refiner is not None
-        network.eval()  # running statistics of what does not train must not drift
+        network.eval()  # running statistics of frozen parts must not change
         network.refiner.train(self.training)
         return refiner_step(network.refiner, self.refiner_batch(network, batch), self.kappas, self.flip)
 
@@ -79,8 +79,8 @@ class RefinerStage(Stage):
     ) -> RefinerBatch:
         """The people that the network's votes find in a batch, and those that they miss.
 
-        It carries no gradient except that of `aux_pyramid`, which, if given, replaces the auxiliary backbone's features
-        of each level.
+        It has no gradient except through `aux_pyramid`, which, if given, replaces the auxiliary backbone's features of
+        each level.
         """
         maps, poses, image_index = self._found(network, batch)
         if aux_pyramid:
@@ -97,7 +97,7 @@ class RefinerStage(Stage):
 
     @staticmethod
     def _chosen(is_person: Tensor, pictures: int) -> Tensor:
-        """Rows of the P poses to refine: where there are many, a round number of them, people before background."""
+        """Rows of the poses to refine: if there are many, a round number of them, people before background."""
         if len(is_person) < 2 * _ROUND:
             return torch.arange(len(is_person), device=is_person.device)
         count = min(len(is_person), max(_CROWD * pictures, 2 * _ROUND)) // _ROUND * _ROUND
@@ -105,19 +105,19 @@ class RefinerStage(Stage):
 
     @torch.no_grad()
     def _found(self, network: PoseNet, batch: Batch) -> tuple[list[FeatureMaps], Tensor, Tensor]:
-        """The maps of each level, and the poses (P, K, 2), in cells, of the images (P,) that the votes find on them."""
+        """The maps of each level, the poses (P, K, 2) that the votes find, in cells, and their images (P,)."""
         estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
         threshold = torch.as_tensor(self.grouping.presence_threshold)
         levels, groups = estimator.vote(batch.images.permute(0, 2, 3, 1), threshold)
         maps = [level.maps for level in levels]
         _, image_index, poses, _, _, scores = estimator.pooled(maps, groups)
         shown = scores > _MIN_SCORE
-        torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+        torch.clear_autocast_cache()  # weights cast without gradient must not be reused with gradient
         return maps, poses[shown], image_index[shown]
 
 
 class CachedRefinerStage(RefinerStage):
-    """The refiner, on regions of interest that were cut once and are kept on disk.
+    """Trains the refiner on regions of interest that were cut once and saved on disk.
 
     Args:
         cache: folder of the regions.
@@ -144,7 +144,7 @@ class CachedRefinerStage(RefinerStage):
 def refiner_step(
     refiner: PoseRefiner, batch: RefinerBatch, kappas: Tensor, flip: Tensor, recorded: RecordedNetwork | None = None
 ) -> dict[str, Tensor]:
-    """Refine a batch's poses, with synthetic errors among them: see `refiner_losses`."""
+    """Refine a batch's poses, some of them with synthetic errors; see `refiner_losses`."""
     if not len(batch):
         return {"total": refiner.joint_embedding.sum() * 0}
     shown = synthesize_pose_errors(batch.poses, batch.targets, kappas, flip)

@@ -1,4 +1,4 @@
-"""`votepose train --stage votes`: the whole network, on presence and votes and, where it has such parts, on keypoint
+"""`votepose train --stage votes`: trains the whole network on presence and votes and, if it has these parts, keypoint
 maps and refined poses.
 """
 
@@ -26,16 +26,16 @@ from votepose.training.stages.base import Stage
 from votepose.training.stages.refiner import refiner_step
 from votepose.training.targets import VoteTargets, choose_cells
 
-_FOUND = 8  # poses per image, as inference would find them, that the refiner trains on
+_FOUND = 8  # number of poses per image, found as in inference, that the refiner trains on
 
 
 class VoteStage(Stage):
-    """Presence, votes, keypoint maps and refined poses of one pyramid level.
+    """Trains presence, votes, keypoint maps and refined poses on one pyramid level.
 
     Args:
         config: the losses.
-        skeleton: of the people.
-        frozen: part of the backbone that does not train.
+        skeleton: skeleton of the people.
+        frozen: part of the backbone that is not trained.
     """
 
     betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
@@ -56,7 +56,7 @@ class VoteStage(Stage):
         self.recorded.record(network, batch.images, self.config.votes, poses, self.kappas)
 
     def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
-        # Targets first: on a GPU what needs to wait for values then waits before the network starts, not after it.
+        # Targets first: their synchronisation with the GPU then happens before the network is launched.
         side = [pixels // network.config.stride for pixels in batch.images.shape[-2:]]
         targets = vote_targets(network, batch, side, self.config, self.kappas)
         cells, owners = choose_cells(targets.cells, self.config.votes)
@@ -79,8 +79,8 @@ class VoteStage(Stage):
     def _poses_to_refine(
         self, network: PoseNet, maps: FeatureMaps, votes: Votes, owners: Tensor, people: int
     ) -> tuple[Tensor, Tensor]:
-        """Poses (P, K, 2) and images (P,), a fixed number: some of those that are pooled from a few true votes of each
-        person, and of those that inference finds."""
+        """A fixed number of poses (P, K, 2) and their images (P,): some pooled from a few true votes of each person,
+        and some found as in inference."""
         poses, log_scales, images, valid = _pool_some(votes, owners, people)
         config = GroupingConfig(presence_threshold=0.3, candidates=96)
         presence = maps.presence[-1].sigmoid().flatten(1)
@@ -96,9 +96,9 @@ class VoteStage(Stage):
         log_scales = torch.cat([log_scales, groups.log_scales[image, ranked.indices].flatten(0, 1).float()])
         images, valid = torch.cat([images, image.flatten()]), torch.cat([valid, (ranked.values > 0).flatten()])
         count = self.config.refined * len(cells)
-        # Drawn with replacement, since how many there are to draw from is known on the device alone.
+        # Sampled with replacement, since the number of candidates is known only on the device.
         chosen = torch.multinomial(valid + 1e-9, count, replacement=True)
-        torch.clear_autocast_cache()  # weights cast without gradient must not be reused where one is needed
+        torch.clear_autocast_cache()  # weights cast without gradient must not be reused with gradient
         images = images[chosen]
         return snapped([maps], poses[chosen], log_scales[chosen], images), images
 
@@ -114,20 +114,20 @@ def vote_targets(
 def cast_votes(
     network: PoseNet, maps: FeatureMaps, batch: Batch, config: VoteLossConfig, kappas: Tensor
 ) -> tuple[VoteTargets, Votes, Tensor]:
-    """Targets of a batch, the votes of some of the cells on labelled keypoints, and the rows (B, Q) of their people."""
+    """Targets of a batch, the votes of some cells on labelled keypoints, and the rows (B, Q) of their people."""
     targets = vote_targets(network, batch, maps.presence[-1].shape[-2:], config, kappas)
     cells, owners = choose_cells(targets.cells, config.votes)
     return targets, network.predict_votes(maps, cells), owners
 
 
 def _pool_some(votes: Votes, owners: Tensor, people: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Each person's pose as pooled from a random few of its own votes.
+    """Each person's pose, pooled from a few random votes of that person.
 
     Returns:
-        (N, K, 2) poses, (N, K) log scales, (N,) images, and (N,) bool, whether the person has any vote.
+        (N, K, 2) poses, (N, K) log scales, (N,) images, and (N,) bool: whether the person has any vote.
     """
     row = owners.flatten() + 1  # votes of background come first
-    # Weights raised to random powers: sometimes one vote decides, sometimes many.
+    # Weights are raised to random powers, so that sometimes one vote dominates, sometimes many count.
     chance = torch.rand(len(row), device=owners.device) ** 4 + 1e-3
     log_scales = votes.log_scales.flatten(0, 1).float()
     weights = chance[:, None] * torch.exp(-2 * log_scales)
