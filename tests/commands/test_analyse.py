@@ -78,7 +78,7 @@ def without_people(data: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_people, "labels no person's keypoints"),
+        (without_people, "has no labelled keypoints to measure on"),
         (lambda data: {"data": data / "nowhere"}, "not found; a data folder holds"),
         (lambda data: {"weights": data / "nothing.safetensors"}, "no such weights"),
         (lambda data: {"weights": data / "nothing.onnx"}, "use the safetensors"),

@@ -451,7 +451,7 @@ def test_labels_that_teach_nothing_are_refused(
         ({"preset": "huge"}, "no preset 'huge'"),
         (
             {"preset": "lite", "stage": "backbone-heads"},
-            "the lite backbone has no pose proposals: use --preset movenet",
+            "the lite backbone has no proposals: use --preset movenet",
         ),
         ({"preset": "mobile", "stage": "refiner"}, "the mobile network has no refiner"),
         ({"stage": "refiner", "freeze": "stem"}, "leave out --freeze"),

@@ -146,12 +146,12 @@ def test_what_can_be_meant_in_one_way_is_read_so_without_remark(tmp_path: Path, 
         (
             each(lambda i, a: a["keypoints"].__setitem__(slice(0, 3), ["left", 2, 2])),
             6,
-            "000001.png: an annotation has keypoints that are no numbers; taken as unlabelled",
+            "000001.png: an annotation has keypoints that are not numbers; taken as unlabelled",
         ),
         (
             each(lambda i, a: a["keypoints"].__setitem__(slice(0, 3), [None, None, 2])),
             6,
-            "000001.png: an annotation has keypoints that are no numbers; taken as unlabelled",
+            "000001.png: an annotation has keypoints that are not numbers; taken as unlabelled",
         ),
         (
             each(lambda i, a: a.update(category_id=0)),
@@ -173,9 +173,9 @@ def test_what_can_be_meant_in_one_way_is_read_so_without_remark(tmp_path: Path, 
         (
             each(lambda i, a: a.update(image_id=a["image_id"] + 2)),
             2,
-            "4 annotations have an image_id of no usable image (4, 5); left out",
+            "4 annotations have an image_id without a usable image (4, 5); left out",
         ),
-        (each(lambda i, a: a.pop("image_id") if i < 2 else None), 4, "2 annotations have an image_id of no usable"),
+        (each(lambda i, a: a.pop("image_id") if i < 2 else None), 4, "2 annotations have an image_id without a usable"),
         (
             lambda d: d["images"][1].update(id=1),
             2,
@@ -248,7 +248,7 @@ def test_people_labelled_at_one_place_have_a_size_and_a_remark(tmp_path: Path) -
         assert (sample.boxes[:, 2:] > 1).all()
         joints = sample.keypoints[:, 5, :2]
         assert ((joints >= sample.boxes[:, :2]) & (joints <= sample.boxes[:, :2] + sample.boxes[:, 2:])).all()
-    assert dataset.left_out[0].startswith("000001.png: 2 people labelled at one place, without box: size unknown")
+    assert dataset.left_out[0].startswith("000001.png: 2 people labelled at one point, without box: size unknown")
     assert own_answers(dataset) == pytest.approx(1)
 
 

@@ -1,1 +1,1 @@
-"""COCO-format images and people, and the batches that training draws from them."""
+"""COCO-format images and people, and batches for training."""

@@ -1,4 +1,4 @@
-"""The pixels of a planned input, with OpenCV: for CPUs, where it is several times faster than torch."""
+"""Renders planned inputs with OpenCV, which on CPUs is several times faster than torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from votepose.letterbox import FILL
 
 
 def augmented(samples: Sequence[Sample], plan: Plan) -> Sample:
-    """The input that a plan of one describes, as a sample; `samples` are the images of its parts."""
+    """The input of a plan with a single input, as a sample; `samples` are the images of its parts."""
     image = np.empty((plan.size, plan.size, 3), np.uint8)
     parts, people = plan.parts, plan.people
     for sample, frame, matrix, scale in zip(samples, parts.frame, parts.matrix, parts.scale, strict=True):
@@ -33,14 +33,14 @@ def augmented(samples: Sequence[Sample], plan: Plan) -> Sample:
 
 
 def _warped(image: np.ndarray, matrix: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:
-    """The image moved by `matrix` into `size`; shrunk by areas first, because warpAffine itself would alias."""
+    """The image warped by `matrix` to `size`; it is area-downsampled first, since warpAffine would alias."""
     shifted = matrix.copy()
     if scale < 1:
         height, width = image.shape[:2]
         small = max(1, round(width * scale)), max(1, round(height * scale))
         image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         shifted[:, :2] *= np.array([width / small[0], height / small[1]])
-    # cv2 puts pixel centres at integers; here they lie at halves
+    # cv2's pixel centres are at integers; ours are at half-integers
     shifted[:, 2] += shifted[:, :2] @ np.array([0.5, 0.5]) - 0.5
     return cv2.warpAffine(image, shifted, size, flags=cv2.INTER_LINEAR, borderValue=(FILL, FILL, FILL))
 
@@ -59,7 +59,7 @@ def _recoloured(image: np.ndarray, colours: Colours) -> np.ndarray:
 
 
 def _cover(image: np.ndarray, colours: Colours) -> None:
-    """Paint a patch over the pixels whose centres it covers."""
+    """Paint the patch over the pixels whose centres it covers."""
     size = len(image)
     low, sides = colours.patch[0, :2], colours.patch[0, 2:]
     left, top, right, bottom = np.ceil([*(low - 0.5), *(low + sides - 0.5)]).astype(int).clip(0, size)

@@ -1,4 +1,4 @@
-"""How training images are changed at random."""
+"""The options of training-time augmentation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes to the training images."""
+    """Random augmentation of the training images."""
 
     scale: tuple[float, float] = (0.6, 1.8)
-    """Smallest and largest zoom, relative to the image just fitting the input; drawn log-uniformly."""
+    """Smallest and largest zoom, relative to an image that just fits the input; sampled log-uniformly."""
     rotation: float = 30.0
     """Maximum rotation in degrees."""
     rotated: float = 0.5
@@ -18,15 +18,15 @@ class AugmentConfig:
     flip: float = 0.5
     """Share of images that are mirrored, in [0, 1]."""
     colour: float = 0.25
-    """Strength of the changes to brightness, contrast and saturation."""
+    """Strength of changes to brightness, contrast and saturation."""
     grey: float = 0.05
-    """Share of inputs that lose their colour, in [0, 1]."""
+    """Share of inputs that are turned grey, in [0, 1]."""
     blur: float = 0.08
     """Share of inputs that are blurred, in [0, 1]."""
     mosaic: float = 0.2
-    """Share of inputs that are made of four images, in [0, 1]."""
+    """Share of inputs that are mosaics of four images, in [0, 1]."""
     occluder: float = 0.0
-    """Share of inputs with a coloured patch in front of people, in [0, 1]; the joints behind it count as hidden."""
+    """Share of inputs with a coloured patch in front of people, in [0, 1]; joints behind it count as hidden."""
 
 
 NONE = AugmentConfig((1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

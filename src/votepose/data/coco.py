@@ -21,13 +21,13 @@ from votepose.utils.cpus import usable_cpus
 from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
 
-# what Pillow, zipfile and a careless json raise over one image
+# exceptions of Pillow, zipfile and malformed json entries for one image
 _UNUSABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """Samples of one skeleton.
+    """Samples with one skeleton.
 
     Attributes:
         samples: the images that can be used, and their people, in memory or read at each access.
@@ -46,7 +46,7 @@ class CocoDataset:
     labels: CocoLabels | None = None
 
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
-        return self  # nothing of it changes, and it is large
+        return self  # it is immutable and large
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class CocoFolder:
         return CocoFolder(path, annotations, listed, pictures, labels, files)
 
     def read(self, picture: Picture) -> tuple[Sample | None, list[str]]:
-        """An image and its people, None if it cannot be used, and what could not be used as it was."""
+        """Read an image and its people: the sample, None if unusable, and remarks on what was left out or adjusted."""
         try:
             return read_sample(picture, self.files.read(picture.entry), len(self.labels.skeleton))
         except _UNUSABLE as error:
@@ -118,18 +118,18 @@ class CocoFolder:
         return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 
     def left_out(self, remarks: Iterable[str]) -> list[str]:
-        """What could not be used as it was: zips, labels, and by `remarks`, images."""
+        """All remarks on what was left out or adjusted: on zips, on labels, and the given ones on images."""
         return [*self.files.left_out, *self.labels.left_out, *remarks]
 
     def require_some(self, usable: int, left_out: Sequence[str]) -> None:
-        """Raises VoteposeError if none of the images is usable."""
+        """Raise VoteposeError if no image is usable."""
         if not usable:
             first = f"; first: {left_out[0]}" if left_out else ""
             raise VoteposeError(f"{self.path}: none of its {self.listed} images can be used{first}")
 
 
 class SamplesOnDemand(Sequence[Sample]):
-    """The samples of a folder, decoded at each access. In place of an image that cannot be used comes the next one."""
+    """The samples of a folder, decoded at each access. An unusable image is replaced by the next usable one."""
 
     def __init__(self, folder: CocoFolder) -> None:
         self._folder = folder
@@ -143,7 +143,7 @@ class SamplesOnDemand(Sequence[Sample]):
     @overload
     def __getitem__(self, index: slice) -> list[Sample]: ...
     def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        """Raises VoteposeError if no image can be used."""
+        """The sample or samples at `index`. Raises VoteposeError if no image can be used."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         pictures = self._folder.pictures
@@ -164,7 +164,7 @@ class SamplesOnDemand(Sequence[Sample]):
 def load_coco(path: Path, limit: int | None = None, split: str = "train") -> CocoDataset:
     """Load the first `limit` images of a labelled folder; see `CocoFolder.open` for the arguments.
 
-    Images and annotations that cannot be used are left out and named in `left_out`; see `coco_labels` for what can.
+    Unusable images and annotations are left out and listed in `left_out`; see `coco_labels` for what is usable.
 
     Raises:
         VoteposeError: if the json or data.yaml is missing or unreadable, or no image can be used.
@@ -173,7 +173,7 @@ def load_coco(path: Path, limit: int | None = None, split: str = "train") -> Coc
 
 
 def relabel(folder: Path, out: Path, data: dict[str, Any]) -> None:
-    """Make `out` a folder of the images of `folder`, by links, whose annotations.json is `data`."""
+    """Create the folder `out` with links to the images of `folder` and with `data` as annotations.json."""
     out.mkdir(parents=True, exist_ok=True)
     for pictures in folder.glob("images*"):
         link = out / pictures.name

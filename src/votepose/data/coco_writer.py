@@ -1,4 +1,4 @@
-"""A dataset -> a folder in COCO format, which `load_coco` reads back."""
+"""Writes a dataset as a COCO-format folder, which `load_coco` reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from votepose.io.files import save_picture
 
 
 def to_coco_json(dataset: CocoDataset) -> dict[str, Any]:
-    """The dataset's COCO json: what `load_coco` reads and what metrics compare with."""
+    """The dataset's COCO json, as read by `load_coco` and the metrics."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for sample in dataset.samples:

@@ -1,4 +1,4 @@
-"""Labels as `Poses`, so that they are drawn like what a model finds."""
+"""Converts labels to `Poses`, so that they can be drawn like predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from votepose.skeleton import Skeleton
 
 
 def label_poses(sample: Sample, skeleton: Skeleton) -> Poses:
-    """The people of a sample, hidden joints as inferred ones; unlabelled ones have no confidence and are not drawn."""
+    """The people in a sample; hidden joints count as inferred, unlabelled joints have confidence 0 and are not
+    drawn."""
     known = sample.keypoints[..., 2] > 0
     weights = known[..., None] / known.sum(axis=1)[:, None, None]
     middles = (sample.keypoints[..., :2] * weights).sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The people of many images in a few arrays, so that a whole batch of them moves at once."""
+"""The labels of many images in a few arrays, so that whole batches can be transformed at once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class LabelTable:
 
     Attributes:
         sizes: (n, 2) width and height. complete: (n,) bool.
-        first_person: (n + 1,) the people of image i are rows first_person[i] to first_person[i + 1] - 1.
+        first_person: (n + 1,) the people in image i are rows first_person[i] to first_person[i + 1] - 1.
         keypoints: (N, K, 3). boxes: (N, 4). areas: (N,).
-        first_ignore: (n + 1,) likewise for the rows of `ignore`: (R, 4).
+        first_ignore: (n + 1,) the same for the rows of `ignore`: (R, 4).
     """
 
     sizes: np.ndarray
@@ -35,7 +35,7 @@ class LabelTable:
 
     @staticmethod
     def of(samples: Iterable[Sample], keypoints: int) -> LabelTable:
-        """The labels of samples with so many keypoints."""
+        """The labels of samples with this number of keypoints."""
         rows = list(samples)
         none = np.zeros((0, 4), np.float32)
         return LabelTable(
@@ -50,11 +50,11 @@ class LabelTable:
         )
 
     def people_of(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the people in images (M,), one image after another, and the place in `pictures` of each."""
+        """Rows of the people in images (M,), image by image, and the index in `pictures` of each."""
         return _rows(self.first_person, pictures)
 
     def ignored_in(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same for rows of `ignore`."""
+        """The same for the rows of `ignore`."""
         return _rows(self.first_ignore, pictures)
 
 

@@ -1,4 +1,5 @@
-"""Batches for training. Sample i depends on the seed and on i alone, so a stopped run continues exactly."""
+"""Batches for training. Sample i depends only on the seed and i, so a resumed run continues exactly where it
+stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ _LEAST_AREA = 16.0  # square pixels
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset, how often it is drawn from (any unit), and whether only in mosaics."""
+    """A dataset, its sampling weight (any unit), and whether to use it only in mosaics."""
 
     dataset: CocoDataset
     weight: float = 1.0
@@ -34,15 +35,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Batch:
-    """B square inputs of side S and the N people in them.
+    """B square inputs of side S, and the N people in them.
 
     Attributes:
         images: (B, 3, S, S) uint8.
         keypoints: (N, K, 3) in input pixels, with COCO's v.
         boxes: (N, 4) x, y, width, height, in input pixels. areas: (N,) in square input pixels.
         image_index: (N,) image of each person.
-        ignore: (B, S/4, S/4) bool: unlabelled people may be here.
-            complete: (B,) bool: everyone else is labelled.
+        ignore: (B, S/4, S/4) bool: whether unlabelled people may be here. complete: (B,) bool: whether everyone else is
+            labelled.
     """
 
     images: Tensor
@@ -58,7 +59,7 @@ class Batch:
 
     @property
     def sizes(self) -> Tensor:
-        """(N,) root of each person's area, in pixels, at least a few."""
+        """(N,) square root of each person's area, in pixels, bounded below."""
         return self.areas.clamp(min=_LEAST_AREA).sqrt()
 
     def ignored(self, shape: Sequence[int]) -> Tensor:
@@ -70,7 +71,7 @@ class Batch:
 
 
 class TrainingSet(Dataset[Sample]):
-    """An endless stream of augmented samples, addressed by number; the first `length` of it."""
+    """The first `length` samples of an endless stream of augmented samples, indexed by number."""
 
     def __init__(self, sources: Sequence[Source], size: int, config: AugmentConfig, seed: int, length: int) -> None:
         self.sources, self.size, self.config, self.seed, self.length = list(sources), size, config, seed, length
@@ -113,7 +114,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def _joined(boxes: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """The boxes of all samples, and the number of each one's sample."""
+    """The boxes of all samples, and the sample's number for each."""
     counts = torch.tensor([len(b) for b in boxes])
     joined = torch.from_numpy(np.concatenate(boxes).astype(np.float32))
     return joined, torch.repeat_interleave(torch.arange(len(boxes)), counts)
@@ -122,10 +123,10 @@ def _joined(boxes: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
 def ignore_mask(
     ignore: Tensor, ignore_index: Tensor, boxes: Tensor, image_index: Tensor, shape: tuple[int, int, int]
 ) -> Tensor:
-    """(B, H/4, W/4) bool: inside an ignore box (R, 4) and outside every labelled person's (N, 4).
+    """(B, H/4, W/4) bool: whether a cell is inside an ignore box (R, 4) and outside all labelled people's boxes (N, 4).
 
     Args:
-        ignore, boxes: x, y, width, height in pixels. ignore_index, image_index: the image of each.
+        ignore, boxes: x, y, width, height in pixels. ignore_index, image_index: index of each box's image.
         shape: (B, H, W) of the images.
     """
     cells = shape[0], shape[1] // _IGNORE_STRIDE, shape[2] // _IGNORE_STRIDE
@@ -134,18 +135,18 @@ def ignore_mask(
 
 
 def cells_inside(boxes: Tensor, index: Tensor, shape: tuple[int, int, int], counted: Tensor | None = None) -> Tensor:
-    """(M, h, w) bool: the cells that boxes touch.
+    """(M, h, w) bool: whether a box touches the cell.
 
     Args:
-        boxes: (n, 4) x, y, width, height in cells. index: (n,) the map of each.
+        boxes: (n, 4) x, y, width, height in cells. index: (n,) index of each box's map.
         shape: (M, h, w) of the maps.
-        counted: (n,) bool: the other boxes do not count.
+        counted: (n,) bool: whether to count each box.
     """
     height, width = shape[1:]
     low, high = boxes[:, :2].floor().long(), (boxes[:, :2] + boxes[:, 2:]).ceil().long()
     left, right = low[:, 0].clamp(0, width), high[:, 0].clamp(0, width)
     top, bottom = low[:, 1].clamp(0, height), high[:, 1].clamp(0, height)
-    # One more at two corners and one less at the other two, summed up from the top left: boxes over each cell.
+    # Add 1 at two corners and -1 at the other two; cumulative sums then give the number of boxes over each cell.
     counts = torch.zeros(shape[0] * (height + 1) * (width + 1), dtype=torch.int32, device=boxes.device)
     one = torch.ones_like(left, dtype=torch.int32) if counted is None else counted.int()
     for x, y, change in ((left, top, 1), (right, bottom, 1), (right, top, -1), (left, bottom, -1)):
@@ -158,7 +159,7 @@ def cells_inside(boxes: Tensor, index: Tensor, shape: tuple[int, int, int], coun
 def training_loader(
     data: TrainingSet, batch_size: int, workers: int, start: int = 0, rank: int = 0, world: int = 1
 ) -> DataLoader[Batch]:
-    """Batches of samples start, start + 1, …; process `rank` of `world` takes every world-th."""
+    """Batches of samples start, start + 1, …; process `rank` of `world` gets every world-th batch."""
     indices = range(start + rank, len(data), world)
     return DataLoader(
         data,  # type: ignore[arg-type]
@@ -173,6 +174,6 @@ def training_loader(
 
 
 def quiet_worker(_: int) -> None:
-    """One thread per process that reads images."""
+    """Limit a worker process to one thread."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Many small arrays in one piece of memory, which processes and devices exchange at the price of one."""
+"""Packs many small arrays into one block of memory, to transfer them between processes and devices at once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_ALIGNED = 8  # bytes at which each begins
+_ALIGNED = 8  # alignment of each array, in bytes
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Arrays one after another.
+    """Arrays in one block of memory.
 
     Attributes:
         memory: (bytes,) uint8.
@@ -44,11 +44,11 @@ class Packed:
             start += _room(size)
         return found
 
-    def __reduce__(self) -> tuple[Any, ...]:  # as bytes: torch's own way through shared memory takes milliseconds
+    def __reduce__(self) -> tuple[Any, ...]:  # as bytes, since torch's shared memory takes milliseconds
         return _of_memory, (self.memory.numpy(), self.layout)
 
     def to(self, device: torch.device | str) -> Packed:
-        # Pinned here, in this thread: a thread that a loader pins in would disturb the recording of CUDA graphs.
+        # Pinned in this thread, since a loader's pinning thread would disturb the recording of CUDA graphs.
         memory = self.memory.pin_memory() if torch.device(device).type == "cuda" else self.memory
         return Packed(memory.to(device, non_blocking=True), self.layout)
 

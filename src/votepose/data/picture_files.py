@@ -22,13 +22,13 @@ class PictureFiles:
         folder: the file names are relative to. zips: that hold others.
 
     Attributes:
-        left_out: zips that cannot be read, and why.
+        left_out: remarks on zips that cannot be read.
     """
 
     def __init__(self, folder: Path, zips: Sequence[Path] = ()) -> None:
         self.folder, self.zips = folder, sorted(zips)
         self.left_out: list[str] = []
-        self._where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by shard, or "" for any, and name
+        self._where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by shard (or "" for any) and name
         self._open()
 
     def _open(self) -> None:
@@ -43,12 +43,12 @@ class PictureFiles:
         self._process = os.getpid()
 
     def encoded(self, entry: dict[str, Any]) -> bytes:
-        """The file of an image that the json lists.
+        """The encoded file of an image in the json.
 
         Raises:
-            FileNotFoundError: if there is none. What zipfile raises for broken zips.
+            FileNotFoundError: if there is none. zipfile's exceptions for broken zips.
         """
-        if self._process != os.getpid():  # forked processes would move each other's places in the zips
+        if self._process != os.getpid():  # forked processes share file positions, so each reopens the zips
             self._open()
         name = entry["file_name"]
         plain = self.folder / name
@@ -60,13 +60,14 @@ class PictureFiles:
         raise FileNotFoundError(f"neither in {self.folder} nor in a zip")
 
     def read(self, entry: dict[str, Any]) -> np.ndarray:
-        """(height, width, 3) uint8 RGB of an image that the json lists."""
+        """Read an image in the json as (height, width, 3) uint8 RGB."""
         raw = self.encoded(entry)
-        # WebP without transparency, EXIF or frames: Pillow decodes the same pixels, but in one thread at a time.
+        # WebP without transparency, EXIF or frames: Pillow would give the same pixels, but decodes in one thread at a
+        # time.
         if raw[8:16] == b"WEBPVP8 ":
             decoded = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
             if decoded is not None:
                 return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
         file = io.BytesIO(raw)
-        file.name = entry["file_name"]  # so that an error names it
+        file.name = entry["file_name"]  # for error messages
         return read_image(file)

@@ -1,4 +1,4 @@
-"""Where images and their people come to lie in training inputs, many at a time, in NumPy."""
+"""Places images and their people in training inputs, vectorised with NumPy."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from votepose.data.augment_config import AugmentConfig
 from votepose.data.label_table import LabelTable
 
-_LEAST_LOST, _LEAST_IGNORED = 0.05, 0.01  # shares of a box that must be in the frame for it to count
+_LEAST_LOST, _LEAST_IGNORED = 0.05, 0.01  # minimum share of a box inside the frame for it to count
 
 
 @dataclass(frozen=True)
 class Placement:
-    """M images, each in a frame of its input.
+    """M images, each placed in a frame of its input.
 
     Attributes:
         picture: (M,) rows of a `LabelTable`.
-        frame: (M, 4) x, y, width, height: the part of the input that shows it, in input pixels.
-        matrix: (M, 2, 3) from the image's pixels to input pixels.
-        scale: (M,) input pixels per pixel of the image.
+        frame: (M, 4) x, y, width, height of the part of the input that shows the image, in input pixels.
+        matrix: (M, 2, 3) transformation from image pixels to input pixels.
+        scale: (M,) input pixels per image pixel.
         mirrored: (M,) bool.
     """
 
@@ -34,11 +34,11 @@ class Placement:
 
 @dataclass(frozen=True)
 class People:
-    """The people of placed images, in input pixels, without those who left their frame.
+    """The people in placed images, in input pixels, without those outside their frame.
 
     Attributes:
         keypoints: (N, K, 3) with COCO's v. boxes: (N, 4). areas: (N,).
-        part: (N,) the placed image that each is in.
+        part: (N,) index of each person's placed image.
         ignore: (R, 4) boxes. ignore_part: (R,).
     """
 
@@ -58,9 +58,9 @@ def place(
     rng: np.random.Generator,
     zoom: np.ndarray | float = 1.0,
 ) -> Placement:
-    """Scale, turn, mirror and shift images (M,) at random into frames (M, 4).
+    """Randomly scale, rotate, mirror and shift images (M,) into frames (M, 4).
 
-    An image that is larger than its frame is shifted so that one of its people is in it.
+    An image larger than its frame is shifted so that one of its people is inside.
     """
     count, size = len(picture), table.sizes[picture]
     fitting = (frame[:, 2:] / size).min(axis=1)
@@ -78,7 +78,7 @@ def place(
 def _focus(
     table: LabelTable, picture: np.ndarray, frame: np.ndarray, scale: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A point (M, 2) of each image, and where in its frame (M, 2: width, height) it goes."""
+    """A point (M, 2) in each image, and its position in the frame of size (M, 2: width, height)."""
     count, size = len(picture), table.sizes[picture]
     spare = frame - scale[:, None] * size
     first, people = table.first_person[picture], np.diff(table.first_person)[picture]
@@ -95,9 +95,10 @@ def _focus(
 
 
 def moved_people(table: LabelTable, placement: Placement, flip: np.ndarray) -> People:
-    """The labels of placed images; `flip` (K,) says which joint each becomes in a mirrored image.
+    """The labels of placed images; `flip` (K,) is the index of each joint's mirror image.
 
-    Joints outside the frame are unlabelled. People without a joint inside it are ignored if some of their box is.
+    Joints outside the frame become unlabelled. People without a joint inside the frame become ignore regions if part of
+    their box is inside.
     """
     rows, part = table.people_of(placement.picture)
     matrix = placement.matrix[part]
@@ -133,7 +134,7 @@ def _corners(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _moved_boxes(
     boxes: np.ndarray, matrix: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Upright hulls (N, 4) of moved boxes, cut to frames from `low` to `high` (N, 2), and the share of each in it."""
+    """Axis-aligned boxes (N, 4) of moved boxes, clipped to frames from `low` to `high` (N, 2), and the share inside."""
     start, end = _corners(boxes)
     corners = np.stack([start, end, np.stack([start[:, 0], end[:, 1]], 1), np.stack([end[:, 0], start[:, 1]], 1)], 1)
     corners = corners @ matrix[:, :, :2].transpose(0, 2, 1) + matrix[:, None, :, 2]

@@ -1,4 +1,4 @@
-"""Batches before their pixels: which images, where in the inputs, in which colours, and the people in them."""
+"""Plans batches before their pixels are rendered: the images, their placement and colours, and the people."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from votepose.data.label_table import LabelTable
 from votepose.data.placement import People, Placement, moved_people, place
 
 _MOSAIC_ZOOM = 1.2
-_MIDDLE = (0.35, 0.65)  # of a mosaic, as a share of its side
-_GRAIN = 64  # pixels after which the noise on a patch repeats
-_NOISE = 12.0  # its standard deviation
-_PATCH = (0.06, 0.3)  # sides of an occluding patch, as a share of the input's
+_MIDDLE = (0.35, 0.65)  # range of a mosaic's centre, relative to its side
+_GRAIN = 64  # period in pixels of the noise on a patch
+_NOISE = 12.0  # standard deviation of that noise
+_PATCH = (0.06, 0.3)  # range of an occluding patch's sides, relative to the input's
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rows of a `LabelTable` that are drawn from equally often.
+    """Rows of a `LabelTable` that are sampled with equal probability.
 
     Attributes:
-        first, count: the rows. weight: of all of them, in any unit. mosaic_only: whether only in mosaics.
+        first, count: the rows. weight: total weight of the rows, in any unit. mosaic_only: whether to use them only in
+            mosaics.
     """
 
     first: int
@@ -34,11 +35,11 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Colours:
-    """What is done to the colours of B inputs, in this order.
+    """Changes to the colours of B inputs, in this order.
 
     Attributes:
-        gain, offset: (B, 3) of red, green and blue. grey: (B,) bool. blur: (B,) sigma in pixels, 0 for none.
-        patch: (B, 4) x, y, width, height of something in front, in pixels; 0 wide where there is nothing.
+        gain, offset: (B, 3) for red, green and blue. grey: (B,) bool. blur: (B,) sigma in pixels, 0 for none.
+        patch: (B, 4) x, y, width, height of an occluding patch, in pixels; width 0 for none.
         patch_colour: (B, 3). grain: (g, g) normal noise on it.
     """
 
@@ -53,11 +54,11 @@ class Colours:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch of B inputs of side `size`; those made of one image come first, `single` of them, then mosaics.
+    """A batch of B inputs of side `size`: first `single` inputs with one image each, then mosaics.
 
     Attributes:
-        parts: the images, one for each single and then four for each mosaic.
-        people: whose `part` and `ignore_part` are numbers of inputs here. complete: (B,) bool.
+        parts: the images, one per single input and then four per mosaic.
+        people: the people; here `part` and `ignore_part` are indices of inputs. complete: (B,) bool.
     """
 
     size: int
@@ -80,7 +81,7 @@ def draw_plan(
     flip: np.ndarray,
     rng: np.random.Generator,
 ) -> Plan:
-    """Draw the images of a batch, and what is done to them."""
+    """Randomly choose the images of a batch and their augmentation."""
     weights = np.array([source.weight for source in sources], float)
     chosen = rng.choice(len(sources), (batch_size, 4), p=weights / weights.sum())
     first, count = (np.array([getattr(s, name) for s in sources])[chosen] for name in ("first", "count"))
@@ -99,13 +100,13 @@ def plan_inputs(
     flip: np.ndarray,
     rng: np.random.Generator,
 ) -> Plan:
-    """Draw what is done to images.
+    """Randomly choose the augmentation of given images.
 
     Args:
-        table: of their labels.
-        singles: (n,) images that are inputs by themselves. mosaics: (m, 4) images of each mosaic.
+        table: their labels.
+        singles: (n,) images of single inputs. mosaics: (m, 4) images of each mosaic.
         size: side of the inputs, in pixels.
-        config: ranges of change. flip: (K,) the joints of mirrored people.
+        config: the options of augmentation. flip: (K,) index of each joint's mirror image.
     """
     single, batch_size = len(singles), len(singles) + len(mosaics)
     picture = np.concatenate([singles, mosaics.ravel()])
@@ -122,7 +123,7 @@ def plan_inputs(
 
 
 def _frames(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """(4 count, 4) the four frames of each mosaic, about a random middle."""
+    """(4 count, 4) the four frames of each mosaic, around a random centre."""
     x, y = np.floor(rng.uniform(*_MIDDLE, (2, count)) * size)
     zero = np.zeros(count)
     frames = [(zero, zero, x, y), (x, zero, size - x, y), (zero, y, x, size - y), (x, y, size - x, size - y)]
@@ -157,7 +158,7 @@ def _owned(people: People, owner: np.ndarray) -> People:
 
 
 def _covered(people: People, patch: np.ndarray) -> People:
-    """Joints behind an occluding patch are hidden (v = 1); people without a joint beside it are ignored."""
+    """Mark joints behind an occluding patch as hidden (v = 1); people with no other joints become ignore regions."""
     x, y, width, height = patch[people.part].T[..., None]
     kx, ky = people.keypoints[..., 0], people.keypoints[..., 1]
     behind = (kx >= x) & (kx < x + width) & (ky >= y) & (ky < y + height)

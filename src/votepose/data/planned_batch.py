@@ -1,4 +1,4 @@
-"""Planned batches as a data set: small, drawn by the CPU, and turned into a `Batch` where the images are."""
+"""Planned batches as a dataset: small, planned on the CPU, and rendered into a `Batch` on the device of the images."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from votepose.data.render import Warp, render, warp_arrays
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """A `Batch` that still lacks its pixels.
+    """A `Batch` before its pixels are rendered.
 
     Attributes:
-        size, single: as of the `Plan`. inputs: their number.
+        size, single: as in `Plan`. inputs: number of inputs.
         warp: the tensors of a `Warp`.
-        labels: of the `Batch`: keypoints, boxes, areas, image index, ignore boxes (R, 4), their inputs (R,), complete.
+        labels: labels of the `Batch`: keypoints, boxes, areas, image index, ignore boxes (R, 4), their inputs (R,),
+            complete.
     """
 
     size: int
@@ -39,7 +40,7 @@ class PlannedBatch:
 
     @staticmethod
     def of(plan: Plan, longest: int) -> PlannedBatch:
-        """For canvases of images with sides up to `longest`."""
+        """The planned batch, for canvases of images with sides up to `longest`."""
         people = plan.people
         boxes = people.boxes, people.areas, people.part, people.ignore, people.ignore_part
         labels = Packed.of([people.keypoints, *boxes, plan.complete])
@@ -49,19 +50,19 @@ class PlannedBatch:
         return replace(self, warp=self.warp.to(device), labels=self.labels.to(device))
 
     def render(self, canvases: Tensor) -> Batch:
-        """The batch, from canvases on the device that this is on too."""
+        """Render the batch from canvases on the same device."""
         keypoints, boxes, areas, index, ignore, ignore_index, complete = self.labels.tensors()
         mask = ignore_mask(ignore, ignore_index, boxes, index, (self.inputs, self.size, self.size))
         images = render(canvases, self.unpacked())
         return Batch(images, keypoints, boxes, areas, index, mask, complete)
 
     def unpacked(self) -> Warp:
-        """What the pixels depend on."""
+        """The parameters of the pixels."""
         return Warp(self.size, self.single, *self.warp.tensors())
 
 
 class PlannedBatches(Dataset[PlannedBatch]):
-    """An endless stream of planned batches, addressed by number."""
+    """An endless stream of planned batches, indexed by number."""
 
     def __init__(
         self,
@@ -86,9 +87,9 @@ class PlannedBatches(Dataset[PlannedBatch]):
 def batch_loader(
     batches: PlannedBatches, workers: int, start: int, stop: int, rank: int = 0, world: int = 1
 ) -> DataLoader[PlannedBatch]:
-    """The batches of steps start to stop - 1; process `rank` of `world` takes every world-th.
+    """The batches of steps start to stop - 1; process `rank` of `world` gets every world-th batch.
 
-    One worker draws them faster than a GPU trains on them.
+    One worker plans them faster than a GPU trains on them.
     """
     return DataLoader(
         batches,

@@ -1,4 +1,4 @@
-"""Remarks on data, `NAME: what is wrong with it`, counted by kind."""
+"""Counts remarks on data, in the form `NAME: problem`, by kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Remarks:
     """Remarks of one kind.
 
     Attributes:
-        first: the first of them, whole. count: how many there are.
+        first: the first of them. count: number of remarks.
     """
 
     first: str
@@ -29,12 +29,13 @@ class Remarks:
 
     @property
     def adjusted(self) -> bool:
-        """Whether what they are about is used, only not as it was; otherwise some image or label is left out."""
+        """Whether the data is used after an adjustment; otherwise an image or label is left out."""
         return bool(_ADJUSTED.search(self.first))
 
 
 def count_remarks(lines: Iterable[str]) -> list[Remarks]:
-    """The kinds of remarks, in the order in which they first occur. Names and numbers make no kind of their own."""
+    """The kinds of remarks, in order of first occurrence. Remarks that differ only in names and numbers are one
+    kind."""
     kinds: dict[str, tuple[str, int]] = {}
     for line in lines:
         kind = _DETAIL.sub("", line.partition(": ")[2] or line)

@@ -1,4 +1,4 @@
-"""The pixels of planned batches, from canvases that lie on a device: each is sampled once."""
+"""Renders planned batches from canvases on a device, sampling each pixel once."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor
 from votepose.data.canvas import LEVELS, MARGIN, canvas_side, origins
 from votepose.data.plan import Plan
 
-_SHARPEST = 0.6  # an image that shrinks further is taken from the next smaller size
+_SHARPEST = 0.6  # minimum scale; below it, the next smaller size of the image is sampled
 _BLUR_RADIUS = 5  # pixels
 _GREY = (0.299, 0.587, 0.114)
-_AT_ONCE = 64  # canvases, which bounds the memory for their numbers in 32 bits
+_AT_ONCE = 64  # canvases at a time, to bound the memory for float32 values
 
 
 @dataclass(frozen=True)
 class Warp:
-    """What the pixels of a `Plan` depend on, as tensors. Coordinates of canvases are those of `grid_sample`.
+    """The parameters of a `Plan`'s pixels, as tensors. Canvas coordinates are those of `grid_sample`.
 
     Attributes:
-        size, single: as of the plan.
-        picture: (M,) canvas of each part. matrix: (M, 2, 3) from input pixels to places on it.
-        low, high: (M, 2) least and greatest x and y at which it may be sampled.
-        middle: (B - single, 2) of each mosaic, in pixels.
-        gain, offset: (B, 3). grey, blurred, patched: rows of the inputs that are.
+        size, single: as in the plan.
+        picture: (M,) canvas of each part. matrix: (M, 2, 3) transformation from input pixels to canvas coordinates.
+        low, high: (M, 2) minimum and maximum x and y of samples.
+        middle: (B - single, 2) centre of each mosaic, in pixels.
+        gain, offset: (B, 3). grey, blurred, patched: rows of the inputs concerned.
         sigma: (len(blurred),) in pixels. patch: (len(patched), 4) x, y, width, height. patch_colour: (len(patched), 3).
         grain: (g, g) noise, repeated.
     """
@@ -71,9 +71,9 @@ def warp_arrays(plan: Plan, longest: int) -> list[np.ndarray]:
 
 
 def _to_canvas(plan: Plan, longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Matrices (M, 2, 3) from input pixels to places on the canvases, and limits (M, 2) of these places.
+    """Matrices (M, 2, 3) from input pixels to canvas coordinates, and limits (M, 2) of these coordinates.
 
-    The four canvases of a mosaic lie below one another.
+    The four canvases of a mosaic are stacked vertically.
     """
     side, parts = canvas_side(longest), plan.parts
     count = len(parts.picture)
@@ -95,7 +95,7 @@ def _to_canvas(plan: Plan, longest: int) -> tuple[np.ndarray, np.ndarray, np.nda
 
 @torch.no_grad()
 def render(canvases: Tensor, warp: Warp) -> Tensor:
-    """The inputs (B, 3, S, S) uint8, channels last, of a warp that is on the device of the canvases."""
+    """Render the inputs (B, 3, S, S) uint8, channels last in memory, of a warp on the device of the canvases."""
     count, size, single = len(warp.gain), warp.size, warp.single
     images = torch.empty(count, 3, size, size, dtype=torch.uint8, device=canvases.device)
     images = images.contiguous(memory_format=torch.channels_last)
@@ -112,7 +112,7 @@ def render(canvases: Tensor, warp: Warp) -> Tensor:
 
 
 def _sampled(canvases: Tensor, warp: Warp, rows: slice) -> Tensor:
-    """(n, 3, S, S) float32: inputs of one image each."""
+    """Inputs with one image each, (n, 3, S, S) float32."""
     grid = _grid(warp.size, warp.matrix[rows], warp.low[rows], warp.high[rows])
     return _sample(canvases[warp.picture[rows]].float(), grid)
 
@@ -133,7 +133,7 @@ def _mosaics(canvases: Tensor, warp: Warp, rows: slice) -> Tensor:
 
 
 def _grid(size: int, matrix: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """(n, S, S, 2) places that the pixels of n inputs show, by matrices (n, 2, 3), within limits (n, 2)."""
+    """(n, S, S, 2) canvas coordinates of the pixels of n inputs, by matrices (n, 2, 3), within limits (n, 2)."""
     at = torch.arange(size, device=matrix.device) + 0.5
     along = matrix[:, None, :, 0] * at[:, None]
     down = torch.addcmul(matrix[:, None, :, 2], matrix[:, None, :, 1], at[:, None])
@@ -145,7 +145,7 @@ def _sample(pixels: Tensor, grid: Tensor) -> Tensor:
 
 
 def _recoloured(image: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
-    """image * gain + offset, rounded by adding a half, since conversion to integers truncates."""
+    """image * gain + offset + 0.5; the half rounds, since conversion to integers truncates."""
     return torch.addcmul(offset[..., None, None] + 0.5, image, gain[..., None, None]).clamp_(0, 255)
 
 
@@ -169,7 +169,7 @@ def _blur(images: Tensor, rows: Tensor, sigma: Tensor) -> None:
 
 
 def _cover(images: Tensor, warp: Warp) -> None:
-    """Something of one colour, with a grain, in front of some inputs."""
+    """Paint a patch of one colour with noise over some inputs."""
     if not len(warp.patched):
         return
     size = warp.size

@@ -1,6 +1,6 @@
-"""Images decoded once and kept on a device, and the batches that are drawn and augmented there.
+"""Images that are decoded once and kept on a device, and batches augmented there.
 
-Batch i depends on the seed and on i alone, so a stopped run continues exactly.
+Batch i depends only on the seed and i, so a resumed run continues exactly where it stopped.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from votepose.skeleton import Skeleton
 from votepose.utils.cpus import usable_cpus
 from votepose.utils.progress import Bar
 
-_AT_ONCE = 256  # images that are decoded before they move to the device
-_UNKNOWN_SIDE = 640  # pixels, where no json says how large images are
+_AT_ONCE = 256  # images decoded before each transfer to the device
+_UNKNOWN_SIDE = 640  # in pixels, if no json has image sizes
 
 
 @dataclass(frozen=True)
 class FolderSource:
-    """A folder to train on: how often each of its images is drawn (any unit), and whether only in mosaics."""
+    """A folder to train on, the sampling weight of each of its images (any unit), and whether to use it only in
+    mosaics."""
 
     folder: CocoFolder
     weight: float = 1.0
@@ -42,13 +43,13 @@ class FolderSource:
 
 
 def longest_side(folders: Sequence[CocoFolder]) -> int:
-    """The longest side of the images in pixels, as their jsons say."""
+    """The longest side of the images in pixels, according to their jsons."""
     sides = [number(p.entry.get(side)) for folder in folders for p in folder.pictures for side in ("width", "height")]
     return int(max((side for side in sides if side > 0), default=_UNKNOWN_SIDE))
 
 
 def bytes_needed(folders: Sequence[CocoFolder], longest: int) -> int:
-    """What the images take on a device, if none may be longer than `longest` pixels."""
+    """Number of bytes of the images on a device, with sides limited to `longest` pixels."""
     return sum(len(folder.pictures) for folder in folders) * canvas_bytes(longest)
 
 
@@ -57,10 +58,10 @@ class ResidentPictures:
     """Images on a device, and their people.
 
     Attributes:
-        canvases: see `votepose.data.canvas`. longest: side that an image may have there.
-        table: the labels. sources: what of it is drawn how often.
-        skeleton: of the people.
-        left_out: of each folder, what could not be used as it was, and why.
+        canvases: see `votepose.data.canvas`. longest: maximum side of an image there.
+        table: the labels. sources: its rows with their sampling weights.
+        skeleton: skeleton of the people.
+        left_out: for each folder, remarks on what was left out or adjusted.
     """
 
     canvases: Tensor
@@ -71,19 +72,19 @@ class ResidentPictures:
     left_out: list[list[str]]
 
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
-        return self  # nothing of it changes, and a device has no room for two
+        return self  # it is immutable, and a device has no room for two
 
     def __len__(self) -> int:
         return len(self.table)
 
     @staticmethod
     def load(sources: Sequence[FolderSource], longest: int, device: torch.device | str) -> ResidentPictures:
-        """Decode the images of folders, those longer than `longest` shrunk, onto a device.
+        """Decode the images of folders onto a device, shrinking those larger than `longest`.
 
-        Images that cannot be decoded are left out and named in `left_out`.
+        Images that cannot be decoded are left out and listed in `left_out`.
 
         Raises:
-            VoteposeError: if no image of a folder can be used.
+            VoteposeError: if a folder has no usable image.
         """
         items = [(source.folder, picture) for source in sources for picture in source.folder.pictures]
         canvases = new_canvases(len(items), longest, device)
@@ -98,7 +99,7 @@ class ResidentPictures:
             count = sum(sample is not None for sample, _ in found[start:stop])
             left_out.append(source.folder.left_out(line for _, lines in found[start:stop] for line in lines))
             source.folder.require_some(count, left_out[-1])
-            # Weights are per image, so that adding a small folder does not drown a large one.
+            # Weights are per image, so that a small folder does not dominate a large one.
             drawn.append(Drawn(first, count, source.weight * count, source.mosaic_only))
             first, start = first + count, stop
         skeleton = sources[0].folder.labels.skeleton
@@ -106,7 +107,7 @@ class ResidentPictures:
         return ResidentPictures(canvases[: len(kept)], longest, table, drawn, skeleton, left_out)
 
     def batches(self, size: int, config: AugmentConfig, seed: int, batch_size: int) -> PlannedBatches:
-        """The endless stream of batches of so many inputs of side `size`."""
+        """An endless stream of batches with `batch_size` inputs of side `size`."""
         flip = self.skeleton.flip
         return PlannedBatches(self.table, self.longest, self.sources, flip, size, config, seed, batch_size)
 
@@ -114,7 +115,7 @@ class ResidentPictures:
 def _decode(
     items: Sequence[tuple[CocoFolder, Picture]], canvases: Tensor, longest: int
 ) -> list[tuple[Sample | None, list[str]]]:
-    """Paint images on canvases; their samples, without pixels, and remarks."""
+    """Paint images on canvases; returns their samples, without pixels, and remarks."""
     side = canvases.shape[-1]
     count = min(len(items), _AT_ONCE)
     host = torch.empty(count, 3, side, side, dtype=torch.uint8, pin_memory=canvases.is_cuda)
@@ -143,7 +144,7 @@ def _decode_one(item: tuple[CocoFolder, Picture], canvas: np.ndarray, longest: i
 
 
 def _limited(sample: Sample, longest: int) -> Sample:
-    """The sample with no side over `longest` pixels."""
+    """The sample with its longest side limited to `longest` pixels."""
     height, width = sample.image.shape[:2]
     if max(height, width) <= longest:
         return sample

@@ -1,4 +1,4 @@
-"""One image and the people in it, from pixels and the labels of a COCO json."""
+"""One image and the people in it, from pixels and the labels in a COCO json."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Sample:
     """One image and the people in it, in its own pixels.
 
     Attributes:
-        image_id, name: of the image, as in the json.
+        image_id, name: id and name of the image, as in the json.
         image: (height, width, 3) uint8 RGB.
         keypoints: (N, K, 3) x, y and COCO's v: 0 unlabelled, 1 hidden, 2 visible.
         boxes: (N, 4) x, y, width, height. areas: (N,).
         ignore: (R, 4) boxes of people without known joints: crowds, and people without keypoints.
         complete: whether all people in the image are labelled or in an ignore box.
-        scale: pixels of the image for one of those that the json counts in, along x and y; mostly 1.
+        scale: image pixels per pixel of the json's image size, along x and y; mostly 1.
     """
 
     image_id: int | str
@@ -35,7 +35,8 @@ class Sample:
     scale: tuple[float, float] = (1.0, 1.0)
 
     def untold(self, points: np.ndarray) -> np.ndarray:
-        """(P,) bool: unlabelled people may be at points (P, 2): in ignore boxes and incompletely labelled images."""
+        """(P,) bool: whether unlabelled people may be at points (P, 2): in ignore boxes and incompletely labelled
+        images."""
         if not self.complete:
             return np.ones(len(points), bool)
         low, high = self.ignore[:, :2], self.ignore[:, :2] + self.ignore[:, 2:]
@@ -43,20 +44,20 @@ class Sample:
 
 
 def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sample, list[str]]:
-    """The sample, in the image's own pixels, and remarks on what of its annotations could not be used as it was."""
+    """The sample, in image pixels, and remarks on annotations that were left out or adjusted."""
     height, width = pixels.shape[:2]
     entry, remarks = picture.entry, list(picture.remarks)
     told = np.array([values.number(entry.get(side)) for side in ("width", "height")])
     scale = np.array([width, height]) / told if (told > 0).all() else np.ones(2)
     scale = scale.astype(np.float32)
     if abs(scale - 1).max() > 0.01:
-        remarks.append(f"is {width}x{height}, the json says otherwise; its labels were scaled")
+        remarks.append(f"is {width}x{height}, unlike in the json; its labels were scaled")
     people, ignore = [], []
     for annotation in picture.annotations:
         whole = annotation.box.astype(np.float32) * np.tile(scale, 2)
         box = _clipped(whole, width, height)
-        if annotation.boxed and abs(box - whole).max() > 1:  # less is rounding
-            remarks.append("an annotation's box leaves the image; clipped")
+        if annotation.boxed and abs(box - whole).max() > 1:  # smaller differences are rounding
+            remarks.append("an annotation's box exceeds the image; clipped")
         if annotation.is_person:
             points = annotation.keypoints.astype(np.float32)
             points[:, :2] *= scale
@@ -79,14 +80,14 @@ def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sampl
 
 
 def _around(points: np.ndarray, area: float, width: int, height: int) -> np.ndarray:
-    """The box of a person whose box lies outside the image, from the labelled joints."""
+    """A box from the labelled joints, for a person whose own box lies outside the image."""
     labelled = points[points[:, 2] > 0, :2]
     box = values.hull(labelled)
     return _clipped(values.square(labelled, area) if box is None else box, width, height)
 
 
 def _clipped(box: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A box (x, y, w, h) cut to the image."""
+    """A box (x, y, w, h) clipped to the image."""
     low = np.clip(box[:2], 0, (width, height))
     high = np.clip(box[:2] + box[2:], 0, (width, height))
     return np.concatenate([low, high - low]).astype(np.float32)

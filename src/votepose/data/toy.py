@@ -1,4 +1,4 @@
-"""Drawn people, so that tests need no photographs: thick limbs, a side a colour, exact keypoints, true occlusion."""
+"""Synthetic stick figures, for tests without photographs: a colour per side, exact keypoints, true occlusion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from votepose.skeleton import COCO_17
 
 _SHIFT = 4  # fractional bits of cv2's drawing coordinates
 _K = {name: k for k, name in enumerate(COCO_17.names)}
-# limbs from the back to the front: ends, half width as a share of the body's height
+# limbs from back to front: ends, half the width relative to the body's height
 _LIMBS = (
     ("hip", "knee", 0.045),
     ("knee", "ankle", 0.035),
@@ -24,9 +24,9 @@ _LIMBS = (
 
 
 def synthetic_dataset(count: int, size: int = 256, people: tuple[int, int] = (1, 4), seed: int = 0) -> CocoDataset:
-    """`count` drawn images of `size` x `size` pixels, with people[0]..people[1] figures each (COCO_17).
+    """Draw `count` images of `size` x `size` pixels with people[0]..people[1] figures each (COCO_17).
 
-    Joints that another figure covers have v = 1, joints outside the image v = 0. Image i depends on seed and i.
+    Joints covered by another figure have v = 1, joints outside the image v = 0. Image i depends only on the seed and i.
     """
     samples = [_draw_picture(i + 1, size, people, np.random.default_rng((seed, i))) for i in range(count)]
     return CocoDataset(samples, COCO_17)
@@ -34,7 +34,7 @@ def synthetic_dataset(count: int, size: int = 256, people: tuple[int, int] = (1,
 
 def _draw_picture(image_id: int, size: int, people: tuple[int, int], rng: np.random.Generator) -> Sample:
     image = _background(size, rng)
-    owner = np.zeros((size, size), np.uint8)  # the figure on top at each pixel; 0 is background
+    owner = np.zeros((size, size), np.uint8)  # topmost figure at each pixel; 0 is background
     bodies = [_random_pose(size, rng) for _ in range(rng.integers(people[0], people[1], endpoint=True))]
     keypoints, boxes, areas, masks = [], [], [], []
     for number, body in enumerate(bodies, start=1):
@@ -71,7 +71,7 @@ def _background(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _random_pose(size: int, rng: np.random.Generator) -> np.ndarray:
-    """(17, 2) joints of a person facing the camera: the left side is on the right."""
+    """(17, 2) joints of a person facing the camera, whose left side is on the right."""
     points = np.zeros((17, 2))
     for side, sign in (("left", 1.0), ("right", -1.0)):
         shoulder, hip = np.array([0.11 * sign, -0.28]), np.array([0.08 * sign, 0.0])
@@ -95,7 +95,7 @@ def _random_pose(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _draw_figure(image: np.ndarray, mask: np.ndarray, body: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint a person into `image`, and every pixel of them into `mask`."""
+    """Paint a person into `image`, and their silhouette into `mask`."""
     neck, hips = body[[5, 6]].mean(axis=0), body[[11, 12]].mean(axis=0)
     height = float(np.hypot(*(hips - neck))) / 0.28
     cloth = rng.uniform(120, 180, 3)
@@ -112,7 +112,7 @@ def _draw_figure(image: np.ndarray, mask: np.ndarray, body: np.ndarray, rng: np.
 
 
 def _line(image: np.ndarray, mask: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float, colour: Any) -> None:
-    # cv2 puts pixel centres at integers; here they lie at halves
+    # cv2's pixel centres are at integers; ours are at half-integers
     ends: list[list[int]] = [np.rint((p - 0.5) * 2**_SHIFT).astype(int).tolist() for p in (start, end)]
     for target, value in ((image, tuple(np.clip(colour, 0, 255).tolist())), (mask, 255)):
         line = cv2.LINE_AA if target is image else cv2.LINE_8

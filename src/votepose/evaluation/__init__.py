@@ -1,1 +1,1 @@
-"""COCO keypoint AP, error analysis, calibration, galleries and ablation tables."""
+"""COCO keypoint AP, error analysis, calibration and galleries."""

@@ -1,4 +1,4 @@
-"""Checks before an evaluation starts: options in range, data that fit the weights."""
+"""Checks before an evaluation: options in range, and data that match the weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from votepose.errors import VoteposeError
 from votepose.letterbox import require_input_size
 from votepose.skeleton import Skeleton
 
-_KINDS = 8  # of remarks that are printed
+_KINDS = 8  # maximum number of remarks printed
 
 
 def check_options(
@@ -19,7 +19,7 @@ def check_options(
     levels: int | None = None,
     presence_threshold: float | None = None,
 ) -> None:
-    """Raises VoteposeError unless the options that are given are in range."""
+    """Raise VoteposeError unless the given options are in range."""
     require_positive("limit", limit)
     require_positive("levels", levels)
     if input_size is not None:
@@ -29,13 +29,13 @@ def check_options(
 
 
 def require_positive(option: str, value: int | None) -> None:
-    """Raises VoteposeError if the number given for `--option` is below 1."""
+    """Raise VoteposeError if the value of `--option` is below 1."""
     if value is not None and value < 1:
         raise VoteposeError(f"--{option} should be at least 1, but is {value}")
 
 
 def print_left_out(dataset: CocoDataset, folder: Path) -> None:
-    """Print what of the data could not be used, and what the names of its keypoints do not say."""
+    """Print remarks on data that was left out or adjusted, and on keypoint names without a clear side."""
     if dataset.skeleton.side_remark:
         print(f"{folder}: {dataset.skeleton.side_remark}")
     kinds = count_remarks(dataset.left_out)
@@ -47,14 +47,14 @@ def print_left_out(dataset: CocoDataset, folder: Path) -> None:
 
 
 def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
-    """Raises VoteposeError unless the data label the keypoints that the weights predict."""
+    """Raise VoteposeError unless the data label the keypoints that the weights predict."""
     if not any(len(sample.keypoints) for sample in dataset.samples):
-        raise VoteposeError(f"{dataset.annotations}: labels no person's keypoints, so nothing can be measured")
+        raise VoteposeError(f"{dataset.annotations}: has no labelled keypoints to measure on")
     theirs, ours = dataset.skeleton, skeleton
     if theirs.names != ours.names:
         differing = sorted(set(theirs.names) ^ set(ours.names))
         detail = f"only one of them has {differing[0]!r}" if differing else "in another order"
         raise VoteposeError(
-            f"{weights}: has another skeleton ({len(ours)} keypoints) than {dataset.annotations} "
+            f"{weights}: has a different skeleton ({len(ours)} keypoints) from {dataset.annotations} "
             f"({len(theirs)} keypoints; {detail}); use weights that were trained on such data"
         )

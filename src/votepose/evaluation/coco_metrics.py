@@ -45,18 +45,18 @@ def coco_keypoint_metrics(
     image_ids: Sequence[int | str] | None = None,
     most: int = 20,
 ) -> KeypointMetrics:
-    """Metrics of COCO results (image_id, category_id, keypoints, score) against labels.
+    """Evaluate COCO results (image_id, category_id, keypoints, score) against labels.
 
     Without results or without people all metrics are zero.
 
     Args:
-        annotations: labels as `load_coco` reads them, a COCO json or its path; see `coco_labels` for what is read.
+        annotations: labels from `load_coco`, a COCO json or its path; see `coco_labels` for the accepted forms.
         results: in the json's pixels.
-        image_ids: measure on these images only; None for all.
-        most: people that count in each image, the best by score: 20 in COCO, too few for larger crowds.
+        image_ids: images to measure on; None for all.
+        most: maximum number of people that count per image, by score: 20 in COCO, too few for larger crowds.
 
     Raises:
-        VoteposeError: if a result or one of `image_ids` is of no image of the labels.
+        VoteposeError: if a result or one of `image_ids` refers to an image that the labels lack.
     """
     if isinstance(annotations, Path):
         annotations = read_coco_json(annotations)
@@ -80,7 +80,7 @@ def coco_keypoint_metrics(
 
 
 def _truth(labels: CocoLabels, numbers: dict[int | str, int]) -> dict[str, Any]:
-    """The labels as a COCO json whose ids are 1, 2, …: COCO's evaluation takes a match with id 0 for none."""
+    """The labels as a COCO json with ids 1, 2, …, since COCO's evaluation treats a match with id 0 as none."""
     people = [
         {
             "id": annotation.number,
@@ -102,7 +102,7 @@ def _truth(labels: CocoLabels, numbers: dict[int | str, int]) -> dict[str, Any]:
 def _found(
     labels: CocoLabels, results: Sequence[dict[str, Any]], numbers: dict[int | str, int]
 ) -> list[dict[str, Any]]:
-    """The results of people, with the ids of `_truth`."""
+    """The results for people, with the ids of `_truth`."""
     return [
         {
             "image_id": _number(numbers, result["image_id"]),

@@ -1,4 +1,4 @@
-"""What the charts share: colours, light axes, and a matplotlib figure as an image."""
+"""Shared by the charts: colours, light axes, and conversion of a matplotlib figure to an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOFT, GRID = "#5F6368", "#E0E0E0"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of this size in inches, laid out so that nothing is cut off or overlaps; not known to pyplot."""
+    """A figure of this size in inches with an automatic layout, not registered with pyplot."""
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
     return Figure(figsize=(width, height), dpi=110, layout=layout)
 
@@ -31,7 +31,7 @@ def lighten(axes: Axes) -> None:
 
 
 def to_picture(figure: Figure) -> Image.Image:
-    """The figure as RGB pixels; needs no display."""
+    """Render the figure as an RGB image, without a display."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -1,4 +1,4 @@
-"""A folder of the worst and the best images: what was found on the left, the labels on the right."""
+"""Writes a folder of the worst and best images, with detections on the left and labels on the right."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from votepose.io.files import save_picture
 from votepose.poses import Poses
 from votepose.visualization.draw import Style, draw
 
-_GAP = 8  # pixels between the two drawings
+_GAP = 8  # pixels between the drawings
 
 
 def write_gallery(folder: Path, found: Sequence[tuple[Sample, Poses]], examples: int) -> int:
     """Draw the `examples` worst and best images as worst-01-0.12-NAME.jpg, best-01-0.98-NAME.jpg.
 
-    Only people above the score that `predict` shows are drawn and graded. Images without labelled people are left
-    out.
+    Only people that `predict` would show are drawn and graded. Images without labelled people are left out.
 
     Returns:
         The number of drawings.
@@ -41,9 +40,9 @@ def write_gallery(folder: Path, found: Sequence[tuple[Sample, Poses]], examples:
 
 
 def grade(sample: Sample, poses: Poses) -> float:
-    """How well the people of an image were found, in [0, 1]: F1 in which each match counts with its OKS.
+    """The quality of an image's detections in [0, 1]: an F1 score in which each match counts with its OKS.
 
-    It is 1 where there are no people and none were found. People found where unlabelled people may be do not count.
+    It is 1 if there are no people and none were found. Detections where unlabelled people may be do not count.
     """
     matrix = sample_oks_matrix(poses.keypoints, sample, poses.skeleton.kappas)
     match = greedy_match(matrix)

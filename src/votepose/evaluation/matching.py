@@ -1,6 +1,6 @@
-"""Which of the people found is which labelled person: the OKS of every pair, and three ways to match by it.
+"""Matches detections with labelled people: the OKS of every pair, and three ways to match by it.
 
-A match is (P,) int: for each person found the index of the labelled person, -1 for none. No labelled person is matched
+A match is (P,) int: the index of the labelled person for each detection, -1 for none. No labelled person is matched
 twice.
 """
 
@@ -15,12 +15,12 @@ from votepose.utils.assignment import assign
 
 
 def labelled_sizes(sample: Sample) -> np.ndarray:
-    """(N,) the root of each labelled person's area, in pixels, at least 1."""
+    """(N,) square root of each labelled person's area, in pixels, at least 1."""
     return np.sqrt(np.maximum(sample.areas, 1))
 
 
 def labelled_similarities(points: np.ndarray, sample: Sample, kappas: np.ndarray) -> np.ndarray:
-    """(..., N, K) the share of OKS that each joint of points (..., N or 1, K, 2) keeps; 0 where it is not labelled."""
+    """(..., N, K) similarity of points (..., N or 1, K, 2) to the labelled joints; 0 where not labelled."""
     joints, labelled = sample.keypoints[..., :2], sample.keypoints[..., 2] > 0
     return np.where(labelled, joint_similarities(points, joints, labelled_sizes(sample), kappas), 0)
 
@@ -29,23 +29,23 @@ def oks_matrix(poses: Array, joints: Array, labelled: Array, sizes: Array, kappa
     """(P, N) OKS of poses (P, K, 2) with people (N, K, 2), over their labelled joints.
 
     Args:
-        poses, joints: in one unit; NumPy arrays or PyTorch tensors.
+        poses, joints: in the same unit; NumPy arrays or PyTorch tensors.
         labelled: (N, K) bool.
-        sizes: (N,) root of each person's area, in that unit.
+        sizes: (N,) square root of each person's area, in that unit.
         kappas: (K,) fall-off constants.
     """
     return oks(poses[:, None], joints[None], sizes[None], kappas, labelled[None] * 1.0)
 
 
 def sample_oks_matrix(poses: np.ndarray, sample: Sample, kappas: np.ndarray) -> np.ndarray:
-    """(P, N) OKS of poses (P, K, 2) with the labelled people of an image, over their labelled joints."""
+    """(P, N) OKS of poses (P, K, 2) with the labelled people in an image, over their labelled joints."""
     joints, labelled = sample.keypoints[..., :2], sample.keypoints[..., 2] > 0
     matrix: np.ndarray = oks_matrix(poses, joints, labelled, labelled_sizes(sample), kappas)
     return matrix
 
 
 def most_similar(matrix: Array, min_oks: float) -> Array:
-    """(P,) the most similar labelled person by OKS (P, N), matched or not; -1 where its OKS is under `min_oks`."""
+    """(P,) the most similar labelled person by OKS (P, N), matched or not; -1 if that OKS is below `min_oks`."""
     xp = namespace(matrix)
     if not matrix.shape[1]:
         return xp.full_like(matrix.sum(-1), -1, dtype=xp.int64)
@@ -53,7 +53,7 @@ def most_similar(matrix: Array, min_oks: float) -> Array:
 
 
 def greedy_match(matrix: np.ndarray) -> np.ndarray:
-    """The match (P,) that takes the pair of the largest OKS (P, N) first; pairs of OKS 0 stay apart."""
+    """A greedy match (P,), by decreasing OKS (P, N); pairs with OKS 0 are not matched."""
     match, remaining = np.full(len(matrix), -1), matrix.copy()
     for _ in range(min(matrix.shape)):
         row, column = np.unravel_index(remaining.argmax(), matrix.shape)
@@ -65,9 +65,9 @@ def greedy_match(matrix: np.ndarray) -> np.ndarray:
 
 
 def coco_match(matrix: np.ndarray, min_oks: float) -> np.ndarray:
-    """The match (P,) in the order of the rows of OKS (P, N), as COCO's evaluation does with rows sorted by score.
+    """The match (P,) of COCO's evaluation, in the order of the rows of OKS (P, N), sorted by score.
 
-    Each takes the most similar person who is still free, if its OKS with them is at least `min_oks`.
+    Each detection takes the most similar person who is still free, if their OKS is at least `min_oks`.
     """
     match, free = np.full(len(matrix), -1), np.ones(matrix.shape[1], bool)
     for row, values in enumerate(matrix):
@@ -79,7 +79,7 @@ def coco_match(matrix: np.ndarray, min_oks: float) -> np.ndarray:
 
 
 def optimal_match(matrix: np.ndarray) -> np.ndarray:
-    """The match (P,) of the largest sum of OKS (P, N); pairs of OKS 0 stay apart."""
+    """The match (P,) with the largest sum of OKS (P, N); pairs with OKS 0 are not matched."""
     match = np.full(len(matrix), -1)
     rows, columns = assign(matrix)
     match[rows] = columns
@@ -87,7 +87,7 @@ def optimal_match(matrix: np.ndarray) -> np.ndarray:
 
 
 def matched_oks(matrix: np.ndarray, match: np.ndarray) -> np.ndarray:
-    """(P,) the OKS of each with the person it is matched to; 0 for those without a match."""
+    """(P,) the OKS of each detection with its matched person; 0 without a match."""
     if not matrix.shape[1]:
         return np.zeros(len(matrix), matrix.dtype)
     return np.where(match >= 0, matrix[np.arange(len(matrix)), match], 0)

@@ -1,4 +1,4 @@
-"""Runs a weights file of either kind over labelled images: people found, and COCO results."""
+"""Runs a safetensors or ONNX file on labelled images, and converts the detections to COCO results."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from votepose.utils.progress import track
 
 @dataclass(frozen=True)
 class Model:
-    """What is evaluated.
+    """A model to evaluate.
 
     Attributes:
-        find: image -> `Poses`, with no threshold on their scores.
-        skeleton: of the poses.
-        preset: its name.
+        find: image -> `Poses`, without a score threshold.
+        skeleton: skeleton of the poses.
+        preset: name of the preset.
         input_size: longest side of the network input, in pixels.
-        parameters: their number.
+        parameters: number of parameters.
     """
 
     find: Finder
@@ -47,14 +47,14 @@ class Model:
 def load_model(
     weights: Path, input_size: int | None = None, presence_threshold: float | None = None, levels: int | None = None
 ) -> Model:
-    """A model run by PyTorch for safetensors, by the runtime for ONNX files; None means the weights' own setting.
+    """Load a model: safetensors run with PyTorch, ONNX files with the runtime. None uses the weights' own setting.
 
     Raises:
         VoteposeError: if the weights cannot be read or an option is out of range.
     """
     if weights.suffix == ".onnx":
         if levels is not None:
-            raise VoteposeError("--levels: an exported file always uses its own; give safetensors as --weights")
+            raise VoteposeError("--levels: is fixed in an exported file; use safetensors as --weights")
         predictor = load(weights, input_size=input_size, presence_threshold=presence_threshold, score_threshold=0.0)
         preset = str(predictor.metadata.get("preset", "?"))
         return Model(predictor, predictor.skeleton, preset, predictor.input_size, _onnx_parameters(weights))
@@ -69,9 +69,9 @@ def load_model(
 
 
 def _onnx_parameters(weights: Path) -> int:
-    """Values in the graph's constants: all parameters except the tiniest.
+    """Number of values in the graph's constants: all parameters except the smallest tensors.
 
-    Scales of 8-bit weights, which are vectors written with several dimensions, are not counted.
+    Scales of 8-bit weights, vectors with several dimensions, are not counted.
     """
     import onnx
 
@@ -81,11 +81,11 @@ def _onnx_parameters(weights: Path) -> int:
 
 
 def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: float, skeleton: Skeleton) -> Poses:
-    """The people found in an image (height, width, 3) uint8, in its pixels, best first.
+    """Find the people in an image (height, width, 3) uint8, in image pixels, best first.
 
     Args:
         size: longest side of the network input, in pixels.
-        threshold: on the presence of a candidate cell, in [0, 1].
+        threshold: minimum presence of a candidate cell, in [0, 1].
     """
     height, width = image.shape[:2]
     box = Letterbox.fit(width, height, size)
@@ -106,7 +106,7 @@ def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: 
 
 
 def find_all(find: Finder, samples: Sequence[Sample], progress: bool = True) -> Iterator[tuple[Sample, Poses]]:
-    """Pairs of each sample and the people found in it; progress goes to stderr."""
+    """Yield each sample with the people found in it; progress goes to stderr."""
     for sample in track(samples, "evaluating", shown=progress):
         yield sample, find(sample.image)
 

@@ -1,1 +1,1 @@
-"""COCO keypoint jsons -> images and people: the one reading that the loader and the metrics share."""
+"""Parses COCO keypoint jsons into images and people, for both the loader and the metrics."""

@@ -1,4 +1,4 @@
-"""The people and ignored regions of one image, and the sizes that a COCO json does not say."""
+"""Parses the people and ignore regions of one image, and fills in sizes that the COCO json lacks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from votepose.data.coco_json import values
 from votepose.skeleton import BODY_SHARE
 
-_SIZE = 0.1  # root of a person's area over that of the image's, where nothing says how large anyone is
-_PICTURE = (640.0, 480.0)  # pixels, where the json has no size
+_SIZE = 0.1  # square root of a person's area over the image's, if there is no information about sizes
+_PICTURE = (640.0, 480.0)  # size in pixels, if the json has none
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Annotation:
     """A person, or a region to ignore, in the json's pixels.
 
     Attributes:
-        keypoints: (K, 3) float64 x, y and COCO's v; all 0 where nothing is labelled.
-        box: (4,) x, y, width, height; all 0 where nothing is known.
-        area: in square pixels; 0 until `sized` where the json says nothing about it.
-        crowd: of several people.
-        boxed: the json has this box; otherwise it is made from the joints.
-        number: 1, 2, … in the whole json, whatever its own ids are.
+        keypoints: (K, 3) float64 x, y and COCO's v; all 0 if not labelled.
+        box: (4,) x, y, width, height; all 0 if unknown.
+        area: in square pixels; if the json has none, 0 until `sized`.
+        crowd: whether it covers several people.
+        boxed: whether the box is from the json; otherwise it is derived from the joints.
+        number: 1, 2, … over the whole json, independent of its ids.
     """
 
     keypoints: np.ndarray
@@ -37,24 +37,24 @@ class Annotation:
 
     @property
     def is_person(self) -> bool:
-        """One person with labelled joints; otherwise a region to ignore."""
+        """Whether it is one person with labelled joints; otherwise it is a region to ignore."""
         return not self.crowd and len(self.labelled) > 0
 
     @property
     def labelled(self) -> np.ndarray:
-        """(n, 2) labelled joints."""
+        """The labelled joints (n, 2)."""
         return self.keypoints[self.keypoints[:, 2] > 0, :2]
 
 
 def read_annotations(entries: Sequence[dict[str, Any]], count: int) -> tuple[list[Annotation], list[str]]:
-    """The annotations of an image, of `count` keypoints each, and remarks on what could not be read."""
+    """The annotations of an image, with `count` keypoints each, and remarks on what could not be read."""
     found, remarks, known = [], [], set()
     for entry in entries:
         annotation, texts = _read(entry, count)
         remarks += texts
         key = annotation.keypoints.tobytes(), annotation.box.tobytes()
         if annotation.is_person and key in known:
-            remarks.append("a person is annotated twice, alike to the last digit; read once")
+            remarks.append("a person is annotated twice with identical values; read once")
             continue
         known.add(key)
         found.append(annotation)
@@ -76,7 +76,7 @@ def _read(entry: dict[str, Any], count: int) -> tuple[Annotation, list[str]]:
 
 
 def typical_area(annotations: Sequence[Annotation]) -> float:
-    """Median area in square pixels of the people whose size is known; 0 if there are none."""
+    """Median area in square pixels of people with a known size; 0 if there are none."""
     areas = [a.area for a in annotations if a.is_person and a.area > 0]
     return float(np.median(areas)) if areas else 0.0
 
@@ -84,13 +84,13 @@ def typical_area(annotations: Sequence[Annotation]) -> float:
 def sized(
     annotations: Sequence[Annotation], picture: dict[str, Any], typical: float
 ) -> tuple[list[Annotation], list[str]]:
-    """The annotations of an image, in which people have an area and a box even where the json says nothing of them.
+    """The annotations of an image, with area and box of people filled in if the json lacks them.
 
-    A person labelled at one place only is taken to be as large as the others in the image, or as is `typical` of the
-    json (square pixels, 0 if unknown), or to cover a hundredth of the image.
+    A person whose labelled joints coincide gets the size of the others in the image, or else the `typical` size in the
+    json (square pixels, 0 if unknown), or else a hundredth of the image.
 
     Returns:
-        The annotations, and a remark if a size was taken from elsewhere.
+        The annotations, and a remark if a size was estimated.
     """
     width, height = (max(0.0, values.number(picture.get(side))) for side in ("width", "height"))
     width, height = (width, height) if width * height > 0 else _PICTURE
@@ -104,5 +104,5 @@ def sized(
             annotation = replace(annotation, box=values.square(annotation.labelled, annotation.area))
         found.append(annotation)
     people = "a person" if guessed == 1 else f"{guessed} people"
-    remark = f"{people} labelled at one place, without box: size unknown, taken to be {guess**0.5:.0f} pixels"
+    remark = f"{people} labelled at one point, without box: size unknown, taken to be {guess**0.5:.0f} pixels"
     return found, [remark] if guessed else []

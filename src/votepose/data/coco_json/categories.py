@@ -1,4 +1,4 @@
-"""Which annotations of a COCO json are people: those of the categories that have the skeleton which is read."""
+"""Finds the annotations of people in a COCO json: those whose category has the chosen skeleton."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class People:
     """The category of people.
 
     Attributes:
-        category: the json's entry; None where it lists none with keypoints, which means COCO's people.
-        category_id: as the json has it.
-        identities: `identity` of the ids that its annotations have: several categories may share a skeleton.
-        left_out: which annotations with keypoints are of no such category.
+        category: the json's entry; None if no category has keypoints, which means COCO's people.
+        category_id: its id, as in the json.
+        identities: `identity` of its annotations' category ids; several categories may share a skeleton.
+        left_out: remarks on annotations with keypoints in other categories.
     """
 
     category: Entry | None
@@ -29,12 +29,13 @@ class People:
     left_out: list[str]
 
     def include(self, annotation: Entry) -> bool:
-        """Whether an annotation is of these categories; one without category is."""
+        """Whether an annotation belongs to these categories; one without a category does."""
         return missing(annotation.get("category_id")) or _category_of(annotation) in self.identities
 
 
 def find_people(categories: Sequence[Entry], annotations: Sequence[Entry]) -> People:
-    """The people of a json: of several skeletons, the one with the most annotations; the first if they are even."""
+    """The people of a json. Of several skeletons, it chooses the one with the most annotations, or the first of
+    equals."""
     used = Counter(_category_of(a) for a in annotations if _has_joints(a) and not missing(a.get("category_id")))
     skeletons: dict[str, list[Entry]] = {}
     for category in categories:
@@ -46,7 +47,7 @@ def find_people(categories: Sequence[Entry], annotations: Sequence[Entry]) -> Pe
     chosen = max(skeletons.values(), key=lambda group: sum(used[_id(category)] for category in group))
     others = {_id(c) for group in skeletons.values() if group is not chosen for c in group}
     own = _id(chosen[0])
-    identities = {_id(category) for category in chosen} - others  # an id of two skeletons says nothing
+    identities = {_id(category) for category in chosen} - others  # an id shared by two skeletons is ambiguous
     left_out = _others(used, identities, categories)
     if len(categories) == len(used) == 1 and not used[own]:
         ((number, count),) = used.items()
@@ -72,7 +73,7 @@ def _id(category: Entry) -> int | str:
 
 
 def _others(used: Counter[int | str], people: set[int | str], categories: Sequence[Entry]) -> list[str]:
-    """Lines on annotations that have keypoints, but are not of the categories of people."""
+    """Remarks on annotations that have keypoints but are not in the categories of people."""
     names = {_id(category): f" ({category.get('name', '?')})" for category in categories}
     return [
         f"{count} annotations with keypoints are of category {number}{names.get(number, ', which is not listed')}; "

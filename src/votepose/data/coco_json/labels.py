@@ -1,4 +1,4 @@
-"""The labels of a COCO json: images, the people in them, and their skeleton."""
+"""The labels of a COCO json: images, people and their skeleton."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from votepose.skeleton import COCO_17, Skeleton
 
 @dataclass(frozen=True)
 class Picture:
-    """An image that a json lists.
+    """An image in a COCO json.
 
     Attributes:
-        image_id: as the json has it.
-        entry: of the json's images.
-        annotations: of the people in it, in the order of the json.
-        remarks: on what of them could not be used as it was.
+        image_id: its id, as in the json.
+        entry: its entry in the json.
+        annotations: its annotations, in the order of the json.
+        remarks: remarks on annotations that were left out or adjusted.
     """
 
     image_id: int | str
@@ -40,10 +40,10 @@ class CocoLabels:
     """The labels of a COCO json.
 
     Attributes:
-        pictures: by the `identity` of their ids, in the order of the json.
-        skeleton: of the people.
-        people: their category.
-        left_out: what could not be used and belongs to no image of these, and why.
+        pictures: the images by the `identity` of their ids, in the order of the json.
+        skeleton: skeleton of the people.
+        people: category of the people.
+        left_out: remarks on unusable data outside these images.
     """
 
     pictures: dict[int | str, Picture]
@@ -52,7 +52,7 @@ class CocoLabels:
     left_out: list[str] = field(default_factory=list)
 
     def ignoring(self, numbers: Collection[int]) -> CocoLabels:
-        """The same, but people with these numbers need not be found."""
+        """The same labels, but people with these numbers become ignore regions."""
         if not numbers:
             return self
         pictures = {
@@ -63,10 +63,10 @@ class CocoLabels:
 
 
 def read_coco_json(path: Path) -> dict[str, Any]:
-    """The content of a COCO json, in UTF-8, -16 or -32.
+    """Read a COCO json in UTF-8, -16 or -32.
 
     Raises:
-        VoteposeError: if it is missing, not json, or not COCO's.
+        VoteposeError: if it is missing, not json, or not in COCO format.
     """
     try:
         data = json.loads(path.read_bytes())
@@ -81,19 +81,19 @@ def read_coco_json(path: Path) -> dict[str, Any]:
     for section in ("annotations", "categories"):
         entries = data.get(section) or []
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise VoteposeError(f"{path}: its {section} are no list of entries; it should be a COCO keypoints json")
+            raise VoteposeError(f"{path}: its {section} are not a list of objects; it should be a COCO keypoints json")
     return data
 
 
 def coco_labels(data: dict[str, Any], source: Path | str = "the json") -> CocoLabels:
-    """The labels in a COCO json.
+    """Parse the labels in a COCO json.
 
-    What can be meant in one way only is read so: ids of any type, numbers as text, null for what is not labelled.
-    Anything else is named in `left_out`, or in its image's `remarks`. Of several skeletons the one with the most
-    annotations is read. The ids of annotations do not matter.
+    Unambiguous deviations are accepted: ids of any type, numbers as text, null for what is not labelled. Anything else
+        is listed in `left_out`, or in its image's `remarks`. Of several skeletons, the one with the most annotations is
+        used. The ids of annotations do not matter.
 
     Raises:
-        VoteposeError: if the category cannot be used; `source` is what the message calls the json.
+        VoteposeError: if the category cannot be used; the message calls the json `source`.
     """
     people = find_people(data.get("categories") or [], data.get("annotations") or [])
     try:
@@ -112,7 +112,7 @@ def coco_labels(data: dict[str, Any], source: Path | str = "the json") -> CocoLa
     left_out = [*people.left_out, *listing.left_out]
     if foreign:
         ids = ", ".join([*list(foreign)[:3], *(["…"] if len(foreign) > 3 else [])])
-        left_out.append(f"{foreign.total()} annotations have an image_id of no usable image ({ids}); left out")
+        left_out.append(f"{foreign.total()} annotations have an image_id without a usable image ({ids}); left out")
     return CocoLabels(_pictures(listing, entries, len(skeleton)), skeleton, people, left_out)
 
 

@@ -1,4 +1,4 @@
-"""The images that a COCO json lists, each once."""
+"""Lists the images of a COCO json without duplicates."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Listing:
     """Images by id.
 
     Attributes:
-        entries: the json's, by the `identity` of their ids.
-        same: the key in `entries` of an image that is listed again with another id, by that id.
-        left_out: what cannot be used, and why.
-        remarks: on images that are listed twice, by their key.
+        entries: the json's entries, by the `identity` of their ids.
+        same: for an image listed again with another id, its key in `entries`, by that id.
+        left_out: remarks on unusable entries.
+        remarks: remarks on images that are listed twice, by key.
     """
 
     entries: dict[int | str, dict[str, Any]]
@@ -35,7 +35,7 @@ class Listing:
 
 
 def list_pictures(images: Iterable[Any]) -> Listing:
-    """The images among a json's images. Those that share an id with another image are left out."""
+    """The usable entries of a json's images. Those that share an id with another image are left out."""
     listing = Listing({}, {}, [], {})
     places: dict[tuple[str, str], int | str] = {}  # ids by zip and file name
     repeated: dict[int | str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The values of a COCO json's entries, however exporters write them: what can be meant in one way only is read."""
+"""Parses the values in a COCO json, in any unambiguous form that exporters write."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from votepose.skeleton import BODY_SHARE
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 _MISSING = ("", "null", "none", "nan")
 _WHOLE = re.compile(r"\s*([+-]?\d+)(?:\.0*)?\s*", re.ASCII)
-_SLIMMEST = 0.25  # shorter side of a body's box over its longer side: joints on a line do not make a thin body
-_POINT = 2.0  # pixels: joints that lie this close together say nothing about the body's size
+_SLIMMEST = 0.25  # minimum ratio of a body box's sides, as joints on a line do not mean a thin body
+_POINT = 2.0  # in pixels: joints this close together do not determine the body's size
 
 
 def number(value: Any) -> float:
-    """The number that a value stands for: 3, 3.0 and "3" are one; NaN where it is none."""
+    """A value as a number: 3, 3.0 and "3" are equal; NaN if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return math.nan
     try:
@@ -28,14 +28,14 @@ def number(value: Any) -> float:
 
 
 def missing(value: Any) -> bool:
-    """Whether a value stands for nothing: null, and what tables make of it."""
+    """Whether a value is null, or what table software makes of null."""
     if isinstance(value, str):
         return value.strip().lower() in _MISSING
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def identity(value: Any) -> int | str | None:
-    """What two ids share if they are the same: 3, 3.0, "3" and "3.0" are; None for what is no id."""
+    """A canonical form of an id: the same for 3, 3.0, "3" and "3.0"; None if it is not an id."""
     if isinstance(value, bool) or not isinstance(value, int | float | str) or value == "":
         return None
     if isinstance(value, float):
@@ -46,12 +46,12 @@ def identity(value: Any) -> int | str | None:
 
 
 def as_written(value: Any) -> int | str:
-    """An id as the json has it, so that results can be compared with that json; whole floats become integers."""
+    """An id as written in the json, so that results can be compared with it; whole floats become integers."""
     return value if isinstance(value, int | str) else int(value)
 
 
 def flag(value: Any) -> bool | None:
-    """Whether a value such as 0, "1", "false", None or True is true; None where it is neither."""
+    """The truth of a value such as 0, "1", "false", None or True; None if it is neither true nor false."""
     if missing(value) or isinstance(value, bool):
         return value is True
     if isinstance(value, str) and value.strip().lower() in _WORDS:
@@ -61,7 +61,7 @@ def flag(value: Any) -> bool | None:
 
 
 def keypoints(values: Any, count: int) -> tuple[np.ndarray, str]:
-    """(count, 3) float64 keypoints, all 0 where they are not labelled or cannot be used, and a remark on the latter."""
+    """(count, 3) float64 keypoints, 0 where not labelled or unusable, and a remark on unusable ones."""
     points = np.zeros((count, 3))
     if values is None or (isinstance(values, list) and not values):
         return points, ""
@@ -74,11 +74,11 @@ def keypoints(values: Any, count: int) -> tuple[np.ndarray, str]:
     broken = ~np.isfinite(points).all(axis=1)
     wrong = any(not _unlabelled(*values[3 * k : 3 * k + 3]) for k in np.flatnonzero(broken))
     points[broken] = 0
-    return points, "an annotation has keypoints that are no numbers; taken as unlabelled" if wrong else ""
+    return points, "an annotation has keypoints that are not numbers; taken as unlabelled" if wrong else ""
 
 
 def _unlabelled(x: Any, y: Any, v: Any) -> bool:
-    """Whether a json says of a joint that it is not labelled."""
+    """Whether a joint is marked as not labelled."""
     return number(v) <= 0 or (missing(v) and all(missing(value) or number(value) == 0 for value in (x, y)))
 
 
@@ -90,7 +90,7 @@ def _numbers(values: list[Any]) -> np.ndarray:
 
 
 def box(values: Any) -> tuple[np.ndarray | None, str]:
-    """(4,) x, y, width and height, both over 0; None where a json has no such box, and a remark if it is wrong."""
+    """(4,) x, y, and positive width and height; None if there is no such box, and a remark if it is invalid."""
     if values is None or (isinstance(values, list) and not values):
         return None, ""
     found = _numbers(values) if isinstance(values, list) else np.zeros(0)
@@ -102,7 +102,7 @@ def box(values: Any) -> tuple[np.ndarray | None, str]:
 
 
 def area(value: Any) -> tuple[float | None, str]:
-    """Square pixels, over 0; None where a json does not say, and a remark if what it says is wrong."""
+    """A positive area in square pixels; None if there is none, and a remark if it is invalid."""
     found = number(value)
     if value is None or value == "" or found == 0:
         return None, ""
@@ -112,9 +112,9 @@ def area(value: Any) -> tuple[float | None, str]:
 
 
 def hull(points: np.ndarray) -> np.ndarray | None:
-    """The box (x, y, width, height) of labelled joints (n, 2); None where they lie at one place.
+    """The box (x, y, width, height) of labelled joints (n, 2); None if they coincide.
 
-    A body is not as thin as joints on a line are, so that the shorter side is at least `_SLIMMEST` of the longer.
+    The shorter side is at least `_SLIMMEST` of the longer, since a body has width even if its joints lie on a line.
     """
     if not len(points) or np.ptp(points, axis=0).max() <= _POINT:
         return None
@@ -124,6 +124,6 @@ def hull(points: np.ndarray) -> np.ndarray | None:
 
 
 def square(points: np.ndarray, body_area: float) -> np.ndarray:
-    """The box (x, y, width, height) around joints (n, 2) at one place of a body of that area."""
+    """The square box (x, y, width, height) of that area around coinciding joints (n, 2)."""
     side = math.sqrt(body_area / BODY_SHARE)
     return np.array([*(points.mean(axis=0) - side / 2), side, side])

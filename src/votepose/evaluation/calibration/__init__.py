@@ -1,1 +1,1 @@
-"""How well confidences match what is observed, and the calibration that makes them match."""
+"""Measures how well confidences match observations, and fits their calibration."""

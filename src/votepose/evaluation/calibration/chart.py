@@ -14,7 +14,7 @@ _STYLES = ((VERMILION, "o"), (BLUE, "s"))
 
 
 def draw_reliability(panels: Mapping[str, Mapping[str, Reliability]]) -> Image.Image:
-    """A reliability diagram for each title, side by side: a line for each name, with a marker for each bin."""
+    """One reliability diagram per title, side by side, with a line per name and a marker per bin."""
     figure = new_figure(5.2 * len(panels), 5.4)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for panel, (title, lines) in zip(axes, panels.items(), strict=True):

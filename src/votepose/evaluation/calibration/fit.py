@@ -1,4 +1,4 @@
-"""Calibration samples -> the calibration that fits them, and the predictions it makes of them."""
+"""Fits a calibration to samples, and computes calibrated predictions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from votepose.evaluation.calibration.samples import CalibrationSamples
 from votepose.models.calibration import COCO_ODDS, Calibration, Curve, curved_logits
 
-_JOINT_PRIOR = 0.3  # standard deviation of a joint's curve around the curve of all joints
-_IDENTITY_PRIOR = 2.0  # standard deviation of that curve around the identity: little data changes little
+_JOINT_PRIOR = 0.3  # standard deviation of a joint's curve around the shared curve
+_IDENTITY_PRIOR = 2.0  # standard deviation of the shared curve around the identity, for small data sets
 
 
 @dataclass(frozen=True)
 class CalibratedPredictions:
-    """Predictions for the people of `CalibrationSamples`: confidences (P, K), seen (P, K) bool, scores (P,)."""
+    """Predictions for the people in `CalibrationSamples`: confidences (P, K), seen (P, K) bool, scores (P,)."""
 
     confidences: np.ndarray
     seen: np.ndarray
@@ -34,7 +34,7 @@ def calibrated_predictions(calibration: Calibration, samples: CalibrationSamples
 
 
 def cross_validated_predictions(samples: CalibrationSamples, folds: int = 5) -> CalibratedPredictions:
-    """The samples' predictions, those of each fold of images under a calibration fitted to the other folds."""
+    """The samples' predictions; each fold of images uses a calibration fitted to the other folds."""
     arrays = (samples.confidences, samples.visible, samples.scores)
     predictions = CalibratedPredictions(*(np.zeros_like(array) for array in arrays))
     for fold in range(folds):
@@ -46,10 +46,9 @@ def cross_validated_predictions(samples: CalibrationSamples, folds: int = 5) -> 
 
 
 def fit(samples: CalibrationSamples) -> Calibration:
-    """The calibration of least cross-entropy; a joint that is never labelled gets the curve of the others.
+    """The calibration with minimum cross-entropy; a joint that is never labelled gets the shared curve.
 
-    `seen` weighs visible and hidden joints equally. Their frequencies are no guide: COCO leaves most hidden joints
-    unlabelled.
+    `seen` weights visible and hidden joints equally, since COCO leaves most hidden joints unlabelled.
     """
     return Calibration(
         fit_curves(samples.confidences, samples.kept, samples.labelled),
@@ -59,10 +58,10 @@ def fit(samples: CalibrationSamples) -> Calibration:
 
 
 def fit_curves(predicted: np.ndarray, observed: np.ndarray, known: np.ndarray) -> tuple[Curve, ...]:
-    """K curves from predictions (n, K) to observations (n, K), in [0, 1], where these are `known` (n, K) bool.
+    """Fit K curves from predictions (n, K) to observations (n, K), in [0, 1], where these are `known` (n, K) bool.
 
-    The curve family is beta calibration (Kull, Silva Filho and Flach, AISTATS 2017). Each curve is a departure from one
-    shared by all, so that joints with few labels stay close to the others.
+    The curve family is beta calibration (Kull, Silva Filho and Flach, AISTATS 2017). Each curve is a deviation from a
+    shared curve, so that joints with few labels stay close to the others.
     """
     p, target, weight = (torch.from_numpy(np.asarray(x, np.float64)) for x in (predicted, observed, known))
     shared = torch.zeros(3, dtype=torch.float64, requires_grad=True)
@@ -83,15 +82,16 @@ def fit_curves(predicted: np.ndarray, observed: np.ndarray, known: np.ndarray) -
 
 
 def _shape(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Free numbers (K, 3) -> rise and fall, which are positive, and shift, (K,) each; zeros are the identity."""
+    """Unconstrained parameters (K, 3) -> positive rise and fall, and shift, (K,) each; zeros give the identity."""
     return values[:, 0].exp(), values[:, 1].exp(), values[:, 2]
 
 
 def fit_seen(logits: np.ndarray, visible: np.ndarray) -> float:
-    """The threshold on logits (n,) at which a joint is as likely visible (n,) bool as hidden, were both as frequent.
+    """The threshold on logits (n,) at which visible (n,) bool and hidden joints are equally likely, if equally
+    frequent.
 
-    By logistic regression with equal weights of both classes, which depends less on a few joints than the best cut
-    does. The default where a class is missing or the logits do not separate them.
+    Uses logistic regression with equal class weights, which is more robust than the threshold of best accuracy. Returns
+    the default if a class is missing or the logits do not separate the classes.
     """
     if visible.all() or not visible.any():
         return COCO_ODDS
@@ -103,7 +103,7 @@ def fit_seen(logits: np.ndarray, visible: np.ndarray) -> float:
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         error = F.binary_cross_entropy_with_logits(slope * x + shift, y, reduction="none")
-        total = (weight * error).sum() + slope.square() / 20  # separable classes would drive the slope to infinity
+        total = (weight * error).sum() + slope.square() / 20  # bounds the slope for separable classes
         total.backward()
         return total
 

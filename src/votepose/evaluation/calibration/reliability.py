@@ -1,4 +1,4 @@
-"""How far predictions are from what is observed: reliability bins, calibration error, accuracy of `seen`."""
+"""Compares predictions with observations: reliability bins, calibration error, accuracy of `seen`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class Reliability:
-    """N predictions in bins of equally many, from the lowest to the highest; equal predictions share a bin.
+    """N predictions in bins of equal size, in ascending order; equal predictions share a bin.
 
     Attributes:
         predicted, observed: (bins,) mean prediction and mean observation, in [0, 1].
-        counts: (bins,) predictions in each.
+        counts: (bins,) number of predictions.
     """
 
     predicted: np.ndarray
@@ -24,15 +24,15 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean over predictions of |predicted - observed| of their bin (Naeini et al.,
-        AAAI 2015; bins of equal mass). NaN without predictions."""
+        """Expected calibration error: the mean over predictions of their bin's |predicted - observed| (Naeini et al.,
+        AAAI 2015, with bins of equal mass). NaN without predictions."""
         if not len(self.counts):
             return float("nan")
         return float(np.average(abs(self.predicted - self.observed), weights=self.counts))
 
     @property
     def means(self) -> tuple[float, float]:
-        """Mean prediction and mean observation of all; NaN without predictions."""
+        """Overall mean prediction and mean observation; NaN without predictions."""
         if not len(self.counts):
             return float("nan"), float("nan")
         return self._mean(self.predicted), self._mean(self.observed)
@@ -42,7 +42,7 @@ class Reliability:
 
 
 def reliability(predicted: np.ndarray, observed: np.ndarray, bins: int = _BINS) -> Reliability:
-    """Bins of predictions (N,) and observations (N,), each in [0, 1], in any order."""
+    """Bin predictions (N,) and observations (N,), each in [0, 1], in any order."""
     starts = np.unique([part[0] for part in np.array_split(np.sort(predicted), bins) if len(part)])
     places = np.searchsorted(starts, predicted, side="right") - 1
     parts = [np.flatnonzero(places == place) for place in range(len(starts))]
@@ -55,11 +55,11 @@ def reliability(predicted: np.ndarray, observed: np.ndarray, bins: int = _BINS) 
 
 @dataclass(frozen=True)
 class SeenAccuracy:
-    """How well `seen` separates visible joints from hidden ones; each in [0, 1], NaN where a class is missing.
+    """The accuracy of `seen` for visible and hidden joints; each value in [0, 1], NaN if a class is missing.
 
     Attributes:
         accuracy: share of correct decisions.
-        balanced: mean of the visible and the hidden joints' own shares.
+        balanced: mean of the shares for visible and for hidden joints.
         auc: probability that a visible joint has a higher logit than a hidden one.
     """
 

@@ -1,4 +1,4 @@
-"""What `votepose calibrate` reports: reliability of joints and people, and the accuracy of `seen`."""
+"""The report of `votepose calibrate`: reliability of joints and people, and the accuracy of `seen`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from votepose.evaluation.calibration.reliability import Reliability, reliability
 from votepose.evaluation.calibration.samples import MATCHED, CalibrationSamples
 from votepose.skeleton import Skeleton
 
-Variants = Mapping[str, CalibratedPredictions]  # by the name of the calibration that made them
+Variants = Mapping[str, CalibratedPredictions]  # by name of the calibration
 
 
 def reliabilities(samples: CalibrationSamples, variants: Variants) -> dict[str, dict[str, Reliability]]:
-    """Of all joints and of people, for each variant."""
+    """The reliability of joints and of people, for each variant."""
     known = samples.labelled
     return {
         "joints": {
@@ -25,7 +25,7 @@ def reliabilities(samples: CalibrationSamples, variants: Variants) -> dict[str, 
 
 
 def report_text(source: str, samples: CalibrationSamples, variants: Variants, skeleton: Skeleton) -> str:
-    """What was measured, in Markdown; `source` says of which images and weights."""
+    """The report in Markdown; `source` describes the images and weights."""
     matched = int((samples.oks >= MATCHED).sum())
     return "\n".join(
         [

@@ -1,4 +1,4 @@
-"""What a network predicts of the people in labelled images, beside what is observed."""
+"""Collects a network's predictions for labelled images together with the observed values."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from votepose.models.estimator import PoseEstimator
 from votepose.skeleton import Skeleton
 from votepose.utils.progress import track
 
-MATCHED = 0.3  # OKS from which a match counts, so that the joints are judged
+MATCHED = 0.3  # minimum OKS of a match whose joints are evaluated
 
 
 @dataclass(frozen=True)
 class CalibrationSamples:
-    """P people found, with the network's uncalibrated predictions and what is observed.
+    """P people found, with the network's uncalibrated predictions and the observed values.
 
     Attributes:
-        confidences, logits: (P, K) of the joints, and of their visibility.
-        scores: (P,).
-        kept: (P, K) share of OKS that each joint keeps; 0 where the truth is not known.
-        labelled, visible: (P, K) bool: the truth is known; it is that the joint can be seen. Joints of the background
-            and of poor matches are not labelled.
-        oks: (P,) with the matched person; 0 for background.
-        picture: (P,) int, the image they were found in.
+        confidences, logits: (P, K) confidences of the joints, and logits of their visibility.
+        scores: (P,) scores of the people.
+        kept: (P, K) observed OKS of each joint; 0 where unknown.
+        labelled, visible: (P, K) bool: whether the joint is labelled, and whether as visible. Joints of background and
+            of poor matches count as not labelled.
+        oks: (P,) OKS with the matched person; 0 for background.
+        picture: (P,) int, index of the image.
     """
 
     confidences: np.ndarray
@@ -48,7 +48,7 @@ class CalibrationSamples:
 
 
 class _Uncalibrated(Calibration):
-    """Passes every prediction through, including the logits of visibility."""
+    """Passes all predictions through unchanged, including visibility logits."""
 
     def is_seen(self, logits: Tensor) -> Tensor:
         return logits
@@ -57,7 +57,7 @@ class _Uncalibrated(Calibration):
 def collect_samples(
     estimator: PoseEstimator, samples: Sequence[Sample], size: int, skeleton: Skeleton
 ) -> CalibrationSamples:
-    """The estimator's uncalibrated predictions for people in images letterboxed to `size`, beside the labels."""
+    """Run the estimator uncalibrated on images letterboxed to `size`, and compare with the labels."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     calibration, estimator.calibration = estimator.calibration, _Uncalibrated()
     try:
@@ -73,7 +73,7 @@ def collect_samples(
 def _of_picture(
     estimator: PoseEstimator, sample: Sample, number: int, size: int, kappas: np.ndarray
 ) -> CalibrationSamples:
-    """The people found in one image, without those who may be unlabelled people."""
+    """The people found in one image, without those that may be unlabelled."""
     height, width = sample.image.shape[:2]
     box, device = Letterbox.fit(width, height, size), estimator.kappas.device
     with torch.inference_mode():

@@ -1,1 +1,1 @@
-"""Error analysis: AP by kind of person, errors by kind, and the cost of each part of the estimator."""
+"""Error analysis: AP by kind of person, errors by type, and the cost of each part of the estimator."""

@@ -1,4 +1,4 @@
-"""The whole analysis of an estimator on a dataset: every table, as one report."""
+"""Analyses an estimator on a dataset; the report holds all tables."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def analyse(
     facts: dict[str, object],
     progress: bool = True,
 ) -> Report:
-    """All tables of an estimator whose input is letterboxed to `size` pixels; progress goes to stderr.
+    """Analyse an estimator with inputs letterboxed to `size` pixels; progress goes to stderr.
 
     Args:
-        facts: what the report says of the estimator and the data, by name.
+        facts: facts about the estimator and the data for the report, by name.
     """
     scorer = Scorer.of(dataset)
     variants = {**{part: (part,) for part in PARTS}, _ALL_PARTS: PARTS}

@@ -1,4 +1,4 @@
-"""The chart of the analysis: the gain from each correction, and what is wrong with each joint."""
+"""The chart of the analysis: the gain from each correction, and the errors of each joint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from votepose.evaluation.figures import (
     to_picture,
 )
 
-_GAINS = {"repairs": ("without one kind of error", VERMILION), "oracles": ("with one perfect part", BLUE)}
+_GAINS = {"repairs": ("without one type of error", VERMILION), "oracles": ("with one perfect part", BLUE)}
 _COLOURS = {
     JointErrorType.GOOD: GREEN,
     JointErrorType.JITTER: SKY,
@@ -48,13 +48,13 @@ def draw_chart(tables: Mapping[str, Table]) -> Image.Image:
 
 
 def _draw_gains(axes: Axes, gains: Mapping[str, Sequence[tuple[Any, ...]]]) -> None:
-    """A bar for each row (name, AP, gain, ...), with a gap between the tables."""
+    """One bar per row (name, AP, gain, ...), with a gap between the tables."""
     names, places, start = [], [], 0
     for key, rows in gains.items():
         label, colour = _GAINS[key]
         where = list(range(start, start + len(rows)))
         axes.barh(where, [row[2] for row in rows], 0.7, color=colour, label=label)
-        for place, (_, _, gain, *_) in zip(where, rows, strict=True):  # right of losses, too: names are on the left
+        for place, (_, _, gain, *_) in zip(where, rows, strict=True):  # on the right of negative bars too
             end = (max(gain, 0), place)
             axes.annotate(f"{gain:+.3f}", end, (4, 0), textcoords="offset points", va="center", color=SOFT)
         names += [row[0] for row in rows]
@@ -66,7 +66,7 @@ def _draw_gains(axes: Axes, gains: Mapping[str, Sequence[tuple[Any, ...]]]) -> N
 
 
 def _draw_joints(axes: Axes, rows: Sequence[tuple[Any, ...]]) -> None:
-    """A stacked bar for each row (name, number, similarity, within kappa, shares in the order of `_COLOURS`)."""
+    """One stacked bar per row (name, number, similarity, within kappa, shares in the order of `_COLOURS`)."""
     places, names = list(range(len(rows))), [row[0].replace("_", " ") for row in rows]
     left = [0.0] * len(rows)
     for column, (kind, colour) in enumerate(_COLOURS.items(), start=4):

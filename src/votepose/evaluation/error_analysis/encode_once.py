@@ -1,4 +1,4 @@
-"""A network that runs its backbone once for each image, however many variants of the estimator ask for it."""
+"""A network that runs its backbone once per image for all variants of the estimator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from votepose.models.posenet import PoseNet
 
 
 class EncodeOnce(nn.Module):
-    """A `PoseNet` that keeps the maps of the pixels it has encoded: of one image, at each level of the pyramid."""
+    """A `PoseNet` that caches the maps of one image at each pyramid level."""
 
     def __init__(self, network: PoseNet) -> None:
         super().__init__()

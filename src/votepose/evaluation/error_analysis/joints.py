@@ -11,15 +11,15 @@ from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.evaluation.matching import labelled_similarities
 from votepose.poses import Poses
 
-GOOD, NEAR = 0.85, 0.5  # share of OKS kept from which a joint is good; from which it lies at a joint
+GOOD, NEAR = 0.85, 0.5  # minimum similarity of a good joint; minimum for a joint to lie at a labelled joint
 
 
 class JointErrorType(IntEnum):
-    """What is wrong with a joint, by the share of OKS that it keeps beside the labelled joints.
+    """The error of a joint, by its similarity (its term in OKS) to the labelled joints.
 
-    UNJUDGED: its person is not matched, or the joint is not labelled. GOOD: it keeps 0.85 or more. JITTER: 0.5 or more.
-    INVERSION: it lies at the joint of the same person's other side. SWAP: it lies at that joint of another person, of
-    either side. MISS: none of these.
+    UNJUDGED: the person is not matched, or the joint is not labelled. GOOD: 0.85 or more. JITTER: 0.5 or more.
+        INVERSION: it lies at the same person's joint of the other side. SWAP: it lies at another person's joint, of
+        either side. MISS: none of these.
     """
 
     UNJUDGED = -1
@@ -34,7 +34,7 @@ ERRORS = (JointErrorType.JITTER, JointErrorType.INVERSION, JointErrorType.SWAP, 
 
 
 def own_similarities(picture: Picture) -> np.ndarray:
-    """(P, K) share of OKS that each joint keeps beside the matched person's; 0 where that is unknown."""
+    """(P, K) similarity of each joint to the matched person's; 0 where that is unknown."""
     if not len(picture.sample.keypoints):
         return np.zeros(picture.poses.keypoints.shape[:2])
     own = picture.similarities[np.arange(len(picture.match)), picture.match]
@@ -42,12 +42,12 @@ def own_similarities(picture: Picture) -> np.ndarray:
 
 
 def joint_error_types(picture: Picture) -> np.ndarray:
-    """(P, K) int of `JointErrorType`. Of an inversion and a swap the nearer counts."""
+    """(P, K) int of `JointErrorType`. If both an inversion and a swap apply, the nearer joint decides."""
     shape, match = picture.poses.keypoints.shape[:2], picture.match
     if not len(picture.sample.keypoints):
         return np.full(shape, JointErrorType.UNJUDGED)
     skeleton, rows = picture.poses.skeleton, np.arange(len(match))
-    # both sides of a pair have the same tolerance, so a left wrist can be compared as if it were a right one
+    # both sides of a pair have the same tolerance, so a left wrist can be compared with a right one
     other_side = picture.poses.keypoints[:, None, skeleton.flip]
     mirrored = labelled_similarities(other_side, picture.sample, skeleton.kappas)[..., skeleton.flip]
     mirrored = np.where(skeleton.flip == np.arange(len(skeleton)), 0, mirrored)
@@ -65,7 +65,7 @@ def joint_error_types(picture: Picture) -> np.ndarray:
 
 
 def corrected(picture: Picture, types: np.ndarray, *which: JointErrorType) -> Poses:
-    """The people found, with joints of these error types moved to where they are labelled."""
+    """The people found, with joints of these error types moved to their labelled positions."""
     if not len(picture.sample.keypoints):
         return picture.poses
     wrong = np.isin(types, which)[..., None]

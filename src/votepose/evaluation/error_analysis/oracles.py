@@ -1,6 +1,6 @@
-"""The estimator with parts of it made perfect, one at a time: the gain in AP shows what each part costs.
+"""Makes parts of the estimator perfect, one at a time: the gain in AP is the cost of each part's errors.
 
-`OracleEstimator` is the estimator itself, with the truth in place of the output of some parts.
+`OracleEstimator` is the estimator with the truth instead of the output of some parts.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 
 PARTS = ("presence", "votes", "grouping", "pooling", "score")
-_CERTAIN = -4.0  # log scale in cells of a perfect vote
-_GOOD_OKS = 0.5  # a vote with a smaller OKS with its own person is left out of a perfect group
-_ANY_DISTANCE = 1e4  # cells: all votes are closer than this, so they agree
+_CERTAIN = -4.0  # log scale of a perfect vote, in cells
+_GOOD_OKS = 0.5  # minimum OKS of a vote with its person in a perfect group
+_ANY_DISTANCE = 1e4  # in cells; all votes are closer, so they agree
 
 
 class OracleEstimator(PoseEstimator):
-    """An estimator that knows the truth of one image, for its `perfect` parts; batches hold that image only.
+    """An estimator whose `perfect` parts use the truth of one image; batches hold only that image.
 
     - presence: the candidates are the cells of labelled joints.
     - votes: cells near a labelled joint vote for that person's labelled joints, with certainty; other votes are
       unchanged.
-    - grouping: each vote goes to the person that it is most similar to or, if to none, that its cell is nearest to.
+    - grouping: each vote is assigned to the most similar person or, if none is similar, to the one nearest to its cell.
       Votes with an OKS under 0.5 are left out if their person has better ones. The other votes are grouped as usual.
     - pooling: each joint is the one nearest to the truth among the group's votes, the pooled one and the refined one.
     - score: the OKS with the matched person; 0 for background and for second skeletons.
@@ -47,7 +47,7 @@ class OracleEstimator(PoseEstimator):
             cast(PoseNet, network), estimator.kappas, estimator.config, estimator.levels, estimator.calibration
         )
         self.truth, self.perfect = truth, frozenset(perfect)
-        self._found: list[_Level] = []  # of this forward pass, for each level so far
+        self._found: list[_Level] = []  # the levels of this forward pass so far
         self._threshold = torch.tensor(0.0)
 
     def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
@@ -83,7 +83,7 @@ class OracleEstimator(PoseEstimator):
         return Votes(poses, torch.where(known, _CERTAIN, found.votes.log_scales))
 
     def _true_groups(self) -> Groups:
-        """One group for each labelled person, and the usual groups of the votes that belong to none."""
+        """One group per labelled person, and the usual groups of votes that belong to no person."""
         strength, centres, poses, log_scales = joined_votes(self._found)
         config = replace(self.config, presence_threshold=self._threshold)
         person, outlier = self._person_of_votes(poses[0], centres[0], strength[0] >= self._threshold)
@@ -104,7 +104,7 @@ class OracleEstimator(PoseEstimator):
         return Groups(*(choose(field.name) for field in fields(Groups)))
 
     def _person_of_votes(self, poses: Tensor, centres: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """(Q,) the person that each vote belongs to, -1 for none; (Q,) bool: it is bad, and that person has better."""
+        """(Q,) the person of each vote, -1 for none; (Q,) bool: whether it is poor and the person has better votes."""
         levels = torch.cat([torch.full_like(x.strength[0], i) for i, x in enumerate(self._found)])
         similar = self.truth.most_similar(poses)
         person = torch.where(similar >= 0, similar, self.truth.nearest_person(centres, levels))
@@ -116,7 +116,7 @@ class OracleEstimator(PoseEstimator):
         return person, (person >= 0) & has_better & ~good
 
     def _nearest(self, groups: Groups, leader: Tensor, poses: Tensor) -> Tensor:
-        """(P, K, 2) for each joint the candidate nearest to the truth: the refined, the pooled, or one of the votes."""
+        """(P, K, 2) the nearest candidate to the truth for each joint: refined, pooled, or one of the votes."""
         target = self.truth.most_similar(poses)
         if not len(self.truth.sizes) or not len(poses):
             return poses
@@ -135,7 +135,8 @@ class OracleEstimator(PoseEstimator):
 def find_variants(
     estimator: PoseEstimator, sample: Sample, input_size: int, skeleton: Skeleton, variants: Sequence[Sequence[str]]
 ) -> list[Poses]:
-    """The people found in an image with each of these sets of parts perfect; the empty set is the estimator itself."""
+    """The people found in an image with each of these sets of perfect parts; the empty set is the unchanged
+    estimator."""
     truth = Truth.of(sample, input_size, estimator.network.config.stride, estimator.kappas)
     network = EncodeOnce(estimator.network)
     threshold = float(estimator.config.presence_threshold)

@@ -12,15 +12,15 @@ from votepose.data.sample import Sample
 from votepose.evaluation.matching import coco_match, labelled_similarities, most_similar, sample_oks_matrix
 from votepose.poses import Poses
 
-MIN_OKS = 0.1  # from here on a pose is matched with a labelled person, however poor it is
-MAX_DETECTIONS = 20  # people of an image that count in COCO's AP, the best by score
+MIN_OKS = 0.1  # minimum OKS for a pose to be matched with a labelled person
+MAX_DETECTIONS = 20  # maximum number of people per image that count in COCO's AP, by score
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with N labelled people, and the P people found in it: at most `MAX_DETECTIONS`, best first.
+    """An image with N labelled people and the P people found in it, at most `MAX_DETECTIONS`, best first.
 
-    Build it with `of`, which sorts the people and leaves out the rest.
+    Create it with `of`, which sorts the people and drops the rest.
     """
 
     sample: Sample
@@ -28,12 +28,12 @@ class Picture:
 
     @classmethod
     def of(cls, sample: Sample, poses: Poses) -> Picture:
-        """From all people found in it."""
+        """Create it from all people found in the image."""
         return cls(sample, poses[np.argsort(-poses.scores, kind="stable")[:MAX_DETECTIONS]])
 
     @cached_property
     def similarities(self) -> np.ndarray:
-        """(P, N, K) share of OKS that each joint keeps beside each person's labelled joint; 0 if not labelled."""
+        """(P, N, K) similarity of each joint to each person's labelled joint; 0 if not labelled."""
         return labelled_similarities(self.poses.keypoints[:, None], self.sample, self.poses.skeleton.kappas)
 
     @cached_property
@@ -43,44 +43,44 @@ class Picture:
 
     @cached_property
     def match(self) -> np.ndarray:
-        """(P,) the labelled person that each is matched with, as COCO does it; -1 for none."""
+        """(P,) the labelled person matched with each, as in COCO; -1 for none."""
         return coco_match(self.oks, MIN_OKS)
 
     @cached_property
     def most_similar(self) -> np.ndarray:
-        """(P,) the labelled person that each is most similar to, matched or not; -1 where all are dissimilar."""
+        """(P,) the most similar labelled person, matched or not; -1 if all are dissimilar."""
         nearest: np.ndarray = most_similar(self.oks, MIN_OKS)
         return nearest
 
     @cached_property
     def split(self) -> np.ndarray:
-        """(P,) bool: not matched, though similar to a labelled person: a second skeleton of that person."""
+        """(P,) bool: whether it is a second skeleton of a labelled person: similar, but not matched."""
         return (self.match < 0) & (self.most_similar >= 0)
 
     @cached_property
     def background(self) -> np.ndarray:
-        """(P,) bool: not similar to any labelled person, where all people are labelled."""
+        """(P,) bool: whether it is similar to no labelled person, where all people are labelled."""
         return (self.most_similar < 0) & ~self.sample.untold(self.poses.keypoints.mean(axis=1))
 
     @cached_property
     def found(self) -> np.ndarray:
-        """(N,) bool: matched with a skeleton."""
+        """(N,) bool: whether the person is matched with a skeleton."""
         return np.isin(np.arange(len(self.sample.keypoints)), self.match)
 
     @cached_property
     def merged(self) -> np.ndarray:
-        """(N,) bool: not found, but similar to a skeleton that is matched with another person."""
+        """(N,) bool: whether the person is not found, but similar to another person's skeleton."""
         return ~self.found & (self.oks >= MIN_OKS).any(axis=0)
 
     @cached_property
     def missed(self) -> np.ndarray:
-        """(N,) bool: not found, and not similar to any skeleton."""
+        """(N,) bool: whether the person is not found and similar to no skeleton."""
         return ~self.found & ~self.merged
 
 
 @dataclass(frozen=True)
 class PeopleErrors:
-    """Counts of whole people: found ones, skeletons of the background, second ones, and people without one."""
+    """Counts of found people, background skeletons, second skeletons, and people without a skeleton."""
 
     found: int
     background: int
@@ -90,7 +90,7 @@ class PeopleErrors:
 
 
 def count_people(pictures: Sequence[Picture], min_score: float = 0.0) -> PeopleErrors:
-    """Over all images, of skeletons with at least this score."""
+    """The counts over all images, for skeletons with at least this score."""
     shown = [Picture(picture.sample, picture.poses.above(min_score)) for picture in pictures]
     names = ("found", "background", "split", "merged", "missed")
     return PeopleErrors(*(sum(int(getattr(picture, name).sum()) for picture in shown) for name in names))

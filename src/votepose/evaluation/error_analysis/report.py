@@ -1,4 +1,4 @@
-"""Tables of numbers, and a report of them, as Markdown and as JSON."""
+"""Tables of numbers and a report of tables, as Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of numbers.
+    """A table of numbers.
 
     Attributes:
-        key: its name in the json.
-        title: a heading: what the numbers are.
-        columns: their names; the first column names the rows.
-        rows: one cell for each column.
-        note: a sentence below the heading, if needed.
+        key: name in the json.
+        title: heading.
+        columns: names of the columns; the first column names the rows.
+        rows: rows with one cell per column.
+        note: text below the heading, if any.
     """
 
     key: str
@@ -37,13 +37,13 @@ class Table:
         return "\n".join(lines)
 
     def to_json(self) -> list[dict[str, Cell]]:
-        """One entry for each row, by the columns' names."""
+        """One dict per row, by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
 class Report:
-    """A summary of what was analysed in a line or two, its facts by name, and the tables."""
+    """A short summary, facts by name, and the tables."""
 
     head: str
     facts: dict[str, Any]

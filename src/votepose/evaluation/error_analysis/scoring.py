@@ -1,4 +1,4 @@
-"""COCO's AP of changed detections, and of subsets of the people."""
+"""Computes COCO's AP of changed detections and of subsets of people."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from votepose.poses import Poses
 
 @dataclass(frozen=True)
 class Scorer:
-    """Measures people found in a dataset's images as `votepose evaluate` does.
+    """Measures detections on a dataset as `votepose evaluate` does.
 
     Attributes:
-        labels: of the dataset's json.
-        numbers: for each image, those of the json's annotations that are rows of its sample, in their order.
+        labels: labels of the dataset's json.
+        numbers: for each image, the annotation numbers of its sample's rows, in order.
     """
 
     labels: CocoLabels
@@ -30,7 +30,7 @@ class Scorer:
 
     @classmethod
     def of(cls, dataset: CocoDataset) -> Scorer:
-        """For a dataset that `load_coco` has read."""
+        """Create it for a dataset from `load_coco`."""
         assert dataset.labels is not None
         pictures = dataset.labels.pictures.values()
         return cls(dataset.labels, {p.image_id: [a.number for a in p.annotations if a.is_person] for p in pictures})
@@ -38,7 +38,7 @@ class Scorer:
     def all(self, found: Iterable[tuple[Sample, Poses]], ignored: Sequence[int] = ()) -> KeypointMetrics:
         """Metrics of the people found in images, on these images.
 
-        The people with these numbers in `ignored` do not count, nor do those who are found there.
+        People with a number in `ignored` do not count, nor do detections of them.
         """
         pairs = list(found)
         category = self.labels.people.category_id
@@ -51,11 +51,11 @@ class Scorer:
         return self.all((picture.sample, change(picture)) for picture in pictures)
 
     def without(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> KeypointMetrics:
-        """Metrics where the people of each image that are true in `people` (N,) bool need not be found."""
+        """Metrics that ignore the labelled people selected by `people` (N,) bool in each image."""
         return self.all(((p.sample, p.poses) for p in pictures), self.numbers_of(pictures, people))
 
     def numbers_of(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> list[int]:
-        """The numbers of the people that are true in `people` (N,) bool."""
+        """The numbers of the people selected by `people` (N,) bool."""
         return [
             number
             for picture in pictures

@@ -1,4 +1,4 @@
-"""What people are divided by in the analysis: size, crowding, and how much of them is hidden or covered."""
+"""The attributes by which the analysis groups people: size, crowding, and share hidden or covered."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _SHARE_EDGES = (1e-6, 0.25, 0.5)
 
 @dataclass(frozen=True)
 class SliceSpec:
-    """A number that people have, and its bins.
+    """An attribute of people, and its bins.
 
     Attributes:
-        key: a name in one word. title: what the number is.
-        edges: B - 1 numbers, ascending; a number belongs to the bin above the largest edge that it reaches.
-        names: of the B bins.
-        of_labelled: image -> (N,) the number of each labelled person.
-        of_unmatched: image -> (P,) the number of each person found, used where it is similar to no labelled person;
-            None if such people have no number, so that they count in no bin.
+        key: short name. title: description.
+        edges: B - 1 ascending values; a value belongs to the bin above the largest edge that it reaches.
+        names: names of the B bins.
+        of_labelled: image -> (N,) the value of each labelled person.
+        of_unmatched: image -> (P,) the value of each person found, used for those similar to no labelled person; None
+            to exclude these from all bins.
     """
 
     key: str
@@ -38,7 +38,7 @@ class SliceSpec:
 
 
 def slice_specs(input_size: int) -> list[SliceSpec]:
-    """All slicings, for a network input whose longest side is `input_size` pixels."""
+    """All specifications, for a network input whose longest side is `input_size` pixels."""
 
     def scale(picture: Picture) -> float:
         height, width = picture.sample.image.shape[:2]
@@ -47,7 +47,7 @@ def slice_specs(input_size: int) -> list[SliceSpec]:
     return [
         SliceSpec(
             "size",
-            "size: root of the person's area, in pixels of the network's input",
+            "size: square root of the person's area, in input pixels",
             (24, 48, 96, 192),
             ("under 24", "24 to 48", "48 to 96", "96 to 192", "192 and more"),
             lambda p: np.sqrt(p.sample.areas) * scale(p),
@@ -84,7 +84,7 @@ def _hidden_shares(picture: Picture) -> np.ndarray:
 
 
 def _covered_shares(picture: Picture) -> np.ndarray:
-    """(N,) the largest share of each box that lies in one other."""
+    """(N,) the largest share of each box that another box covers."""
     low, high = picture.sample.boxes[:, :2], picture.sample.boxes[:, :2] + picture.sample.boxes[:, 2:]
     sides = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
     shared = np.clip(sides, 0, None).prod(axis=-1)

@@ -1,4 +1,4 @@
-"""AP of subsets of the people."""
+"""Computes AP of subsets of people."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.slice_specs import SliceSpec
 from votepose.evaluation.matching import matched_oks
 
-FOUND = 0.5  # OKS of its match from which a person counts as found
+FOUND = 0.5  # minimum OKS of a person's match to count as found
 
 
 @dataclass(frozen=True)
 class Slice:
-    """How well the people of one bin are found.
+    """The results for the people in one bin.
 
     Attributes:
-        name: of the bin.
-        people: how many are labelled.
-        ap, ap50, ar: as COCO defines them; None where COCO does not define them.
+        name: name of the bin.
+        people: number of labelled people.
+        ap, ap50, ar: COCO metrics; None where COCO does not define them.
         found: share of the people with a match of at least `FOUND` OKS.
     """
 
@@ -35,9 +35,9 @@ class Slice:
 
 
 def slice_people(spec: SliceSpec, pictures: Sequence[Picture], scorer: Scorer) -> list[Slice]:
-    """A slice for each bin that has people.
+    """One slice for each bin that has people.
 
-    People in other bins are ignored as COCO ignores crowds. A person found belongs to the bin of the most similar
+    People in other bins are ignored, as COCO ignores crowds. A detection belongs to the bin of the most similar
     labelled person.
     """
     bins = {id(picture): np.digitize(spec.of_labelled(picture), spec.edges) for picture in pictures}
@@ -56,8 +56,8 @@ def slice_people(spec: SliceSpec, pictures: Sequence[Picture], scorer: Scorer) -
 
 
 def coco_sizes(pictures: Sequence[Picture], ap_m: float, ap_l: float) -> list[Slice]:
-    """COCO's own AP-M and AP-L, with the number of people they are about and the share of them that was found."""
-    areas = [p.sample.areas / np.prod(p.sample.scale) for p in pictures]  # in the json's pixels, as COCO's AP is
+    """COCO's AP-M and AP-L, with the number of people and the share found."""
+    areas = [p.sample.areas / np.prod(p.sample.scale) for p in pictures]  # in the json's pixels, as for COCO's AP
     slices = []
     for name, low, high, ap in (("medium, 32 to 96", 32, 96, ap_m), ("large, 96 and more", 96, float("inf"), ap_l)):
         inside = [(area >= low**2) & (area < high**2) for area in areas]
@@ -68,7 +68,7 @@ def coco_sizes(pictures: Sequence[Picture], ap_m: float, ap_l: float) -> list[Sl
 
 
 def _bins_of_found(spec: SliceSpec, picture: Picture, bins: np.ndarray) -> np.ndarray:
-    """(P,) the bin of each person found; -1 for none."""
+    """(P,) the bin of each detection; -1 for none."""
     own = np.full(len(picture.poses), -1)
     if spec.of_unmatched is not None:
         own = np.digitize(spec.of_unmatched(picture), spec.edges)
@@ -76,12 +76,12 @@ def _bins_of_found(spec: SliceSpec, picture: Picture, bins: np.ndarray) -> np.nd
 
 
 def _share_found(pictures: Sequence[Picture], inside: Sequence[np.ndarray]) -> float:
-    """The share found of the people that are true in `inside`, (N,) bool of each image."""
+    """The share found of the people selected by `inside`, (N,) bool for each image."""
     found = sum(_found(picture)[mask].sum() for picture, mask in zip(pictures, inside, strict=True))
     return float(found) / sum(int(mask.sum()) for mask in inside)
 
 
 def _found(picture: Picture) -> np.ndarray:
-    """(N,) bool: matched with an OKS of `FOUND` or more."""
+    """(N,) bool: whether the person is matched with an OKS of `FOUND` or more."""
     good = matched_oks(picture.oks, picture.match) >= FOUND
     return np.isin(np.arange(len(picture.sample.keypoints)), picture.match[good])

@@ -1,4 +1,4 @@
-"""The tables of the analysis, all of the same images."""
+"""The tables of the analysis."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 
-_KAPPA = float(np.exp(-0.5))  # share of OKS that a joint keeps whose distance is kappa times the person's size
+_KAPPA = float(np.exp(-0.5))  # similarity of a joint at a distance of kappa times the person's size
 
 
 def slice_tables(pictures: Sequence[Picture], scorer: Scorer, base: KeypointMetrics, input_size: int) -> list[Table]:
     """AP by size, number of people and occlusion."""
-    title = "COCO's sizes: root of the person's area, in pixels of the image"
+    title = "COCO's sizes: square root of the person's area, in image pixels"
     tables = [_sliced("coco_size", title, coco_sizes(pictures, base.ap_m, base.ap_l))]
     return tables + [
         _sliced(spec.key, spec.title, slice_people(spec, pictures, scorer)) for spec in slice_specs(input_size)
@@ -36,7 +36,7 @@ def _sliced(key: str, title: str, slices: Sequence[Slice]) -> Table:
 
 
 def joint_table(pictures: Sequence[Picture], types: Sequence[np.ndarray], skeleton: Skeleton) -> Table:
-    """How accurate each joint of the people found is, and what is wrong with it."""
+    """The accuracy and error types of each joint of the people found."""
     all_kept = np.concatenate([own_similarities(picture) for picture in pictures])
     all_types = np.concatenate(types)
     shown = (JointErrorType.GOOD, *ERRORS)
@@ -56,8 +56,8 @@ def joint_table(pictures: Sequence[Picture], types: Sequence[np.ndarray], skelet
     rows = [row(name, all_kept[:, k], all_types[:, k]) for k, name in enumerate(skeleton.names)]
     columns = ("joint", "number", "similarity", "within κ", *(kind.name.lower() for kind in shown))
     note = (
-        f"Labelled joints of people who were found (OKS of {MIN_OKS} or more): the mean share of OKS kept, the "
-        "share of joints off by at most κ times the person's size, and the shares of good joints and of each error."
+        f"Labelled joints of people who were found (OKS of {MIN_OKS} or more): mean OKS per joint, share of joints "
+        "off by at most κ times the person's size, and shares of good joints and of each error type."
     )
     return Table("joints", "Joints", columns, [*rows, row("all joints", all_kept, all_types)], note)
 
@@ -65,7 +65,7 @@ def joint_table(pictures: Sequence[Picture], types: Sequence[np.ndarray], skelet
 def correction_table(
     pictures: Sequence[Picture], types: Sequence[np.ndarray], scorer: Scorer, base: KeypointMetrics
 ) -> Table:
-    """What AP would be without one kind of error."""
+    """AP without one type of error."""
     types_of = {id(picture): kinds for picture, kinds in zip(pictures, types, strict=True)}
 
     def without(*which: JointErrorType) -> KeypointMetrics:
@@ -78,14 +78,14 @@ def correction_table(
     rows["merged"] = scorer.without(pictures, lambda p: p.merged)
     rows["missed"] = scorer.without(pictures, lambda p: p.missed)
     note = (
-        "Wrong joints are moved to where they are labelled; background skeletons and second ones (split) are removed; "
-        "people without a skeleton of their own (merged, missed) need not be found."
+        "Wrong joints are moved to their labelled positions; background and second (split) skeletons are removed; "
+        "people without a skeleton (merged, missed) are ignored."
     )
-    return _gains("repairs", "Gain from correcting one kind of error", "without", rows, base, note)
+    return _gains("repairs", "Gain from correcting one type of error", "without", rows, base, note)
 
 
 def people_error_table(pictures: Sequence[Picture]) -> Table:
-    """How often whole people went wrong."""
+    """Counts of errors of whole people."""
     every, shown = asdict(count_people(pictures)), asdict(count_people(pictures, SCORE_THRESHOLD))
     names = {
         "found": f"found: labelled people with a skeleton of their own (OKS of {MIN_OKS} or more)",
@@ -100,17 +100,17 @@ def people_error_table(pictures: Sequence[Picture]) -> Table:
         "Whole people",
         columns,
         [(name, every[k], shown[k]) for k, name in names.items()],
-        "AP counts skeletons of low score, too; `votepose predict` shows those of the last column.",
+        "AP also counts skeletons with a low score; `votepose predict` shows those in the last column.",
     )
 
 
 def oracle_table(
     pictures: Sequence[Picture], found: Mapping[str, Sequence[Poses]], scorer: Scorer, base: KeypointMetrics
 ) -> Table:
-    """What AP would be if a part of the estimator were perfect."""
+    """AP if one part of the estimator were perfect."""
     samples = [picture.sample for picture in pictures]
     rows = {name: scorer.all(zip(samples, poses, strict=True)) for name, poses in found.items()}
-    note = "The estimator runs again with the truth in place of one part's output; the other parts work from it."
+    note = "The estimator runs again with the truth instead of one part's output, which the other parts use as input."
     return _gains("oracles", "Gain from one perfect part", "perfect", rows, base, note)
 
 

@@ -1,4 +1,4 @@
-"""The labelled people of one image in the cells of the network's map: what an oracle knows."""
+"""The labelled people in one image, in cells of the network's map, for the oracles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from votepose.evaluation.error_analysis.pictures import MIN_OKS
 from votepose.evaluation.matching import greedy_match, labelled_sizes, matched_oks, most_similar, oks_matrix
 from votepose.letterbox import Letterbox
 
-_REACH = 1.5  # cells: a cell this close to a joint belongs to that joint, however small the person
+_REACH = 1.5  # minimum radius, in cells, of the area that belongs to a joint
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Truth:
 
     Attributes:
         joints: (N, K, 2). labelled: (N, K) bool.
-        sizes: (N,) root of each person's area.
-        kappas: (K,) of the skeleton.
+        sizes: (N,) square root of each person's area.
+        kappas: (K,) OKS fall-off constants.
     """
 
     joints: Tensor
@@ -33,7 +33,7 @@ class Truth:
 
     @classmethod
     def of(cls, sample: Sample, input_size: int, stride: int, kappas: Tensor) -> Truth:
-        """The truth of an image that is letterboxed to `input_size`, on the device of `kappas`."""
+        """The truth for an image letterboxed to `input_size`, on the device of `kappas`."""
         height, width = sample.image.shape[:2]
         box = Letterbox.fit(width, height, input_size)
         joints = box.to_map(sample.keypoints[..., :2], stride)
@@ -48,7 +48,7 @@ class Truth:
         )
 
     def presence(self, height: int, width: int, level: int) -> Tensor:
-        """(height, width) 1 in the cells of labelled joints inside the map, otherwise 0; cells of this level."""
+        """(height, width) 1 in the cells of labelled joints, otherwise 0; in cells of this level."""
         cells = (self.joints[self.labelled] / 2**level).floor().long()
         x, y = cells[:, 0], cells[:, 1]
         inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
@@ -57,7 +57,7 @@ class Truth:
         return presence
 
     def nearest_person(self, centres: Tensor, level: Tensor) -> Tensor:
-        """(Q,) the person whose labelled joint is nearest to each cell (Q, 2) of a level (Q,); -1 if out of reach.
+        """(Q,) the person with the nearest labelled joint to each cell (Q, 2) of a level (Q,); -1 if out of reach.
 
         The reach of a joint is 1.5 cells of that level or kappa times the person's size, whichever is larger.
         """
@@ -75,11 +75,11 @@ class Truth:
         return matrix
 
     def most_similar(self, poses: Tensor) -> Tensor:
-        """(Q,) the person that each of poses (Q, K, 2) is most similar to; -1 where all are dissimilar."""
+        """(Q,) the most similar person for each of poses (Q, K, 2); -1 if all are dissimilar."""
         person: Tensor = most_similar(self.oks(poses), MIN_OKS)
         return person
 
     def scores(self, poses: Tensor) -> Tensor:
-        """(P,) OKS of poses (P, K, 2) with the people they are matched to, the largest first; 0 without a match."""
+        """(P,) OKS of poses (P, K, 2) with their people, matched greedily; 0 without a match."""
         matrix = self.oks(poses).cpu().numpy()
         return torch.as_tensor(matched_oks(matrix, greedy_match(matrix)), dtype=poses.dtype, device=poses.device)

@@ -42,9 +42,7 @@ class BackboneHeadsStage(Stage):
     @classmethod
     def require(cls, network: NetworkConfig, hint: str) -> None:
         if not network.proposals:
-            raise VoteposeError(
-                f"--stage backbone-heads: the {network.backbone} backbone has no pose proposals: {hint}"
-            )
+            raise VoteposeError(f"--stage backbone-heads: the {network.backbone} backbone has no proposals: {hint}")
 
     def select(self, network: PoseNet) -> None:
         network.requires_grad_(False)
