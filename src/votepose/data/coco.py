@@ -1,4 +1,4 @@
-"""Labelled folders, COCO's or YOLO's -> images and people in memory, decoded once."""
+"""Loads labelled folders in COCO or YOLO format: images and people, decoded once into memory or on demand."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class CocoDataset:
     """Samples with one skeleton.
 
     Attributes:
-        samples: the images that can be used, and their people, in memory or read at each access.
-        skeleton: of the people.
-        annotations: the json or data.yaml they are from, if any.
-        left_out: what of it could not be used as it was, and why.
-        category_id: of people in it.
-        labels: all that it says; metrics compare with these.
+        samples: the usable images and their people, in memory or read at each access.
+        skeleton: skeleton of the people.
+        annotations: path of their json or data.yaml, if any.
+        left_out: remarks on data that was left out or adjusted, with the reasons.
+        category_id: category id of people in the json.
+        labels: all labels of the json, which metrics compare with.
     """
 
     samples: Sequence[Sample]
@@ -51,12 +51,12 @@ class CocoDataset:
 
 @dataclass(frozen=True)
 class CocoFolder:
-    """A folder whose labels are read; its images are read one by one.
+    """A labelled folder; its images are read one by one.
 
     Attributes:
-        path: as given. annotations: its json, or its data.yaml.
-        listed: number of images in it. pictures: those of them that are described usably.
-        labels: of all of them. files: of the images.
+        path: the path as given. annotations: its json or data.yaml.
+        listed: number of images in it. pictures: those with a usable entry.
+        labels: labels of all images. files: files of the images.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class CocoFolder:
         Args:
             path: a folder with annotations.json beside images/ or images-*.zip; or a YOLO pose dataset: its data.yaml,
                 the folder of that, or a folder of images in it.
-            split: of a YOLO dataset: train, val or test.
+            split: split of a YOLO dataset: train, val or test.
 
         Raises:
             VoteposeError: if the json or data.yaml is missing or unreadable.
@@ -113,7 +113,7 @@ class CocoFolder:
         return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 
     def on_demand(self) -> CocoDataset:
-        """The images without reading them: each is decoded when it is asked for."""
+        """A dataset whose images are decoded at each access."""
         labels, samples, left_out = self.labels, SamplesOnDemand(self), self.left_out([])
         return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 

@@ -1,4 +1,4 @@
-"""The image files of a data folder, plain or in zips."""
+"""Reads the image files of a data folder, plain or in zips."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from votepose.io.images import read_image
 
 
 class PictureFiles:
-    """Files in a folder and in zips. Threads may read at the same time.
+    """The files in a folder and in zips. Several threads may read at the same time.
 
     Args:
-        folder: the file names are relative to. zips: that hold others.
+        folder: folder of the plain files. zips: zips with further files.
 
     Attributes:
         left_out: remarks on zips that cannot be read.

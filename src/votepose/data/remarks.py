@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_ADJUSTED = re.compile(  # how such remarks end
+_ADJUSTED = re.compile(  # endings of such remarks
     r"(; clipped|were scaled|read once|read as one|taken from its box|taken to be \d+ pixels|, the only one"
     r"|taken as without people|otherwise as visible)$"
 )
