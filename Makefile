@@ -23,8 +23,8 @@ demo: $(DEMO)/.setup ## run on examples/, or on IMAGES="my.jpg folder/"; results
 	@$(DEMO)/bin/votepose predict $(IMAGES) --out $(OUT)
 	@echo "look at: $(abspath $(OUT)) (images with poses drawn, and poses.jsonl with one record per image)"
 
-# One worker per core, each with one thread; a test file stays on one worker, so that its fixtures are made once. Files
-# run in their own order: sorted by number of tests, the slowest would come last.
+# One worker per core, each with one thread; all tests of a file run on one worker, so that its fixtures are created
+# once. Files are not reordered by number of tests, which would put the slowest last.
 test: setup ## run the tests
 	@OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -41,7 +41,7 @@ docs: setup ## build the documentation site into out/site
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "open: $(abspath out/site/index.html)"
 
-bench: setup ## measure speed beside other grouping methods: benchmarks/latest.json
+bench: setup ## measure speed and compare grouping methods: benchmarks/latest.json
 	@$(VENV)/bin/python benchmarks/bench.py
 
 occlusion: setup ## measure AP against crowd size and occlusion on generated images: docs/occlusion.md (half an hour)
@@ -66,7 +66,7 @@ $(VENV)/.setup: pyproject.toml
 	@$(VENV)/bin/python $(PIP) $(TORCH) -e ".[train,synth,video,serve,cluster,docs,dev]"
 	@touch $@
 
-# The demo has its own environment: what a user gets from `pip install votepose`, without torch.
+# The demo has its own environment, as from `pip install votepose`, without torch.
 $(DEMO)/.setup: pyproject.toml
 	@echo "setting up $(DEMO) for the demo ..."
 	@$(PYTHON) -m venv $(DEMO)

@@ -1,5 +1,5 @@
 # ruff: noqa: E402 - threads are set before NumPy is imported
-"""`make bench`: speed of grouping beside other methods, of the pipeline, and of both models beside an earlier build.
+"""`make bench`: speed of grouping compared with other methods, of the pipeline, and of both models.
 
 Prints tables and writes latest.json.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # grouping is compared on one thread each; onnxruntime has threads of its own
+    os.environ[_name] = "1"  # each grouping method uses one thread; onnxruntime has its own threads
 
 import argparse
 import json
@@ -42,8 +42,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15, help="repetitions of each timing; medians are reported")
     parser.add_argument("--seconds", type=float, default=60, help="duration of the throughput measurement")
     parser.add_argument("--soak", type=int, default=0, metavar="N", help="also run N images and record the memory")
-    parser.add_argument("--weights", type=Path, help="an ONNX file of votepose export; by default the bundled one")
-    parser.add_argument("--against", default="a316c03", metavar="COMMIT", help="the build beside which models run")
+    parser.add_argument("--weights", type=Path, help="an ONNX file from votepose export (default: the bundled model)")
+    parser.add_argument("--against", default="a316c03", metavar="COMMIT", help="earlier build to compare with")
     parser.add_argument("--out", type=Path, default=HERE / "latest.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +88,7 @@ def _measure(options: argparse.Namespace, weights: Path, lite: Path) -> dict[str
 
 
 def _export_lite(folder: Path) -> Path:
-    """The `lite` preset with random weights: as fast as a trained one, except that it finds no people."""
+    """The `lite` preset with random weights: as fast as a trained network, but it finds no people."""
     import torch
 
     from votepose.models.checkpoint import Metadata, save_weights
@@ -142,9 +142,9 @@ def _print(result: dict[str, Any]) -> None:
     for count in result["grouping_ms"]:
         cells = [f"{times[count]:.2f} ({result['people_found'][name][count]})" for name, times in rows.items()]
         print(f"| {count} | {' | '.join(cells)} |")
-    print(f"\nsplit, ms an image: {result['split_ms']}")
+    print(f"\nsplit, ms per image: {result['split_ms']}")
     print(
-        f"best of each: grouping / network at 20 people: {100 * result['grouping_share_at_20']:.2f} %; "
+        f"best times: grouping / network at 20 people: {100 * result['grouping_share_at_20']:.2f} %; "
         f"200 people / 2 people: {result['grouping_200_over_2']}"
     )
     for name, speed in result["throughput"].items():

@@ -1,4 +1,4 @@
-"""Grouping alone, from 1 to 200 people: votepose and two classic methods on the same people, in turns."""
+"""Measures grouping alone, from 1 to 200 people: votepose and two classic methods on the same people, in turns."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Task = Callable[[], np.ndarray]  # -> people (P, 17, 2)
 
 
 def measure(repeats: int) -> dict[str, dict[str, dict[str, float]]]:
-    """{"ms", "best" or "found": {name: {people: median or least milliseconds, or how many were found}}}."""
+    """{"ms", "best" or "found": {name: {people: median or minimum milliseconds, or number found}}}."""
     tasks = {count: _tasks(scenes.scene(count)) for count in PEOPLE}
     times: dict[str, dict[int, list[float]]] = {name: {n: [] for n in PEOPLE} for name in (OURS, EMBEDDING, AFFINITY)}
     gc.disable()
     try:
         for _ in range(repeats):
-            for count in PEOPLE:  # in turns, so that a busy moment of the machine affects all methods alike
+            for count in PEOPLE:  # in turns, so that load on the machine affects all methods equally
                 for name, task in tasks[count].items():
                     started = time.perf_counter()
                     task()
@@ -43,7 +43,7 @@ def measure(repeats: int) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def _tasks(scene: scenes.Scene) -> dict[str, Task]:
-    """One call per grouping method; what a network would have output is prepared outside the timed part."""
+    """One call per grouping method; the simulated network output is prepared outside the timed part."""
     cells = scenes.peaks(scene.heatmaps)
     points = [scenes.points_of(one) for one in cells]
     scores: list[Any] = [scene.heatmaps[j].reshape(-1)[one] for j, one in enumerate(cells)]

@@ -1,10 +1,10 @@
-"""What a training step takes on a GPU: as PyTorch runs it, with our kernels, and recorded as CUDA graphs.
+"""Time of a training step on a GPU: with plain PyTorch, with our kernels, and with CUDA graphs.
 
     python benchmarks/gpu_step.py [--preset lite] [--batch 256] [--size 384] [--kernels 30]
 
-On random images and people, so it needs no data. First it compares our kernels with PyTorch in float64, and exits 1
-if one is off by more than bf16 rounds. Then it prints, for each way of running the step, milliseconds, images per
-second, and how long the CPU took to launch it; at last the kernels that take longest.
+It uses random images and people, so it needs no data. First it compares our kernels with PyTorch in float64, and exits
+with 1 if the error of one exceeds bf16 rounding. Then it prints, for each variant, the time of a step, images per
+second, and the CPU time to launch it; finally it lists the slowest kernels.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from votepose.training.kernels.accelerate import accelerate
 from votepose.training.recipes import recipe
 from votepose.training.stages.votes import VoteStage
 
-_PEOPLE = 2.7  # in an image, as in COCO
-_ROUNDING = 0.004  # of bf16, relative
+_PEOPLE = 2.7  # per image, as in COCO
+_ROUNDING = 0.004  # relative rounding error of bf16
 _STEPS = 8
 DEVICE = torch.device("cuda")
 
@@ -36,10 +36,10 @@ def main() -> int:
     parser.add_argument("--preset", default="lite")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--size", type=int, default=384)
-    parser.add_argument("--kernels", type=int, default=30, help="how many to list")
+    parser.add_argument("--kernels", type=int, default=30, help="number of kernels to list")
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        print("there is no CUDA device here", file=sys.stderr)
+        print("no CUDA device found", file=sys.stderr)
         return 2
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {options}")
     wrong = compare_kernels()
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def compare_kernels() -> list[str]:
-    """The layers of which our kernels are wrong."""
+    """The layers whose kernels have too large an error."""
     from votepose.training.kernels.batch_norm import BatchNormActivation
     from votepose.training.kernels.depthwise import DepthwiseConvolution
 
@@ -106,7 +106,7 @@ def errors(leaves: tuple[Tensor, ...], ours: Tensor, reference: Tensor, dy: Tens
 
 
 def random_batch(count: int, size: int) -> Batch:
-    """Noise, and people whose joints lie at random in boxes."""
+    """Noise, and people with random joints in boxes."""
     people = int(_PEOPLE * count)
     images = torch.arange(people, device=DEVICE) % count
     height = 40 + 160 * torch.rand(people, 1, device=DEVICE)
@@ -149,7 +149,7 @@ def measure(way: str, network: PoseNet, stage: VoteStage, optimizer: torch.optim
     taken = (time.perf_counter() - begun) / _STEPS
     memory = torch.cuda.max_memory_allocated() / 2**30
     print(
-        f"{way}: {1e3 * taken:.1f} ms a step, {len(batch) / taken:.0f} images/s; launched in "
+        f"{way}: {1e3 * taken:.1f} ms per step, {len(batch) / taken:.0f} images/s; launched in "
         f"{1e3 * launched / _STEPS:.1f} ms; first step {first:.1f} s; {memory:.0f} GiB"
     )
 

@@ -28,7 +28,7 @@ def main() -> None:
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(
         f"downloaded {result['downloaded_mb']} MB, unpacked {result['unpacked_mb']} MB "
-        f"({result['votepose_unpacked_mb']} MB of it votepose's own, mostly weights)"
+        f"({result['votepose_unpacked_mb']} MB of it votepose itself, mostly weights)"
     )
     for name in result["packages"]:
         print(
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Wheels are downloaded into `folder`, then installed from there."""
+    """Measure; wheels are downloaded into `folder` and installed from there."""
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python, wheels = folder / "venv/bin/python", folder / "wheels"
     pip = [python, "-m", "pip", "--disable-pip-version-check", "-q"]
@@ -78,7 +78,7 @@ def _sizes_by_distribution(python: Path) -> dict[str, float]:
 
 
 def _seconds(python: Path, code: str) -> float:
-    """Median time of a fresh interpreter for `code`, after one run that writes the byte code."""
+    """Median time of a fresh interpreter for `code`, after a first run that compiles the bytecode."""
     times = []
     for _ in range(REPEATS + 1):
         started = time.perf_counter()

@@ -1,9 +1,9 @@
-"""Both models of the package beside the one at an earlier commit: processor time, start, memory, crowds.
+"""Compares both bundled models with the one at an earlier commit: processor time, start-up, memory, crowds.
 
     python benchmarks/models.py [--rounds 5] [--against a316c03] [--out FILE]
 
-Each runs in a process of its own, and they take turns image by image. Processor time is what counts on a shared
-machine: `bound` is the rate that it allows on two cores.
+Each runs in its own process, and they take turns image by image. On a shared machine, compare processor times: `bound`
+is the rate that they allow on two cores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PERSON = (140, 190, 450, 650)  # in balance.jpg
 
 
 def measure(rounds: int, against: str, threads: int = THREADS) -> dict[str, Any]:
-    """Figures of each model by name; of `against`, a commit, the bundled model of that time in that time's code."""
+    """Results of each model by name; for the commit `against`, the model bundled then, run with that code."""
     with tempfile.TemporaryDirectory() as folder:
         crowds = {count: _crowd(count, Path(folder, f"{count}.png")) for count in (2, 50)}
         old = _checked_out(against, Path(folder, "old"))
@@ -120,7 +120,7 @@ def _figures(threaded: _Child, alone: _Child, crowds: dict[int, Path]) -> dict[s
 
 
 def _crowd(count: int, path: Path) -> Path:
-    """An image of so many people in rows: one of the examples, small."""
+    """An image of this many people in rows, from a shrunk example."""
     canvas = Image.new("RGB", _CANVAS, _GREY)
     person = Image.open(HERE.parent / "examples" / "balance.jpg").convert("RGB").resize(_TILE, box=_PERSON)
     columns = _CANVAS[0] // _TILE[0]
@@ -131,7 +131,7 @@ def _crowd(count: int, path: Path) -> Path:
 
 
 def _checked_out(commit: str, folder: Path) -> Path:
-    """The folder `src` of a commit."""
+    """Check out the folder `src` of a commit."""
     folder.mkdir()
     archive = subprocess.run(["git", "archive", commit, "src"], cwd=HERE.parent, stdout=subprocess.PIPE, check=True)
     subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
@@ -141,7 +141,7 @@ def _checked_out(commit: str, folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="repetitions of each image; medians are reported")
-    parser.add_argument("--against", default="a316c03", metavar="COMMIT", help="the earlier build")
+    parser.add_argument("--against", default="a316c03", metavar="COMMIT", help="earlier build to compare with")
     parser.add_argument("--out", type=Path, help="also write the result as JSON")
     options = parser.parse_args()
     text = json.dumps(measure(options.rounds, options.against), indent=1)

@@ -1,4 +1,4 @@
-"""The occlusion benchmark: how accuracy falls with crowd size and with the hidden share of people.
+"""The occlusion benchmark: accuracy by crowd size and by hidden share of people.
 
     python benchmarks/occlusion.py [--weights W.onnx] [--pictures 40] [--out out/occlusion]
 
@@ -40,7 +40,7 @@ MOST = 100  # skeletons per image that count in AP; COCO's 20 would be too few
 
 
 def main() -> None:
-    """Make the sets, measure, write page, plot and JSON."""
+    """Generate the sets, measure, and write page, plot and JSON."""
     options = _options()
     predictor = load(options.weights, score_threshold=0.0)
     cells, joints = [], []
@@ -68,11 +68,11 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, default=BUNDLED_ONNX, help="an ONNX file of `votepose export`")
+    parser.add_argument("--weights", type=Path, default=BUNDLED_ONNX, help="an ONNX file from `votepose export`")
     parser.add_argument(
         "--pictures", type=int, default=40, help="images per set of one person; sets of larger crowds have fewer"
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "occlusion", help="where the test sets go")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "occlusion", help="folder for the test sets")
     return parser.parse_args()
 
 
@@ -115,7 +115,7 @@ def _joint_errors(sample: Sample, poses: Poses, hidden: np.ndarray) -> np.ndarra
     """(N, 4), one row per labelled joint: hidden share of its person, 1 if seen, error in body sizes (NaN if not
     found), 1 if found.
 
-    The body size is the square root of the box area. Skeletons choose their person in the order of their scores.
+    The body size is the square root of the box area. Skeletons are matched to people in the order of their scores.
     """
     partner: dict[int, int] = {}
     for p in range(len(poses)):

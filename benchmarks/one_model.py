@@ -1,10 +1,10 @@
-"""One model in a process of its own, as `models.py` starts it: with the votepose that PYTHONPATH names, an old one too.
+"""Runs one model in its own process for `models.py`, with the votepose on PYTHONPATH, which may be an old one.
 
     python benchmarks/one_model.py MODEL THREADS PICTURE
 
-Prints a JSON object with the seconds from the start of the import to the first answer. Then each line of stdin is a
-JSON list of image files, answered with a JSON object: processor milliseconds and people of each, and the greatest
-memory of the process so far, in MB.
+Prints a JSON object with the seconds from the start of the import to the first result. Then, for each line of stdin, a
+JSON list of image files, it prints a JSON object: processor milliseconds and people for each image, and the peak memory
+of the process so far, in MB.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 def main(model: str, threads: str, picture: str) -> None:
     started, used = time.perf_counter(), time.process_time()
-    import votepose  # part of the start
+    import votepose  # counts as start-up time
 
     predictor = votepose.load(None if model == "bundled" else model, threads=int(threads))
     predictor(picture)

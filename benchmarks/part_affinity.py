@@ -4,8 +4,8 @@ Affinity Fields", CVPR 2017, sections 2.3 and 2.4, with the constants of its aut
 Input: the peaks of heatmaps (non-maximum suppression, `scenes.peaks`) and fields (L, 2, h, w). Every pair of candidates
 of a link is scored by the line integral of its field (10 samples, 8 of them over 0.05); links are accepted greedily,
 best first; and links that share a candidate are merged into people. Scoring, a Python loop over pairs in the authors'
-demo, is vectorised here. They upsample the maps to the input's size; here the maps are used as they are, which is
-faster.
+demo, is vectorised here. They upsample the maps to the input's size; here the maps are used without upsampling, which
+is faster.
 """
 
 from __future__ import annotations

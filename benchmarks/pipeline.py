@@ -1,4 +1,4 @@
-"""Where an image's time goes, images per second, and memory over time."""
+"""Measures the time of each step for an image, images per second, and memory over time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def split(predictor: Predictor, pictures: list[Path], repeats: int) -> dict[str,
 
 
 def _votes(predictor: Predictor, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """The votes of an image as `group` takes them, in cells, padded with zeros."""
+    """The votes of an image as input of `group`, in cells, padded with zeros."""
     found = dict(zip(VOTES, predictor.session.run(VOTES, feeds), strict=True))
     stride, count = predictor.metadata["stride"], GroupingConfig().candidates
     columns = (
@@ -64,10 +64,10 @@ def _votes(predictor: Predictor, feeds: dict[str, np.ndarray]) -> list[np.ndarra
 
 
 def throughput(runs: dict[str, tuple[Predictor, int]], pictures: list[Path], seconds: float) -> dict[str, Any]:
-    """{name: images per second of wall time, and CPU milliseconds per image} of predictors with their workers.
+    """{name: images per second of wall time, and CPU milliseconds per image} for predictors with their workers.
 
-    They run in turns of a few images. `bound` is the rate that the CPU time alone would allow on all cores: on a shared
-    machine the wall time includes other programs.
+    They take turns of a few images. `bound` is the rate that the CPU time would allow on all cores; on a shared
+    machine, wall time includes other programs.
     """
     cores, block = psutil.cpu_count() or 1, list(itertools.islice(itertools.cycle(pictures), 24))
     wall: dict[str, list[float]] = {name: [] for name in runs}
@@ -92,7 +92,7 @@ def throughput(runs: dict[str, tuple[Predictor, int]], pictures: list[Path], sec
 
 
 def soak(predictor: Predictor, pictures: list[Path], count: int, workers: int) -> dict[str, Any]:
-    """Resident memory, in MB, over `count` images: at the start, and at each tenth of the way."""
+    """Resident memory, in MB, over `count` images: at the start and after each tenth."""
     process, marks = psutil.Process(), []
     endless = itertools.islice(itertools.cycle(pictures), count)
     for done, _ in enumerate(predictor.stream(endless, workers), start=1):

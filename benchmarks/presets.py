@@ -1,4 +1,4 @@
-"""AP, parameters and time of several networks side by side, as one table.
+"""Compares AP, parameters and time of several networks in one table.
 
     python benchmarks/presets.py --data ../shared/data/coco-dev runs/mobile/weights.safetensors@256 runs/lite/...
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def measure(find: Finder, data: CocoDataset) -> KeypointMetrics:
-    """COCO AP of the people that `find` returns, whatever their score."""
+    """COCO AP of the people that `find` returns, with any score."""
     assert data.labels is not None
     found = find_all(find, data.samples, progress=False)
     results = [entry for sample, poses in found for entry in picture_results(poses, sample, data.category_id)]

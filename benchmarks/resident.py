@@ -1,10 +1,9 @@
-"""Speed of the images that `votepose train --resident` keeps on a device, beside those that workers read from memory.
+"""Compares the speed of `votepose train --resident` with workers that augment images from memory.
 
     python benchmarks/resident.py DATA... [--size 384] [--batch 256] [--repeats 20] [--device cuda]
 
-Prints how long decoding took, and for a batch: planning it (one CPU thread, in another process than the training),
-rendering it on the device, and augmenting as many images with OpenCV (one CPU thread). On a GPU it also fails if
-rendering waits for the device anywhere.
+Prints the times of decoding and, for a batch, of planning it (one CPU thread), rendering it on the device, and
+augmenting as many images with OpenCV (one CPU thread). On a GPU it fails if rendering synchronises with the device.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from votepose.data.loader import Source, TrainingSet
 from votepose.data.planned_batch import PlannedBatch
 from votepose.data.resident import FolderSource, ResidentPictures, longest_side
 
-_OPENCV = 48  # images
+_OPENCV = 48  # number of images
 
 
 def main() -> None:
@@ -44,13 +43,13 @@ def main() -> None:
     print(f"planning a batch of {options.batch}: {_milliseconds(lambda i: batches[i], options, 'cpu'):.1f} ms")
     planned = [batches[i].to(options.device) for i in range(4)]
     render = _milliseconds(lambda i: _rendered(planned[i % 4], pictures), options, options.device)
-    print(f"rendering it on {options.device}: {render:.1f} ms, {render / options.batch:.3f} ms an image")
+    print(f"rendering it on {options.device}: {render:.1f} ms, {render / options.batch:.3f} ms per image")
     memory = TrainingSet([Source(sources[0].folder.load())], options.size, AugmentConfig(), 0, _OPENCV)
     cv2.setNumThreads(0)
     begun = time.process_time()
     for i in range(_OPENCV):
         memory[i]
-    print(f"OpenCV, one thread: {1e3 * (time.process_time() - begun) / _OPENCV:.2f} ms an image")
+    print(f"OpenCV, one thread: {1e3 * (time.process_time() - begun) / _OPENCV:.2f} ms per image")
 
 
 def _rendered(planned: PlannedBatch, pictures: ResidentPictures) -> None:

@@ -1,4 +1,4 @@
-"""Synthetic people, and the input of each grouping method made from them: rendered maps, or votes."""
+"""Creates synthetic people and the input of each grouping method: rendered maps, or votes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scipy.ndimage import maximum_filter
 from votepose.grouping import GroupingConfig
 from votepose.skeleton import COCO_17
 
-SIDE = 192  # cells: the map of a 768-pixel input at stride 4, the same for any number of people
-_BLOCK = 8  # cells: 32 input pixels
-SIGMA = 1.0  # cells: of a heatmap's peak
+SIDE = 192  # in cells: the map of a 768-pixel input at stride 4, for any number of people
+_BLOCK = 8  # in cells: 32 input pixels
+SIGMA = 1.0  # standard deviation of a heatmap's peak, in cells
 # A standing person, (x, y) in units of its height, from head to feet.
 _BODY = np.array(
     [
@@ -44,9 +44,9 @@ class Scene:
     Attributes:
         people: (P, 17, 2) joints in cells.
         heatmaps: (17, SIDE, SIDE) a Gaussian per joint, for the other methods.
-        tags: (17, SIDE, SIDE) the person's number at each of its joints, with noise: associative embedding's input.
+        tags: (17, SIDE, SIDE) the person's number at each joint, with noise: associative embedding's input.
         affinity: (L, 2, SIDE, SIDE) unit vectors along the links: the input of part affinity fields.
-        presence: (SIDE, SIDE) the likelihood of a keypoint: votepose's input.
+        presence: (SIDE, SIDE) the probability of a keypoint: votepose's input.
         owner: (SIDE, SIDE) row of the person whose joint lies on a cell, or -1.
     """
 
@@ -59,7 +59,7 @@ class Scene:
 
 
 def scene(count: int, seed: int = 0) -> Scene:
-    """`count` people of about 10 cells, each in a square of its own, and everything rendered from them."""
+    """`count` people of about 10 cells, each in its own square, and the maps rendered from them."""
     rng = np.random.default_rng(seed)
     squares = rng.permutation(15 * 15)[:count]
     corners = np.stack([squares % 15, squares // 15], axis=1) * (SIDE / 15) + 1.5
@@ -86,13 +86,13 @@ def scene(count: int, seed: int = 0) -> Scene:
 
 
 def peaks(heatmaps: np.ndarray, threshold: float = 0.1) -> list[np.ndarray]:
-    """Flat cells of each map (J, h, w) that are over the threshold and the highest of their 3 x 3 cells."""
+    """Flat indices of cells in each map (J, h, w) that are above the threshold and the maximum of their 3 x 3 cells."""
     highest = maximum_filter(heatmaps, (1, 3, 3)) == heatmaps
     return [np.flatnonzero(one) for one in (highest & (heatmaps > threshold)).reshape(len(heatmaps), -1)]
 
 
 def candidates(presence: np.ndarray, config: GroupingConfig) -> np.ndarray:
-    """The candidate cells, as `PoseEstimator` chooses them: peaks, the likeliest of each block first."""
+    """The candidate cells, chosen as in `PoseEstimator`: peaks, the highest of each block first."""
     block = presence.reshape(SIDE // _BLOCK, _BLOCK, SIDE // _BLOCK, _BLOCK).max(axis=(1, 3))
     first = presence == np.kron(block, np.ones((_BLOCK, _BLOCK), presence.dtype))
     (cells,) = peaks(presence[None], config.presence_threshold)
@@ -125,7 +125,7 @@ def joined(points: list[np.ndarray], people: np.ndarray) -> np.ndarray:
 
 
 def found(people: np.ndarray, scene: Scene) -> int:
-    """How many of the scene's people are among `people` (N, 17, 2; NaN where a joint is missing): mean error under a
+    """Number of the scene's people found in `people` (N, 17, 2; NaN for missing joints), with a mean error below a
     cell."""
     if not len(people):
         return 0

@@ -1,9 +1,9 @@
-"""`votepose serve` under twice its capacity: availability, memory, and correctness of the answers.
+"""Tests `votepose serve` at twice its capacity: availability, memory, and correctness of the answers.
 
 Starts a server with the bundled weights, measures its capacity (answers per second with twice as many requests in
 flight as it has workers), then sends twice as many requests per second for `--minutes`, without waiting for earlier
 answers. Most are images of examples/; some are too large, not an image, or broken; some clients leave early. Every
-answer must equal the direct prediction for its image, or be the right refusal.
+answer must equal the direct prediction for its image, or be the correct error.
 
     python benchmarks/serve_load.py --minutes 10
 
@@ -44,13 +44,13 @@ class LoadConfig:
     overload: float = 2.0
     """Requests per second, in units of the capacity."""
     workers: int = 2
-    """Option of the server."""
+    """Server option."""
     threads: int | None = 1
-    """Threads of the network, per worker."""
+    """Number of threads for the network, per worker."""
     queue: int = 16
-    """Option of the server."""
+    """Server option."""
     timeout: float = 10
-    """Option of the server, in seconds."""
+    """Server option, in seconds."""
     warm_up: float = 10
     """Duration of the capacity measurement, in seconds."""
     out: Path = ROOT / "benchmarks" / "serve_load.json"

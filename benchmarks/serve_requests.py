@@ -1,4 +1,4 @@
-"""The requests of `serve_load.py`, their rate, and the checks of the answers."""
+"""Sends the requests of `serve_load.py` at a given rate, and checks the answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tally:
 
     statuses: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    milliseconds: list[float] = field(default_factory=list)  # of answers with 200
+    milliseconds: list[float] = field(default_factory=list)  # of answers with status 200
     left: int = 0
 
 
@@ -57,7 +57,7 @@ def cases() -> list[Case]:
 
 
 async def send(client: httpx.AsyncClient, case: Case, tally: Tally, patience: float | None = None) -> None:
-    """Send one request and check the answer; with `patience` the client leaves after that many seconds."""
+    """Send one request and check the answer; with `patience` the client disconnects after that many seconds."""
     started = time.perf_counter()
     try:
         call = client.post("/v1/poses", content=case.body)
@@ -81,7 +81,7 @@ async def send(client: httpx.AsyncClient, case: Case, tally: Tally, patience: fl
 
 
 def same(got: Any, expected: Any) -> bool:
-    """Equal, with a tolerance of one in the last printed digit: the number of threads changes the last bits."""
+    """Whether they are equal within one unit of the last printed digit, which depends on the number of threads."""
     if isinstance(expected, dict):
         return got.keys() == expected.keys() and all(same(got[key], expected[key]) for key in expected)
     if isinstance(expected, list):

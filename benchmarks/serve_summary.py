@@ -1,4 +1,4 @@
-"""Figures and checks from the measurements of `serve_load.py`."""
+"""Summarises and checks the measurements of `serve_load.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serve_requests import Tally
 
 @dataclass(frozen=True)
 class Busy:
-    """CPU seconds used so far by each party: distinguishes a slow server from one that other programs starve."""
+    """CPU seconds used so far by each party, to tell a slow server from one starved by other programs."""
 
     at: float
     server: float
@@ -23,7 +23,7 @@ class Busy:
 
     @classmethod
     def now(cls, server: psutil.Process) -> Busy:
-        """At this moment."""
+        """The values at this moment."""
         times = psutil.cpu_times()
         used = [sum(process.cpu_times()[:2]) for process in (server, psutil.Process())]
         return cls(time.monotonic(), *used, times.user + times.nice + times.system)
@@ -42,11 +42,11 @@ def summary(
     """The results, with the checks: `ok` if all hold.
 
     Args:
-        tally: what came back.
-        memory: of the server, over time.
-        able: its capacity, in answers a second.
+        tally: the answers.
+        memory: memory of the server over time.
+        able: its capacity, in answers per second.
         shares: processors busy in the phases `capacity` and `load`.
-        minutes: of load.
+        minutes: duration of the load.
     """
     answered = tally.statuses["200"] / (60 * minutes)
     rates = {"capacity": able, "load": answered}
@@ -60,11 +60,11 @@ def summary(
     quantiles = statistics.quantiles(tally.milliseconds, n=100) if len(tally.milliseconds) > 1 else [0.0] * 99
     sent = sum(tally.statuses.values()) + tally.left
     checks = {
-        "no crash": True,  # the caller has seen it stop cleanly
+        "no crash": True,  # the caller checks that it stopped cleanly
         "every answer right or a clear refusal": not tally.wrong,
         "memory flat": late["mb"] - early["mb"] < max(10, 0.05 * early["mb"]),
         "files flat": late["files"] - early["files"] <= 8,  # connections come and go
-        # by the server's own CPU time, which includes refusals and dropped work but not other programs
+        # by the server's CPU time, which includes refusals and dropped work but not other programs
         "overload costs less than half of the answers": yields["load"] > 0.5 * yields["capacity"],
     }
     return {

@@ -1,9 +1,8 @@
-"""Where the time of `votepose synth` goes: CPU time per scene and step, one process; writes benchmarks/synth.json.
+"""Profiles `votepose synth`: CPU time per scene and step in one process; writes benchmarks/synth.json.
 
     python benchmarks/synth.py [--layouts train2017.npz] [--scenes 128] [--size 320]
 
-CPU time, not wall time, so that a busy machine changes it little. Processes share nothing, so n cores make n times the
-scenes.
+CPU time depends little on other load. Processes share nothing, so n cores generate n times as many scenes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tracking and smoothing, measured on videos with ground truth: python benchmarks/tracking.py
+"""Measures tracking and smoothing on videos with ground truth: python benchmarks/tracking.py
 
 Drawn people walk back and forth in front of and behind each other; others stand still. The network's output is
 simulated from the ground truth: keypoints with noise in proportion to their OKS tolerance (more where they are hidden),
@@ -36,13 +36,13 @@ Frames = list[Poses]
 
 @dataclass(frozen=True)
 class Trouble:
-    """How noisy the poses are that the tracker gets.
+    """The noise in the poses given to the tracker.
 
     Attributes:
-        noise: standard deviation of a visible keypoint, in units of its OKS sigma times the root of the body's area; a
-            hidden one's is three times that.
+        noise: standard deviation of a visible keypoint, in units of its OKS sigma times the square root of the body's
+            area; three times that for a hidden keypoint.
         missed: probability per frame that a person starts to be missed, for 1 to 8 frames.
-        thrown: probability that a keypoint lands anywhere within 0.2 body heights.
+        thrown: probability that a keypoint is displaced to anywhere within 0.2 body heights.
         invented: probability per frame of a false detection.
     """
 
@@ -67,7 +67,7 @@ class Truth:
 
 
 def make_truth(people: int, seed: int, keep_pictures: bool) -> Truth:
-    """Two of three walk back and forth, each at their own speed; nearer people are larger and hide the others."""
+    """Two of three people walk back and forth, each at a different speed; nearer people are larger and hide others."""
     random = np.random.default_rng(seed)
     frames = RATE * SECONDS
     heights = np.sort(random.uniform(0.4, 0.7, people)) * HEIGHT
@@ -94,7 +94,7 @@ def make_truth(people: int, seed: int, keep_pictures: bool) -> Truth:
 
 
 def _body(phase: float, stride: float) -> np.ndarray:
-    """(17, 2): a body of height 1 that swings arms and legs by `stride`, feet about 0.47 below the hips."""
+    """(17, 2): a body of height 1 with arms and legs swung by `stride`; the feet are about 0.47 below the hips."""
     points = np.zeros((17, 2))
     for side, sign in (("left", 1.0), ("right", -1.0)):
         swing = stride * np.sin(phase + (0 if sign > 0 else np.pi))
@@ -114,7 +114,7 @@ def _body(phase: float, stride: float) -> np.ndarray:
 
 
 def _draw(bodies: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The image (the last body is nearest), and the joints (N, K) that are not hidden."""
+    """The image, in which the last body is nearest, and the joints (N, K) that are not hidden."""
     shade = np.linspace(70, 110, HEIGHT)[:, None, None] * np.array([0.9, 1.0, 1.1])
     picture = np.ascontiguousarray(np.broadcast_to(shade, (HEIGHT, WIDTH, 3)).astype(np.uint8))
     owner = np.full((HEIGHT, WIDTH), -1)
@@ -209,7 +209,7 @@ def measure(
 
 
 COLUMNS = {
-    "switches": "how often a person's id changes between detections, per video",
+    "switches": "number of changes of a person's id between detections, per video",
     "ids": "different ids given to real people, per video",
     "own_id": "% of detected people with the right id under the best one-to-one assignment of ids",
     "jitter_still": "RMS second difference of the error of people who stand still, % of body height",

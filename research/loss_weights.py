@@ -1,4 +1,4 @@
-"""What other loss weights bring, in short runs that differ in nothing else.
+"""Compares loss weights in short runs that are otherwise equal.
 
     python research/loss_weights.py refiner --crops DIR --val DIR                   # the pose refiner's, by its AP
     python research/loss_weights.py votes --data DIR ... --weights FILE --val DIR   # those of `mobile`, by its votes
@@ -33,7 +33,7 @@ from votepose.training.targets import choose_cells, paint
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-SIZE, PICTURES = 192, 64  # input size in pixels; how many images the votes are measured on
+SIZE, PICTURES = 192, 64  # input size in pixels; number of images to measure the votes on
 REFINERS: dict[str, Mapping[str, float]] = {
     "as-it-is": {},
     "quality-0.3": {"quality": 0.3},
@@ -75,9 +75,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("of", choices=["refiner", "votes"], help="which losses")
     parser.add_argument("--crops", type=Path, help="folder of crops, for `refiner`")
     parser.add_argument("--data", nargs="+", help="folders of images, for `votes`; as in `votepose train`")
-    parser.add_argument("--weights", type=Path, help="weights that `votes` start from")
+    parser.add_argument("--weights", type=Path, help="initial weights for `votes`")
     parser.add_argument("--val", type=Path, required=True, help="images in COCO format to measure on")
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "loss-weights", help="where the weights go")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "loss-weights", help="folder for the weights")
     parser.add_argument("--only", nargs="+", choices=sorted({*REFINERS, *VOTES}), help="train these, measure nothing")
     parser.add_argument("--steps", type=int, default=200)
     options = parser.parse_args()

@@ -25,7 +25,7 @@ from votepose.training.fit import fit
 from votepose.training.recipes import Recipe
 from votepose.utils.progress import track
 
-SEED = 5  # of the untrained refiner
+SEED = 5  # seed of the untrained refiner
 
 
 def train_refiner(folder: Path, crops: Path, start: Path, skeleton_data: Path, steps: int, people: int) -> None:
@@ -33,7 +33,7 @@ def train_refiner(folder: Path, crops: Path, start: Path, skeleton_data: Path, s
     finished run.
 
     Args:
-        folder: where the run goes.
+        folder: folder of the run.
         crops: folder of crops.
         start: weights file.
         skeleton_data: any images in COCO format with the same skeleton.
@@ -81,12 +81,12 @@ def untrained_weights(out: Path) -> Path:
 
 
 def refiner_of(folder: Path) -> PoseRefiner | None:
-    """The refiner that was trained in a folder."""
+    """The refiner trained in a folder."""
     return load_network(folder / "weights.safetensors")[0].refiner
 
 
 class _VotesOnce(PoseEstimator):
-    """An estimator for one image that computes its votes once, whichever refiner reads them."""
+    """An estimator for one image that computes its votes once for all refiners."""
 
     _cast: tuple[Any, Groups] | None = None
 

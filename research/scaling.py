@@ -1,4 +1,4 @@
-"""What more images are worth: the pose refiner trained on shares of real and of generated images.
+"""Measures the value of more images: trains the pose refiner on shares of real and of generated images.
 
     python research/scaling.py --real DIR --generated DIR --val ../shared/data/coco-dev [--out out/scaling]
     python research/scaling.py ... --only real-10 real-30      # train only these, for example beside another process
@@ -64,9 +64,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, required=True, help="crops of real images")
-    parser.add_argument("--generated", type=Path, required=True, help="crops of images of `votepose synth`")
+    parser.add_argument("--generated", type=Path, required=True, help="crops of images from `votepose synth`")
     parser.add_argument("--val", type=Path, required=True, help="images in COCO format to measure on")
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "scaling", help="where the weights go")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "scaling", help="folder for the weights")
     parser.add_argument("--only", nargs="+", choices=[run.name for run in RUNS], help="train these, measure nothing")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=48, help="people per step")
@@ -79,7 +79,7 @@ def _train(run: Run, options: argparse.Namespace) -> None:
         options.out / run.start / "weights.safetensors" if run.start else refiner_runs.untrained_weights(options.out)
     )
     if not start.exists():
-        raise SystemExit(f"{run.name} starts from {run.start}: train that one first")
+        raise SystemExit(f"{run.name} starts from {run.start}: train that first")
     refiner_runs.train_refiner(options.out / run.name, crops, start, options.val, options.steps, options.batch_size)
 
 

@@ -20,7 +20,7 @@ _SOURCE = Path(__file__).parents[1] / "src"
 
 
 def on_pre_build(**_: Any) -> None:
-    """Called by mkdocs before each build: `mkdocs serve` should see edits."""
+    """Called by mkdocs before each build, so that `mkdocs serve` picks up edits."""
     _package.cache_clear()
 
 
@@ -56,7 +56,7 @@ def _rows(config: Any) -> Iterator[str]:
 
 
 def _attributes(config: Any, names: list[str]) -> dict[str, str]:
-    """The class docstring's text on each field; `a, b: text` describes both, and a line may describe several."""
+    """The class docstring's text for each field; `a, b: text` describes both, and a line may describe several."""
     text = " ".join(config.docstring.value.partition("Attributes:")[2].split())
     one = "|".join(map(re.escape, names))
     pieces = re.split(rf"(?<!\w)((?:{one})(?:, (?:{one}))*): ", text)

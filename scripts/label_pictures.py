@@ -32,8 +32,8 @@ from votepose.poses import Pose
 from votepose.skeleton import BODY_SHARE
 from votepose.utils.progress import track
 
-MARGIN = 0.08  # of a person's box around its joints, on each side, as a share of the joints' box
-MIN_JOINTS = 5  # of a labelled person
+MARGIN = 0.08  # margin of a person's box around its joints on each side, relative to the joints' box
+MIN_JOINTS = 5  # minimum number of joints of a labelled person
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class Config:
     out: tyro.conf.Positional[Path]
     """Parent of the new folder."""
     weights: Path = BUNDLED_SAFETENSORS
-    """Of `votepose train` or `votepose export`."""
+    """Weights from `votepose train` or `votepose export`."""
     input_size: int | None = None
-    """Longest side of the network's input, in pixels; 896 finds more than the default, in twice the time."""
+    """Longest side of the network's input, in pixels; 896 finds more than the default but takes twice as long."""
     sure: float = 0.5
     """Minimum score of a labelled person, and minimum confidence of a labelled joint."""
     perhaps: float = 0.12
     """Minimum score of a person that becomes an ignore region."""
     limit: int | None = None
-    """Label only N images, drawn at random."""
+    """Label only N random images."""
     bfloat16: bool = False
     """Compute in bfloat16, which is faster on CPUs with AMX or AVX-512 BF16."""
 

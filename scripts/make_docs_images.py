@@ -3,7 +3,7 @@
     python scripts/make_docs_images.py [--weights model.onnx]
 
 The page of `votepose explain` is captured with Debian's Chromium through playwright (pip install playwright); without
-them those two images stay as they are.
+them those two images are not updated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from votepose.visualization.draw import draw
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs/images"
 CHROMIUM = Path("/usr/bin/chromium")
-# keeps the browser from contacting any server by itself
+# keeps the browser from contacting any server
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -1,10 +1,10 @@
-"""The starting weights of the preset `fast`, cut from weights of the preset `movenet`.
+"""Create initial weights for the preset `fast` from weights of the preset `movenet`.
 
     python scripts/make_fast.py bundled out/fast-start.safetensors
 
-`fast` has wider cells and fewer layers, and neither hourglass nor auxiliary backbone. What is left computes nearly the
-same before any training: a map that is pooled and then projected equals one that is projected and then pooled, a patch
-of 2 x 2 wide cells covers one of 4 x 4 narrow cells, and vectors and scales are counted in wider cells.
+`fast` has wider cells and fewer layers, and neither hourglass nor auxiliary backbone. The remaining parts compute
+nearly the same before any training: a map that is pooled and then projected equals one that is projected and then
+pooled, a patch of 2 x 2 wide cells covers one of 4 x 4 narrow cells, and vectors and scales are counted in wider cells.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Config:
 
 
 def carried_over(large: PoseNet, small: PoseNet) -> dict[str, Tensor]:
-    """The tensors of `small`, out of those of `large`; presence starts as the backbone proposes it."""
+    """The tensors of `small`, taken from `large`; presence starts as proposed by the backbone."""
     given, times = _renamed(large, small), small.config.stride // large.config.stride
     patches = given["transformer.embed_patches.weight"]
     given["transformer.embed_patches.weight"] = patches.unfold(2, times, times).unfold(3, times, times).sum((-2, -1))
@@ -46,14 +46,14 @@ def carried_over(large: PoseNet, small: PoseNet) -> dict[str, Tensor]:
 
 
 def _renamed(large: PoseNet, small: PoseNet) -> dict[str, Tensor]:
-    """The tensors of `large`; the refiner's last norm, of the context, follows the maps that `small` has."""
+    """The tensors of `large`, renamed so that the refiner's last norm, the context's, has its number in `small`."""
     last, ours = (f"refiner.norms.{len(network.feature_specs)}." for network in (large, small))
     given = {name: x for name, x in large.state_dict().items() if not name.startswith("presence.")}
     return given | {name.replace(last, ours): x for name, x in given.items() if name.startswith(last)}
 
 
 def _leading(given: Tensor, like: Tensor) -> Tensor:
-    """The first inputs of `given`: the auxiliary backbone's come last."""
+    """The first inputs of `given`; the auxiliary backbone's come last."""
     return given[:, : like.shape[1]] if given.dim() > 1 else given
 
 

@@ -1,4 +1,4 @@
-"""Make src/votepose/synth/poses.npz: poses of bodies fitted to well-labelled people, 1,000 common and 1,000 varied.
+"""Create src/votepose/synth/poses.npz: poses fitted to well-labelled people, 1,000 common and 1,000 varied.
 
 python scripts/make_pose_library.py ../shared/data/coco-layouts/train2017.npz
 """
@@ -77,7 +77,7 @@ def without_yaw(orientation: np.ndarray) -> np.ndarray:
 
 
 def plausible(found: Fit, turns: np.ndarray) -> np.ndarray:
-    """(N,) bool: the fit is close, few joint angles are unusual, and the body is not upside down."""
+    """(N,) bool: whether the fit is close, few joint angles are unusual, and the body is not upside down."""
     mean, spread = PRIOR.T
     strain = np.minimum(np.abs((found.angles.numpy() - mean) / spread), 6).mean(axis=1)
     error = found.error.numpy()
@@ -85,7 +85,7 @@ def plausible(found: Fit, turns: np.ndarray) -> np.ndarray:
 
 
 def choose(joints: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Of (N, 17, 3) keypoints: half of KEPT at random (by natural frequency), half by farthest-point sampling."""
+    """Choose KEPT of (N, 17, 3) keypoints: half at random (by natural frequency), half by farthest-point sampling."""
     shape = (joints - joints[:, 11:13].mean(axis=1, keepdims=True)).reshape(len(joints), -1)
     chosen = list(rng.choice(len(joints), KEPT // 2, replace=False))
     nearest = np.full(len(joints), np.inf)

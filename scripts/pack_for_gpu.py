@@ -1,4 +1,4 @@
-"""Pack COCO-format folders into parts of limited size, for a machine that takes a few files at a time.
+"""Pack COCO-format folders into parts of limited size, for a machine that accepts few files at a time.
 
     python scripts/pack_for_gpu.py out/gpu ../shared/data/coco-train ../shared/data/lspet:0.5
 
@@ -33,7 +33,7 @@ from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
 
 MIB = 2**20
-PER_FILE = 200  # bytes that a zip spends on a file, at most, beside its name twice
+PER_FILE = 200  # maximum overhead of a file in a zip, in bytes, besides twice its name
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Config:
     side: int = 448
     """Longest side of an image, in pixels."""
     quality: int = 80
-    """Of WebP."""
+    """WebP quality."""
     part: float = 58.0
-    """Greatest size of a part, in MiB."""
+    """Maximum size of a part, in MiB."""
     complete: tuple[str, ...] = ()
-    """Names of folders in whose images everyone is labelled, though the json does not say so."""
+    """Names of folders whose images have everyone labelled, although the json does not say so."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Parts:
             shutil.rmtree(part)
 
     def claim(self, size: float) -> Path:
-        """The part that so many bytes go to; a new one if they do not fit in the last."""
+        """The part for a file of this size: the last one, or a new one if it does not fit."""
         if size > self.free:
             self.number, self.free = self.number + 1, self.limit
         self.free -= size
@@ -79,7 +79,7 @@ class Parts:
 
 
 def shrunk(entry: dict[str, Any], raw: bytes, side: int, quality: int) -> Packed:
-    """The image with `side` as its longest side, at most; its own file where that is not larger."""
+    """The image with its longest side limited to `side`, or the original file if that is not larger."""
     image = Image.fromarray(read_image(raw))
     scale = min(1.0, side / max(image.size))
     size = tuple(max(1, round(length * scale)) for length in image.size)
@@ -120,14 +120,14 @@ def packed(folder: Path, images: list[dict[str, Any]], config: Config) -> Iterat
 
 
 def pack_source(source: str, parts: Parts, config: Config) -> tuple[str, int]:
-    """Pack one folder; its name and number of images."""
+    """Pack one folder; returns its name and number of images."""
     path, _, share = source.partition(":")
     labels = Path(path) if path.endswith(".json") else Path(path) / "annotations.json"
     folder, data = labels.parent, read_coco_json(labels)
     images = [image for image in data["images"] if chosen(image["id"], float(share or 1))]
     if folder.name in config.complete:
         images = [{**image, "persons_complete": True} for image in images]
-    # The json goes to the first part that the folder has images in; until they are packed its size is a guess.
+    # The json goes to the first part with images of the folder; its size is estimated until they are packed.
     home = parts.claim(labels.stat().st_size)
     scales: dict[int | str | None, np.ndarray] = {}
     entries = []
@@ -155,7 +155,7 @@ def pack_source(source: str, parts: Parts, config: Config) -> tuple[str, int]:
 
 
 def chosen(image_id: int | str, share: float) -> bool:
-    """Whether an image is among the `share` of all that is packed."""
+    """Whether an image belongs to the `share` that is packed."""
     return int(hashlib.md5(f"pack {image_id}".encode()).hexdigest()[:8], 16) < share * 16**8
 
 

@@ -68,4 +68,4 @@ def test_a_worker_of_another_version_is_refused(fake_model: Path) -> None:
     job = worker.Job("out", ".", fake_model.read_bytes(), 96, 0.5, 0.3, "cpu", 1, None, version="0.0.0")
     told = worker.Worker(job)({"part": 3, "images": '["a.jpg"]'})
     assert told["fault"].startswith("part-00003: a worker has votepose ")
-    assert told["fault"].endswith(", not 0.0.0: install the same")
+    assert told["fault"].endswith(", not 0.0.0: use one version")

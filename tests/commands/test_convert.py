@@ -83,7 +83,7 @@ def test_images_that_cannot_be_written_are_named(
     path.write_text(json.dumps(data))
     assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 1
     out = capsys.readouterr().out
-    assert "../../evil.png: its name leads out of the folder; left out" in out
+    assert "../../evil.png: its name points outside the folder; left out" in out
     assert "000003.png: another image has the label file 000003.txt; left out" in out
     assert not list(tmp_path.parent.glob("evil*"))
 
@@ -91,10 +91,10 @@ def test_images_that_cannot_be_written_are_named(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name COCO folders, or one YOLO data.yaml"),
+        ([], "give COCO folders, or one YOLO data.yaml"),
         (["nowhere"], "not found; a data folder holds annotations.json"),
         (["nowhere.yaml"], "nowhere.yaml: not found"),
-        (["train", "data.yaml"], "data.yaml: is a YOLO dataset, which is converted alone"),
+        (["train", "data.yaml"], "data.yaml: is a YOLO dataset; give no other folders with it"),
         (["train", "val", "val", "val"], "is one folder too many"),
         (["train", "--out", "val"], "val: exists and is not an empty folder; choose another --out"),
     ],

@@ -191,7 +191,7 @@ def delete_images(folder: Path) -> None:
         (None, {"kpt_names": {0: ["a"]}}, r"kpt_names should list 2 names for each class, but is \['a'\]"),
         (None, {"kpt_names": ["a", "a"]}, "names repeat"),
         (None, {"names": "person"}, "names should be a list, or a mapping from class numbers"),
-        (None, {"train": None}, "names no folder of images as `train`"),
+        (None, {"train": None}, "has no entry `train`"),
         (None, {"train": "nowhere"}, "is neither a folder of images nor a text file"),
         (lambda folder: (folder / "data.yaml").write_text("a: [1"), {}, "not readable as YAML"),
         (lambda folder: (folder / "data.yaml").write_text("a list"), {}, "lacks kpt_shape"),
@@ -228,7 +228,7 @@ def test_splits_and_the_ways_to_name_them(tmp_path: Path) -> None:
 
     assert names(path) == names(tmp_path) == names(tmp_path / "train/images", "val") == ["train.png"]
     assert names(path, "val") == names(tmp_path / "val/images") == ["val.png"]
-    with pytest.raises(VoteposeError, match="names no folder of images as `test`"):
+    with pytest.raises(VoteposeError, match="has no entry `test`"):
         names(path, "test")
     (tmp_path / "list.txt").write_text("./train/images/train.png\nval/images/val.png\n\n")
     path.write_text(yaml.safe_dump(content | {"train": "list.txt"}))

@@ -92,7 +92,7 @@ def test_signals_leave_whole_shards_and_nothing_half_written(stop, tmp_path, mon
 
 def test_another_seed_needs_another_folder(made, capsys):
     assert main(["synth", "--out", str(made), "--count", "4", "--seed", "4", "--size", "96", "--people", "1", "3"]) == 2
-    assert "made with seed 3, not 4; name a new folder" in capsys.readouterr().err
+    assert "made with seed 3, not 4; use a new folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

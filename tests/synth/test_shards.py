@@ -88,12 +88,12 @@ def test_a_lost_zip_is_made_again(tmp_path):
 
 def test_a_folder_of_other_pictures_is_refused_and_left_alone(tmp_path):
     write_all(ShardFolder(tmp_path / "out", CONTENT, count=2, shard=2))
-    with pytest.raises(VoteposeError, match="made with seed 1, not 2; name a new folder"):
+    with pytest.raises(VoteposeError, match="made with seed 1, not 2; use a new folder"):
         ShardFolder(tmp_path / "out", CONTENT | {"seed": 2}, count=2, shard=2)
     other = tmp_path / "photos"
     other.mkdir()
     (other / "holiday.jpg").write_bytes(b"x")
-    with pytest.raises(VoteposeError, match="holds other things"):
+    with pytest.raises(VoteposeError, match="holds other files"):
         ShardFolder(other, CONTENT, count=2, shard=2)
     with pytest.raises(VoteposeError, match="is a file"):
         ShardFolder(other / "holiday.jpg", CONTENT, count=2, shard=2)

@@ -1,4 +1,4 @@
-"""`votepose convert`: labelled data from COCO's format to YOLO's, or back."""
+"""`votepose convert`: converts labelled data from COCO to YOLO format, or back."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from votepose.utils.progress import track
 
 @dataclass(frozen=True)
 class ConvertConfig:
-    """Convert labelled data from COCO's format to YOLO's, or back: images are copied, labels rewritten."""
+    """Convert labelled data from COCO to YOLO format, or back. Images are copied."""
 
     data: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """COCO folders, of which the first becomes `train`, the second `val`, the third `test`; or one YOLO data.yaml,
-    whose splits become COCO folders."""
+    """Up to three COCO folders, which become `train`, `val` and `test`; or one YOLO data.yaml, whose splits become COCO
+    folders."""
     out: Path
-    """Folder to write, new or empty."""
+    """New or empty folder to write to."""
 
 
 def run(config: ConvertConfig) -> int:
-    """Write the other format, whole or not at all, and print what it holds and what it cannot hold.
+    """Write the other format, atomically, and print a summary and what the format cannot hold.
 
     Returns:
         1 if an image, person or joint could not be read or written, otherwise 0.
@@ -42,10 +42,10 @@ def run(config: ConvertConfig) -> int:
         VoteposeError: if the data cannot be read, or `config.out` is not empty.
     """
     if not config.data:
-        raise VoteposeError("name COCO folders, or one YOLO data.yaml")
+        raise VoteposeError("give COCO folders, or one YOLO data.yaml")
     yolo = [path for path in config.data if find_description(path)]
     if yolo and len(config.data) > 1:
-        raise VoteposeError(f"{yolo[0]}: is a YOLO dataset, which is converted alone; name only one")
+        raise VoteposeError(f"{yolo[0]}: is a YOLO dataset; give no other folders with it")
     prepare_folder(config.out.absolute().parent)
     if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
         raise VoteposeError(f"{config.out}: exists and is not an empty folder; choose another --out")
@@ -64,7 +64,7 @@ def _to_yolo(config: ConvertConfig, out: Path) -> Iterator[str]:
         raise VoteposeError(f"{config.data[3]}: is one folder too many; a YOLO dataset has {', '.join(SPLITS)}")
     splits = dict(zip(SPLITS, map(CocoFolder.open, config.data), strict=False))
     if len({folder.labels.skeleton.with_pairs() for folder in splits.values()}) > 1:
-        raise VoteposeError("the folders' skeletons differ; a YOLO dataset has one")
+        raise VoteposeError("the folders have different skeletons; a YOLO dataset has only one")
     lost, remarks = write_yolo(splits, out)
     for split, folder in splits.items():
         people = sum(annotation.is_person for picture in folder.pictures for annotation in picture.annotations)
@@ -93,7 +93,7 @@ def _to_coco(config: ConvertConfig, out: Path) -> Iterator[str]:
 
 
 def _write_coco(split: YoloSplit, folder: Path) -> None:
-    """A COCO folder with copies of the images."""
+    """Write a COCO folder with copies of the images."""
     folder.mkdir()
     (folder / "annotations.json").write_text(json.dumps(split.json), encoding="utf-8")
     for entry in track(split.json["images"], f"writing {folder.name}"):

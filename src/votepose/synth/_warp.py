@@ -1,4 +1,4 @@
-"""Warp without its startup messages: import this before anything else that imports Warp, such as anny."""
+"""Imports Warp without its startup messages; import this before other modules that import Warp, such as anny."""
 
 import os
 
@@ -10,7 +10,7 @@ warp.config.log_level = warp.LOG_ERROR
 
 
 def _start() -> None:
-    """Start Warp with stderr redirected: its native code complains there of a missing GPU at any log level."""
+    """Start Warp with stderr redirected, since its native code reports a missing GPU there at any log level."""
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -25,7 +25,7 @@ _start()
 
 
 def check_device(name: str) -> None:
-    """Check that Warp can trace rays on a device: "cpu", "cuda:0".
+    """Check that Warp can trace rays on a device, such as "cpu" or "cuda:0".
 
     Raises:
         VoteposeError: if it cannot.

@@ -1,4 +1,4 @@
-"""Body coordinates of each vertex, which decide where clothes and hair begin and end."""
+"""Body coordinates of each vertex, which determine the extent of clothes and hair."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEAD = np.array([0.0, -0.040, 0.700])  # between the ears of the average adult,
 
 
 def body_coordinates(body: Body) -> np.ndarray:
-    """(V, 4) float32, the same for all bodies, since they have the same vertices:
+    """(V, 4) float32, the same for all bodies, since they share the mesh topology:
 
     0. arm: 0 at the shoulder, 0.5 at the elbow, 1 at the wrist, more on the hand; below 0 off the arms.
     1. leg: 0 at the hip, 0.5 at the knee, 1 at the ankle, 1.2 under the sole; below 0 off the legs.
@@ -51,7 +51,7 @@ def _joints(body: Body) -> dict[str, np.ndarray]:
 
 
 def _along(rest: np.ndarray, joints: dict[str, np.ndarray], names: tuple[str, str, str]) -> np.ndarray:
-    """How far along a limb of two bones each vertex lies, on its own side of the body."""
+    """The position of each vertex along a limb of two bones, on its own side of the body."""
     left = rest[:, :1] > 0
     start, middle, end = (np.where(left, joints[f"left_{n}"], joints[f"right_{n}"]) for n in names)
     upper = _share(rest, start, middle)
@@ -67,7 +67,7 @@ def _share(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray
 
 
 def _scalp(rest: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Height above a slanted plane from the top of the brow to the nape; hair grows above it."""
+    """Height above a slanted plane from the brow to the nape, above which hair grows."""
     offset = rest - _HEAD
     slanted = offset[:, 2] + 0.75 * offset[:, 1] - 0.012
     ears = np.maximum(0, 1 - np.linalg.norm((np.abs(rest) - [0.078, 0.030, 0.685]) / [0.02, 0.028, 0.04], axis=1))

@@ -1,7 +1,6 @@
-"""Attachments that are not part of the body's own mesh: long hair, brims, skirts, backpacks.
+"""Attachments, meshes that are not part of the body: long hair, brims, skirts, backpacks.
 
-Each is a small mesh whose points are tied to vertices of the body at rest, so that it fits every shape, and is posed by
-the same bones.
+The points of each are tied to vertices of the body at rest, so it fits every body shape and is posed by the same bones.
 """
 
 from __future__ import annotations
@@ -109,7 +108,7 @@ class Tailor:
         return self._ride(points, self._trunk, weights, faces, BAG)
 
     def _reach(self, vertices: np.ndarray, angle: np.ndarray) -> np.ndarray:
-        """How far the vertices reach from the trunk's axis in each direction (0 is forward)."""
+        """Maximum distance of the vertices from the trunk's axis in each direction (0 is forward)."""
         flat = self._rest[vertices, :2] - (0.0, -0.02)
         directions = np.stack([np.sin(angle), -np.cos(angle)])
         return (flat @ directions).max(axis=0)

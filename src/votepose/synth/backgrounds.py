@@ -1,4 +1,4 @@
-"""Backgrounds: procedural scenes, or any folder of images without people. Linear-light RGB."""
+"""Backgrounds from any folder of images without people, in linear-light RGB."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from votepose.synth.scenery.scene import procedural
 
 __all__ = ["Backgrounds", "procedural"]
 
-_KEPT = 32  # decoded images held at a time: less than 100 MB
-_ENLARGED = 2.0  # at most: more only adds blur
+_KEPT = 32  # number of decoded images in memory: less than 100 MB
+_ENLARGED = 2.0  # maximum factor; more only adds blur
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Backgrounds:
     """Images without people to crop backgrounds from. Can be pickled and shared between threads.
 
     Attributes:
-        places: where the usable images are.
-        left_out: a line for each image or zip that was not used, with the reason.
+        places: locations of the usable images.
+        left_out: one line for each image or zip that was left out, with the reason.
     """
 
     places: tuple[Place, ...]
@@ -51,8 +51,8 @@ class Backgrounds:
     def sample(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """A random part of a random image: (H, W, 3) float32 linear RGB, 0 to a little over 1.
 
-        The aspect ratio is kept, and it is enlarged by 2 at most; a smaller image is padded by
-        mirroring. It may be flipped, brightened, tinted and blurred. The same `rng` state gives the same part.
+        The aspect ratio is kept. The part is enlarged by 2 at most; a smaller image is padded by mirroring. It may be
+        flipped, brightened, tinted and blurred. The same `rng` state gives the same part.
 
         Args:
             size: (width, height), in pixels.

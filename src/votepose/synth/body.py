@@ -1,4 +1,4 @@
-"""anny's parametric body model (Apache-2.0), posed by our rig: phenotypes and joint angles -> meshes and keypoints."""
+"""anny's parametric body model (Apache-2.0) with our rig: meshes and keypoints from phenotypes and joint angles."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Shapes:
     """N bodies at rest, in metres, the origin between the hips.
 
     Attributes:
-        vertices: (N, V, 3). heads: (N, B, 3) of the driven bones.
-        moments: (N, 17, B, 4): the keypoints under linear blend skinning are sum over b of map_b @ moments_b, exactly,
-            so that fitting a pose needs no mesh.
+        vertices: (N, V, 3). heads: (N, B, 3) heads of the driven bones.
+        moments: (N, 17, B, 4): under linear blend skinning, the keypoints are exactly the sum over b of map_b @
+            moments_b, so fitting a pose needs no mesh.
         elbow_axes: (N, 2, 3) unit vectors about which the forearms bend.
         heights: (N,) metres from sole to crown.
     """
@@ -39,14 +39,14 @@ class Shapes:
 
 
 class Body:
-    """The body model: V vertices, B driven bones, 17 COCO keypoints. Its first use on a machine takes a minute.
+    """The body model: V vertices, B driven bones, 17 COCO keypoints. The first use on a machine takes a minute.
 
     Attributes:
         faces: (F, 3) int32 triangles.
         weights: (V, B) skinning weights of the driven bones; a bone that is not driven follows its nearest driven one.
-        bones: names of the driven bones. parents: of each, -1 for the root.
-        rest: (V, 3) an average adult at rest, which shows the part of the body that a vertex is on.
-        phenotypes: names of the numbers in [0, 1] that `shapes` takes.
+        bones: names of the driven bones. parents: parent of each, -1 for the root.
+        rest: (V, 3) an average adult at rest, which locates each vertex on the body.
+        phenotypes: names of the parameters in [0, 1] of `shapes`.
     """
 
     def __init__(self) -> None:
@@ -70,13 +70,13 @@ class Body:
         every = torch.zeros(len(self.rest), len(labels))
         every.scatter_add_(1, self._model.vertex_bone_indices, self._model.vertex_bone_weights.float())
         self.weights = torch.zeros(len(every), len(self.bones)).index_add_(1, torch.tensor(nearest), every)
-        regression = regressor.regression_weights.float()  # (17, V), all but a few thousand columns empty
+        regression = regressor.regression_weights.float()  # (17, V), zero except for a few thousand columns
         self._keypoint_vertices = regression.abs().sum(dim=0).nonzero()[:, 0]
         self._keypoint_weights = torch.einsum("kv,vb->kbv", regression, self.weights)[..., self._keypoint_vertices]
         self._turned = torch.tensor(joint_of(self.bones))
 
     def shapes(self, phenotypes: np.ndarray) -> Shapes:
-        """(N, P) numbers in [0, 1], in the order of `self.phenotypes` -> bodies at rest."""
+        """(N, P) parameters in [0, 1], in the order of `self.phenotypes` -> bodies at rest."""
         vertices, heads = self._rest(torch.as_tensor(phenotypes, dtype=torch.float32))
         points = vertices[:, self._keypoint_vertices]
         points = torch.cat((points, torch.ones_like(points[..., :1])), dim=-1)
@@ -109,5 +109,5 @@ class Body:
         return rest["rest_vertices"], rest["rest_bone_heads"]
 
     def _sides(self, heads: torch.Tensor, name: str) -> torch.Tensor:
-        """(N, 2, 3) heads of a bone of both sides."""
+        """(N, 2, 3) heads of a bone on both sides."""
         return heads[:, [self._model.bone_labels.index(f"{name}.{side}") for side in "LR"]]

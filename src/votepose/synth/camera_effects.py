@@ -1,6 +1,6 @@
-"""Camera effects on the light of a scene: optics, sensor, tone and colour processing, JPEG compression.
+"""Simulates a camera: optics, sensor, tone and colour processing, JPEG compression.
 
-No effect moves anything: every blur is symmetric about its pixel, so keypoints stay exact.
+No effect shifts the image: every blur is symmetric about its pixel, so keypoints stay exact.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ class Chance:
             raise VoteposeError(f"{self}: not a valid effect; give a share in [0, 1] and a range from low to high")
 
     def draw(self, rng: np.random.Generator) -> float | None:
-        """The strength, or None. Takes as much from `rng` either way, so that effects are independent."""
+        """The strength, or None. It draws as many numbers from `rng` either way, so that effects are independent."""
         happens, strength = rng.random(2)
         return self.low + (self.high - self.low) * float(strength) if happens < self.share else None
 
 
 @dataclass(frozen=True)
 class CameraEffects:
-    """The effects, in the order in which they are applied. Lengths are in pixels of the image.
+    """The effects, in the order of application. Lengths are in image pixels.
 
     Attributes:
         motion_blur: length of a straight stroke, in pixels; its direction is uniform.
         defocus: radius of the blur disc, in pixels.
         vignetting: share of the light lost in the corners.
-        metering: how far the camera brings the mean luminance to mid grey, in stops: 0 not at all, 1 completely.
+        metering: how far the camera moves the mean luminance to mid grey, in stops: 0 not at all, 1 completely.
         exposure: stops above or below the metered exposure.
         warmth: stops of red gained and of blue lost. tint: stops of green gained.
         full_well: log10 of the electrons of a white pixel: fewer make more shot noise.
@@ -84,7 +84,7 @@ class CameraEffects:
 
 
 def photograph(image: np.ndarray, rng: np.random.Generator, config: CameraEffects | None = None) -> np.ndarray:
-    """A camera's image of a scene: (H, W, 3) float32 linear RGB, white at 1 -> (H, W, 3) uint8 sRGB.
+    """Photograph a scene: (H, W, 3) float32 linear RGB, white at 1 -> (H, W, 3) uint8 sRGB.
 
     The same `rng` state gives the same image. The input array is not changed.
     """
@@ -159,7 +159,7 @@ def _resampled(picture: np.ndarray, rng: np.random.Generator, config: CameraEffe
     """The image after shrinking and enlarging, which loses detail, and sharpening."""
     height, width = picture.shape[:2]
     if (factor := config.rescale.draw(rng)) is not None and factor > 1:
-        # without the blur, details smaller than a coarse pixel would move to its centre
+        # the blur prevents aliasing, which would shift small details
         picture = cv2.GaussianBlur(picture, (0, 0), factor / 2, borderType=cv2.BORDER_REFLECT)
         coarse = max(1, round(width / factor)), max(1, round(height / factor))
         picture = cv2.resize(picture, coarse, interpolation=cv2.INTER_LINEAR)

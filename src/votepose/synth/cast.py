@@ -1,4 +1,4 @@
-"""People posed in front of a camera: made from layouts or as free crowds, rendered by the studio."""
+"""People posed in front of a camera, from layouts or free crowds, to be rendered by the studio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Camera:
     """A pinhole camera above a floor.
 
     Attributes:
-        width, height: of the image in pixels.
+        width, height: size of the image in pixels.
         focal: focal length in pixels; the principal point is the image's middle.
         tilt: radians below the horizontal.
         floor: metres from the camera down to the floor.
@@ -35,7 +35,7 @@ class Camera:
 
     @property
     def turn(self) -> np.ndarray:
-        """(3, 3) from the level camera's axes (x right, y down, z forward) to this one's."""
+        """(3, 3) rotation from a level camera's axes (x right, y down, z forward) to this camera's."""
         c, s = np.cos(self.tilt), np.sin(self.tilt)
         return np.array([[1, 0, 0], [0, c, -s], [0, s, c]], np.float32)
 
@@ -59,11 +59,12 @@ class Cast:
     """N people in front of a camera.
 
     Attributes:
-        camera: that renders them.
-        phenotypes: (N, P) numbers in [0, 1], see `Body.phenotypes`. shapes: the N bodies of these phenotypes.
+        camera: the camera.
+        phenotypes: (N, P) parameters in [0, 1], see `Body.phenotypes`. shapes: the N bodies with these phenotypes.
         angles: (N, D) radians.
-        turns: (N, 3, 3) from the bodies' axes to the camera's. places: (N, 3) metres, of the bodies' origins.
-        scales: (N,) factors by which bodies are enlarged about their origins.
+        turns: (N, 3, 3) rotations from the bodies' axes to the camera's. places: (N, 3) positions of the bodies'
+            origins, in metres.
+        scales: (N,) factors that enlarge bodies about their origins.
     """
 
     camera: Camera

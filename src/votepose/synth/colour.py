@@ -1,4 +1,4 @@
-"""sRGB values <-> linear light, IEC 61966-2-1. Only linear values may be added or blurred."""
+"""Converts between sRGB values and linear light (IEC 61966-2-1). Only linear values may be added or blurred."""
 
 from __future__ import annotations
 

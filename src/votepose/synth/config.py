@@ -16,9 +16,9 @@ class CrowdConfig:
     """The options of a free crowd.
 
     Attributes:
-        people: fewest and most people.
-        spacing: least distance of any two people's centres, in metres.
-        occlusion: mean share hidden of the people who stand behind others; None to leave it to chance.
+        people: minimum and maximum number of people.
+        spacing: minimum distance between people's centres, in metres.
+        occlusion: mean hidden share of people who stand behind others; None for random.
         size: range of the nearest person's height, as a fraction of the image's height.
     """
 
@@ -28,7 +28,7 @@ class CrowdConfig:
     size: tuple[float, float] = (0.35, 1.1)
 
     def check(self) -> None:
-        """Raises VoteposeError if an option is out of range."""
+        """Raise VoteposeError if an option is out of range."""
         if not 1 <= self.people[0] <= self.people[1] <= _MAX_PEOPLE:
             raise VoteposeError(f"people should be a range within 1..{_MAX_PEOPLE}, but is {self.people}")
         if not 0.2 <= self.spacing <= 20:
@@ -44,37 +44,37 @@ class SynthConfig:
     """Generate images of synthetic crowds with exact keypoints, as a COCO-format folder."""
 
     out: Path
-    """Folder for annotations.json and images-*.zip; created if missing. A stopped run continues where it stopped."""
+    """Folder for annotations.json and images-*.zip. Created if missing. The same command resumes a stopped run."""
     count: int = 1000
     """Number of images."""
     seed: int = 0
-    """The same seed and options give the same bytes."""
+    """Random seed; the same seed and options give identical files."""
     size: int = 320
     """Longest side of the images, in pixels."""
     layouts: Path | None = None
     """Keypoints and boxes of real images (coco-layouts npz) to re-enact: the same people, places and overlap."""
     reenact: float = 0.75
-    """With --layouts, share of the images that re-enact a layout, in [0, 1]. The others are free crowds."""
+    """With --layouts, share of images that re-enact a layout, in [0, 1]; the others are free crowds."""
     backgrounds: Path | None = None
-    """Folder of images without people to use as backgrounds. By default procedural scenes."""
+    """Folder of images without people to use as backgrounds. Default: procedural scenes."""
     people: tuple[int, int] = (1, 8)
     """Minimum and maximum number of people in a free crowd."""
     spacing: float = 0.5
     """Minimum distance between people in a free crowd, in metres."""
     occlusion: float | None = None
-    """How much of the people behind is hidden by others in a free crowd, on average, 0 to 0.8. A single person is
-    hidden by an object. By default left to chance."""
+    """Mean hidden share of people behind others in a free crowd, 0 to 0.8. A single person is hidden by an object.
+    Default: random."""
     props: float = 0.25
-    """Share of the images with objects in front of people, in [0, 1]."""
+    """Share of images with objects in front of people, in [0, 1]."""
     sheet: int = 24
-    """Images on the contact sheet (sheet.jpg, keypoints drawn); 0 for none."""
+    """Number of images on the contact sheet (sheet.jpg, with keypoints drawn); 0 for no sheet."""
     workers: int | None = None
-    """Number of processes. By default one per core."""
+    """Number of processes. Default: one per core."""
     device: str = "cpu"
     """Device for ray tracing: cpu, or cuda:0 if Warp finds it."""
 
     def check(self) -> None:
-        """Raises VoteposeError if an option is out of range."""
+        """Raise VoteposeError if an option is out of range."""
         for name, low, high in (
             ("count", 1, 10_000_000),
             ("seed", 0, 2**63 - 1),
@@ -96,6 +96,6 @@ class SynthConfig:
         return CrowdConfig(self.people, self.spacing, self.occlusion)
 
     def content(self) -> dict[str, Any]:
-        """The options that determine the images, as written into the json."""
+        """The options that determine the images, as stored in the json."""
         apart = ("out", "count", "sheet", "workers", "device")
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k not in apart}

@@ -1,4 +1,4 @@
-"""Free crowds: people on a floor, with their number, spacing and occlusion as options."""
+"""Creates free crowds: people on a floor, with a given number, spacing and occlusion."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from votepose.synth.config import CrowdConfig
 from votepose.synth.pose_library import PoseLibrary
 from votepose.synth.rig import FACING
 
-# metres from each keypoint to the skin below it, where the body rests on it
+# metres from each keypoint to the skin below it, on which the body may rest
 _PADDING = np.array([0.1] * 5 + [0.06] * 2 + [0.05] * 2 + [0.04] * 2 + [0.11] * 2 + [0.06] * 2 + [0.085] * 2)
-_THICKNESS = 0.13  # of trunk and limbs in the coarse silhouettes, metres
-_RASTER = 96  # longest side of the coarse silhouettes, cells
+_THICKNESS = 0.13  # in metres, of trunk and limbs in the coarse silhouettes
+_RASTER = 96  # longest side of the coarse silhouettes, in cells
 _DRAWS = 3
 
 
@@ -26,8 +26,8 @@ def crowd(
 ) -> Cast:
     """People on a floor in front of a camera at a random height, tilted so that they are in the image.
 
-    Places are drawn several times. The draw with the most people in the image is used and, if an occlusion is wanted,
-    the closest to it; the sideways spread of the people is adjusted for it.
+    Positions are drawn several times. The draw with the most people in the image is used and, if an occlusion is given,
+    the closest to it; the sideways spread is adjusted accordingly.
     """
     count = int(rng.integers(config.people[0], config.people[1], endpoint=True))
     phenotypes = random_phenotypes(body.phenotypes, count, rng)
@@ -74,9 +74,9 @@ def _nearest(height: int, focal: float, count: int, config: CrowdConfig, rng: np
 
 
 def _standing(cast: Cast, body: Body, aside: np.ndarray, ahead: np.ndarray) -> Cast:
-    """The cast on the floor, at these metres right of and ahead of the level camera."""
-    joints = cast.keypoints(body)  # about their origins, in camera axes
-    rise = -((joints @ cast.camera.up) - _PADDING).min(axis=1)  # of each origin over the floor
+    """The cast standing on the floor, at these distances in metres to the right of and in front of the level camera."""
+    joints = cast.keypoints(body)  # relative to their origins, in camera axes
+    rise = -((joints @ cast.camera.up) - _PADDING).min(axis=1)  # height of each origin above the floor
     level = np.stack([aside, cast.camera.floor - rise, ahead], axis=1)
     return replace(cast, places=(level @ cast.camera.turn.T).astype(np.float32))
 
@@ -88,7 +88,7 @@ def _in_picture(camera: Camera, joints: np.ndarray) -> np.ndarray:
 
 
 def hidden_share(camera: Camera, joints: np.ndarray) -> float:
-    """The mean share hidden of all but the nearest of (N, 17, 3) people, by coarse silhouettes."""
+    """Mean hidden share of (N, 17, 3) people except the nearest, estimated from coarse silhouettes."""
     scale = _RASTER / max(camera.width, camera.height)
     canvas = np.full((round(camera.height * scale), round(camera.width * scale)), -1, np.int16)
     points = camera.project(joints) * scale
@@ -111,7 +111,7 @@ def hidden_share(camera: Camera, joints: np.ndarray) -> float:
 
 
 def _positions(count: int, view: float, nearest: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(count,) metres right of and ahead of the level camera, whose image is `view` metres wide at one metre.
+    """(count,) metres to the right of and in front of the level camera, whose view is `view` metres wide at one metre.
 
     One person stands at `nearest`, the others behind.
     """
@@ -121,7 +121,7 @@ def _positions(count: int, view: float, nearest: float, rng: np.random.Generator
 
 
 def _kept_apart(aside: np.ndarray, depth: np.ndarray, spacing: float) -> np.ndarray:
-    """(N,) depths, increased where people would stand closer than `spacing` to a person in front of them."""
+    """(N,) depths, increased for people who would stand closer than `spacing` to someone in front of them."""
     order = np.argsort(depth, kind="stable")
     depth = depth.copy()
     for rank, k in enumerate(order):

@@ -41,15 +41,16 @@ _CLOTHS = (
 
 @dataclass(frozen=True)
 class Look:
-    """How one person looks.
+    """The appearance of one person.
 
     Attributes:
         material: one record of `shading.Material.numpy_dtype()`.
-        top_ease, bottom_ease: metres from the body to the garment.
-        hair: metres from the scalp to the surface of the hair. hair_length: metres below the ears; 0 for short hair.
+        top_ease, bottom_ease: distance from body to garment, in metres.
+        hair: distance from the scalp to the surface of the hair, in metres. hair_length: metres below the ears; 0 for
+            short hair.
         headgear: "none", "cap", "helmet", "beanie" or "brim".
         skirt: length along the leg (0.5 the knee); 0 for none.
-        backpack: whether they carry one.
+        backpack: whether the person carries one.
     """
 
     material: Any
@@ -97,7 +98,7 @@ def random_look(rng: np.random.Generator, gender: float, age: float) -> Look:
 
 
 def _cut(material: Any, rng: np.random.Generator, bare: float, skirt: float) -> None:
-    """Where the garments end."""
+    """Choose where garments end."""
     material["sleeve"] = rng.choice(
         [-0.1, rng.uniform(0.15, 0.42), rng.uniform(0.5, 0.8), 0.96], p=[0.12, 0.4, 0.08, 0.4]
     )

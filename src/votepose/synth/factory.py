@@ -1,4 +1,4 @@
-"""Makes blocks of scenes, in worker processes of `generate.py`."""
+"""Creates blocks of scenes in the worker processes of `generate.py`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _JPEG_QUALITY = 92
 
 
 def make_block(config: SynthConfig, backgrounds: Backgrounds | None, first: int, last: int) -> list[Scene]:
-    """Scenes first .. last - 1; runs in a worker process."""
+    """Create scenes first .. last - 1, in a worker process."""
     equipment = _equipment(config, backgrounds)
     rngs = [np.random.default_rng((config.seed, index)) for index in range(first, last)]
     acted: dict[int, Layout] = {}
@@ -57,7 +57,7 @@ def _cover(config: SynthConfig, people: int, acted: bool, rng: np.random.Generat
 
 @dataclass(frozen=True)
 class _Equipment:
-    """All that a process needs to make scenes."""
+    """The objects that a process needs to create scenes."""
 
     body: Body
     poses: PoseLibrary
@@ -72,15 +72,15 @@ class _Equipment:
 
 @functools.cache
 def _equipment(config: SynthConfig, backgrounds: Backgrounds | None) -> _Equipment:
-    """Made once in each process."""
-    torch.set_num_threads(1)  # the processes share the cores, and results must not depend on the number of threads
+    """The equipment, created once per process."""
+    torch.set_num_threads(1)  # processes share the cores, and results must not depend on the number of threads
     layouts = Layouts.load(config.layouts) if config.layouts else None
     body = Body()
     return _Equipment(body, PoseLibrary.load(), layouts, Studio(body, backgrounds, config.props, device=config.device))
 
 
 def prepare(config: SynthConfig) -> Backgrounds | None:
-    """Report mistakes, and build what is cached on a machine, before any process starts.
+    """Check the options and fill the machine's caches before any process starts.
 
     Raises:
         VoteposeError: if the device, the layouts or the backgrounds cannot be used.
@@ -91,6 +91,6 @@ def prepare(config: SynthConfig) -> Backgrounds | None:
     backgrounds = Backgrounds.from_folder(config.backgrounds) if config.backgrounds else None
     for line in backgrounds.left_out[:5] if backgrounds else ():
         print(f"{config.backgrounds}: {line}")
-    Body()  # anny's cache: a minute the first time
+    Body()  # fills anny's cache, which takes a minute the first time
     warp.load_module(rays, device=config.device)  # compiled the first time
     return backgrounds

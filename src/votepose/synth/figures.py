@@ -1,4 +1,4 @@
-"""Bodies, poses and looks -> triangles in camera axes, and exact keypoints."""
+"""Turns bodies, poses and looks into triangles in camera axes and exact keypoints."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from votepose.synth.stage import Stage
 
 @dataclass(frozen=True)
 class Figure:
-    """One person in a scene: `stage` holds only their triangles, `keypoints` is (17, 3) metres in camera axes."""
+    """One person in a scene: `stage` holds their triangles, `keypoints` (17, 3) is in metres in camera axes."""
 
     stage: Stage
     keypoints: np.ndarray
 
 
 class Wardrobe:
-    """Dresses and poses bodies. Holds the data common to all bodies."""
+    """Dresses and poses bodies; holds the data common to all bodies."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -46,8 +46,9 @@ class Wardrobe:
 
         Args:
             shapes: N bodies. angles: (N, D) radians. looks: N.
-            turns: (N, 3, 3) from the body's axes to the camera's. places: (N, 3) of the hips' middle, metres.
-            scales: (N,) factors by which bodies are enlarged; 1 by default.
+            turns: (N, 3, 3) rotations from the body's axes to the camera's. places: (N, 3) positions of the hips'
+                middle, in metres.
+            scales: (N,) factors that enlarge bodies; 1 by default.
         """
         maps = self._body.maps(shapes, torch.as_tensor(angles, dtype=torch.float32))
         keypoints = self._body.keypoints(shapes, maps).numpy()
@@ -68,7 +69,7 @@ class Wardrobe:
         return figures
 
     def _ease(self, look: Look) -> np.ndarray:
-        """(V,) metres from the skin to the surface of clothes, hair and shoes."""
+        """(V,) distance in metres from the skin to the surface of clothes, hair and shoes."""
         arm, leg, trunk, hair = self._coordinates.T
         m = look.material
         top = (trunk > m["waist"]) & (trunk < m["neck"]) & (arm < m["sleeve"])

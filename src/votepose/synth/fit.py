@@ -1,7 +1,7 @@
 """Fits bodies to 2-D keypoints of real people: joint angles, orientation and position.
 
 Gradient descent on the differentiable kinematics of `rig`, many people and several starting directions at once. The
-labelled joints determine the pose; limits, priors, the box and the face decide the rest (depth, hidden limbs).
+labelled joints determine the pose; limits, priors, the box and the face determine the rest (depth, hidden limbs).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class FitConfig:
     """Options of the search.
 
     Attributes:
-        yaws: starting directions, in degrees about the body's upright axis; 0 faces the camera.
-        rounds: steps of each round of descent; after each round but the last two the better half of the
-            starts is kept, before the last round only the best.
+        yaws: initial directions, in degrees about the body's upright axis; 0 faces the camera.
+        rounds: number of steps of each round of descent; each round but the last two keeps the better half of the
+            starts, and the last round uses only the best.
         rate: Adam's learning rate at the start of the first round; falls to `last_rate` over all the steps.
-        weights: of the loss' terms.
-        batch: people fitted at once; a fit varies in the last digits with the others in the batch.
+        weights: weights of the loss terms.
+        batch: number of people fitted at once; the last digits of a fit depend on the others in the batch.
     """
 
     yaws: tuple[float, ...] = (0.0, 90.0, 180.0, -90.0)
@@ -47,8 +47,8 @@ class Fit:
         angles: (N, D) radians, within rig.LIMITS.
         orientation: (N, 3, 3) from the body's axes to the camera's.
         translation: (N, 3) metres.
-        error: (N,) root of the mean squared distance to the labelled joints, relative to the person's size (the root of
-            the box's area); NaN where no joint is labelled.
+        error: (N,) root mean square distance to the labelled joints, relative to the person's size (the square root of
+            the box's area); NaN if no joint is labelled.
     """
 
     angles: torch.Tensor
@@ -68,21 +68,21 @@ def fit(
     up: np.ndarray | None = None,
     config: FitConfig | None = None,
 ) -> Fit:
-    """Pose N bodies so that their keypoints fall on the given ones. Deterministic and without gradients.
+    """Pose N bodies so that their keypoints match the given ones. The result is deterministic and carries no gradient.
 
     Args:
-        shapes: N bodies at rest. Their size in metres and `focal` determine the depth.
+        shapes: N bodies at rest; their size in metres and `focal` determine the depth.
         keypoints: (N, 17, 3) pixels and COCO's v; joints with v = 0 are free.
         boxes: (N, 4) x, y, width, height in pixels.
         focal: (N,) focal lengths in pixels. centre: (N, 2) principal points.
-        frames: (N, 2) widths and heights of the images: a person whose box ends there extends beyond.
+        frames: (N, 2) widths and heights of the images; a person whose box touches the edge may extend beyond it.
         up: (N, 3) unit vectors, the world's up direction in camera axes; by default cameras are level.
     """
     config = config or FitConfig()
     if up is None:
         up = np.broadcast_to(np.array([0, -1, 0], np.float32), (len(boxes), 3))
     target = Target.of(keypoints, boxes, focal, centre, frames, up)
-    shapes = replace(shapes, vertices=shapes.vertices[:, :0])  # not needed, and 160 kB per body
+    shapes = replace(shapes, vertices=shapes.vertices[:, :0])  # not needed, and takes 160 kB per body
     parts = []
     for first in range(0, len(boxes), config.batch):
         rows = slice(first, first + config.batch)
@@ -93,7 +93,7 @@ def fit(
 
 
 def _fit(body: Body, shapes: Shapes, target: Target, config: FitConfig) -> Fit:
-    """`fit` of one batch: descend from every yaw, and continue from the best."""
+    """Fit one batch: descend from every yaw, and continue from the best."""
     count = len(target.size)
     people = torch.arange(count).repeat_interleave(len(config.yaws))
     yaws = torch.tensor(config.yaws).deg2rad().repeat(count)
@@ -119,7 +119,7 @@ def _fit(body: Body, shapes: Shapes, target: Target, config: FitConfig) -> Fit:
 
 
 def _descend(loss: FitLoss, state: torch.Tensor, rates: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Adam, a step for each rate: the new state (D + 6, M) and its loss (M,)."""
+    """Adam with one step per rate; returns the new state (D + 6, M) and its loss (M,)."""
     state = state.clone().requires_grad_()
     optimiser = torch.optim.Adam([state], betas=(0.8, 0.95))
     with torch.enable_grad():
@@ -144,7 +144,7 @@ _BONES = ((5, 6), (11, 12), (5, 11), (6, 12), (5, 7), (7, 9), (6, 8), (8, 10), (
 
 
 def _start(body: Body, shapes: Shapes, target: Target) -> torch.Tensor:
-    """(D + 6, N) the state before descent: mean angles, no rotation, the centre, and a depth estimated from lengths."""
+    """(D + 6, N) initial state: mean angles, no rotation, the centre, and a depth estimated from bone lengths."""
     count = len(target.size)
     low, high = torch.tensor(LIMITS).unbind(-1)
     mean = ((torch.tensor(PRIOR[:, 0]) - low) / (high - low)).clamp(0.02, 0.98).logit().expand(count, -1)
@@ -153,7 +153,7 @@ def _start(body: Body, shapes: Shapes, target: Target) -> torch.Tensor:
     metres = (rest[:, a] - rest[:, b]).norm(dim=-1)
     pixels = (target.points[:, a] - target.points[:, b]).norm(dim=-1)
     seen = (target.visibility[:, a] > 0) & (target.visibility[:, b] > 0)
-    # A bone seen at an angle looks shorter, never longer, so the longest ones show the scale.
+    # A bone seen at an angle looks shorter, never longer, so the longest ones determine the scale.
     longest = torch.where(seen, pixels / metres, 0).topk(2, dim=-1).values
     by_bones = torch.where(longest[:, 1] > 0, longest.mean(dim=-1), longest[:, 0])
     sides = (target.boxes[:, 2:] - target.boxes[:, :2]).amax(dim=-1)
@@ -162,7 +162,7 @@ def _start(body: Body, shapes: Shapes, target: Target) -> torch.Tensor:
     number = labelled.sum(dim=1).clamp(min=1)
     boxed = (target.boxes[:, :2] + target.boxes[:, 2:]) / 2
     middle = torch.where(labelled.sum(dim=1) > 0, (target.points * labelled).sum(dim=1) / number, boxed)
-    centred = (rest * labelled).sum(dim=1) / number  # the same joints of the body
+    centred = (rest * labelled).sum(dim=1) / number  # the same joints on the body
     middle = middle + torch.stack((torch.zeros(count), centred[:, 2] * scale), dim=-1)
     place = (middle - boxed) / target.size[:, None]
     depth = (target.focal / scale).log()[:, None]

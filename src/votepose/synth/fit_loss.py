@@ -31,7 +31,7 @@ class FitWeights:
 
     Attributes:
         keypoints: labelled joints, in COCO's sigmas. angles: the prior. upright: trunk upright, feet below it.
-        box: the body extends to its sides. face: the direction of the head. trunk: arms stay outside it.
+        box: the body extends to the box's sides. face: the direction of the head. trunk: arms stay outside the trunk.
     """
 
     keypoints: float = 2.5
@@ -46,8 +46,8 @@ class FitLoss:
     """The loss of M bodies against M targets, as a function of the state (D + 6, M).
 
     The state is unbounded: D numbers that a sigmoid maps to the limits of the angles, a rotation vector in camera axes
-    on top of the starting yaw, the position of the hips in the image (from the box's centre, in sizes), and the log
-    of the depth. The batch comes last throughout, as in rig.joint_turns.
+        in addition to the initial yaw, the position of the hips in the image (from the box's centre, in sizes), and the
+        log of the depth. The batch is the last dimension throughout, as in rig.joint_turns.
     """
 
     def __init__(self, body: Body, shapes: Shapes, target: Target, yaws: torch.Tensor, weights: FitWeights) -> None:
@@ -66,12 +66,12 @@ class FitLoss:
         self.sides = target.boxes.T
         self.up = target.up.T
         level = self.up.new_tensor([0, 0, 1])[:, None] - self.up[2] * self.up
-        self.ahead = normalize(level, dim=0)  # the viewing direction along the floor
+        self.ahead = normalize(level, dim=0)  # viewing direction along the floor
         self.middle = (self.sides[:2] + self.sides[2:]) / 2
         self.face = _FaceHints(target.visibility.T)
         self.head, self.chest = body.bones.index("head"), body.bones.index("spine02")
         self.joint_of = torch.tensor(joint_of(body.bones))
-        # The few (keypoint, bone) pairs with weight, and the matrix that sums them by keypoint.
+        # The (keypoint, bone) pairs with nonzero weight, and the matrix that sums them by keypoint.
         which, self.pair_bone = (shapes.moments.abs().amax(dim=(0, 3)) > 1e-6).nonzero().unbind(-1)
         self.moments = shapes.moments[:, which, self.pair_bone].permute(2, 1, 0).contiguous()
         self.sum_pairs = one_hot(which, len(COCO_17)).float().T
@@ -121,7 +121,7 @@ class FitLoss:
         return (_robust(away, 3.0) * self.labelled).sum(dim=0)
 
     def _angles(self, angles: torch.Tensor) -> torch.Tensor:
-        """The prior of the angles; knees tend to bend with hips, as on a chair, and both hips alike."""
+        """The prior of the angles; knees tend to bend with hips, as on a chair, and both hips tend to bend equally."""
         hips = angles[self.hips]
         bent = 0.8 * (-hips - math.radians(15)).clamp(min=0)
         expected = self.mean.expand_as(angles).index_add(0, self.knees, bent)
@@ -131,7 +131,7 @@ class FitLoss:
     def _upright(self, orientation: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
         """Trunk and hips aligned with the world's up direction, and the feet, in depth, below the middle of the trunk.
 
-        Otherwise people would lean towards the camera, which is hardly visible in an image."""
+        Without it people would lean towards the camera, which hardly changes the image."""
         shoulders, hips, ankles = (joints[:, pair].mean(dim=1) for pair in (slice(5, 7), slice(11, 13), slice(15, 17)))
         up = normalize(shoulders - hips, dim=0)
         axes = torch.stack((up, ((shoulders + hips) / 2 - ankles) / self.heights), dim=1)
@@ -139,14 +139,14 @@ class FitLoss:
         lean = torch.stack((orientation[:, 2], line), dim=1) - self.up[:, None]
         leans = _robust(lean.square().sum(dim=0).add(1e-8).sqrt() / math.radians(10), 1.5).sum(dim=0)
         off = ((feet * self.ahead).sum(dim=0) / 0.08).square()
-        return leans + 3 * off / (6 + off)  # limited to 3, since the feet of sitting people may be anywhere
+        return leans + 3 * off / (6 + off)  # bounded by 3, since the feet of sitting people may be anywhere
 
     def _box(self, pixels: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
-        """The body extends to all four sides of its box, and rarely beyond, except where the image ends."""
+        """The body extends to all four sides of its box, and rarely beyond, except at the image's edge."""
         flesh = 0.05 * self.heights * self.target.focal / depth  # around the joints
         outermost = torch.cat((pixels.amin(dim=1) - flesh, -pixels.amax(dim=1) - flesh))
         side = self.sides * self.sides.new_tensor([1, 1, -1, -1])[:, None]
-        missing = (outermost - side) / (0.06 * self.target.size)  # positive: falls short; negative: beyond
+        missing = (outermost - side) / (0.06 * self.target.size)  # positive if it falls short, negative if beyond
         beyond = torch.where(self.target.cut.T, 0.0, 0.5) * missing.clamp(max=0)
         return _robust(missing.clamp(min=0) + beyond, 2.0).sum(dim=0)
 
@@ -162,7 +162,7 @@ class FitLoss:
 
 
 class _FaceHints:
-    """The direction of the head, from which of nose, eyes and ears are labelled: a nose is not visible from behind."""
+    """The head's direction, inferred from the visible face keypoints: a nose is not visible from behind."""
 
     def __init__(self, visibility: torch.Tensor) -> None:
         face = visibility[:5]
@@ -175,7 +175,7 @@ class _FaceHints:
     def loss(self, head: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
         """(3, 3, M) rotation of the head, (3, M) its position, both in camera axes -> (M,)."""
         view = normalize(place, dim=0)
-        seen_from = (head * view[:, None]).sum(dim=0)  # the line of sight in the head's own axes
+        seen_from = (head * view[:, None]).sum(dim=0)  # the line of sight in the head's axes
         away = (self.normals[..., None] * seen_from[:, None]).sum(dim=0)
         wrong = self.seen * (away - 0.2).clamp(min=0) + self.unseen * (-away - 0.4).clamp(min=0)
         return wrong.sum(dim=0)

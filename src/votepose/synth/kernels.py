@@ -1,4 +1,4 @@
-"""Blur kernels (odd, odd) float32 that sum to 1 and are symmetric about their centre, so that nothing moves."""
+"""Blur kernels (odd, odd) float32 that sum to 1 and are symmetric, so that they do not shift the image."""
 
 from __future__ import annotations
 

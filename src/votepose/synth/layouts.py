@@ -1,4 +1,4 @@
-"""Layouts of people in real images: keypoints and boxes of COCO's images, without the images."""
+"""Layouts of people in real images: keypoints and boxes, without the pixels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from votepose.errors import VoteposeError
 from votepose.skeleton import COCO_17
 
-_ARRAYS = {"width_height": 2, "offset": 1, "box": 2, "keypoints": 3}  # and the number of dimensions of each
+_ARRAYS = {"width_height": 2, "offset": 1, "box": 2, "keypoints": 3}  # name and number of dimensions of each array
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The N people of one image.
+    """The N people in one image.
 
     Attributes:
-        width, height: of the image, in pixels.
+        width, height: size of the image, in pixels.
         keypoints: (N, 17, 3) float32: x, y in pixels and COCO's v: 0 unlabelled, 1 hidden, 2 visible.
         boxes: (N, 4) float32 x, y, width, height in pixels, around the visible part of each person.
     """
@@ -32,7 +32,7 @@ class Layout:
         return len(self.boxes)
 
     def scaled(self, size: int) -> Layout:
-        """The layout of the image whose longest side is `size` pixels.
+        """The layout scaled so that the image's longest side is `size` pixels.
 
         Raises:
             ValueError: if `size` is not positive.
@@ -41,7 +41,7 @@ class Layout:
             raise ValueError(f"the longest side of an image must be positive, not {size}")
         scale = size / max(self.width, self.height)
         width, height = (max(1, round(side * scale)) for side in (self.width, self.height))
-        # Whole pixels: as in Letterbox.resized, the scales of both sides differ slightly.
+        # Rounded to whole pixels: as in Letterbox.resized, the scales of both sides differ slightly.
         x, y = width / self.width, height / self.height
         keypoints = self.keypoints * np.array([x, y, 1], np.float32)
         return Layout(width, height, keypoints, self.boxes * np.array([x, y, x, y], np.float32))
@@ -53,7 +53,7 @@ class Layouts:
 
     Attributes:
         sizes: (P, 2) width and height of each image, in pixels.
-        offsets: (P + 1,): the people of image i are rows offsets[i] up to offsets[i + 1] of the others.
+        offsets: (P + 1,): the people in image i are rows offsets[i] up to offsets[i + 1] of the other arrays.
         keypoints: (M, 17, 3). boxes: (M, 4). As in `Layout`.
     """
 
@@ -83,13 +83,13 @@ class Layouts:
         """
         path = Path(path)
         if not path.is_file():
-            raise VoteposeError(f"no layouts at {path}: give the .npz file of keypoints and boxes by image")
+            raise VoteposeError(f"no layouts at {path}: use an .npz file of keypoints and boxes by image")
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in _ARRAYS}
         except KeyError as error:
             raise VoteposeError(f"{path} is not a layouts file: it must hold {', '.join(_ARRAYS)}") from error
-        except Exception as error:  # np.load raises a dozen kinds for a broken zip, a text file, a lone array, ...
+        except Exception as error:  # np.load raises many exceptions for a broken zip, a text file, a single array, ...
             raise VoteposeError(f"{path} is broken or not an .npz file: {str(error).splitlines()[0][:80]}") from error
         _check(path, arrays)
         return cls(

@@ -12,7 +12,7 @@ from votepose.synth.shading import Light
 
 
 def random_light(camera: Camera, background: np.ndarray, rng: np.random.Generator) -> Any:
-    """Lights that match a background (H, W, 3) in linear light: its colours from above and from below."""
+    """Lights that match the colours of the upper and lower parts of a background (H, W, 3) in linear light."""
     hard = rng.random() < 0.5
     key = rng.uniform(0.7, 1.8) if hard else rng.uniform(0.15, 0.7)
     softness = rng.uniform(0.01, 0.08) if hard else rng.uniform(0.2, 0.6)

@@ -1,4 +1,4 @@
-"""Finds images without people in a folder: plain files or members of zips, and why others were left out."""
+"""Finds images without people in a folder, as files or in zips, and records why others were left out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from votepose.io.images import read_image
 from votepose.io.media import IMAGE_SUFFIXES
 from votepose.utils.progress import track
 
-_LONGEST = 1024  # side of an image in memory, in pixels
+_LONGEST = 1024  # longest side of an image in memory, in pixels
 UNUSABLE = (VoteposeError, OSError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -38,13 +38,13 @@ class Place:
         return f"{self.file.name}/{self.member}" if self.member else str(self.file)
 
     def read(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, shrunk if it is large. Opens the file each time, so that no handle is shared."""
+        """Read as (H, W, 3) uint8 RGB, shrunk if large. The file is opened each time, so that no handle is shared."""
         if not self.member:
             image = read_image(self.file)
         else:
             with zipfile.ZipFile(self.file) as shard:
                 file = io.BytesIO(shard.read(self.member))
-            file.name = str(self)  # so that an error names it
+            file.name = str(self)  # for error messages
             image = read_image(file)
         height, width = image.shape[:2]
         scale = _LONGEST / max(height, width)
@@ -61,15 +61,15 @@ def find_places(folder: Path) -> tuple[list[Place], list[str]]:
     out.
 
     Raises:
-        VoteposeError: if the folder is missing or has no usable image, or its annotations.json is not COCO's.
+        VoteposeError: if the folder is missing or has no usable image, or its annotations.json is not in COCO format.
     """
     if not folder.is_dir():
-        raise VoteposeError(f"{folder}: no such folder; give a folder of images without people")
+        raise VoteposeError(f"{folder}: no such folder; use a folder of images without people")
     left_out: list[str] = []
     places = [*_plain(folder), *_zipped(folder, left_out)]
     if not places:
         first = f" ({left_out[0]})" if left_out else ""
-        raise VoteposeError(f"{folder}: holds no images{first}; give a folder of images without people")
+        raise VoteposeError(f"{folder}: holds no images{first}; use a folder of images without people")
     peopled = _peopled(folder / "annotations.json")
     empty = [place for place in places if place.name not in peopled]
     left_out += [f"{place}: shows people" for place in places if place.name in peopled]
@@ -83,7 +83,7 @@ def find_places(folder: Path) -> tuple[list[Place], list[str]]:
 
 
 def _flaw(place: Place) -> str:
-    """Why an image cannot be used; empty if it can."""
+    """The reason why an image cannot be used, or ""."""
     try:
         place.read()
     except UNUSABLE as error:
@@ -112,7 +112,7 @@ def _zipped(folder: Path, left_out: list[str]) -> Iterator[Place]:
 
 
 def _peopled(path: Path) -> set[str]:
-    """Names of the images in which a COCO json lists people: with keypoints, in a crowd, or by category."""
+    """Names of the images for which a COCO json lists people: with keypoints, in a crowd, or by category."""
     if not path.exists():
         return set()
     try:

@@ -17,7 +17,7 @@ from votepose.errors import VoteposeError
 from votepose.synth.rig import LIMITS, mirror
 
 KINDS = ("standing", "striding", "reaching", "bending", "sitting", "lying")
-_JITTER = np.float32(np.radians(3))  # of each angle, so that no two people are equal
+_JITTER = np.float32(np.radians(3))  # random change of each angle, so that no two people are equal
 _MIRROR = np.diag([-1, 1, 1]).astype(np.float32)
 
 
@@ -27,7 +27,8 @@ class PoseLibrary:
 
     Attributes:
         angles: (P, D) float32 radians, of rig.HINGES.
-        orientation: (P, 3, 3) float32: of the hips above a level floor; rotate it about z for any direction.
+        orientation: (P, 3, 3) float32: orientation of the hips above a level floor; rotate it about z for any
+            direction.
         kind: (P,) int8 index into KINDS.
     """
 
@@ -40,7 +41,7 @@ class PoseLibrary:
 
     @classmethod
     def load(cls) -> PoseLibrary:
-        """The library in the package."""
+        """Load the bundled library."""
         with resources.files("votepose.synth").joinpath("poses.npz").open("rb") as file, np.load(file) as arrays:
             angles, turns, kind = (arrays[name] for name in ("angles", "orientation", "kind"))
         # Half-precision matrices are not exactly rotations: take the nearest ones.
@@ -50,10 +51,10 @@ class PoseLibrary:
     def sample(
         self, count: int, rng: np.random.Generator, kinds: Sequence[str] = KINDS
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Random poses, half of them mirrored, each slightly changed.
+        """Sample random poses, half of them mirrored, each slightly varied.
 
         Args:
-            kinds: only poses of these kinds.
+            kinds: kinds to choose from.
 
         Returns:
             angles (count, D) within rig.LIMITS and orientation (count, 3, 3), float32.
@@ -63,7 +64,7 @@ class PoseLibrary:
         """
         unknown = sorted(set(kinds) - set(KINDS))
         if unknown:
-            raise VoteposeError(f"no kind of pose is called {unknown[0]!r}: choose from {', '.join(KINDS)}")
+            raise VoteposeError(f"no kind of pose {unknown[0]!r}: choose from {', '.join(KINDS)}")
         fitting = np.flatnonzero(np.isin(self.kind, [KINDS.index(kind) for kind in kinds]))
         if not len(fitting):
             raise VoteposeError(f"no pose is of kind {', '.join(kinds) or '(none given)'}")

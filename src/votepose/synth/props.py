@@ -1,4 +1,4 @@
-"""Objects in front of people: boxes, poles, balls and walls, which occlude like tables, cars or counters."""
+"""Objects in front of people: boxes, poles, balls and walls, which occlude people like tables, cars or counters."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from votepose.synth.stage import Stage
 
 
 def random_prop(camera: Camera, joints: np.ndarray, cover: float, rng: np.random.Generator) -> Stage:
-    """An object in front of a person that hides about `cover` of them, from below, from a side or in the middle.
+    """An object that hides about `cover` of a person from below, from a side or in the middle.
 
     Args:
-        joints: (17, 3) of the person, metres in camera axes. cover: share of the height, or width, that it hides.
+        joints: (17, 3) joints of the person, in metres in camera axes. cover: share of the height or width to hide.
     """
     low, high = camera.project(joints).min(axis=0), camera.project(joints).max(axis=0)
     low = low - 0.08 * (high - low)[::-1].max()  # hair and feet extend beyond the joints

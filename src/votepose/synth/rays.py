@@ -8,11 +8,11 @@ import warp as wp
 
 from votepose.synth.shading import Light, Material, surface_colour
 
-wp.set_module_options({"enable_backward": False})  # no gradients are needed: half the compile time
+wp.set_module_options({"enable_backward": False})  # without gradients, compiling takes half the time
 
 _FAR = wp.constant(1.0e4)
-_SUN_FAR = wp.constant(30.0)  # metres within which objects cast shadows
-_NEAR = wp.constant(0.55)  # metres within which objects block the light of the sky
+_SUN_FAR = wp.constant(30.0)  # maximum distance of cast shadows, in metres
+_NEAR = wp.constant(0.55)  # maximum distance at which objects block sky light, in metres
 
 
 @wp.kernel
@@ -37,7 +37,7 @@ def trace(
     owner_of: wp.array(dtype=wp.int32),
     depths: wp.array(dtype=wp.float32),
 ):
-    """Trace one ray: the nearest surface and its colour under the lights, or the light left on the floor."""
+    """Trace one ray to the nearest surface and its lit colour, or to the light on the floor."""
     i = wp.tid()
     random = wp.rand_init(seed, i)
     column = float(i % (width * samples)) + 0.5
@@ -103,7 +103,7 @@ def first_hit(
     hit_owner: wp.array(dtype=wp.int32),
     hit_point: wp.array(dtype=wp.vec3),
 ):
-    """From the camera towards each target, and past it: the first surface."""
+    """Find the first surface on the ray from the camera through each target."""
     i = wp.tid()
     ray = wp.normalize(targets[i])
     hit = wp.mesh_query_ray(mesh, wp.vec3(0.0, 0.0, 0.0), ray, _FAR)

@@ -1,4 +1,4 @@
-"""Re-enacts real images: the same people at the same places, with the same truncation and overlap."""
+"""Re-enacts real images: people at the same positions, with the same truncation and overlap."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from votepose.synth.cast import Camera, Cast, random_phenotypes
 from votepose.synth.fit import fit
 from votepose.synth.layouts import Layout
 
-_GAP = 0.45  # metres, for a body of usual size, between the middles of people who overlap in the image
+_GAP = 0.45  # in metres, for an average body: distance between people who overlap in the image
 
 
 def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Generator]) -> list[Cast]:
-    """One cast for each layout. All people are fitted in one batch; each layout has its own random generator."""
+    """One cast per layout. All people are fitted in one batch; each layout has its own random generator."""
     if not layouts:
         return []
     cameras, phenotypes = [], []
@@ -48,10 +48,10 @@ def reenact(body: Body, layouts: Sequence[Layout], rngs: Sequence[np.random.Gene
 
 
 def _apart(places: np.ndarray, layout: Layout) -> np.ndarray:
-    """(N,) factors by which to move people away and enlarge them, which does not change the image.
+    """(N,) factors to move people away and enlarge them, which does not change the image.
 
-    People of similar size who overlap in the image would intersect. Of two, the person with hidden joints (COCO's
-    v = 1) is moved behind.
+    People of similar size who overlap in the image would intersect. Of two people, the one with hidden joints (COCO's v
+    = 1) is moved behind the other.
     """
     hidden = (layout.keypoints[..., 2] == 1).sum(axis=1) - (layout.keypoints[..., 2] == 2).sum(axis=1)
     depths = places[:, 2]
@@ -70,7 +70,7 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _on_floor(cast: Cast, body: Body) -> Cast:
-    """The cast above a floor at the lowest foot, so that shadows fall in plausible places."""
+    """The cast with the floor at the lowest foot, so that shadows are plausible."""
     keypoints = cast.keypoints(body)
     low = (keypoints @ cast.camera.up).min(axis=1)
     nearest = cast.places[:, 2].argmin()

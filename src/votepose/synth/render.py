@@ -1,4 +1,4 @@
-"""Renders a scene by ray tracing: colours, the owner of each pixel, and what hides a joint.
+"""Renders a scene by ray tracing: colours, the owner of each pixel, and the occluder of a joint.
 
 Camera axes: x right, y down, z forward; metres. Colours are linear light.
 """
@@ -24,8 +24,8 @@ class Picture:
 
     Attributes:
         colour: (H, W, 3) float32 linear light of people and props; black where nothing was hit.
-        cover: (H, W) float32: the share of a pixel that people and props fill.
-        shade: (H, W) float32: share of light left on the ground or wall behind them, 1 unshadowed.
+        cover: (H, W) float32: share of a pixel that people and props cover.
+        shade: (H, W) float32: share of light that reaches the ground or wall behind them; 1 without shadow.
         owner: (H, W) int16: the person or prop that most rays hit, or BACKGROUND. Props come after the people.
         depth: (H, W) float32 metres along z of the middle ray; inf where nothing was hit.
     """
@@ -42,7 +42,7 @@ class Renderer:
 
     Args:
         stage: people and props as triangles, in camera axes.
-        device: of Warp: "cpu", "cuda:0".
+        device: Warp device, such as "cpu" or "cuda:0".
     """
 
     def __init__(self, stage: Stage, device: str = "cpu") -> None:
@@ -62,7 +62,7 @@ class Renderer:
         seed: int,
         samples: int = 2,
     ) -> Picture:
-        """The stage seen by a pinhole camera; focal length and principal point are in pixels."""
+        """Render the stage with a pinhole camera; focal length and principal point are in pixels."""
         stage, count = self._stage, width * height * samples**2
         colours = wp.zeros(count, dtype=wp.vec3, device=self._device)
         shades, depths = (wp.zeros(count, dtype=wp.float32, device=self._device) for _ in range(2))

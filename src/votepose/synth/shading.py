@@ -1,16 +1,16 @@
 # mypy: ignore-errors
-"""Surface colours: skin, hair, clothes and their patterns, as functions called by the ray tracing kernel.
+"""Surface colours of skin, hair and clothes with patterns, as functions for the ray tracing kernel.
 
-Garments are cut by body coordinates (see `anatomy.py`) at each hit, so that hems are sharp even on a coarse mesh.
+Garments are cut by body coordinates (see `anatomy.py`) at each ray hit, so hems are sharp even on a coarse mesh.
 """
 
 from __future__ import annotations
 
 import warp as wp
 
-wp.set_module_options({"enable_backward": False})  # no gradients are needed: half the compile time
+wp.set_module_options({"enable_backward": False})  # without gradients, compiling takes half the time
 
-BODY, HAIR, HAT, SKIRT, BAG, PLAIN = range(6)  # parts, to which triangles belong
+BODY, HAIR, HAT, SKIRT, BAG, PLAIN = range(6)  # parts of a person or prop, by triangle
 PLAIN_CLOTH, STRIPES, HOOPS, CHECKS, DOTS, BLOTCHES, PANEL = range(7)  # patterns
 
 

@@ -1,4 +1,4 @@
-"""The folder of generated images: zips, a json for each, and one COCO json of all when they are complete."""
+"""The output folder: zips of images with a json each, and a COCO json of all once they are complete."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from votepose.io.files import replacing, save_text
 from votepose.io.settings import as_json, read_note, require_same_settings
 from votepose.skeleton import COCO_17
 
-_ELSE = "name a new folder"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # date of every member, so that equal images make equal zips
+_ELSE = "use a new folder"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # fixed date of every member, so that equal images give equal zips
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Scene:
 
 
 class ShardFolder:
-    """A folder of `count` images in shards of `shard`, made with `content` (the options that determine the images).
+    """A folder of `count` images in shards of `shard`, generated with `content`, the options that determine them.
 
-    A shard is complete when its json, which is written last, exists; so a folder is valid at any time. As a context
+    A shard is complete when its json, which is written last, exists, so the folder is valid at any time. As a context
     manager it removes partial files.
 
     Raises:
-        VoteposeError: if the folder holds anything but images made with the same options.
+        VoteposeError: if the folder holds anything but images generated with the same options.
     """
 
     def __init__(self, folder: Path, content: dict[str, Any], count: int, shard: int) -> None:
@@ -59,7 +59,7 @@ class ShardFolder:
             partial.unlink(missing_ok=True)
 
     def missing(self) -> list[tuple[int, int]]:
-        """First and last + 1 image of each missing shard."""
+        """The first image, and one past the last, of each missing shard."""
         shards = [(first, min(first + self._shard, self._count)) for first in range(0, self._count, self._shard)]
         return [shard for shard in shards if not self._is_there(*shard)]
 
@@ -116,11 +116,11 @@ class ShardFolder:
 
 def _check_folder(folder: Path, content: dict[str, Any]) -> None:
     if folder.exists() and not folder.is_dir():
-        raise VoteposeError(f"{folder}: is a file; name a folder for the images")
+        raise VoteposeError(f"{folder}: is a file; use a folder for the images")
     record = folder / "synth.json"
     if not record.exists():
         if folder.is_dir() and any(folder.iterdir()):
-            raise VoteposeError(f"{folder}: holds other things; name a new or empty folder")
+            raise VoteposeError(f"{folder}: holds other files; use a new or empty folder")
         return
     before = read_note(record.read_bytes(), record, _ELSE)
     require_same_settings(before, content, f"{folder}: holds images", _ELSE)

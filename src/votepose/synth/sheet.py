@@ -1,4 +1,4 @@
-"""A contact sheet of generated images, to look at before training on them."""
+"""Writes a contact sheet of generated images, to inspect before training."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def write_sheet(folder: Path, count: int) -> Path:
 
 
 def _pair(sample: Sample) -> Image.Image:
-    """The image, and beside it the image with its poses drawn."""
+    """The image beside a copy with its poses drawn."""
     return tile([Image.fromarray(sample.image), draw(sample.image, label_poses(sample, COCO_17))])

@@ -7,7 +7,7 @@ import torch
 
 
 def grid_faces(rows: int, columns: int, closed: bool) -> np.ndarray:
-    """(F, 3) triangles that join a (rows, columns) grid of points; `closed` joins the last column to the first."""
+    """(F, 3) triangles of a (rows, columns) grid of points; `closed` joins the last column to the first."""
     row, column = np.mgrid[: rows - 1, : columns if closed else columns - 1].reshape(2, -1)
     after = (column + 1) % columns
     a, b, c, d = (
@@ -34,7 +34,7 @@ def rounded_box(half: tuple[float, float, float], roundness: float, steps: int =
 
 
 def tube(radius: float, height: float, taper: float = 1.0, steps: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """A closed cylinder (taper 1) or cone about z, the foot at the origin."""
+    """A closed cylinder (taper 1) or cone about z, with its foot at the origin."""
     around = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     circle = np.stack([np.cos(around), np.sin(around)], axis=1) * radius
     rings = [(0.0, 0.0), (1.0, 0.0), (taper, height), (0.0, height)]

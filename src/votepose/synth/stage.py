@@ -16,7 +16,7 @@ class Stage:
         points: (V, 3) float32 metres, in camera axes (x right, y down, z forward). normals: (V, 3) unit vectors.
         coordinates: (V, 4) body coordinates of `anatomy.py`. rests: (V, 3) points on an average adult at rest.
         faces: (F, 3) int32. owners: (F,) int32. parts: (F,) int32 of `shading.py`.
-        materials: structured array, one for each owner, as `shading.Material.numpy_dtype()`.
+        materials: structured array of `shading.Material.numpy_dtype()`, one record per owner.
     """
 
     points: np.ndarray

@@ -1,4 +1,4 @@
-"""Renders a cast: clothes, props, background, lights, ray tracing, camera effects and annotations."""
+"""Renders a cast: dresses it, adds props, background and lights, traces rays, and applies camera effects."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Studio:
 
     Args:
         body: the body model.
-        backgrounds: images without people; procedural scenes are used if None, and otherwise now and then.
-        props: the share of scenes with objects in front of people.
-        effects: of the camera.
-        device: of Warp, "cpu" or "cuda:0".
+        backgrounds: images without people; procedural scenes are used if None, and sometimes otherwise.
+        props: share of scenes with objects in front of people.
+        effects: camera effects.
+        device: Warp device, such as "cpu" or "cuda:0".
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Studio:
         """Render a cast.
 
         Args:
-            cover: hide this share of the nearest person behind an object; None leaves it to chance.
+            cover: share of the nearest person to hide behind an object; None for random.
         """
         camera = cast.camera
         column = {name: k for k, name in enumerate(self._body.phenotypes)}

@@ -1,4 +1,4 @@
-"""COCO annotations of a generated image: keypoints visible, hidden or outside, boxes, areas, depth order."""
+"""Computes COCO annotations of a generated image: visibility of keypoints, boxes, areas, depth order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from votepose.synth.cast import Camera
 from votepose.synth.figures import Figure
 from votepose.synth.render import BACKGROUND, Picture, Renderer
 
-# Metres, for an adult's body: a joint is visible if the surface in front of it is at most this far away.
+# In metres, for an adult: maximum distance from a visible joint to the surface in front of it.
 _REACH = np.array(
     [0.04] + [0.032] * 2 + [0.055] * 2 + [0.14] * 2 + [0.10] * 2 + [0.09] * 2 + [0.19] * 2 + [0.12] * 2 + [0.11] * 2
 )
-_LEAST_AREA = 24  # pixels: a person with a smaller visible area is too small to label
-_LEAST_SHARE = 0.03  # least visible share of a person within the image whose joints are labelled
+_LEAST_AREA = 24  # minimum visible area of a labelled person, in pixels
+_LEAST_SHARE = 0.03  # minimum visible share of a labelled person within the image
 
 
 def annotate(
     figures: list[Figure], sizes: np.ndarray, picture: Picture, renderer: Renderer, camera: Camera
 ) -> list[dict[str, Any]]:
-    """COCO annotations of the people in an image, nearest first; `id` and `image_id` are for the caller to add.
+    """COCO annotations of the people in an image, nearest first; the caller adds `id` and `image_id`.
 
-    Beyond COCO's own: `depth` (metres), `hidden` (share of the person within the image that others or things hide).
+    Additional fields: `depth` (metres), and `hidden`, the share of the person within the image that is occluded.
     People who are hardly visible become ignore regions (without keypoints); invisible people are left out.
 
     Args:
@@ -60,7 +60,7 @@ def annotate(
 
 
 def _visibility(joints: np.ndarray, person: int, size: float, renderer: Renderer, camera: Camera) -> np.ndarray:
-    """(17,) COCO's v. A joint is visible if the first surface on its ray is its own person's, and near."""
+    """(17,) COCO's v. A joint is visible if the first surface on its ray belongs to its person and is near."""
     owner, where = renderer.first_hits(joints)
     near = np.linalg.norm(where - joints, axis=1) < _REACH * size
     points = camera.project(joints)
@@ -69,7 +69,7 @@ def _visibility(joints: np.ndarray, person: int, size: float, renderer: Renderer
 
 
 def _hidden_share(figure: Figure, person: int, picture: Picture, camera: Camera) -> float:
-    """The share of a person's near side, within the image, that other people or objects hide.
+    """The share of a person's camera-facing side, within the image, that other people or objects hide.
 
     Measured on the vertices that face the camera, each weighted by the image area around it.
     """
@@ -80,7 +80,7 @@ def _hidden_share(figure: Figure, person: int, picture: Picture, camera: Camera)
     inside = (facing > 0.1) & (points[:, 2] > 0.05) & ((pixels >= 0) & (pixels < (width, height))).all(axis=1)
     if not inside.any():
         return 0.0
-    cells = pixels[inside] // 2 @ [width, 1]  # each part of the image counts once, however dense the mesh
+    cells = pixels[inside] // 2 @ [width, 1]  # each part of the image counts once, independent of the mesh density
     chosen = np.flatnonzero(inside)[np.unique(cells, return_index=True)[1]]
     column, row = pixels[chosen].T
     owner = picture.owner[row, column]

@@ -1,1 +1,1 @@
-"""YOLO pose datasets, as Ultralytics documents them: a data.yaml, and beside images/ a text file per image."""
+"""YOLO pose datasets in Ultralytics' format: a data.yaml, images/, and in labels/ a text file per image."""

@@ -1,4 +1,4 @@
-"""data.yaml: where the images are, and what is labelled in them."""
+"""Reads data.yaml, which describes images, classes and keypoints."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NAME = "data.yaml"
 
 @dataclass(frozen=True)
 class Description:
-    """What a data.yaml says.
+    """The content of a data.yaml.
 
     Attributes:
-        path: of the file.
-        joints: number of keypoints. values: of each keypoint in a label: 2 (x, y) or 3 (and visibility).
-        categories: of the classes, as in a COCO json; the id is the class's number plus 1.
-        splits: the folders of images, or text files that list images, of each split that is named.
+        path: path of the file.
+        joints: number of keypoints. values: number of values per keypoint in a label: 2 (x, y) or 3 (and visibility).
+        categories: the classes as categories of a COCO json; the id is the class number plus 1.
+        splits: for each split, its image folders or text files that list images.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class Description:
 
 
 def find_description(path: Path) -> Path | None:
-    """The data.yaml of a dataset that is given by that file, its folder, or a folder of images in it; None if none."""
+    """The data.yaml of a dataset, given that file, its folder, or an image folder in it; None if there is none."""
     if path.suffix.lower() in (".yaml", ".yml"):
         return path
     if (path / "annotations.json").exists():
@@ -48,7 +48,7 @@ def read_description(path: Path) -> Description:
     """Read a data.yaml.
 
     Raises:
-        VoteposeError: if it cannot be read, or describes no keypoints.
+        VoteposeError: if it cannot be read or does not describe keypoints.
     """
     try:
         data = yaml.safe_load(path.read_bytes())
@@ -57,7 +57,7 @@ def read_description(path: Path) -> Description:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise VoteposeError(f"{path}: not readable as YAML ({one_line(error, 120)})") from None
     if not isinstance(data, dict) or "kpt_shape" not in data:
-        raise VoteposeError(f"{path}: lacks kpt_shape; the data.yaml of a YOLO pose dataset states it, as in [17, 3]")
+        raise VoteposeError(f"{path}: lacks kpt_shape, which a YOLO pose dataset needs, such as [17, 3]")
     joints, values = _shape(data["kpt_shape"], path)
     names = _numbered(data.get("names") or ["person"], "names", path)
     categories = {number: _category(number, str(name), joints, data, path) for number, name in names.items()}
@@ -73,7 +73,7 @@ def _shape(shape: Any, path: Path) -> tuple[int, int]:
 
 
 def _numbered(entries: Any, key: str, path: Path) -> dict[int, Any]:
-    """A list, or a mapping from numbers, by number."""
+    """A list, or a mapping from numbers, as a dict by number."""
     if isinstance(entries, list):
         return dict(enumerate(entries))
     if isinstance(entries, dict) and all(type(number) is int for number in entries):
@@ -84,7 +84,7 @@ def _numbered(entries: Any, key: str, path: Path) -> dict[int, Any]:
 def _category(number: int, name: str, joints: int, data: dict[str, Any], path: Path) -> dict[str, Any]:
     """A class as the category of a COCO json.
 
-    Keypoints are named by `kpt_names`; those of COCO are also known by their flip_idx; others are numbered.
+    Keypoints are named by `kpt_names`; COCO's are also recognised by their flip_idx; others are numbered.
     """
     flip, names = _flip(data.get("flip_idx"), joints, path), _joint_names(data.get("kpt_names"), number, joints, path)
     if names is None and flip == COCO_17.flip.tolist():
@@ -92,14 +92,14 @@ def _category(number: int, name: str, joints: int, data: dict[str, Any], path: P
     category: dict[str, Any] = {"id": number + 1, "name": name}
     category["keypoints"] = names or [f"keypoint_{k}" for k in range(joints)]
     if flip is not None:
-        named = pairs_by_name(category["keypoints"])  # these know which is left
+        named = pairs_by_name(category["keypoints"])  # names tell left from right
         pairs = [(a, b) for a, b in enumerate(flip) if a < b]
         category["flip_pairs"] = [[b + 1, a + 1] if (b, a) in named else [a + 1, b + 1] for a, b in pairs]
     return category | {key: data[key] for key in ("skeleton", "sigmas") if key in data}
 
 
 def _flip(flip: Any, joints: int, path: Path) -> list[int] | None:
-    """Each keypoint's mirror image."""
+    """The index of each keypoint's mirror image."""
     if flip is None:
         return None
     whole = isinstance(flip, list) and sorted(map(repr, flip)) == sorted(map(repr, range(joints)))
@@ -111,7 +111,7 @@ def _flip(flip: Any, joints: int, path: Path) -> list[int] | None:
 
 
 def _joint_names(names: Any, number: int, joints: int, path: Path) -> list[str] | None:
-    """The names in kpt_names of a class's keypoints: a list per class, or one list."""
+    """A class's keypoint names in kpt_names, which is a list per class, or one list."""
     if isinstance(names, dict):
         names = names.get(number)
     if names is None:
@@ -123,7 +123,8 @@ def _joint_names(names: Any, number: int, joints: int, path: Path) -> list[str] 
 
 def _splits(data: dict[str, Any], path: Path) -> dict[str, list[Path]]:
     stated = Path(str(data.get("path") or "."))
-    # Ultralytics looks for a relative `path` in a folder of its settings; here it is beside the file, or is its folder.
+    # Ultralytics resolves a relative `path` against a folder in its settings; here it is relative to the file's folder,
+    # or is that folder.
     root = path.parent / stated if (path.parent / stated).is_dir() else path.parent
     found: dict[str, list[Path]] = {}
     for split in SPLITS:
@@ -134,6 +135,6 @@ def _splits(data: dict[str, Any], path: Path) -> dict[str, list[Path]]:
 
 
 def _place(root: Path, place: str) -> Path:
-    """A path relative to the dataset's; some exporters write ../train/images beside the folder train."""
+    """A path relative to the dataset; some exporters write ../train/images for the folder train beside data.yaml."""
     inside = root / place.removeprefix("../")
     return inside if not (root / place).exists() and inside.exists() else root / place

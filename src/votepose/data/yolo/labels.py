@@ -1,4 +1,4 @@
-"""Text files of labels -> annotations of a COCO json, in pixels."""
+"""Reads label files as annotations of a COCO json, in pixels."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from votepose.data.yolo.description import Description
 from votepose.skeleton import BODY_SHARE
 
-_ROUNDING = 0.01  # by which exporters leave the range 0..1
+_ROUNDING = 0.01  # tolerance for rounding beyond the range 0..1
 
 Annotation = dict[str, Any]
 
 
 def label_path(image: Path) -> Path:
-    """Where the labels of an image are: in labels/ in place of the last images/ of its path, otherwise beside it."""
+    """Path of an image's label file: with labels/ instead of the last images/ in the path, otherwise beside the
+    image."""
     parts = list(image.parts)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place] == "images":
@@ -26,11 +27,11 @@ def label_path(image: Path) -> Path:
 
 
 def read_labels(text: str, size: tuple[int, int], described: Description) -> tuple[list[Annotation], list[str]]:
-    """The annotations of an image, without its id, and remarks of the form `line 3: what is wrong`.
+    """The annotations of an image, without its id, and remarks of the form `line 3: problem`.
 
     Args:
-        text: of the label file: per line a class, a box (x and y of the centre, width, height) and the keypoints, as
-            shares of the image's sides. size: of the image, width and height in pixels.
+        text: text of the label file: per line a class, a box (x and y of the centre, width, height) and the keypoints,
+            relative to the image's sides. size: width and height of the image in pixels.
     """
     found, remarks = [], []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -67,7 +68,7 @@ def _read(words: list[str], size: tuple[int, int], described: Description) -> tu
 
 
 def _box(values: np.ndarray, size: tuple[int, int]) -> tuple[Annotation, list[str]]:
-    """The entries of a box and its area: none if it says nothing."""
+    """The entries for a box and its area; empty if the box is unusable."""
     if not _within(values) or (values[2:] < 0).any():
         return {}, ["the box is not in 0 to 1; left out"]
     if not values[2:].all():
@@ -78,13 +79,13 @@ def _box(values: np.ndarray, size: tuple[int, int]) -> tuple[Annotation, list[st
 
 
 def _keypoints(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """(K, 3) x, y as shares of the sides and COCO's v, and remarks."""
+    """(K, 3) x, y relative to the image's sides and COCO's v, and remarks."""
     remarks = []
-    if values.shape[1] == 2:  # unlabelled keypoints are written as 0 0, or negative
+    if values.shape[1] == 2:  # unlabelled keypoints are 0 0 or negative
         values = np.column_stack([values, np.where((values >= 0).all(axis=1) & values.any(axis=1), 2.0, 0.0)])
     points = values.copy()
     odd = ~np.isin(points[:, 2], (0, 1, 2))
-    if odd.any():  # Ultralytics writes confidences there when it saves results
+    if odd.any():  # Ultralytics stores confidences there when it saves results
         first = points[odd, 2][0]
         remarks.append(
             f"a visibility is {first:g} instead of 0, 1 or 2; below 0.5 taken as unlabelled, otherwise as visible"

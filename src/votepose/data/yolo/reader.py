@@ -1,4 +1,4 @@
-"""A YOLO pose dataset -> what a COCO json of it would say, so that all labels are read by one code."""
+"""Converts a YOLO pose dataset to the content of a COCO json, so that one parser reads all labels."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class YoloSplit:
     """The labels of one split.
 
     Attributes:
-        description: the data.yaml. images: the folder that the json's file names are relative to.
-        listed: number of its images.
+        description: the data.yaml. images: base folder of the json's file names.
+        listed: number of images.
         json: `images`, `annotations` and `categories` of a COCO json.
-        remarks: what could not be used as it is, with the label file and the line.
+        remarks: remarks on labels that were left out or adjusted, with label file and line.
     """
 
     description: Path
@@ -37,10 +37,10 @@ class YoloSplit:
 
 
 def read_split(path: Path, split: str, limit: int | None = None) -> YoloSplit | None:
-    """Read the first `limit` images' labels of a split; None if `path` is no YOLO dataset.
+    """Read the labels of the first `limit` images of a split; None if `path` is not a YOLO dataset.
 
     Args:
-        path: a data.yaml, its folder, or a folder of images in it, in place of a `split`.
+        path: a data.yaml, its folder, or an image folder in it, which overrides `split`.
 
     Raises:
         VoteposeError: if the data.yaml cannot be used, an image folder is missing, or no image has a label file.
@@ -51,7 +51,7 @@ def read_split(path: Path, split: str, limit: int | None = None) -> YoloSplit | 
     described = read_description(found)
     places = described.splits.get(split, []) if path in (found, found.parent) else [path]
     if not places:
-        raise VoteposeError(f"{found}: names no folder of images as `{split}`")
+        raise VoteposeError(f"{found}: has no entry `{split}`")
     files, remarks = _image_files(places, found)
     if not files:
         raise VoteposeError(f"{found}: there are no images in {', '.join(map(str, places))}")
@@ -67,7 +67,7 @@ def read_split(path: Path, split: str, limit: int | None = None) -> YoloSplit | 
 
 
 def _image_files(places: Sequence[Path], description: Path) -> tuple[list[Path], list[str]]:
-    """The absolute paths of the images in folders and lists, each once, and what cannot be searched."""
+    """The absolute paths of the images in folders and lists, without duplicates, and remarks on unreadable folders."""
     files: dict[Path, None] = {}
     left_out = LeftOut()
     for place in map(Path, map(os.path.abspath, places)):
@@ -83,7 +83,7 @@ def _image_files(places: Sequence[Path], description: Path) -> tuple[list[Path],
 
 
 def _others(places: Sequence[Path], labels: Sequence[Path]) -> list[Path]:
-    """Label files beside these that belong to no image."""
+    """Label files without an image in the same folders."""
     folders = {label_path(Path(os.path.abspath(place)) / "any.jpg").parent for place in places}
     return sorted({path for folder in folders for path in folder.rglob("*.txt")} - set(labels))
 
@@ -107,7 +107,7 @@ def _as_coco(files: Sequence[Path], root: Path, described: Description) -> tuple
 
 
 def _read(file: Path, described: Description) -> tuple[tuple[int, int] | None, list[dict[str, Any]], list[str]]:
-    """An image's size, None if it cannot be read; the annotations; and remarks."""
+    """An image's size (None if it cannot be read), its annotations, and remarks."""
     try:
         size = image_size(file)
     except VoteposeError as error:
@@ -124,5 +124,5 @@ def _read(file: Path, described: Description) -> tuple[tuple[int, int] | None, l
 
 
 def _shown(path: Path, description: Path) -> str:
-    """A path in messages: relative to the dataset where it is in it."""
+    """A path for messages, relative to the dataset if inside it."""
     return os.path.relpath(path, description.parent)

@@ -1,4 +1,4 @@
-"""Labelled folders -> a YOLO pose dataset, which `read_split` reads back."""
+"""Writes labelled folders as a YOLO pose dataset, which `read_split` reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_yolo(splits: Mapping[str, CocoFolder], out: Path) -> tuple[Counter[str
     """Write data.yaml, images/SPLIT/ and labels/SPLIT/ into a new folder.
 
     Returns:
-        What the format cannot hold, with its number; and remarks on images that cannot be written.
+        Counts of what the format cannot hold, and remarks on images that cannot be written.
     """
     lost: Counter[str] = Counter()
     remarks: list[str] = []
@@ -42,7 +42,7 @@ def write_yolo(splits: Mapping[str, CocoFolder], out: Path) -> tuple[Counter[str
 
 
 def describe(skeleton: Skeleton, places: Mapping[str, str]) -> str:
-    """The data.yaml. `skeleton` and `sigmas` in it are votepose's own, as in the category of a COCO json."""
+    """The text of data.yaml. `skeleton` and `sigmas` are extensions, as in the category of a COCO json."""
     category = skeleton.to_coco_category()
     own = {} if skeleton == COCO_17 else {key: category[key] for key in ("skeleton", "sigmas")}
     train = next(iter(places.values()))
@@ -55,7 +55,7 @@ def describe(skeleton: Skeleton, places: Mapping[str, str]) -> str:
 def _write(folder: CocoFolder, picture: Picture, images: Path, taken: set[Path], lost: Counter[str]) -> None:
     name = PurePosixPath(str(picture.entry["file_name"]))
     if name.is_absolute() or ".." in name.parts:
-        raise ValueError("its name leads out of the folder")
+        raise ValueError("its name points outside the folder")
     target = images / name
     label = label_path(target)
     if label in taken:
@@ -71,13 +71,13 @@ def _write(folder: CocoFolder, picture: Picture, images: Path, taken: set[Path],
 
 
 def _size(folder: CocoFolder, picture: Picture) -> np.ndarray:
-    """(2,) width and height that the labels count in."""
+    """(2,) image width and height in the labels' pixels."""
     size = np.array([number(picture.entry.get(side)) for side in ("width", "height")])
     return size if (size > 0).all() else np.array(folder.files.read(picture.entry).shape[1::-1], float)
 
 
 def _row(annotation: Annotation, size: np.ndarray, lost: Counter[str]) -> str:
-    """The line of a person; empty for what the format cannot hold."""
+    """The line for a person; empty if the format cannot hold it."""
     low, high = (np.clip(c, 0, size) for c in (annotation.box[:2], annotation.box[:2] + annotation.box[2:]))
     if annotation.crowd or not (high > low).all():
         lost["regions of crowds" if annotation.crowd else "people outside of their image"] += 1

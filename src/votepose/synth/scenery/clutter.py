@@ -1,4 +1,4 @@
-"""Objects without people: boxes, posts, fences, blobs and signs with hard edges, painted onto a scene."""
+"""Paints objects with hard edges onto a scene: boxes, posts, fences, blobs, signs and plants."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from votepose.synth.scenery.walls import wall
 
 
 def scatter(image: np.ndarray, count: int, ground: float | None, rng: np.random.Generator) -> None:
-    """Paint `count` objects onto an image (H, W, 3), in place; on the ground from row `ground` down, or anywhere."""
+    """Paint `count` objects onto an image (H, W, 3), in place: on the ground below row `ground`, or anywhere."""
     height, width = image.shape[:2]
     feet = np.sort(rng.uniform(height * 0.2 if ground is None else ground, height * 1.15, count))
-    for foot in feet:  # far ones first
+    for foot in feet:  # distant ones first
         near = 1.0 if ground is None else (foot - ground) / max(height - ground, 1) + 0.15
         size = height * rng.uniform(0.08, 0.5) * min(near, 1.0)
         place = np.array([rng.uniform(-0.05, 1.05) * width, foot])
@@ -27,7 +27,7 @@ def scatter(image: np.ndarray, count: int, ground: float | None, rng: np.random.
 
 
 def _surface(rng: np.random.Generator) -> Callable[[int, int], np.ndarray]:
-    """A function from height and width to a plain, striped, checked or wall-like surface."""
+    """A function that creates a plain, striped, checked or wall-like surface of a given height and width."""
 
     def make(height: int, width: int) -> np.ndarray:
         kind = rng.random()

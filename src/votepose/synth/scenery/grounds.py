@@ -19,7 +19,7 @@ def ground(height: int, width: int, above: float, rng: np.random.Generator, indo
     yaw = rng.uniform(0, np.pi / 2)
     cos, sin = np.float32(np.cos(yaw)), np.float32(np.sin(yaw))
     u, v = across * cos + depth * sin, depth * cos - across * sin
-    footprint = np.sqrt(depth / below * (np.float32(eye) / below))  # between its length and its width
+    footprint = np.sqrt(depth / below * (np.float32(eye) / below))  # geometric mean of its length and width
     kinds = (
         ["planks", "tiles", "carpet"] if indoors else ["grass", "sand", "asphalt", "paving", "court", "snow", "tiles"]
     )
@@ -42,7 +42,7 @@ def _soil(kind: str, u: np.ndarray, v: np.ndarray, footprint: np.ndarray, rng: n
         colours = tx.WALLS
     contrast = {"grass": 0.6, "sand": 0.25, "asphalt": 0.25, "carpet": 0.15}.get(kind, 0.06)
     total = np.zeros(u.shape, np.float32)
-    for size in (1.2, 0.1):  # metres of the coarsest detail; each tile holds finer ones, too
+    for size in (1.2, 0.1):  # size of the coarsest detail in metres; each tile holds finer ones too
         tile = cv2.resize(np.pad(rng.standard_normal((32, 32), np.float32), 1, mode="wrap"), (272, 272))[8:-8, 8:-8]
         tile = tile + cv2.resize(rng.standard_normal((96, 96), np.float32), (256, 256)) * np.float32(0.7)
         scale = np.float32(8 / size)

@@ -12,7 +12,7 @@ from votepose.synth.scenery.outdoors import foliage, hills, sky, street
 from votepose.synth.scenery.textures import noise, pick, ramp, shade
 from votepose.synth.scenery.walls import furnish, room, wall
 
-_BRIGHTEST = 0.6  # mean of a scene, so that white walls keep their texture
+_BRIGHTEST = 0.6  # maximum mean of a scene, so that white walls keep their texture
 
 
 def procedural(size: tuple[int, int], rng: np.random.Generator, horizon: float | None) -> np.ndarray:
@@ -20,8 +20,8 @@ def procedural(size: tuple[int, int], rng: np.random.Generator, horizon: float |
 
     Args:
         size: (width, height), in pixels.
-        horizon: where the ground meets sky or wall, as a share of the height from the top; None for no ground, 0
-            or less for ground only.
+        horizon: position of the edge between ground and sky or wall, as a share of the height from the top; None for no
+            ground, 0 or less for ground only.
 
     Raises:
         ValueError: if a side is not positive.
@@ -94,7 +94,7 @@ def _flat(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The image under uneven light, sometimes in patches as below trees or behind blinds."""
+    """The image under uneven light, sometimes in patches, as under trees or behind blinds."""
     height, width = image.shape[:2]
     x, y = np.linspace(-1, 1, width, dtype=np.float32)[None], np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     slope = rng.normal(0, 0.2, 2).astype(np.float32)

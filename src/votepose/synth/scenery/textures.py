@@ -73,7 +73,7 @@ COURTS = palette("b5533c", "3f7d5a", "2f6f9f", "c97b4a", "4b8f6a", "2a4d7c", "a9
 
 
 def pick(colours: np.ndarray, rng: np.random.Generator, spread: float = 0.15) -> np.ndarray:
-    """A random one of (n, 3) colours, (3,), slightly varied in brightness and tint."""
+    """A random colour (3,) of (n, 3), slightly varied in brightness and tint."""
     chosen = colours[rng.integers(len(colours))]
     return (chosen * np.exp(rng.normal(0, spread) + rng.normal(0, spread / 4, 3))).astype(np.float32)
 
@@ -90,7 +90,7 @@ def noise(
     """Fractal noise (height, width) float32, mean about 0, standard deviation about 1.
 
     Args:
-        cells: of the coarsest octave along the shorter side; each further octave has twice as many.
+        cells: number of cells of the coarsest octave along the shorter side, doubled with each octave.
         roughness: amplitude of an octave relative to the one before.
         stretch: width of a cell relative to its height.
     """
@@ -98,7 +98,7 @@ def noise(
     octaves = max(1, min(octaves, int(np.log2(lump)) + 1))
     total: np.ndarray = np.zeros((1, 1), np.float32)
     power, amplitude = 0.0, 1.0
-    for k in range(octaves):  # coarse octaves are made at low resolution: each has twice that of the one before
+    for k in range(octaves):  # coarse octaves are computed at low resolution, which doubles with each octave
         part = 0.5 ** (octaves - 1 - k)
         size = max(1, round(width * part)), max(1, round(height * part))
         rows, columns = (int(min(n, n / wide) + 2) for n, wide in ((height, lump), (width, lump * stretch)))
@@ -142,13 +142,13 @@ def cells(
     stagger: float = 0.0,
     footprint: np.ndarray | np.float32 = _FINE,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A tone for each rectangle of a grid, about -1 to 1, and the share of joint (0 to 1) of each pixel, both (h, w).
+    """The tone of each grid cell, about -1 to 1, and the share of joint (0 to 1) in each pixel, both (h, w).
 
     Args:
-        u, v: (h, w) or to be broadcast to it: position of each pixel on the surface, in metres.
-        size: of a cell along u and v. gap: width of the joint between two. stagger: shift of each row along u
-            against the row before, in cells; negative for a random shift.
-        footprint: metres covered by a pixel: where cells are smaller than pixels, both results fade to their means.
+        u, v: broadcastable to (h, w): position of each pixel on the surface, in metres.
+        size: size of a cell along u and v. gap: width of the joint between cells. stagger: shift of each row along u
+            relative to the one before, in cells; negative for a random shift.
+        footprint: size of a pixel on the surface in metres; where cells are smaller, both results fade to their means.
     """
     row = np.floor(v / np.float32(size[1]))
     shifts = rng.random(64, np.float32) if stagger < 0 else np.arange(64, dtype=np.float32) * np.float32(stagger)
@@ -177,7 +177,7 @@ def laid(
     footprint: np.ndarray | np.float32,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Bricks, tiles or boards of one colour, each with its own tone, with joints."""
+    """Bricks, tiles or boards of one colour, with joints; each has its own tone."""
     tone, joint = cells(u, v, size, gap, rng, stagger, footprint)
     base, vary = pick(colours, rng), np.float32(rng.uniform(0.05, 0.5))
     other = pick(colours, rng) if rng.random() < 0.25 else base * (1 + vary)
@@ -202,7 +202,7 @@ def paint(image: np.ndarray, outline: np.ndarray, surface: np.ndarray | Callable
         return
     area = image[low[1] : high[1], low[0] : high[0]]
     mask = np.zeros(area.shape[:2], np.uint8)
-    # cv2 puts pixel centres at integers; here they lie at halves
+    # cv2's pixel centres are at integers; ours are at half-integers
     points = np.round((outline - low - 0.5) * 2**_SHIFT).astype(np.int32)
     cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, _SHIFT)
     filled = surface(*area.shape[:2]) if callable(surface) else surface.astype(np.float32)

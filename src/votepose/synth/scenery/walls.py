@@ -35,7 +35,7 @@ def wall(height: int, width: int, rng: np.random.Generator, metres: float = 4.0)
             image = mix(image, pick(tx.WALLS, rng), np.repeat(np.clip(wave, 0, 1), height, axis=0))
     rough = rng.uniform(0.05, 0.25) if kind == "concrete" else rng.uniform(0.01, 0.08)
     image = shade(image, np.exp(np.float32(rough) * noise(height, width, rng, 3, 7, 0.75)))
-    if rng.random() < 0.35:  # another paint up to chest height, as in corridors
+    if rng.random() < 0.35:  # a second colour up to chest height, as in corridors
         row = int(height * rng.uniform(0.5, 0.8))
         image[row:] *= pick(tx.WALLS, rng)
         image[row : row + max(1, height // 80)] = pick(tx.WALLS, rng)
