@@ -72,7 +72,7 @@ def test_keypoint_maps_of_another_size_start_anew(tmp_path: Path, theirs: int, o
         assert torch.equal(value, wanted), name
     assert ("newly initialised" in line) == bool(ours)
     assert ("are dropped" in line) == bool(theirs)
-    with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(wanted 64\)$"):
+    with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(expected 64\)$"):
         start_from(PoseNet(replace(network.config, width=64)), path, COCO_17)
 
 
@@ -110,7 +110,7 @@ def test_the_bundled_weights_lose_only_the_columns_that_read_the_auxiliary_backb
 
 def test_another_architecture_is_one_line(tmp_path: Path) -> None:
     weights = tiny.write_weights(tmp_path / "w.safetensors")
-    with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(wanted 64\)$"):
+    with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(expected 64\)$"):
         start_from(network_for(FIVE, replace(PLAIN, width=64)), weights, FIVE)
 
 

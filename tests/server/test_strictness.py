@@ -37,7 +37,7 @@ def detail(answer: Any, status: int) -> str:
         ("xyzzy", ("xyzzy: no such option; the options are input_size",)),
         ("=1", ("a name: no such option",)),
         ("%0a%00=1", ("a name: no such option",)),
-        ("score_threshold=0.1&score_threshold=0.9", ("score_threshold: is given 2 times",)),
+        ("score_threshold=0.1&score_threshold=0.9", ("score_threshold: given 2 times",)),
         ("format=PNG", ("format: Input should be 'json', 'png' or 'jpeg'",)),
         ("scores=true", ("scores: only affects drawings",)),
         ("input_size=banana", ("input_size: ", "integer")),

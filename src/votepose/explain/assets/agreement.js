@@ -1,7 +1,7 @@
 // ---- groups and agreement ----------------------------------------------------------------------------------------
 function listGroups() {
   const rows = groups.map((g) => {
-    const name = g.outcome || (D.people[g.person]?.shown ? `where person ${g.person + 1} was` : "no person was kept");
+    const name = g.outcome || (D.people[g.person]?.shown ? `where person ${g.person + 1} was` : "no person kept");
     const votes = plural(g.list.length, "vote");
     return `<li tabindex="0" data-leader="${g.leader}" class="${g.shown ? "" : "out"}">${dot(colours[g.leader])}
       <span>${esc(name)}</span><span class="soft">${votes}</span></li>`;
@@ -63,7 +63,7 @@ function pairAt(event) {
   return [order[place(event.clientY, box.top, box.height)], order[place(event.clientX, box.left, box.width)]];
 }
 function setThreshold(value) {
-  // the one in force is easy to find again
+  // snaps to the threshold in use
   threshold = Math.abs(value - G.threshold) < 0.004 * G.threshold ? G.threshold : value;
   regroup();
   listGroups();
@@ -75,7 +75,7 @@ function setThreshold(value) {
   $("what-if").innerHTML = same
     ? ""
     : `What if: ${plural(groups.length, "group")} at ${fixed(threshold, 3)}, ${D.groups.length} at
-    ${fixed(G.threshold, 3)}, the threshold in force. <button id="back">back</button>`;
+    ${fixed(G.threshold, 3)}, the threshold in use. <button id="back">back</button>`;
   if (!groups.some((g) => g.leader === group)) group = null;
   paint();
 }

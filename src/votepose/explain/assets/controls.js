@@ -87,7 +87,7 @@ $("groups").addEventListener("click", choose);
 $("groups").addEventListener("keydown", (event) => {
   if (event.key === "Enter") choose(event);
 });
-// Hovering only tells: were the first card to grow, the matrix would slip away from under the pointer.
+// Hovering must not resize the first card, or the matrix would move away under the pointer.
 canvas.addEventListener("pointermove", (event) => {
   glance = pairAt(event);
   paint();

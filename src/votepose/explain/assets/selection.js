@@ -64,7 +64,7 @@ function paint() {
     write(poseLayer, ...V[first].cell, "A");
   } else if (first !== null) voted(first);
   if (!glance) inspect(first, second);
-  $("pair").innerHTML = glance ? brief(...glance) : "Hover over two votes' field, click to compare them.";
+  $("pair").innerHTML = glance ? brief(...glance) : "Hover over a field for a pair of votes; click to compare them.";
   $("groups")
     .querySelectorAll("li")
     .forEach((li) => li.classList.toggle("picked", Number(li.dataset.leader) === group));
@@ -91,7 +91,7 @@ function between(i, j) {
     );
   });
 }
-// which share of the squared distance each joint brings; the distance itself comes from grouping.py
+// each joint's share of the squared distance, which itself comes from grouping.py
 function shares(i, j) {
   const weight = (v, k) => (G.rule === "euclidean" ? 1 : 1 / v.scales[k]);
   const parts = D.joints.map((_, k) => weight(V[i], k) * weight(V[j], k) * gap(i, j, k) ** 2);

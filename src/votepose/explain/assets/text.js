@@ -18,10 +18,10 @@ function inspect(first, second) {
 }
 function overview() {
   if (COUNT)
-    return `<h2>Inspect</h2><p>Hover over a vote (a dot) to see the whole body that it voted for. Click it, then
-      another: their distance, joint by joint, and why they belong to one person or not.</p>`;
+    return `<h2>Inspect</h2><p>Hover over a vote (a dot) to see the body it predicts. Click it, then another vote, to see their
+      distance, joint by joint, and why they belong to one person or not.</p>`;
   return `<h2>No votes</h2><p>No cell reaches the presence threshold of ${G.presence}. Where the map still glows,
-    a lower <code>--presence-threshold</code> would let cells vote; where it is dark, the network sees no one.</p>`;
+    a lower <code>--presence-threshold</code> would let cells vote; where it is dark, the network finds no one.</p>`;
 }
 
 function oneVote(i) {
@@ -39,11 +39,11 @@ function oneVote(i) {
     ["cell", `${joint(k)}, ${fixed(own[k], 1)} px off · presence ${fixed(vote.presence)}`],
     ["strength", `${fixed(vote.strength)} · body size ${fixed(vote.size, 0)} px`],
     ["agrees with", plural(near.length, "vote") + (outside ? `, ${outside} of them in other groups` : "")],
-    ["follows", follows[i] === i ? "itself: it is the strongest that it agrees with" : way(i)],
+    ["follows", follows[i] === i ? "itself: no stronger vote agrees with it" : way(i)],
   ];
   return `<div class="name">${dot(colours[i])} vote ${i + 1} of ${COUNT}</div>${facts(details)}
     <table><tr><th>joint</th><th>scale</th><th colspan="2">expected OKS</th></tr>${rows.join("")}</table>
-    <p class="soft">${a === null ? "Click to hold it." : "Now hover over or click a second vote."}</p>`;
+    <p class="soft">${a === null ? "Click to select it." : "Now hover over or click a second vote."}</p>`;
 }
 
 function twoVotes(i, j) {
@@ -89,11 +89,10 @@ function gauge(d) {
 function why(i, j, together) {
   const agree = apart(i, j) < threshold;
   if (agree && together)
-    return "They agree, and following the strongest that each agrees with ends at the same vote.";
-  if (together) return `They do not agree with each other, but votes between them do: both end at ${link(leads[i])}.`;
+    return "They agree, and their chains of strongest agreeing votes end at the same vote.";
+  if (together) return `They do not agree, but votes between them link them: both end at ${link(leads[i])}.`;
   if (agree)
-    return `They agree, but are in two groups: each vote follows the <b>strongest</b> that it agrees with, and these two
-      follow different ones, ${link(leads[i])} and ${link(leads[j])}.`;
-  return `They do not agree, and the votes they follow do not meet. They would agree directly at a
-    threshold over ${fixed(apart(i, j), 3)}.`;
+    return `They agree, but are in two groups: each vote follows the <b>strongest</b> vote that it agrees with, and
+      these two end at different votes, ${link(leads[i])} and ${link(leads[j])}.`;
+  return `They do not agree, and their chains do not meet. They would agree directly at a threshold above ${fixed(apart(i, j), 3)}.`;
 }

@@ -33,7 +33,7 @@ function regroup() {
   const worn = dress();
   colours = leads.map((lead) => worn.get(lead));
 }
-// A group wears its person's colour; of several that would, the strongest; the others one that is free.
+// A group has its person's colour; of several groups of one person, the strongest; the others get free colours.
 function dress() {
   const taken = new Set();
   const worn = new Map();
