@@ -202,7 +202,7 @@ def test_what_cannot_be_read_is_in_the_records_and_tried_again(predict: Predict)
         (("--follow", "1", "--no-track"), "--follow follows a track: leave out --no-track"),
         (("--no-cuts", "--no-track"), "--no-cuts does nothing without tracks"),
         (("--crops", "."), "clip.mp4: lies in ., which is written to; choose another --crops"),
-        (("--crops", "clip.mp4/x"), "is or lies in a file, not a folder; choose another --crops"),
+        (("--crops", "clip.mp4/x"), "is a file or lies in one; choose another --crops"),
         (("--contact-sheet", "sheet.pdf"), "--contact-sheet sheet.pdf: should be a file ending in .jpg"),
         (("--engine", "ray", "--crops", "x"), "--engine ray writes records and drawings: leave out --crops"),
         (("--engine", "ray", "--follow", "1"), "--engine ray processes images, not videos: leave out --follow"),

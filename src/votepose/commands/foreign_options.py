@@ -25,8 +25,8 @@ _WINDOW = ("use --show, for videos", "use --gallery to write drawings", "no wind
 _EVERY = ("use --every",)
 _LOOK = ("only --scores and --no-draw change the drawings",)
 _TRACKING = ("people in videos are tracked by default; --no-track turns this off",)
-_DETECTOR = ("there is no separate person detector; --weights names the only model",)
-_DUPLICATES = ("duplicates are removed by the similarity of their keypoints, and there is no threshold to set",)
+_DETECTOR = ("there is no separate person detector; --weights sets the only model",)
+_DUPLICATES = ("duplicates are removed by keypoint similarity, with a fixed threshold",)
 _PEOPLE = (
     "use --max-people",
     "the number of people is not limited; --score-threshold leaves out unlikely ones",

@@ -80,7 +80,7 @@ def _run_locally(config: PredictConfig) -> int:
             Run(config, predictor, results, sinks, summary).all(inputs)
     except WindowClosedError:
         pass  # the usual end of a live stream
-    finally:  # also when the run is stopped
+    finally:  # even if the run is stopped
         summary.report(config.out, len(inputs), time.perf_counter() - started)
     return 1 if summary.failures else 0
 

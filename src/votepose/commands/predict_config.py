@@ -47,7 +47,7 @@ class PredictConfig:
     no_draw: bool = False
     """Do not write drawn images and videos."""
     scores: bool = False
-    """Write each person's score in the drawing."""
+    """Show each person's score in drawings."""
     max_people: int | None = None
     """Keep at most this many people per image: those with the best scores. In a video, tracks keep their place."""
     crops: Path | None = None
@@ -80,7 +80,7 @@ class PredictConfig:
         if self.format != "records":
             raise VoteposeError(f"--engine ray writes records, not {self.format}: leave out --format")
         if self.fail_fast:
-            raise VoteposeError("--engine ray continues after an image that cannot be read: leave out --fail-fast")
+            raise VoteposeError("--engine ray cannot stop at the first failure: leave out --fail-fast")
         for option in ("max_people", "crops", "contact_sheet", "angles"):
             if getattr(self, option) is not None:
                 raise VoteposeError(f"--engine ray writes records and drawings: leave out --{option.replace('_', '-')}")
@@ -106,7 +106,7 @@ class PredictConfig:
         """The given options that have no effect on these inputs, and what they are for."""
         idle: dict[str, str] = {}
         if not any(one.moving for one in inputs):
-            idle |= dict.fromkeys(self.video.given, "videos and live streams, and there is none among the inputs")
+            idle |= dict.fromkeys(self.video.given, "videos and live streams, and the inputs contain none")
         elif self.video.realtime and all(one.is_file for one in inputs if one.moving):
             idle["realtime"] = "cameras and streams, and the inputs are files"
         if not any(one.frames for one in inputs) and self.video.as_video is not None:

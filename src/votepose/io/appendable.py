@@ -63,8 +63,8 @@ class GrowingFile:
         self._file = open(self.partial, "r+b", buffering=0)  # noqa: SIM115  (closed by `close`)
 
     def append(self, entry: str) -> None:
-        """Add an entry, which has no line breaks. Raises OSError if it cannot be written."""
-        # surrogates, of a name that is not valid text, become the original bytes again
+        """Add an entry without line breaks. Raises OSError if it cannot be written."""
+        # surrogates, from a file name that is not valid text, become the original bytes again
         self._append(entry.encode("utf-8", "surrogateescape"))
 
     def _append(self, entry: bytes) -> None:

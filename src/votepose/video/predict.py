@@ -26,15 +26,15 @@ class VideoOptions:
     """Options for processing a video.
 
     Attributes:
-        track: give people ids.
-        smooth: smooth each person's keypoints; needs `track`.
+        track: whether to give people ids.
+        smooth: whether to smooth each person's keypoints; needs `track`.
         cuts: find cuts, at which tracks end.
         max_people: keep at most this many people per frame; None for all.
         realtime: process only the newest frame, and drop those that arrive meanwhile.
         max_frames: stop after this many.
-        style: of the drawing.
+        style: style of the drawing.
         part: which frames are processed.
-        rate: frames per second of a sequence of images; None for `sequence.SEQUENCE_RATE`.
+        rate: frames per second of an image sequence; None for `sequence.SEQUENCE_RATE`.
     """
 
     track: bool = True

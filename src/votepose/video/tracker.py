@@ -55,11 +55,12 @@ class Tracker:
         self._size: tuple[int, int] | None = None  # size of the first frame, whose pixels are the tracks' unit
 
     def __call__(self, poses: Poses, time: float, scene: int = 0) -> Poses:
-        """The people of a frame with `ids`, and with smoothed keypoints if the options say so.
+        """The people in a frame with `ids`, and with smoothed keypoints if so configured.
 
         Args:
-            poses: of the next frame; every frame must have the same skeleton. The frames' sizes may differ.
-            time: of the frame, in seconds from any origin; a time before the last frame's counts as that.
+            poses: poses in the next frame; all frames must have the same skeleton, but may differ in size.
+            time: time of the frame, in seconds from an arbitrary origin; a time before the last frame's is replaced by
+                that.
             scene: the number of its scene, as of `cuts.Scenes`: tracks of other scenes do not continue in it.
         """
         self._time = time = time if self._time is None else max(time, self._time)
@@ -80,7 +81,7 @@ class Tracker:
         return scale, (first - scale * size) / 2
 
     def _follow(self, poses: Poses, time: float, scene: int) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints (P, K, 2), smoothed if the options say so, and ids (P,) of people in the first frame's pixels."""
+        """Keypoints (P, K, 2), smoothed if so configured, and ids (P,) of people in the first frame's pixels."""
         tracks = [track for track in self._tracks if track.scene == scene]
         similarities = self._similarities(poses, tracks, time)
         matched = {person: tracks[track] for person, track in zip(*assign(similarities), strict=True)}
@@ -100,7 +101,7 @@ class Tracker:
         return points, ids
 
     def _similarities(self, poses: Poses, tracks: Sequence[_Track], time: float) -> np.ndarray:
-        """(P, T) OKS of people and predictions, both joints' confidences as weights; 0 for different people."""
+        """(P, T) OKS of people and predictions, weighted by both joints' confidences; 0 below the minimum."""
         if not tracks or not len(poses):
             return np.zeros((len(poses), len(tracks)))
         predicted = np.stack([track.predict(time) for track in tracks])

@@ -13,7 +13,7 @@ from votepose.poses import Poses
 class RecordsWriter:
     """`poses.jsonl`: one JSON object per line for each image or frame, as from `Poses.to_record`.
 
-    A record of a video's frame has `frame`, counted from 0, and `time`, in seconds since the first, after `image`. That
+    The record of a video frame also has `frame`, counted from 0, and `time`, in seconds since the first frame. That
     of an input of which nothing could be read has `image` and `error` only.
 
     Args:
