@@ -1,4 +1,4 @@
-"""Sinks that write pictures: drawn images, crops of people, a contact sheet."""
+"""Sinks that write images: drawings, crops of people, a contact sheet."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Window(Sink):
 
 
 def _libraries() -> tuple[ModuleType, ModuleType]:
-    """Tk, and Pillow's pictures for it."""
+    """Tk, and Pillow's images for Tk."""
     try:
         tk, pictures = importlib.import_module("tkinter"), importlib.import_module("PIL.ImageTk")
     except ImportError:
