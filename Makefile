@@ -50,7 +50,7 @@ occlusion: setup ## measure AP against crowd size and occlusion on generated ima
 container: ## run deploy/Dockerfile's commands in a clean environment, and check its server
 	@$(PYTHON) scripts/check_deploy.py
 
-ci: ## everything a change must pass: lint, tests, docs, demo
+ci: ## run all checks that a change must pass: lint, tests, docs, demo
 	@.ci/run
 
 clean: ## remove results and caches; keep trained runs and environments

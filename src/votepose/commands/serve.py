@@ -49,7 +49,7 @@ class ServeConfig:
     max_input_size: int = Limits.max_input_size
     """Largest input size that a request may set."""
     cors: tuple[str, ...] = ()
-    """Origins of pages on other servers that may use this one, such as https://app.example; * for any page."""
+    """Other origins whose pages may use the server, such as https://app.example; * for any."""
     api_key_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """File of API keys, one per line; requests need one of them. By default the one in VOTEPOSE_API_KEY, if any."""
     access_log: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -91,12 +91,12 @@ def run(config: ServeConfig) -> int:
             log_level=config.log_level,
             access_log=access_log is None,
             server_header=False,
-            limit_concurrency=limits.workers + limits.queue + 1000,  # connections, most of them idle or being refused
+            limit_concurrency=limits.workers + limits.queue + 1000,  # connections, most idle or about to be refused
             timeout_graceful_shutdown=config.graceful_timeout,  # type: ignore[arg-type]  # asyncio takes floats
         )
         server = uvicorn.Server(settings)
         print(_greeting(config.host, listener, bool(keys)), flush=True)
-        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn, once done, raises its signal again
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises the signal again when it has stopped
             signal.signal(number, signal.default_int_handler)
         try:
             server.run(sockets=[listener])

@@ -122,7 +122,7 @@ def _add_about(app: FastAPI, models: Models, limits: Limits, metrics: Metrics, g
 
 
 def _add_health(app: FastAPI, readiness: Readiness) -> None:
-    @app.get("/healthz", tags=["about"], summary="Is the server running?")
+    @app.get("/healthz", tags=["about"], summary="Health status")
     async def healthz() -> dict[str, str]:
         return {"status": "ok", "version": votepose.__version__}
 

@@ -18,8 +18,8 @@ class Limits:
     Attributes:
         max_bytes: of one image's file, or of all files of a batch.
         max_batch: images in a batch.
-        max_pixels: of one image, width x height; a larger one is refused before it is decoded.
-        max_input_size: the largest input size that a request may ask for, in pixels; a multiple of 32.
+        max_pixels: maximum width x height of an image; larger ones are refused before decoding.
+        max_input_size: largest input size that a request may set, in pixels; a multiple of 32.
         workers: images processed at the same time, each in its own thread.
         queue: requests that may wait for a worker; further ones are refused with 503.
         timeout: time limit in seconds, for the upload and again for the result.

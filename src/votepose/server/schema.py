@@ -42,9 +42,9 @@ class Problem(BaseModel):
 class Failure(BaseModel):
     """An image of a batch that has no record: the status and reason that it would be answered with alone."""
 
-    image: str | None = Field(description="the file name that the client gave")
+    image: str | None = Field(description="file name sent by the client")
     status: int
-    detail: str = Field(description="one line")
+    detail: str = Field(description="one line of text")
 
 
 class Batch(BaseModel):
@@ -101,7 +101,7 @@ BATCH_BODY = {
 def responses() -> dict[int | str, dict[str, Any]]:
     """The `responses` of the route, with an example for each status."""
     pictures = {kind: {"schema": _BINARY} for kind in ("image/png", "image/jpeg")}
-    found = {"description": "The people, best first, or their drawing", "model": Record}
+    found = {"description": "The people, best first, or a drawing of them", "model": Record}
     return {200: found | {"content": {"application/json": {"example": EXAMPLE}, **pictures}}, **_errors()}
 
 
