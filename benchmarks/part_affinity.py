@@ -45,6 +45,7 @@ def _connections(field: np.ndarray, starts: np.ndarray, ends: np.ndarray, least:
     length = np.linalg.norm(towards, axis=-1).clip(1e-6)
     steps = np.linspace(0, 1, _SAMPLES)[:, None]
     samples = (starts[:, None, None] + steps * towards[:, :, None]).astype(int)  # (a, b, samples, 2)
+    samples = samples.clip(0, (field.shape[2] - 1, field.shape[1] - 1))
     vectors = field[:, samples[..., 1], samples[..., 0]]  # (2, a, b, samples)
     along = (vectors[0] * towards[..., :1] + vectors[1] * towards[..., 1:]) / length[..., None]
     score = along.mean(axis=-1) + np.minimum(0.5 * field.shape[1] / length - 1, 0)

@@ -10,22 +10,21 @@ training, then each set of pictures, speed and the page. A killed run continues.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import tyro
 
-from research.grouping.decode import ALONE, LIMITS
+from research.grouping.choose import choose_rate, choose_settings
 from research.grouping.features import CachedFeatures, Trunk
 from research.grouping.heads import METHODS, Head, cost
-from research.grouping.measure import SCORES, Found, Job, Settings, alone, ap, measure, summary
+from research.grouping.measure import Job, Settings, measure
 from research.grouping.report import report
+from research.grouping.scores import summary
 from research.grouping.speed import speed
 from research.grouping.train import Run, train
 from votepose.commands import synth
@@ -33,8 +32,6 @@ from votepose.data.coco import CocoDataset, load_coco
 from votepose.io.files import save_text
 
 ROOT = Path(__file__).parents[2]
-RATES = (3e-3, 1e-2, 3e-2)
-LEAST = (0.02, 0.05, 0.1, 0.2)  # likelihoods
 CROWDS = (2, 5, 10, 20, 50)  # people in each picture of a generated set
 
 
@@ -70,46 +67,57 @@ class Options:
     smoke: bool = False
     """Tiny numbers, to see in a few seconds that all works."""
 
+    def choice(self) -> CocoDataset:
+        """The pictures of --held that rates and settings are chosen on."""
+        return load_coco(self.held, self.held_pictures)
+
 
 def main(options: Options) -> None:
     torch.set_flush_denormal(True)
     if options.smoke:
         options = replace(options, size=64, measured_size=64, cached=16, pictures=32, rate_pictures=16)
         options = replace(options, held_pictures=2, seeds=1, crowd_pictures=0)
-    trunk = Trunk(options.weights)
-    cache = CachedFeatures(options.out / "features", options.data, trunk, options.size, options.cached)
+    out, size, trunk = options.out, options.measured_size, Trunk(options.weights)
+    cache = CachedFeatures(out / "features", options.data, trunk, options.size, options.cached)
+    kappas = torch.from_numpy(trunk.skeleton.kappas)
     rates, heads = dict[str, dict[str, Any]](), dict[Run, Head]()
+
+    def taught(runs: Sequence[Run], path: Path, pictures: int) -> dict[Run, Head]:
+        return train(runs, cache, pictures, path, trunk.stride, trunk.channels, kappas)
+
     for method in options.only or METHODS:
-        rates[method] = _once(options.out / f"rates-{method}.json", partial(_rates, method, options, trunk, cache))
-        these = [Run(method, seed, rates[method]["best"]) for seed in range(options.seeds)]
-        heads |= _train(these, options.pictures, options.out / f"{method}.pt", trunk, cache)
+        brief = partial(taught, path=out / f"rates-{method}.pt", pictures=options.rate_pictures)
+        chosen_rate = partial(choose_rate, method, brief, options.choice, trunk, size)
+        rates[method] = _once(out / f"rates-{method}.json", chosen_rate)
+        runs = [Run(method, seed, rates[method]["best"]) for seed in range(options.seeds)]
+        heads |= taught(runs, out / f"{method}.pt", options.pictures)
     if options.only:
         return
-    runs = list(heads)
-    chosen = _once(options.out / "settings.json", lambda: _settings(options, trunk, heads, runs))
-    settings = {method: Settings(**chosen[method]) for method in METHODS}
-    jobs = {run.name: (run.method, heads[run], settings[run.method]) for run in runs}
+    first = {run.method: head for run, head in heads.items() if run.seed == 0}
+    chosen = _once(out / "settings.json", partial(choose_settings, first, options.choice, trunk, size))
+    jobs = {run.name: (run.method, head, Settings(**chosen[run.method])) for run, head in heads.items()}
     sets: dict[str, Any] = {}
     for name, load in _sets(options).items():
-
-        def measured(load: Callable[[], CocoDataset] = load, crowded: bool = name != "val") -> dict[str, Any]:
-            data = load()
-            found = measure(data, trunk, options.measured_size, jobs)
-            return {run.name: summary(found[run.name], data, options.measured_size, crowded) for run in runs}
-
-        by_run = _once(options.out / f"{name}.json", measured)
-        sets[name] = {m: [by_run[run.name] for run in runs if run.method == m] for m in METHODS}
-    repeats = 1 if options.smoke else 15
+        by_run = _once(out / f"{name}.json", partial(_measured, load, trunk, size, jobs, crowded=name != "val"))
+        sets[name] = {m: [by_run[run.name] for run in heads if run.method == m] for m in METHODS}
     result = {
-        "options": {k: v for k, v in asdict(options).items() if not isinstance(v, Path | tuple)},
+        "options": {k: v for k, v in asdict(options).items() if isinstance(v, int)},
         "heads": {method: cost(method, trunk.channels) for method in METHODS},
         "rates": rates,
         "settings": chosen,
         "sets": sets,
-        "speed": _once(options.out / "speed.json", lambda: speed(repeats, trunk.channels)),
+        "speed": _once(out / "speed.json", lambda: speed(1 if options.smoke else 5, trunk.channels)),
     }
-    save_text(json.dumps(result, indent=1) + "\n", options.out / "grouping.json")
-    report(result, options.out)
+    save_text(json.dumps(result, indent=1) + "\n", out / "grouping.json")
+    report(result, out)
+
+
+def _measured(
+    load: Callable[[], CocoDataset], trunk: Trunk, size: int, jobs: Mapping[str, Job], crowded: bool
+) -> dict[str, Any]:
+    data = load()
+    found = measure(data, trunk, size, jobs)
+    return {name: summary(found[name], data, size, crowded) for name in jobs}
 
 
 def _once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -119,45 +127,6 @@ def _once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         print(f"wrote {path}", flush=True)
     found: dict[str, Any] = json.loads(path.read_bytes())
     return found
-
-
-def _train(runs: list[Run], pictures: int, path: Path, trunk: Trunk, cache: CachedFeatures) -> dict[Run, Head]:
-    kappas = torch.from_numpy(trunk.skeleton.kappas)
-    return train(runs, cache, pictures, path, trunk.stride, trunk.channels, kappas)
-
-
-def _rates(method: str, options: Options, trunk: Trunk, cache: CachedFeatures) -> dict[str, Any]:
-    """AP of a short training with each rate, and the best."""
-    runs = [Run(method, 0, rate) for rate in RATES]
-    heads = _train(runs, options.rate_pictures, options.out / f"rates-{method}.pt", trunk, cache)
-    usual = Settings(0.05, LIMITS[method][1], "both", ALONE[method][1])
-    data = load_coco(options.held, options.held_pictures)
-    found = measure(data, trunk, options.measured_size, {run.name: (method, heads[run], usual) for run in runs})
-    values = {run.rate: ap(found[run.name], data)["ap"] for run in runs}
-    return {"ap": {f"{rate:g}": value for rate, value in values.items()}, "best": max(RATES, key=values.__getitem__)}
-
-
-def _settings(options: Options, trunk: Trunk, heads: dict[Run, Head], runs: list[Run]) -> dict[str, Any]:
-    """The settings of each method with the best AP, and the best share of joints with their own person."""
-    data = load_coco(options.held, options.held_pictures)
-    first = {run.method: heads[run] for run in reversed(runs)}
-    jobs: dict[str, Job] = {}
-    for method in METHODS:
-        grid = [Settings(*x, ALONE[method][0]) for x in product(LEAST, LIMITS[method], SCORES)]
-        grid += [replace(grid[0], alone=value) for value in ALONE[method][1:]]
-        jobs |= {f"{method} {i}": (method, first[method], settings) for i, settings in enumerate(grid)}
-    found = measure(data, trunk, options.measured_size, jobs)
-    chosen = {}
-    for method in METHODS:
-        of = [name for name in jobs if jobs[name][0] == method]
-        best = max(of, key=lambda name: ap(found[name], data)["ap"])
-        own = max(of, key=lambda name: _own(found[name], method))
-        chosen[method] = asdict(replace(jobs[best][2], alone=jobs[own][2].alone))
-    return chosen
-
-
-def _own(found: Found, method: str) -> float:
-    return alone(found.pictures, found.alone[method], lambda p: np.full(len(p.sample.keypoints), True))["own"]
 
 
 def _sets(options: Options) -> dict[str, Callable[[], CocoDataset]]:

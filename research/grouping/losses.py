@@ -4,13 +4,13 @@ function from a head's output to its loss, so that heads of one method share the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from research.grouping.heads import FINER, JOINTS, LINKS, affinity_fields, centre_maps, tag_maps, votes_at
-from votepose.data.loader import Batch, cells_inside
+from research.grouping.labels import Labels
+from votepose.data.loader import cells_inside
 from votepose.training.losses.functional import laplace_loss, oks_loss
 from votepose.training.losses.heatmaps import REACH, focal_loss, paint_gaussians
 from votepose.training.targets import TargetConfig, choose_cells, paint
@@ -21,48 +21,6 @@ _OKS = 0.5  # weight of that term, likewise
 _LIMB = 1.0  # cells: half a limb's width
 _SPREAD = 0.054  # standard deviation of a centre's Gaussian as a share of the box's root area
 _BESIDE = torch.cartesian_prod(torch.arange(-1, 2), torch.arange(-1, 2))
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The N people of a batch on F's grid.
-
-    Attributes:
-        points: (N, K, 2) in cells. labelled: (N, K) bool. sizes: (N,) root of each person's area, in cells.
-        boxes: (N, 4) in cells. image: (N,). shape: (B, h, w) of F.
-        ignored: (B, h, w) bool: unlabelled people may be here.
-        empty: (B,) weight of cells without anything to predict: less where people may be unlabelled.
-        kappas: (K,). generator: draws the cells that vote.
-    """
-
-    points: Tensor
-    labelled: Tensor
-    sizes: Tensor
-    boxes: Tensor
-    image: Tensor
-    shape: tuple[int, int, int]
-    ignored: Tensor
-    empty: Tensor
-    kappas: Tensor
-    generator: torch.Generator
-
-    @classmethod
-    def of(cls, batch: Batch, stride: int, kappas: Tensor, seed: int) -> Labels:
-        height, width = (side // stride for side in batch.images.shape[-2:])
-        points, labelled = batch.keypoints[..., :2] / stride, batch.keypoints[..., 2] > 0
-        limits = torch.tensor([width, height]) - 1e-3
-        return cls(
-            torch.minimum(points.clamp(min=0), limits),
-            labelled,
-            batch.sizes / stride,
-            batch.boxes / stride,
-            batch.image_index,
-            (len(batch), height, width),
-            batch.ignored((height, width)),
-            torch.where(batch.complete, 1.0, 0.3),
-            kappas,
-            torch.Generator().manual_seed(seed),
-        )
 
 
 def vote_loss(labels: Labels) -> Loss:

@@ -1,36 +1,31 @@
-"""The two questions, asked of trained heads: grouping alone, of joints that are given, and people found."""
+"""Runs trained heads over pictures, for both questions: which joints belong together, and who is there."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from research.grouping.decode import FIND, REGROUP, WAYS, Candidates, People
+from research.grouping.candidates import Candidates
+from research.grouping.decode import FIND, People
 from research.grouping.features import Trunk
 from research.grouping.heads import JOINTS, Head
+from research.grouping.regroup import REGROUP, WAYS
+from research.grouping.scores import Found, judge
 from votepose.data.coco import CocoDataset
 from votepose.data.sample import Sample
-from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.error_analysis.pictures import Picture
-from votepose.evaluation.error_analysis.scoring import Scorer
-from votepose.evaluation.error_analysis.slice_specs import SliceSpec, slice_specs
-from votepose.evaluation.error_analysis.slices import slice_people
-from votepose.evaluation.runner import picture_results
 from votepose.letterbox import Letterbox
 from votepose.oks import oks_nms
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
-from votepose.utils.assignment import assign
 
 SCORES = ("own", "joints", "both")  # a person's score: the method's own, its joints' mean likelihood, the root of both
 _DUPLICATE = 0.7  # OKS, as in `PoseEstimator`
-_MOST = 100  # people of a generated crowd that count
 
 
 @dataclass(frozen=True)
@@ -41,15 +36,6 @@ class Settings:
     limit: float
     score: str
     alone: float
-
-
-@dataclass
-class Found:
-    """What one head found in the pictures of a set, and (people, 4) of each picture: own joints, joints, split, merged
-    for each way in `REGROUP` of its method."""
-
-    pictures: list[Picture] = field(default_factory=list)
-    alone: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
 Job = tuple[str, Head, Settings]  # a method, a head that was trained for it, and how it is read
@@ -100,65 +86,3 @@ class _Shot:
         points = self.box.to_map(self.sample.keypoints[person, joint, :2], self.stride)
         labels = {way: REGROUP[way](self._output(head), points, joint, limit) for way in WAYS[method]}
         return {way: judge(of, person, len(self.sample.keypoints)) for way, of in labels.items()}
-
-
-def judge(labels: np.ndarray, person: np.ndarray, count: int) -> np.ndarray:
-    """(count, 4) of each person: joints in its own group, joints, whether it is split, and whether it is merged.
-
-    Its own group is by the best one-to-one match. A person with two joints or more in each of two groups is split;
-    people with two joints or more each in one group are merged.
-
-    Args:
-        labels: (J,) the group of each joint, -1 for none. person: (J,) whose it is.
-    """
-    shared = np.zeros((labels.max(initial=-1) + 1, count))
-    np.add.at(shared, (labels[labels >= 0], person[labels >= 0]), 1)
-    own = np.zeros(count)
-    rows, columns = assign(shared)
-    own[columns] = shared[rows, columns]
-    holds = shared >= 2
-    merged = (holds & (holds.sum(axis=1, keepdims=True) >= 2)).any(axis=0)
-    return np.stack([own, np.bincount(person, minlength=count), holds.sum(axis=0) >= 2, merged], axis=1)
-
-
-def ap(found: Found, data: CocoDataset, most: int = 20) -> dict[str, float]:
-    """AP, AP50 and AP75 of a set."""
-    assert data.labels is not None
-    results = [entry for p in found.pictures for entry in picture_results(p.poses, p.sample, data.category_id)]
-    metrics = coco_keypoint_metrics(data.labels, results, [p.sample.image_id for p in found.pictures], most)
-    return {name: round(getattr(metrics, name), 4) for name in ("ap", "ap50", "ap75")}
-
-
-def alone(
-    pictures: Sequence[Picture], tables: Sequence[np.ndarray], chosen: Callable[[Picture], np.ndarray]
-) -> dict[str, float]:
-    """Shares over the people that are true in `chosen` (N,) bool: joints in their own group, people split, merged."""
-    rows = np.concatenate([t[chosen(p)] for p, t in zip(pictures, tables, strict=True)])
-    own, joints, split, merged = rows.sum(axis=0)
-    count = max(1, len(rows))
-    shares = {"own": own / max(1.0, joints), "split": split / count, "merged": merged / count}
-    return {"people": len(rows)} | {name: round(float(share), 4) for name, share in shares.items()}
-
-
-def summary(found: Found, data: CocoDataset, size: int, crowded: bool) -> dict[str, Any]:
-    """Everything about a head on a set: whole, and by crowd, overlap, size and hidden joints; AP by these where COCO's
-    limit of people suits the set, so where it is not `crowded`."""
-    result: dict[str, Any] = {"whole": ap(found, data, _MOST if crowded else 20), "alone": {}, "by": {}}
-    for way, tables in found.alone.items():
-        several = alone(found.pictures, tables, lambda p: np.full(len(p.sample.keypoints), len(p.sample.keypoints) > 1))
-        bins = {spec.key: _bins(spec, found.pictures, tables) for spec in slice_specs(size)}
-        result["alone"][way] = several | {"by": bins}
-    if not crowded:
-        limited, scorer = [Picture.of(p.sample, p.poses) for p in found.pictures], Scorer.of(data)
-        result["by"] = {s.key: [asdict(x) for x in slice_people(s, limited, scorer)] for s in slice_specs(size)}
-    return result
-
-
-def _bins(spec: SliceSpec, pictures: Sequence[Picture], tables: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    values = [(p, np.digitize(spec.of_labelled(p), spec.edges)) for p in pictures]
-    of = {id(p): v for p, v in values}
-    rows = [
-        {"name": name} | alone(pictures, tables, lambda p, number=number: of[id(p)] == number)  # type: ignore[misc]
-        for number, name in enumerate(spec.names)
-    ]
-    return [row for row in rows if row["people"]]

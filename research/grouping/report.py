@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from research.grouping.decode import REGROUP, WAYS
+from research.grouping.regroup import REGROUP, WAYS
 from votepose.io.files import save_text
 
 _TITLES = {

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 
 from research.grouping import __main__ as experiment
-from research.grouping.decode import ALONE, FIND, LIMITS, REGROUP, WAYS, Candidates
+from research.grouping.candidates import Candidates
+from research.grouping.decode import FIND, LIMITS
 from research.grouping.heads import FINER, JOINTS, LINKS, METHODS, OUTPUTS, Head, cost, tag_maps
-from research.grouping.losses import LOSSES, Labels
-from research.grouping.measure import judge
+from research.grouping.labels import Labels
+from research.grouping.losses import LOSSES
+from research.grouping.regroup import ALONE, REGROUP, WAYS
+from research.grouping.scores import judge
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.models.checkpoint import Metadata, save_weights
@@ -119,6 +122,15 @@ def test_true_joints_go_with_their_people(way: str) -> None:
     person, joint = np.divmod(np.arange(2 * JOINTS), JOINTS)
     labels = REGROUP[way](perfect(method, people), people.reshape(-1, 2), joint, ALONE[method][1])
     assert judge(labels, person, 2).tolist() == [[JOINTS, JOINTS, 0, 0]] * 2
+
+
+@pytest.mark.parametrize("way", REGROUP)
+def test_joints_on_the_border_are_grouped(way: str) -> None:
+    people = standing().clip(5, 20)
+    people = (people - 5) * SIDE / 15  # some joints lie just outside of the map
+    method = next(m for m in METHODS if way in WAYS[m])
+    output = torch.zeros(1, OUTPUTS[method], SIDE, SIDE)
+    assert len(REGROUP[way](output, people.reshape(-1, 2), np.arange(2 * JOINTS) % JOINTS, 0.3)) == 2 * JOINTS
 
 
 def test_split_and_merged_people_are_counted() -> None:

@@ -1,0 +1,87 @@
+"""Grouping alone: true joints are given, and each method's output says which of them belong together. In cells of F."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from benchmarks import associative_embedding, part_affinity
+from research.grouping.decode import FIND, LIMITS, centred, fine_fields, grouped_votes, read_tags
+from research.grouping.heads import FINER, JOINTS, LINKS, tag_maps
+from votepose.grouping import GroupingConfig, Groups
+
+ALONE = {**LIMITS, "centres": (0.1, 0.2, 0.3, 0.4)}
+"""As `decode.LIMITS`, for joints that are given; here a centre's is its least likelihood."""
+
+
+def votes_alone(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: float) -> np.ndarray:
+    """Each joint's cell votes, and the joint goes with its vote."""
+    groups = _true_votes(output, points, limit)
+    return np.asarray(groups.follow[0])
+
+
+def votes_assigned(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: float) -> np.ndarray:
+    """A hybrid: people as the joints' cells vote, and to each of them the nearest of the joints, one of a kind."""
+    groups = _true_votes(output, points, limit)
+    leader = groups.leader[0]
+    return _assigned(points, joint, groups.poses[0][leader].numpy(), groups.log_scales[0][leader].exp().numpy())
+
+
+def tags_alone(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: float) -> np.ndarray:
+    rows = [np.flatnonzero(joint == k) for k in range(JOINTS)]
+    tags = [read_tags(field, points[r]) for field, r in zip(tag_maps(output)[0].numpy(), rows, strict=True)]
+    return _labels(associative_embedding.group([np.ones(len(r)) for r in rows], tags, reach=limit), rows, len(points))
+
+
+def affinity_alone(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: float) -> np.ndarray:
+    rows = [np.flatnonzero(joint == k) for k in range(JOINTS)]
+    people = part_affinity.group([points[r] * FINER for r in rows], fine_fields(output), LINKS, 1, limit)
+    return _labels(people, rows, len(points))
+
+
+def centres_alone(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: float) -> np.ndarray:
+    """To each person whose centre is found the nearest of the joints, one of a kind."""
+    poses = centred(output, limit).poses
+    return _assigned(points, joint, poses, np.ones(poses.shape[:2]))
+
+
+REGROUP: dict[str, Callable[[Tensor, np.ndarray, np.ndarray, float], np.ndarray]] = {
+    "votes": votes_alone,
+    "votes, assigned": votes_assigned,
+    "tags": tags_alone,
+    "affinity": affinity_alone,
+    "centres": centres_alone,
+}
+"""Output, true joints (J, 2), which joint each is (J,), the constant -> (J,) numbers of groups, -1 for none."""
+WAYS = {method: [way for way in REGROUP if way.partition(",")[0] == method] for method in FIND}
+"""Of each method, in `REGROUP`."""
+
+
+def _true_votes(output: Tensor, points: np.ndarray, limit: float) -> Groups:
+    height, width = output.shape[-2:]
+    cell = np.floor(points).astype(int).clip(0, (width - 1, height - 1))
+    cells = torch.from_numpy(cell[:, 1] * width + cell[:, 0])[None]
+    return grouped_votes(output, cells, torch.ones(cells.shape), GroupingConfig(threshold=limit))
+
+
+def _assigned(points: np.ndarray, joint: np.ndarray, poses: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """For each joint, the best one-to-one assignment of its points to people, by distance in `scales` (P, K)."""
+    labels = np.full(len(points), -1)
+    for k in np.unique(joint):
+        rows = np.flatnonzero(joint == k)
+        gap = np.linalg.norm(points[rows][:, None] - poses[None, :, k], axis=-1) / scales[None, :, k]
+        taken, person = linear_sum_assignment(gap)
+        labels[rows[taken]] = person
+    return labels
+
+
+def _labels(people: np.ndarray, rows: list[np.ndarray], count: int) -> np.ndarray:
+    labels = np.full(count, -1)
+    for number, person in enumerate(people):
+        for k in np.flatnonzero(person >= 0):
+            labels[rows[k][person[k]]] = number
+    return labels
