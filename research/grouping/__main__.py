@@ -63,13 +63,9 @@ class Options:
     crowd_pictures: int = 12
     """Pictures of each generated set; 0 for no such sets."""
     only: tuple[str, ...] = ()
-    """Methods; train their heads and stop, so that processes can share the work."""
+    """Only these methods and no page, so that processes can share the work; a run without it joins their results."""
     smoke: bool = False
     """Tiny numbers, to see in a few seconds that all works."""
-
-    def choice(self) -> CocoDataset:
-        """The pictures of --held that rates and settings are chosen on."""
-        return load_coco(self.held, self.held_pictures)
 
 
 def main(options: Options) -> None:
@@ -77,56 +73,59 @@ def main(options: Options) -> None:
     if options.smoke:
         options = replace(options, size=64, measured_size=64, cached=16, pictures=32, rate_pictures=16)
         options = replace(options, held_pictures=2, seeds=1, crowd_pictures=0)
-    out, size, trunk = options.out, options.measured_size, Trunk(options.weights)
-    cache = CachedFeatures(out / "features", options.data, trunk, options.size, options.cached)
-    kappas = torch.from_numpy(trunk.skeleton.kappas)
-    rates, heads = dict[str, dict[str, Any]](), dict[Run, Head]()
-
-    def taught(runs: Sequence[Run], path: Path, pictures: int) -> dict[Run, Head]:
-        return train(runs, cache, pictures, path, trunk.stride, trunk.channels, kappas)
-
-    for method in options.only or METHODS:
-        brief = partial(taught, path=out / f"rates-{method}.pt", pictures=options.rate_pictures)
-        chosen_rate = partial(choose_rate, method, brief, options.choice, trunk, size)
-        rates[method] = _once(out / f"rates-{method}.json", chosen_rate)
-        runs = [Run(method, seed, rates[method]["best"]) for seed in range(options.seeds)]
-        heads |= taught(runs, out / f"{method}.pt", options.pictures)
+    trunk = Trunk(options.weights)
+    cache = CachedFeatures(options.out / "features", options.data, trunk, options.size, options.cached)
+    cells = {method: _cells(method, options, trunk, cache) for method in options.only or METHODS}
     if options.only:
         return
-    first = {run.method: head for run, head in heads.items() if run.seed == 0}
-    chosen = _once(out / "settings.json", partial(choose_settings, first, options.choice, trunk, size))
-    jobs = {run.name: (run.method, head, Settings(**chosen[run.method])) for run, head in heads.items()}
-    sets: dict[str, Any] = {}
-    for name, load in _sets(options).items():
-        by_run = _once(out / f"{name}.json", partial(_measured, load, trunk, size, jobs, crowded=name != "val"))
-        sets[name] = {m: [by_run[run.name] for run in heads if run.method == m] for m in METHODS}
+    repeats = 1 if options.smoke else 5
     result = {
         "options": {k: v for k, v in asdict(options).items() if isinstance(v, int)},
         "heads": {method: cost(method, trunk.channels) for method in METHODS},
-        "rates": rates,
-        "settings": chosen,
-        "sets": sets,
-        "speed": _once(out / "speed.json", lambda: speed(1 if options.smoke else 5, trunk.channels)),
+        "rates": {method: cells[method]["rates"] for method in METHODS},
+        "settings": {method: cells[method]["settings"] for method in METHODS},
+        "sets": {name: {method: cells[method][name] for method in METHODS} for name in _sets(options)},
+        "speed": _once(options.out / "speed.json", lambda: speed(repeats, trunk.channels)),
     }
-    save_text(json.dumps(result, indent=1) + "\n", out / "grouping.json")
-    report(result, out)
+    save_text(json.dumps(result, indent=1) + "\n", options.out / "grouping.json")
+    report(result, options.out)
 
 
-def _measured(
-    load: Callable[[], CocoDataset], trunk: Trunk, size: int, jobs: Mapping[str, Job], crowded: bool
-) -> dict[str, Any]:
-    data = load()
-    found = measure(data, trunk, size, jobs)
-    return {name: summary(found[name], data, size, crowded) for name in jobs}
+def _cells(method: str, options: Options, trunk: Trunk, cache: CachedFeatures) -> dict[str, Any]:
+    """Everything about a method: rates, settings, and for each set a list with a cell for each seed."""
+    out, kappas = options.out, torch.from_numpy(trunk.skeleton.kappas)
+
+    def taught(runs: Sequence[Run], name: str, pictures: int) -> dict[Run, Head]:
+        return train(runs, cache, pictures, out / name, trunk.stride, trunk.channels, kappas)
+
+    def found(jobs: Mapping[str, Job], name: str, load: Callable[[], CocoDataset]) -> tuple[CocoDataset, Any]:
+        data = load()
+        return data, measure(data, trunk, options.measured_size, out / "pictures" / name, jobs)
+
+    held = partial(found, name="held", load=lambda: load_coco(options.held, options.held_pictures))
+    brief = partial(taught, name=f"rates-{method}.pt", pictures=options.rate_pictures)
+    rates = _once(out / f"rates-{method}.json", lambda: choose_rate(method, brief, held))
+    runs = [Run(method, seed, rates["best"]) for seed in range(options.seeds)]
+    heads = taught(runs, f"{method}.pt", options.pictures)
+    chosen = _once(out / f"settings-{method}.json", lambda: choose_settings(method, heads[runs[0]], held))
+    jobs: dict[str, Job] = {run.name: (method, heads[run], Settings(**chosen)) for run in runs}
+
+    def measured(name: str, load: Callable[[], CocoDataset]) -> list[dict[str, Any]]:
+        data, by_run = found(jobs, name, load)
+        return [summary(by_run[run.name], data, options.measured_size, name != "val") for run in runs]
+
+    cells: dict[str, Any] = {"rates": rates, "settings": chosen}
+    for name, load in _sets(options).items():
+        cells[name] = _once(out / f"{name}-{method}.json", partial(measured, name, load))
+    return cells
 
 
-def _once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _once(path: Path, make: Callable[[], Any]) -> Any:
     """What `path` holds; made and written there if it is missing."""
     if not path.exists():
         save_text(json.dumps(make(), indent=1) + "\n", path)
         print(f"wrote {path}", flush=True)
-    found: dict[str, Any] = json.loads(path.read_bytes())
-    return found
+    return json.loads(path.read_bytes())
 
 
 def _sets(options: Options) -> dict[str, Callable[[], CocoDataset]]:

@@ -20,7 +20,7 @@ from votepose.skeleton import COCO_17
 _MOST = 256  # candidate cells of votes and centres
 _SNAP = 0.1  # likelihood of a candidate that a joint regressed from a centre may snap to
 LIMITS = {
-    "votes": (0.12, 0.18, 0.27, 0.4),
+    "votes": (0.18, 0.27, 0.4, 0.6),
     "tags": (0.5, 1.0, 2.0),
     "affinity": (0.05, 0.1, 0.2),
     "centres": (0.15, 0.3),

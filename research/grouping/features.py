@@ -47,11 +47,20 @@ class Trunk:
         maps: KeypointMaps = self.network.keypoint_maps(features)
         return maps
 
-    def of_picture(self, image: np.ndarray, size: int) -> tuple[Letterbox, Tensor, KeypointMaps]:
-        """How a picture (height, width, 3) is letterboxed, F (1, C, h, w) of it, and its keypoint maps."""
+    def of_picture(self, image: np.ndarray, size: int, kept: Path) -> tuple[Letterbox, Tensor, KeypointMaps]:
+        """How a picture (height, width, 3) is letterboxed, F (1, C, h, w) of it, and its keypoint maps.
+
+        They are kept in a file, in half precision: methods are measured one after the other, or by several processes.
+        """
         box = Letterbox.fit(image.shape[1], image.shape[0], size)
-        features = self.features(torch.from_numpy(box.apply(image)).permute(2, 0, 1)[None])
-        return box, features, self.keypoint_maps(features)
+        if not kept.exists():
+            features = self.features(torch.from_numpy(box.apply(image)).permute(2, 0, 1)[None])
+            maps = self.keypoint_maps(features)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(kept) as path:
+                torch.save([x.half() for x in (features, maps.logits, maps.offsets)], path)
+        features, logits, offsets = (x.float() for x in torch.load(kept))
+        return box, features, KeypointMaps(logits, offsets)
 
 
 class CachedFeatures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,11 +42,11 @@ class Settings:
 Job = tuple[str, Head, Settings]  # a method, a head that was trained for it, and how it is read
 
 
-def measure(data: CocoDataset, trunk: Trunk, size: int, jobs: Mapping[str, Job]) -> dict[str, Found]:
-    """Run every job on every picture: the trunk once, each head once."""
+def measure(data: CocoDataset, trunk: Trunk, size: int, kept: Path, jobs: Mapping[str, Job]) -> dict[str, Found]:
+    """Run every job on every picture, each head once; `kept` is a folder for the trunk's features."""
     found = {name: Found() for name in jobs}
     for sample in data.samples:
-        box, features, maps = trunk.of_picture(sample.image, size)
+        box, features, maps = trunk.of_picture(sample.image, size, kept / f"{sample.image_id}.pt")
         shot = _Shot(sample, box, trunk.stride, features, Candidates.of(maps))
         for name, (method, head, settings) in jobs.items():
             people = shot.find(method, head, settings.least, settings.limit)
