@@ -193,7 +193,7 @@ def test_mistakes_are_one_line(data: Path, weights: Path, tmp_path: Path) -> Non
     assert "--report" in complaint(replace(good, report=tmp_path / "file"))
     assert "finds none of the labelled people" in complaint(replace(good, limit=1))  # it has learnt nothing
     write_coco(synthetic_dataset(2, 64, people=(0, 0)), tmp_path / "empty")
-    assert "labels no person" in complaint(replace(good, data=(tmp_path / "empty",)))
+    assert "has no labelled keypoints" in complaint(replace(good, data=(tmp_path / "empty",)))
     paws = Skeleton(tuple(f"paw{k}" for k in range(17)), (), (0.1,) * 17, "cat")
     write_coco(replace(synthetic_dataset(2, 64), skeleton=paws), tmp_path / "cats")
     assert "another skeleton" in complaint(replace(good, data=(tmp_path / "cats",)))

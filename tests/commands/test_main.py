@@ -171,7 +171,7 @@ def test_mistakes_are_one_line_and_2(run: Callable[..., Result], photos: Path, f
         (("predict", "photos/*.jpg", *weights, "--input-size", "100"), "multiple of 32"),
         (("predict", "photos/*.jpg", *weights, "--score-threshold", "7"), "[0, 1]"),
         (("predit",), "did you mean 'predict'?"),
-        (("xyz",), "there are predict, "),
+        (("xyz",), "the commands are predict, "),
     ]:
         result = run(*argv)
         assert result.status == 2
