@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper
-from onnx.reference import ReferenceEvaluator
-from onnx.utils import Extractor
 from torch import Tensor, nn
 
+from votepose.export.rewrites import drop_copies, fold_pads, split_convolutions
 from votepose.models.estimator import PoseEstimator
 from votepose.models.outputs import PoseOutputs, VoteOutputs
 
@@ -69,74 +67,14 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
         )
     model = onnx.load(path)
     fold_pads(model)
+    drop_copies(model)
+    split_convolutions(model)
     return model
 
 
 def _copied(graph: Any, _: Any, source: Any, *__: Any) -> Any:
     """Export `copy_` into a tensor of the same shape and type, which fills MaxViT's position tables, as its source."""
     return graph.op("Identity", source)
-
-
-def fold_pads(model: onnx.ModelProto) -> None:
-    """Merge zero padding into convolutions: for a separate Pad node, the runtime would copy the whole input twice."""
-    graph = model.graph
-    readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
-    pads = {node.output[0]: node for node in graph.node if _pads_evenly(node) and readers[node.output[0]] == 1}
-    depending = _depending(graph)  # some backbones' padding depends on the image size
-    pairs = [
-        (pads[node.input[0]], node)
-        for node in graph.node
-        if node.op_type == "Conv" and node.input[0] in pads and depending.isdisjoint(pads[node.input[0]].input[1:3])
-    ]
-    constants = _computed(model, sorted({name for pad, _ in pairs for name in pad.input[1:3] if name}))
-    for pad, conv in pairs:
-        amounts = constants[pad.input[1]]
-        before, after = amounts.reshape(2, -1)
-        value = constants[pad.input[2]] if len(pad.input) > 2 and pad.input[2] else 0
-        if np.any(value) or before[:2].any() or after[:2].any() or amounts.min() < 0:  # not spatial, or a crop
-            continue
-        own = next((attribute for attribute in conv.attribute if attribute.name == "pads"), None)
-        total = np.concatenate([before[2:], after[2:]]) + (own.ints if own else 0)
-        if own:
-            conv.attribute.remove(own)
-        conv.attribute.append(helper.make_attribute("pads", total.tolist()))
-        conv.input[0] = pad.input[0]
-    _drop_unread(graph)
-
-
-def _pads_evenly(node: onnx.NodeProto) -> bool:
-    """Whether this is a Pad with a constant value, as the tracer writes it."""
-    return node.op_type == "Pad" and all(x.s == b"constant" for x in node.attribute if x.name == "mode")
-
-
-def _depending(graph: onnx.GraphProto) -> set[str]:
-    """The names of all values that depend on the graph's inputs."""
-    depending = {value.name for value in graph.input}
-    for node in graph.node:
-        if depending.intersection(node.input):
-            depending.update(node.output)
-    return depending
-
-
-def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Remove nodes whose outputs are unused."""
-    read, kept = {value.name for value in graph.output}, []
-    for node in reversed(graph.node):
-        if read.intersection(node.output):
-            read.update(node.input)
-            kept.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
-
-
-def _computed(model: onnx.ModelProto, names: list[str]) -> dict[str, np.ndarray]:
-    """Evaluate these constant expressions."""
-    if not names:
-        return {}
-    told = {value.name for value in model.graph.value_info}
-    model.graph.value_info.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in told)
-    part = Extractor(model).extract_model([], names)
-    return dict(zip(names, ReferenceEvaluator(part).run(None, {}), strict=True))
 
 
 def save(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> None:

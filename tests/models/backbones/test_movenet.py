@@ -12,7 +12,7 @@ from torch import nn
 
 from helpers.scripts_of import script
 from votepose.models.backbones.build import load_trunk
-from votepose.models.backbones.mobilenetv2_fpn import Conv
+from votepose.models.backbones.mobilenetv2_fpn import Conv, InvertedResidual
 from votepose.models.backbones.movenet import MoveNet
 from votepose.models.backbones.thunder import Thunder
 
@@ -113,3 +113,13 @@ def test_thunder_says_what_is_in_its_maps_and_moves_with_the_picture() -> None:
     ]
     flat = thunder(torch.zeros(1, 3, 128, 160))[0][0, :, 16, 20]  # far from the borders
     torch.testing.assert_close(flat, thunder(torch.zeros(1, 3, 256, 256))[0][0, :, 32, 32], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("strips", "stride"), [(8, 1), (8, 2), (4, 2)])
+def test_strips_give_what_the_whole_map_gives(strips: int, stride: int) -> None:
+    torch.manual_seed(0)
+    block = InvertedResidual(8, 8, stride, 6, strips)
+    x = torch.randn(2, 8, strips * stride * 2, 10)
+    with torch.no_grad():
+        in_strips = block(x)
+    torch.testing.assert_close(in_strips, block(x).detach(), atol=1e-5, rtol=0)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 PYRAMID = 24  # channels of the pyramid's finest map
 _GROUPS = ((1, 1), (2, 2), (3, 2), (4, 2), (3, 1), (3, 2), (1, 1))  # number of blocks, stride of the first
 _TOP = 1280
+_STRIPS = {1: 8, 2: 8, 3: 4}  # of the blocks whose expanded maps are larger than a cache
 
 
 class Conv(nn.Conv2d):
@@ -36,24 +38,48 @@ class Conv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.stride[0] == 2:
             x = F.pad(x, (0, 1, 0, 1))
-        x = super().forward(x)
+        return self._activated(super().forward(x))
+
+    def padded(self, x: Tensor, top: int, bottom: int) -> Tensor:
+        """As `forward` of a 3x3 kernel, with as many rows of zeros above and below as given."""
+        x = F.pad(x, (2 - self.stride[0], 1, top, bottom))
+        return self._activated(F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups))
+
+    def _activated(self, x: Tensor) -> Tensor:
         if self.activation == "relu6":
             return F.relu6(x)
         return F.relu(x) if self.activation == "relu" else x
 
 
 class InvertedResidual(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+    """Expansion, depthwise convolution and projection (B, C, h, w) -> (B, C', h / stride, w / stride).
+
+    With `strips`, inference without gradients on a CPU goes through the map in that many strips of rows, so that the
+    expanded maps stay in the cache; the height must then be a multiple of `strips` times the stride.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int, strips: int = 1) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.expand = Conv(inputs, hidden) if expansion > 1 else nn.Identity()
         self.depthwise = Conv(hidden, hidden, 3, stride, depthwise=True)
         self.project = Conv(hidden, outputs, activation="none")
         self.residual = stride == 1 and inputs == outputs
+        self.strips = strips
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.project(self.depthwise(self.expand(x)))
+        in_strips = self.strips > 1 and not torch.is_grad_enabled() and x.device.type == "cpu"
+        y = self._in_strips(x) if in_strips else self.project(self.depthwise(self.expand(x)))
         return x + y if self.residual else y
+
+    def _in_strips(self, x: Tensor) -> Tensor:
+        rows, above, strips = x.shape[2] // self.strips, 2 - self.depthwise.stride[0], []
+        for i in range(self.strips):  # each with the rows beside it that the depthwise convolution reads
+            first, last = i == 0, i == self.strips - 1
+            start = 0 if first else i * rows - above
+            strip = self.expand(x[:, :, start:] if last else x[:, :, start : (i + 1) * rows + 1])
+            strips.append(self.project(self.depthwise.padded(strip, top=above * first, bottom=int(last))))
+        return torch.cat(strips, dim=2)
 
 
 class Separable(nn.Sequential):
@@ -78,7 +104,8 @@ class MobilePyramid(nn.Module):
         for outputs, (repeats, stride) in zip(widths[1:], _GROUPS, strict=True):
             for i in range(repeats):
                 expansion = 1 if not blocks else 6
-                blocks.append(InvertedResidual(inputs, outputs, stride if i == 0 else 1, expansion))
+                strips = _STRIPS.get(len(blocks), 1)
+                blocks.append(InvertedResidual(inputs, outputs, stride if i == 0 else 1, expansion, strips))
                 inputs = outputs
         self.blocks = nn.ModuleList(blocks)
         self.top = Conv(widths[7], _TOP)

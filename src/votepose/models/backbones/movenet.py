@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from votepose.models.backbones.mobilenetv2_fpn import PYRAMID, Conv, MobilePyramid, Separable
 from votepose.models.features import HEATMAP_LOGIT_SCALE, PROPOSALS, FeatureSpec, PoseProposals
+from votepose.models.gaussian import gaussian
 
 _WIDTHS = (48, 24, 40, 48, 96, 144, 240, 480)  # of the stem and the groups of blocks
 HEADS = {"center": 1, "box_scale": 2, "box_offset": 2, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
@@ -77,7 +78,7 @@ class MoveNet(MobilePyramid):
         # Padded, so that the smallest map has enough cells; padding counts as background, in the first cell.
         logits, cells = F.pad(peaks.flatten(1), (0, PROPOSALS), value=_BACKGROUND).topk(PROPOSALS)
         cells = cells * (logits > _BACKGROUND)
-        width = features.shape[-1]
+        width = centre.shape[-1]
         regressed = _corners(cells, width)[:, :, None] + 16 * _at(outputs["kpt_regress"], cells)
         area = (16 * _at(outputs["box_scale"], cells)).clamp(min=4.0).prod(dim=-1)[:, :, 0]
         poses = _snapped(regressed, area, heatmaps.sigmoid(), outputs["kpt_offset"])
@@ -109,8 +110,8 @@ def _snapped(poses: Tensor, area: Tensor, heatmaps: Tensor, offsets: Tensor) -> 
     height, width = heatmaps.shape[-2:]
     spread = 0.045 * area[:, :, None, None]
     x, y = torch.arange(width, device=poses.device), torch.arange(height, device=poses.device)
-    along_x = torch.exp(-((x - poses[..., :1]) ** 2) / spread)  # (B, N, K, w)
-    along_y = torch.exp(-((y - poses[..., 1:]) ** 2) / spread)
+    along_x = gaussian((x - poses[..., :1]) ** 2, spread)  # (B, N, K, w)
+    along_y = gaussian((y - poses[..., 1:]) ** 2, spread)
     # First the row of the best cell, then its column: an argmax over whole maps is slow in onnxruntime.
     row = ((heatmaps[:, None] * along_x[..., None, :]).amax(dim=-1) * along_y).argmax(dim=-1)  # (B, N, K)
     lines = heatmaps.gather(2, row.transpose(1, 2)[..., None].expand(-1, -1, -1, width))  # (B, K, N, w)

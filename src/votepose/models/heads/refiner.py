@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from votepose.models.features import HEATMAP_LOGIT_SCALE, ROI_COLUMNS, ROI_ROWS, FeatureSpec, context_feature
+from votepose.models.gaussian import gaussian
 from votepose.models.heads.roi_align import grid_middle
 from votepose.models.heads.vote_transformer import EncoderLayer
 from votepose.models.outputs import RefinedPoses
@@ -230,7 +231,7 @@ def _kernel(x: Tensor, y: Tensor, places: Tensor, radii: Tensor | float) -> Tens
 
 
 def _bell(points: Tensor, middle: Tensor, radius: Tensor | float) -> Tensor:
-    return torch.exp(-((points - middle) ** 2) / (2 * radius**2))
+    return gaussian((points - middle) ** 2, 2 * radius**2)
 
 
 def ticks(like: Tensor, count: int, finer: int = 1) -> Tensor:

@@ -80,11 +80,12 @@ def roi_align(
         stride: pixels per cell.
         grid: positions of the regions.
     """
-    level = grid.levels(len(pyramid))
+    level, context = grid.levels(len(pyramid)), specs.index(context_feature(specs))
+    rois = [_sampled([maps[i] for maps in pyramid], spec, stride, level, grid) for i, spec in enumerate(specs)]
+    if len(pyramid) == 1:
+        return [*rois, rois[context]]
     next_level = (level + 1).clamp(max=len(pyramid) - 1)
-    context = context_feature(specs)
-    wanted = [(i, spec, level) for i, spec in enumerate(specs)] + [(specs.index(context), context, next_level)]
-    return [_sampled([maps[i] for maps in pyramid], spec, stride, of, grid) for i, spec, of in wanted]
+    return [*rois, _sampled([maps[context] for maps in pyramid], specs[context], stride, next_level, grid)]
 
 
 def _sampled(maps: Sequence[Tensor], spec: FeatureSpec, stride: int, level: Tensor, grid: RoiGrid) -> Tensor:
