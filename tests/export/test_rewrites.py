@@ -116,6 +116,8 @@ def test_convolutions_of_concatenated_maps_become_sums(tmp_path: Path) -> None:
         for tensor in model.graph.initializer
         if node.op_type == "Conv" and tensor.name == node.input[1]
     ]
+    read = {name for node in model.graph.node for name in node.input}
+    assert all(tensor.name in read for tensor in model.graph.initializer)
     assert channels.count(32) == channels.count(16) == 3  # `wide` twice, and `plain`
     assert channels.count(64) == 1  # `odd`
     assert channels.count(8) == 3  # the two small maps between stay together

@@ -59,7 +59,7 @@ def _depending(graph: onnx.GraphProto) -> set[str]:
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Drop the nodes whose outputs are not used."""
+    """Drop the nodes and constants that are not used."""
     read, kept = {value.name for value in graph.output}, []
     for node in reversed(graph.node):
         if read.intersection(node.output):
@@ -67,6 +67,9 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
             kept.append(node)
     del graph.node[:]
     graph.node.extend(reversed(kept))
+    constants = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
 
 
 def _computed(model: onnx.ModelProto, names: list[str]) -> dict[str, np.ndarray]:
