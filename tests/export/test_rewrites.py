@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from votepose.export.rewrites import drop_copies, fold_pads, split_convolutions
+from votepose.export.rewrites.concatenations import split_convolutions
+from votepose.export.rewrites.copies import drop_copies
+from votepose.export.rewrites.pads import fold_pads
 
 INPUT = np.random.default_rng(0).normal(size=(2, 3, 12, 10)).astype(np.float32)
 

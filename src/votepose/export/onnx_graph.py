@@ -13,7 +13,9 @@ import torch
 from onnx import helper
 from torch import Tensor, nn
 
-from votepose.export.rewrites import drop_copies, fold_pads, split_convolutions
+from votepose.export.rewrites.concatenations import split_convolutions
+from votepose.export.rewrites.copies import drop_copies
+from votepose.export.rewrites.pads import fold_pads
 from votepose.models.estimator import PoseEstimator
 from votepose.models.outputs import PoseOutputs, VoteOutputs
 

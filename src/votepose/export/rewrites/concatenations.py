@@ -1,101 +1,19 @@
-"""Rewrites of a traced graph that leave its answers as they are and let onnxruntime compute them sooner."""
+"""Convolutions of concatenated maps, as sums of convolutions."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference
-from onnx.reference import ReferenceEvaluator
-from onnx.utils import Extractor
+
+from votepose.export.rewrites.values import computed, drop_unread, input_dependent
 
 Part = tuple[str, int]  # one of the maps that were concatenated: name and channels
 
 _BLOCK = 16  # channels that onnxruntime's fast convolutions take at a time, with AVX-512
-
-
-def fold_pads(model: onnx.ModelProto) -> None:
-    """Merge zero padding into convolutions: for a separate Pad node, the runtime would copy the whole input twice."""
-    graph = model.graph
-    readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
-    pads = {node.output[0]: node for node in graph.node if _pads_evenly(node) and readers[node.output[0]] == 1}
-    depending = _depending(graph)  # some backbones' padding depends on the image size
-    pairs = [
-        (pads[node.input[0]], node)
-        for node in graph.node
-        if node.op_type == "Conv" and node.input[0] in pads and depending.isdisjoint(pads[node.input[0]].input[1:3])
-    ]
-    constants = _computed(model, sorted({name for pad, _ in pairs for name in pad.input[1:3] if name}))
-    for pad, conv in pairs:
-        amounts = constants[pad.input[1]]
-        before, after = amounts.reshape(2, -1)
-        value = constants[pad.input[2]] if len(pad.input) > 2 and pad.input[2] else 0
-        if np.any(value) or before[:2].any() or after[:2].any() or amounts.min() < 0:  # not spatial, or a crop
-            continue
-        own = next((attribute for attribute in conv.attribute if attribute.name == "pads"), None)
-        total = np.concatenate([before[2:], after[2:]]) + (own.ints if own else 0)
-        if own:
-            conv.attribute.remove(own)
-        conv.attribute.append(helper.make_attribute("pads", total.tolist()))
-        conv.input[0] = pad.input[0]
-    _drop_unread(graph)
-
-
-def _pads_evenly(node: onnx.NodeProto) -> bool:
-    """Whether this is a Pad with a constant value, as the tracer writes it."""
-    return node.op_type == "Pad" and all(x.s == b"constant" for x in node.attribute if x.name == "mode")
-
-
-def _depending(graph: onnx.GraphProto) -> set[str]:
-    """The names of all values that depend on the graph's inputs."""
-    depending = {value.name for value in graph.input}
-    for node in graph.node:
-        if depending.intersection(node.input):
-            depending.update(node.output)
-    return depending
-
-
-def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Drop the nodes and constants that are not used."""
-    read, kept = {value.name for value in graph.output}, []
-    for node in reversed(graph.node):
-        if read.intersection(node.output):
-            read.update(node.input)
-            kept.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
-    constants = [tensor for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(constants)
-
-
-def _computed(model: onnx.ModelProto, names: list[str]) -> dict[str, np.ndarray]:
-    """Evaluate these constant expressions."""
-    if not names:
-        return {}
-    told = {value.name for value in model.graph.value_info}
-    model.graph.value_info.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in told)
-    part = Extractor(model).extract_model([], names)
-    return dict(zip(names, ReferenceEvaluator(part).run(None, {}), strict=True))
-
-
-def drop_copies(model: onnx.ModelProto) -> None:
-    """Drop the nodes that only copy: casts of values that are of that type already, and concatenations of one."""
-    graph = model.graph
-    inferred = shape_inference.infer_shapes(model).graph
-    types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.input)}
-    outputs = {value.name for value in graph.output}
-    same: dict[str, str] = {}
-    for node in graph.node:
-        node.input[:] = [same.get(name, name) for name in node.input]
-        is_cast = node.op_type == "Cast" and types.get(node.input[0]) == node.attribute[0].i
-        is_copy = is_cast or (node.op_type == "Concat" and len(node.input) == 1)
-        if is_copy and node.output[0] not in outputs:
-            same[node.output[0]] = node.input[0]
-    _drop_unread(graph)
 
 
 def split_convolutions(model: onnx.ModelProto) -> None:
@@ -135,7 +53,7 @@ def split_convolutions(model: onnx.ModelProto) -> None:
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
-    _drop_unread(graph)
+    drop_unread(graph)
 
 
 def _concat(parts: Sequence[Part], instead: onnx.NodeProto) -> onnx.NodeProto:
@@ -160,9 +78,9 @@ def _pooled(node: onnx.NodeProto, parts: Sequence[Part]) -> tuple[list[onnx.Node
 
 def _slice_constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     """The constant bounds, axes and steps of slices, by name."""
-    depending = _depending(model.graph)
+    depending = input_dependent(model.graph)
     names = {name for node in model.graph.node if node.op_type == "Slice" for name in node.input[1:] if name}
-    return _computed(model, sorted(names - depending))
+    return computed(model, sorted(names - depending))
 
 
 def _chosen(parts: Sequence[Part], bounds: Sequence[np.ndarray | None]) -> list[Part]:
