@@ -168,5 +168,5 @@ def test_refinement_keeps_the_skeleton(keypoints: int) -> None:
 
 
 def test_an_auxiliary_backbone_knows_bodies_only() -> None:
-    with pytest.raises(VoteposeError, match="knows 17 keypoints, not 5"):
+    with pytest.raises(VoteposeError, match="has 17 keypoints, not 5"):
         PoseNet(replace(CONFIG, keypoints=5, aux_backbone=True))

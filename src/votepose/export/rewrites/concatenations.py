@@ -29,28 +29,20 @@ def split_convolutions(model: onnx.ModelProto) -> None:
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         known = parts.get(node.input[0], []) if node.input else []
-        mixed = _is_mixed(known)
         if node.op_type == "Concat" and node.attribute[0].i == 1 and channels.keys() >= set(node.input):
             parts[node.output[0]] = [(name, channels[name]) for name in node.input]
-        elif mixed and node.op_type == "AveragePool":
-            pools, parts[node.output[0]] = _pooled(node, known)
-            nodes += [
-                *pools,
-                helper.make_node("Concat", [name for name, _ in parts[node.output[0]]], node.output, axis=1),
-            ]
-            continue
-        elif (
-            mixed and node.op_type == "Slice" and (chosen := _chosen(known, [constants.get(x) for x in node.input[1:]]))
-        ):
-            nodes.append(helper.make_node("Concat", [name for name, _ in chosen], node.output, axis=1))
-            continue
         if _is_plain_convolution(node, weights):
-            if not mixed and _has_few_left(weights[node.input[1]].dims):
+            if not _is_mixed(known) and _has_few_left(weights[node.input[1]].dims):
                 known = _sliced(graph, node, weights[node.input[1]].dims[1], nodes)
-            if _is_mixed(known):
-                nodes += _split(graph, node, known, weights)
-                continue
-        nodes.append(node)
+            nodes += _split(graph, node, known, weights) if _is_mixed(known) else [node]
+        elif node.op_type == "AveragePool" and _is_mixed(known):
+            pools, parts[node.output[0]] = _pooled(node, known)
+            nodes += [*pools, _concat(parts[node.output[0]], node)]
+        elif node.op_type == "Slice" and _is_mixed(known):
+            chosen = _chosen(known, [constants.get(name) for name in node.input[1:]])
+            nodes.append(_concat(chosen, node) if chosen else node)
+        else:
+            nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
     drop_unread(graph)
