@@ -202,15 +202,15 @@ def _page(result: dict[str, Any]) -> str:
         height = round(np.median([cell[people, o]["height"] for o in OCCLUSION]))
         lines.append(f"| {people} | {height} | {' | '.join(row)} |")
     shares = [
-        "| hidden share of the person | joints | people found | seen joints | hidden joints |",
-        "|---|---|---|---|---|",
+        "| hidden share of the person | people found | seen joints | hidden joints |",
+        "|---|---|---|---|",
     ]
     for e in result["errors"]:
         both = [e[name] for name in ("seen", "hidden")]
         rate = sum(b["joints"] * (b["found"] or 0) for b in both) / max(1, sum(b["joints"] for b in both))
         values = " | ".join("-" if b["error"] is None else f"{100 * b['error']:.1f} %" for b in both)
         share = f"{100 * e['from']:.0f} to {100 * e['to']:.0f} %"
-        shares.append(f"| {share} | {e['joints']} | {100 * rate:.0f} % | {values} |")
+        shares.append(f"| {share} | {100 * rate:.0f} % | {values} |")
     return _PAGE.format(table="\n".join(lines), shares="\n".join(shares), **result)
 
 
