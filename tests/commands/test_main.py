@@ -168,6 +168,7 @@ def test_mistakes_are_one_line_and_2(run: Callable[..., Result], photos: Path, f
         (("predict", "photos/*.jpg", "--weights", photos / "1.jpg"), "1.jpg: is not an ONNX model"),
         (("predict", "photos/*.jpg", *weights, "--out", "file"), "file: is a file or lies in one"),
         (("predict", "photos/*.jpg", *weights, "--device", "tpu"), "no device 'tpu'"),
+        (("predict", "photos/*.jpg", *weights, "--device", "openvino"), "install onnxruntime-openvino in its place"),
         (("predict", "photos/*.jpg", *weights, "--input-size", "100"), "multiple of 32"),
         (("predict", "photos/*.jpg", *weights, "--score-threshold", "7"), "[0, 1]"),
         (("predit",), "did you mean 'predict'?"),

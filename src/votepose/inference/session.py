@@ -15,6 +15,12 @@ from votepose.skeleton import Skeleton
 from votepose.utils.cpus import usable_cpus
 
 INPUTS = ("images", "presence_threshold")
+_PACKAGES = {
+    "cuda": "onnxruntime-gpu",
+    "tensorrt": "onnxruntime-gpu",
+    "openvino": "onnxruntime-openvino",
+    "dml": "onnxruntime-directml",
+}
 OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 
 
@@ -89,8 +95,11 @@ def _open(model: bytes, path: Path, device: str, threads: int | None) -> Any:
     kind, _, number = device.lower().partition(":")
     available = {name.removesuffix("ExecutionProvider").lower(): name for name in onnxruntime.get_available_providers()}
     if kind not in available or (number and not number.isdecimal()):
-        there = ", ".join(available)
-        raise VoteposeError(f"no device {device!r}: the installed onnxruntime {onnxruntime.__version__} has {there}")
+        there, package = ", ".join(available), _PACKAGES.get(kind)
+        hint = f"; for {kind}, install {package} in its place" if package and kind not in available else ""
+        raise VoteposeError(
+            f"no device {device!r}: the installed onnxruntime {onnxruntime.__version__} has {there}{hint}"
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _own_threads()
     options.log_severity_level = 3

@@ -23,7 +23,7 @@ class TrainConfig:
     val: Path | None = None
     """Folder or data.yaml (`val`) to measure AP on during training."""
     preset: str = "movenet"
-    """Architecture: mobile, maxvit, lite or movenet."""
+    """Architecture: mobile, maxvit, lite, movenet or fast."""
     paper: bool = False
     """Use the paper's losses, vectors, grouping and schedule."""
     hourglass: bool = True
