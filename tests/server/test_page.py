@@ -1,99 +1,20 @@
-"""The page, in a real browser: headless Chromium with a fake webcam, and the bundled model."""
+"""The page, in a real browser: pictures, what is saved, and mistakes; with the bundled model."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-import votepose
-from helpers.live import serving
+pytest.importorskip("playwright", reason="the page is tested in a browser")
+
+from playwright.sync_api import Browser, Route, expect
+
+from helpers.fake_model import red_dot
+from helpers.live import encode, serving
+from helpers.page import NONE_YET, PATIENCE, Shown, tab
+from votepose.predictor import Predictor
 from votepose.server.app import create_app
-from votepose.server.limits import Limits
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="the page is tested in Chromium, which is not installed: apt-get install chromium"
-)
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
-NONE_YET = "\u2013"
-
-
-@dataclass
-class Shown:
-    """A page, and what it did."""
-
-    page: Page
-    errors: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)  # URLs of /v1/poses
-
-    def open(self, name: str) -> None:
-        self.page.set_input_files("#file", EXAMPLES / name)
-
-    @property
-    def people(self) -> int:
-        expect(self.page.locator("#people")).not_to_have_text(NONE_YET, timeout=20_000)
-        return int(self.page.inner_text("#people"))
-
-    @property
-    def painted(self) -> str:
-        """What is on the canvas."""
-        return self.page.locator("#canvas").evaluate("canvas => canvas.toDataURL()")
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    model = votepose.load(input_size=256, threads=1)
-    with serving(create_app(model, Limits(max_bytes=2**20, max_input_size=512))) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def empty_tab(browser: Browser, url: str) -> Iterator[Shown]:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    shown = Shown(page)
-    page.on("console", lambda line: shown.errors.append(line.text) if line.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: shown.errors.append(str(error)))
-    page.on("requestfailed", lambda request: shown.errors.append(f"{request.url} {request.failure}"))
-    page.on("request", lambda request: shown.asked.append(request.url) if "/v1/poses" in request.url else None)
-    page.on(
-        "request",
-        lambda request: None if request.url.startswith((url, "blob:", "data:")) else shown.errors.append(request.url),
-    )
-    yield shown
-    page.close()
-
-
-@pytest.fixture
-def shown(empty_tab: Shown, url: str) -> Shown:
-    empty_tab.page.goto(url)
-    expect(empty_tab.page.locator("#size option")).not_to_have_count(0)
-    return empty_tab
 
 
 def test_picture_people_and_sliders(shown: Shown) -> None:
@@ -141,14 +62,12 @@ def test_one_person_alone_by_keyboard(shown: Shown) -> None:
     assert shown.painted == before
 
 
-def test_downloads(shown: Shown, tmp_path: Path) -> None:
+def test_downloads(shown: Shown) -> None:
     expect(shown.page.locator("#json")).to_be_disabled()
     shown.open("walk.jpg")
     people = shown.people
-    with shown.page.expect_download() as download:
-        shown.page.click("#json")
-    assert download.value.suggested_filename == "walk.json"
-    record = json.loads(Path(download.value.path()).read_text())
+    name, record = shown.saved()
+    assert name == "walk.json"
     assert (record["image"], record["width"], record["height"], len(record["people"])) == (
         "walk.jpg",
         1024,
@@ -159,27 +78,6 @@ def test_downloads(shown: Shown, tmp_path: Path) -> None:
         shown.page.click("#picture")
     assert download.value.suggested_filename == "walk-poses.jpg"
     assert Path(download.value.path()).read_bytes().startswith(b"\xff\xd8")
-
-
-def test_webcam(shown: Shown) -> None:
-    page = shown.page
-    page.click("#webcam")
-    expect(page.locator("#webcam")).to_have_text("Stop webcam")
-    expect(page.locator("#rate")).not_to_have_text(NONE_YET, timeout=20_000)
-    shown.page.wait_for_timeout(500)
-    first, asked = shown.painted, len(shown.asked)
-    shown.page.wait_for_timeout(1000)
-    assert len(shown.asked) > asked
-    assert shown.painted != first  # the fake webcam's clock moves
-    page.click("#webcam")
-    expect(page.locator("#webcam")).to_have_text("Start webcam")
-    shown.page.wait_for_timeout(500)
-    asked = len(shown.asked)
-    shown.page.wait_for_timeout(500)
-    assert len(shown.asked) == asked
-    shown.open("astronaut.jpg")
-    expect(page.locator("#canvas")).not_to_have_class("mirrored")
-    assert shown.errors == []
 
 
 def test_mistakes_are_one_clear_line(shown: Shown) -> None:
@@ -210,14 +108,79 @@ def test_dropped_picture(shown: Shown) -> None:
     assert shown.errors == []
 
 
-def test_controls_have_names_and_phones_need_not_scroll_sideways(shown: Shown) -> None:
-    page = shown.page
-    for role, name in [("slider", "Score"), ("slider", "Presence"), ("combobox", "Detail"), ("button", "Start webcam")]:
-        expect(page.get_by_role(role, name=name)).to_have_count(1)
-    page.set_viewport_size({"width": 360, "height": 740})
+def test_a_picture_that_the_browser_cannot_show_is_drawn_on_grey(dots: Shown) -> None:
+    dots.open_bytes("dot.tiff", "image/tiff", encode(red_dot(192, 96, 80, 40, 16), "tiff"))
+    assert dots.people == 2
+    dots.expect_text("#notice", "This browser cannot show the image, so its people are drawn on grey.")
+    assert dots.saved()[1]["width"] == 192
+    dots.open_bytes("dot.png", "image/png", encode(red_dot(192, 96, 80, 40, 16)))
+    expect(dots.page.locator("#notice")).to_be_hidden()
+
+
+def test_a_picture_over_the_limits_is_sent_smaller(dots: Shown) -> None:
+    dots.open_bytes("large.png", "image/png", encode(red_dot(2400, 600, 1000, 100, 200)))
+    assert dots.people == 2  # the server takes 1 megapixel
+    dots.expect_text("#notice", "The image is over the limits of the server, so a smaller copy was sent.")
+    record = dots.saved()[1]
+    assert (record["width"], record["height"]) == (2400, 600)
+    nose = record["people"][0]["keypoints"]["nose"]
+    assert 975 < nose["x"] < 1225  # in the pixels of the file
+    assert dots.errors == []
+
+
+def test_what_only_the_browser_reads_is_sent_as_a_jpeg(dots: Shown) -> None:
+    dots.open_bytes("dot.ico", "image/x-icon", encode(red_dot(64, 64, 24, 24, 16), "ico"))
+    assert dots.people == 2
+    assert dots.saved()[1]["width"] == 64
+
+
+def test_a_server_that_is_gone_can_be_tried_again(empty_tab: Shown, dots_url: str) -> None:
+    page = empty_tab.page
+    page.route("**/v1/model", lambda route: route.abort())
+    page.goto(dots_url)
+    expect(page.locator("#error")).to_contain_text("cannot be reached")
+    expect(page.locator("#file")).to_be_disabled()
+    page.unroute("**/v1/model")
+    page.click("#retry")
+    expect(page.locator("#file")).to_be_enabled()
+    expect(page.locator("#error")).to_be_hidden()
+
+    page.route("**/v1/poses*", lambda route: route.abort())
+    empty_tab.open_bytes("dot.png", "image/png", encode(red_dot(192, 96, 80, 40, 16)))
+    expect(page.locator("#error")).to_contain_text("cannot be reached")
+    page.unroute("**/v1/poses*")
+    page.click("#retry")
+    assert empty_tab.people == 2
+    expect(page.locator("#error")).to_be_hidden()
+
+
+def test_waiting_is_shown(dots: Shown) -> None:
+    held: list[Route] = []
+    dots.page.route("**/v1/poses*", lambda route: held.append(route))
+    dots.open_bytes("dot.png", "image/png", encode(red_dot(192, 96, 80, 40, 16)))
+    expect(dots.page.locator("#busy")).to_be_visible()
+    expect(dots.page.locator("#stage")).to_have_attribute("aria-busy", "true")
+    expect(dots.page.locator("#people")).to_have_text(NONE_YET)
+    held[0].continue_()
+    expect(dots.page.locator("#busy")).to_be_hidden(timeout=PATIENCE)
+    assert dots.people == 2
+
+
+def test_a_server_of_one_model_has_no_switch(browser: Browser, predictor: Predictor) -> None:
+    with serving(create_app(predictor)) as url, tab(browser) as shown:
+        shown.start(url)
+        expect(shown.page.locator("#models")).to_be_hidden()
+        shown.open_bytes("dot.png", "image/png", encode(red_dot(192, 96, 80, 40, 16)))
+        assert shown.people == 2
+        assert "model=" not in shown.asked[0]
+        assert shown.errors == []
+
+
+def test_phones_need_not_scroll_sideways(shown: Shown) -> None:
+    shown.page.set_viewport_size({"width": 360, "height": 740})
     shown.open("friends.jpg")
     assert shown.people
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert shown.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_docs_page(empty_tab: Shown, url: str) -> None:

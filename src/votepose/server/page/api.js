@@ -1,21 +1,28 @@
 // Requests to the server. Errors are thrown as a `RequestError`, with one line for the user.
 
 export class RequestError extends Error {
-  constructor(line, wait = 0) {
+  /** `status`: of HTTP, 0 if there was no answer; `wait`: seconds after which to try again, 0 if unknown. */
+  constructor(line, { status = 400, wait = 0 } = {}) {
     super(line);
-    this.wait = wait; // seconds after which to try again; 0 if unknown
+    this.status = status;
+    this.wait = wait;
+  }
+
+  /** May the same request succeed later? */
+  get passes() {
+    return this.status === 0 || this.status >= 500;
   }
 }
 
-/** The model's skeleton, colours and defaults, and the server's limits. */
-export async function fetchModel() {
+/** The models, the skeleton, colours and defaults, and the server's limits. */
+export async function fetchServer() {
   return (await get("v1/model")).json();
 }
 
-/** The People in an image: {record, milliseconds}. `signal` cancels the request. */
-export async function fetchPoses(blob, name, options, model, signal) {
-  if (blob.size > model.max_bytes) {
-    const [has, most] = [blob.size, model.max_bytes].map((n) => (n / 2 ** 20).toFixed(1));
+/** The people in an image: {record, milliseconds}. `signal` cancels the request. */
+export async function fetchPoses(blob, name, options, server, signal) {
+  if (blob.size > server.max_bytes) {
+    const [has, most] = [blob.size, server.max_bytes].map((n) => (n / 2 ** 20).toFixed(1));
     throw new RequestError(`The image has ${has} MiB; the server takes ${most} MiB at most.`);
   }
   const body = new FormData();
@@ -31,11 +38,11 @@ async function get(url, options) {
     answer = await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new RequestError("The server cannot be reached; is votepose serve still running?");
+    throw new RequestError("The server cannot be reached; is votepose serve still running?", { status: 0 });
   }
   if (answer.ok) return answer;
   const { detail } = await answer.json().catch(() => ({ detail: `The server answered ${answer.status}.` }));
-  throw new RequestError(sentence(detail), Number(answer.headers.get("Retry-After")) || 0);
+  throw new RequestError(sentence(detail), { status: answer.status, wait: Number(answer.headers.get("Retry-After")) || 0 });
 }
 
 function spent(timing) {

@@ -1,42 +1,54 @@
-// The page: an image or the webcam in, people drawn over it. `state` holds what is shown; `render` shows it.
+// The page: an image, a video or the webcam in, people drawn over it.
 
-import { fetchModel, fetchPoses, RequestError } from "./api.js";
-import { css, drawPerson, personColours } from "./draw.js";
-import { closeWebcam, frames, facesUser, openWebcam } from "./webcam.js";
+import { fetchPoses, fetchServer, RequestError } from "./api.js";
+import { personColours } from "./draw.js";
+import { follow, rateMeter } from "./live.js";
+import { announce, busy, clearTrouble, listenToMessages, notice, say } from "./messages.js";
+import { buildModels, renderModel, renderPanel } from "./panel.js";
+import { decode, enlarged, fetchImage, isVideo } from "./images.js";
+import { closeVideo, listenToPlayer, openVideo, toggle, video } from "./player.js";
+import { frameName, listenToSave } from "./save.js";
+import { $, modelName, shownPeople, state } from "./state.js";
+import { listenToView, renderView } from "./view.js";
+import { closeWebcam, facesUser, openWebcam } from "./webcam.js";
 
-const $ = (id) => document.getElementById(id);
 const SIZES = [256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280];
-const SHARP = 1400; // least length of the canvas's longest side, in pixels: thin limbs stay thin on a small image
-const MOST = 2400;
+const FINDING = "Finding people…";
 const PATIENCE = 250; // milliseconds without a new value, before the next request
 
-let model;
-let pending; // AbortController of the request that waits for its answer
+let pending; // AbortController of what is open: aborted when something else is opened
+let live; // what `follow` returned, while a video or the webcam is open
 let rendered = 0;
-const state = { blob: null, bitmap: null, name: "", record: null, colours: [], picked: null, stream: null };
 
 async function start() {
   try {
-    model = await fetchModel();
+    state.server = await fetchServer();
   } catch (error) {
-    return say(error);
+    return say(error, start);
   }
-  const sizes = [...new Set([...SIZES.filter((size) => size <= model.max_input_size), model.input_size])];
-  $("size").append(...sizes.sort((a, b) => a - b).map((size) => new Option(size, size)));
-  $("size").value = model.input_size;
-  $("score").value = model.score_threshold;
-  $("presence").value = model.presence_threshold;
-  $("model").textContent = `every person’s pose, in one pass · ${model.version}`;
+  const { server } = state;
+  const sizes = [...new Set([...SIZES.filter((size) => size <= server.max_input_size), server.input_size])];
+  $("size").append(new Option("Automatic", ""), ...sizes.sort((a, b) => a - b).map((size) => new Option(size, size)));
+  $("score").value = server.score_threshold;
+  $("presence").value = server.presence_threshold;
+  $("version").textContent = server.version;
+  buildModels((name) => {
+    state.chosen = name;
+    renderModel();
+    ask();
+  });
+  renderModel();
   showValues();
   listen();
 }
 
 function listen() {
+  $("file").disabled = $("webcam").disabled = false;
   $("file").addEventListener("change", ({ target }) => {
     if (target.files[0]) open(target.files[0]);
     target.value = ""; // so that choosing the same file again is an event
   });
-  $("webcam").addEventListener("click", () => (state.stream ? stopWebcam() : startWebcam()));
+  $("webcam").addEventListener("click", () => (state.kind === "webcam" && state.moving ? stopWebcam() : startWebcam()));
   $("score").addEventListener("input", () => (showValues(), render()));
   $("inferred").addEventListener("change", render);
   let timer;
@@ -44,11 +56,12 @@ function listen() {
     $(id).addEventListener("input", () => {
       showValues();
       clearTimeout(timer);
-      timer = setTimeout(() => state.blob && !state.stream && find(), PATIENCE);
+      timer = setTimeout(ask, PATIENCE);
     });
   }
-  $("json").addEventListener("click", saveJson);
-  $("picture").addEventListener("click", savePicture);
+  listenToSave();
+  listenToView({ pick, toggle });
+  listenToPlayer(videoChanged);
   document.addEventListener("paste", ({ clipboardData }) => {
     if (clipboardData.files[0]) open(clipboardData.files[0]);
   });
@@ -61,192 +74,180 @@ function listen() {
   }
 }
 
-async function open(file) {
-  stopWebcam();
+function open(file) {
+  return isVideo(file) ? startVideo(file) : openImage(file);
+}
+
+/** Close what is open. Returns the signal that is aborted once something else is opened. */
+function opening(kind, name) {
   pending?.abort();
-  const bitmap = await createImageBitmap(file).catch(() => null); // a TIFF: people are drawn on an empty canvas
-  Object.assign(state, { blob: file, bitmap, name: file.name || "image", record: null, picked: null });
-  $("milliseconds").textContent = "–";
+  pending = new AbortController();
+  if (state.stream) closeWebcam(state.stream);
+  closeVideo();
+  live = null;
+  Object.assign(state, { kind, name, blob: null, bitmap: null, record: null, picked: null, stream: null, moving: false, mirrored: false });
+  $("milliseconds").textContent = $("rate").textContent = "–";
+  $("rate-box").hidden = kind === "image";
+  $("player").hidden = true;
+  clearTrouble();
+  notice("");
+  webcamIs(false);
+  renderModel();
+  return pending.signal;
+}
+
+async function openImage(file) {
+  const signal = opening("image", file.name || "image");
+  busy(FINDING);
+  const bitmap = await decode(file);
+  if (signal.aborted) return;
+  Object.assign(state, { blob: file, bitmap });
   render();
   await find();
 }
 
+/** Ask about the image that is open. */
 async function find() {
-  pending?.abort();
+  pending.abort();
   const mine = (pending = new AbortController());
-  $("busy").hidden = false;
+  busy(FINDING);
   try {
-    show(await fetchPoses(state.blob, state.name, options(), model, mine.signal));
+    const answer = await fetchImage(state, options(), mine.signal);
+    if (!state.bitmap) notice("This browser cannot show the image, so its people are drawn on grey.");
+    if (answer.smaller) notice("The image is over the limits of the server, so a smaller copy was sent.");
+    show(answer);
   } catch (error) {
-    if (mine === pending) say(error);
+    if (mine === pending) say(error, find);
   } finally {
-    if (mine === pending) $("busy").hidden = true;
+    if (mine === pending) busy("");
   }
+}
+
+async function startVideo(file) {
+  const signal = opening("video", file.name || "video");
+  busy(FINDING);
+  live = watch(signal);
+  try {
+    await openVideo(file);
+  } catch (error) {
+    if (!signal.aborted) say(error);
+    return busy("");
+  }
+  if (signal.aborted) return;
+  $("player").hidden = false;
+  videoChanged();
+}
+
+function videoChanged() {
+  if (state.kind !== "video") return;
+  state.moving = !video.paused && !video.ended;
+  if (!state.moving) $("rate").textContent = "–";
+  if (state.record) render();
 }
 
 async function startWebcam() {
-  pending?.abort();
-  $("busy").hidden = true;
+  const signal = opening("webcam", "webcam.jpg");
+  render();
+  busy("Waiting for the webcam…");
+  let stream;
   try {
-    state.stream = await openWebcam();
+    stream = await openWebcam();
   } catch (error) {
-    return say(error);
+    if (!signal.aborted) say(error);
+    return signal.aborted || busy("");
   }
-  const mine = state.stream;
+  if (signal.aborted) return closeWebcam(stream);
+  Object.assign(state, { stream, moving: true, mirrored: facesUser(stream) });
   webcamIs(true);
-  $("error").hidden = true;
-  let last = performance.now();
-  let mean = 0; // milliseconds per image, smoothed
-  for await (const { bitmap, blob } of frames(mine)) {
-    try {
-      const answer = await fetchPoses(blob, "webcam.jpg", liveOptions(), model);
-      if (mine !== state.stream) return;
-      Object.assign(state, { bitmap, blob, name: "webcam.jpg", picked: null });
-      show(answer);
-    } catch (error) {
-      if (mine !== state.stream) return;
-      say(error);
-      await new Promise((resolve) => setTimeout(resolve, 1000 * (error.wait || 1)));
-    }
-    const now = performance.now();
-    mean = mean ? 0.8 * mean + 0.2 * (now - last) : now - last;
-    last = now;
-    $("rate").textContent = (1000 / mean).toFixed(1);
-  }
-  if (mine === state.stream) stopWebcam(); // it was unplugged
+  stream.getVideoTracks()[0].addEventListener("ended", () => state.stream === stream && stopWebcam()); // unplugged
+  busy(FINDING);
+  live = watch(signal);
+  video.srcObject = stream;
+  await video.play().catch(() => {}); // closed meanwhile
 }
 
+/** The last image stays, with its people. */
 function stopWebcam() {
-  if (!state.stream) return;
+  pending.abort();
   closeWebcam(state.stream);
-  state.stream = null;
+  closeVideo();
+  live = null;
+  Object.assign(state, { stream: null, moving: false });
   webcamIs(false);
+  busy("");
+  $("rate").textContent = "–";
+  render();
 }
 
 function webcamIs(on) {
   $("webcam").textContent = on ? "Stop webcam" : "Start webcam";
   $("webcam").setAttribute("aria-pressed", on);
-  $("rate-box").hidden = !on;
-  $("live-model").hidden = !model.models.fast;
-  $("size").disabled = on && Boolean(model.models.fast);
-  if (on) $("canvas").classList.toggle("mirrored", facesUser(state.stream));
 }
 
-/** The server sends all people; the score slider filters them here, without a request. */
+/** Show the people in the frames of the video element, until `signal` is aborted. */
+function watch(signal) {
+  const rate = rateMeter();
+  return follow(video, {
+    side: () => Number($("size").value),
+    ask: (blob, time) => fetchPoses(blob, frameName(time), options(), state.server),
+    show: ({ bitmap, answer, width, height, time }) => {
+      state.bitmap?.close();
+      Object.assign(state, { bitmap, time });
+      const record = enlarged(answer.record, width, height);
+      if (state.moving) $("rate").textContent = rate().toFixed(1).replace("NaN", "–");
+      busy("");
+      show({ ...answer, record });
+    },
+    fail: (error) => {
+      busy("");
+      say(error.passes ? new RequestError(`${error.message} Trying again…`, error) : error);
+    },
+  }, signal);
+}
+
+/** Ask once more: a setting has changed. */
+function ask() {
+  if (live) live.again();
+  else if (state.kind === "image") find();
+}
+
+/** The server sends all people, so that the score's slider needs no request. What is not given is the model's own. */
 function options() {
-  return { score_threshold: 0, presence_threshold: $("presence").value, input_size: $("size").value };
-}
-
-/** The webcam cannot wait: the fast model at its own input size, where the server has it. */
-function liveOptions() {
-  const { input_size, ...others } = options();
-  return model.models.fast ? { ...others, model: "fast" } : { ...others, input_size };
-}
-
-function shown() {
-  const least = Number($("score").value);
-  return (state.record?.people ?? []).map((person, k) => ({ person, k })).filter(({ person }) => person.score >= least);
+  const { server } = state;
+  const [presence, size, model] = [$("presence").value, $("size").value, modelName()];
+  return {
+    score_threshold: 0,
+    ...(Number(presence) !== server.presence_threshold && { presence_threshold: presence }),
+    ...(size && { input_size: size }),
+    ...(model && { model }),
+  };
 }
 
 function show({ record, milliseconds }) {
-  Object.assign(state, { record, colours: personColours(record.people, model.palette.length).map((c) => model.palette[c]) });
+  const { palette } = state.server;
+  const colours = personColours(record.people, palette.length).map((colour) => palette[colour]);
+  Object.assign(state, { record, colours, picked: state.picked < record.people.length && !state.moving ? state.picked : null });
   $("milliseconds").textContent = Math.round(milliseconds);
-  $("error").hidden = true;
+  clearTrouble();
   render();
 }
 
-function say(error) {
-  if (error.name === "AbortError") return;
-  if (!(error instanceof RequestError)) throw error;
-  $("error").textContent = error.message;
-  $("error").hidden = false;
+function pick(k) {
+  state.picked = k;
+  render();
+  const place = shownPeople().findIndex((shown) => shown.k === k);
+  if (place >= 0) announce(`Person ${place + 1} of ${shownPeople().length}, score ${shownPeople()[place].person.score.toFixed(2)}`);
 }
 
 function render() {
-  const any = Boolean(state.bitmap || state.record);
-  $("stage").classList.toggle("filled", any);
-  $("canvas").hidden = !any;
-  $("canvas").classList.toggle("mirrored", $("canvas").classList.contains("mirrored") && state.name === "webcam.jpg");
-  if (any) {
-    const longest = Math.max(...size());
-    paint($("canvas"), Math.min(Math.max(longest, SHARP), MOST) / longest);
-  }
-  const people = shown();
-  const word = people.length === 1 ? "person" : "people";
-  $("people").textContent = state.record ? people.length : "–";
-  $("people-word").textContent = word;
-  const line = state.record ? `${people.length} ${word} found` : "";
-  if ($("status").textContent !== line) $("status").textContent = line; // read aloud, so only when it changes
-  $("canvas").setAttribute("aria-label", line || "The image");
-  for (const id of ["json", "picture"]) $(id).disabled = !state.record;
-  $("list").replaceChildren(...(state.stream ? [] : people.map(({ person, k }) => chip(person, k))));
+  renderView();
+  renderPanel(pick);
   document.body.dataset.rendered = ++rendered;
-}
-
-function size() {
-  return state.record ? [state.record.width, state.record.height] : [state.bitmap.width, state.bitmap.height];
-}
-
-function paint(canvas, scale) {
-  const [width, height] = size();
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(height * scale);
-  const pen = canvas.getContext("2d");
-  pen.imageSmoothingQuality = "high";
-  pen.fillStyle = "#30343c";
-  pen.fillRect(0, 0, canvas.width, canvas.height);
-  if (state.bitmap) pen.drawImage(state.bitmap, 0, 0, canvas.width, canvas.height);
-  for (const { person, k } of shown().reverse()) { // the best last, on top
-    const faint = state.picked !== null && state.picked !== k;
-    const style = { scale, size: [width, height], inferred: $("inferred").checked, faint };
-    drawPerson(pen, person, state.colours[k], model, style);
-  }
-}
-
-function chip(person, k) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.title = "Show this person alone";
-  button.setAttribute("aria-pressed", state.picked === k);
-  button.setAttribute("aria-label", `Person with score ${person.score.toFixed(2)}`);
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const dot = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-  Object.entries({ cx: 6, cy: 6, r: 6, fill: css(state.colours[k]) }).forEach(([key, value]) => dot.setAttribute(key, value));
-  svg.setAttribute("viewBox", "0 0 12 12");
-  svg.append(dot);
-  button.append(svg, person.score.toFixed(2));
-  button.addEventListener("click", () => {
-    state.picked = state.picked === k ? null : k;
-    const place = [...$("list").children].indexOf(button.parentElement);
-    render();
-    $("list").children[place]?.firstChild.focus();
-  });
-  const item = document.createElement("li");
-  item.append(button);
-  return item;
 }
 
 function showValues() {
   for (const id of ["score", "presence"]) $(`${id}-value`).textContent = Number($(id).value).toFixed(2);
 }
 
-function saveJson() {
-  const record = { ...state.record, people: shown().map(({ person }) => person) };
-  save(new Blob([`${JSON.stringify(record, null, 1)}\n`], { type: "application/json" }), ".json");
-}
-
-function savePicture() {
-  const canvas = document.createElement("canvas");
-  paint(canvas, 1);
-  canvas.toBlob((blob) => save(blob, "-poses.jpg"), "image/jpeg", 0.92);
-}
-
-function save(blob, ending) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = state.name.replace(/\.[^.]*$/, "") + ending;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
+listenToMessages();
 start();

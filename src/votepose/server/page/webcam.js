@@ -1,18 +1,16 @@
-// The webcam as a stream of images. The next one is taken when the last has been processed, so there is no lag.
+// The webcam's stream, or one line that says why there is none.
 
 import { RequestError } from "./api.js";
 
-const SIDE = 640; // longest side of a frame that is sent, in pixels
-
 const REASONS = {
-  NotAllowedError: "The browser was not allowed to use the webcam.",
-  NotFoundError: "No webcam was found.",
-  NotReadableError: "The webcam is in use by another program.",
+  NotAllowedError: "The browser may not use the webcam. Allow it beside the address bar, then start it again.",
+  NotFoundError: "No webcam was found. Connect one, then start it again.",
+  NotReadableError: "The webcam is in use by another program. Close that one, then start it again.",
 };
 
 /** Ask the browser for the webcam. */
 export async function openWebcam() {
-  if (!navigator.mediaDevices) throw new RequestError("Browsers allow the webcam only on https and localhost pages.");
+  if (!navigator.mediaDevices) throw new RequestError("Browsers allow the webcam on https and localhost pages only.");
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "user" } });
   } catch (error) {
@@ -24,27 +22,7 @@ export function closeWebcam(stream) {
   stream.getTracks().forEach((track) => track.stop());
 }
 
-/** Whether the camera faces the user, who expects a mirror image. */
+/** Does the camera face its user, who expects a mirror image? */
 export function facesUser(stream) {
   return stream.getVideoTracks()[0].getSettings().facingMode !== "environment";
-}
-
-/** Yields the newest image as {bitmap, blob} until the stream is closed. */
-export async function* frames(stream) {
-  const video = document.createElement("video");
-  Object.assign(video, { srcObject: stream, muted: true, playsInline: true });
-  await video.play();
-  const canvas = document.createElement("canvas");
-  while (stream.active) {
-    const scale = Math.min(1, SIDE / Math.max(video.videoWidth, video.videoHeight));
-    canvas.width = Math.round(video.videoWidth * scale);
-    canvas.height = Math.round(video.videoHeight * scale);
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    const [bitmap, blob] = await Promise.all([
-      createImageBitmap(canvas),
-      new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.85)),
-    ]);
-    yield { bitmap, blob };
-    await new Promise(requestAnimationFrame);
-  }
 }
