@@ -26,7 +26,8 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
 )
 NONE_YET = "\u2013"
-PATIENCE = 30_000  # milliseconds: the machine may be busy
+PATIENCE = 60_000  # milliseconds: the machine may be busy
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Shown:
     def start(self, url: str) -> Shown:
         """Open the server's page and wait until it is ready."""
         self.page.goto(url)
-        expect(self.page.locator("#file")).to_be_enabled(timeout=PATIENCE)
+        expect(self.page.locator("#file")).to_be_enabled()
         return self
 
     def open(self, name: str) -> None:
@@ -54,7 +55,7 @@ class Shown:
     @property
     def people(self) -> int:
         """How many the page counts, once it does."""
-        expect(self.page.locator("#people")).not_to_have_text(NONE_YET, timeout=PATIENCE)
+        expect(self.page.locator("#people")).not_to_have_text(NONE_YET)
         return int(self.page.inner_text("#people"))
 
     @property
@@ -70,13 +71,14 @@ class Shown:
 
     def expect_text(self, selector: str, text: str) -> None:
         """Wait until an element has this text."""
-        expect(self.page.locator(selector)).to_have_text(text, timeout=PATIENCE)
+        expect(self.page.locator(selector)).to_have_text(text)
 
 
 @contextmanager
 def tab(browser: Browser, **options: Any) -> Iterator[Shown]:
     """An empty tab. Requests to anything but the local server, and warnings, are among its `errors`."""
     page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}} | options)
+    page.set_default_timeout(PATIENCE)
     shown = Shown(page)
     page.on("console", lambda line: shown.errors.append(line.text) if line.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: shown.errors.append(str(error)))

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from helpers.fake_model import red_dot
 from helpers.live import encode, serving
-from helpers.page import NONE_YET, PATIENCE, Shown, tab
+from helpers.page import NONE_YET, Shown, tab
 from votepose.predictor import Predictor
 from votepose.server.app import create_app
 
@@ -162,7 +162,7 @@ def test_waiting_is_shown(dots: Shown) -> None:
     expect(dots.page.locator("#stage")).to_have_attribute("aria-busy", "true")
     expect(dots.page.locator("#people")).to_have_text(NONE_YET)
     held[0].continue_()
-    expect(dots.page.locator("#busy")).to_be_hidden(timeout=PATIENCE)
+    expect(dots.page.locator("#busy")).to_be_hidden()
     assert dots.people == 2
 
 
@@ -189,3 +189,27 @@ def test_docs_page(empty_tab: Shown, url: str) -> None:
     empty_tab.page.get_by_text("/v1/poses").click()
     expect(empty_tab.page.locator("text=presence_threshold").first).to_be_visible()
     assert empty_tab.errors == []
+
+
+def test_a_server_with_api_keys_asks_for_one(empty_tab: Shown, dots_url: str) -> None:
+    def guard(route: Route) -> None:
+        if route.request.headers.get("x-api-key") == "correct-horse":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"detail": "the API key is not valid; send it in the header X-API-Key"})
+
+    page = empty_tab.page
+    page.route("**/v1/*", guard)
+    page.goto(dots_url)
+    page.get_by_label("This server needs an API key").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#error")).to_have_text("This API key is not valid.")
+    page.get_by_label("This server needs an API key").fill("correct-horse")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.locator("#file")).to_be_enabled()
+    expect(page.locator("#key-form")).to_be_hidden()
+    expect(page.locator("#error")).to_be_hidden()
+    empty_tab.open_bytes("dot.png", "image/png", encode(red_dot(192, 96, 80, 40, 16)))
+    assert empty_tab.people == 2
+    page.reload()
+    expect(page.locator("#file")).to_be_enabled()  # the tab keeps the key

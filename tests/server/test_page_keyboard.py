@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from helpers.fake_model import red_dot
 from helpers.live import encode
-from helpers.page import PATIENCE, Shown
+from helpers.page import Shown
 
 DOT = encode(red_dot(192, 96, 80, 40, 16))
 # The ring is on the focused element, or on the one that is seen in its place: the label around it, or after it.
@@ -39,7 +39,7 @@ def test_every_control_has_a_name(dots: Shown) -> None:
 
 def test_focus_is_seen_everywhere(dots: Shown) -> None:
     dots.open_bytes("dot.png", "image/png", DOT)
-    expect(dots.page.locator("#list button")).to_have_count(2, timeout=PATIENCE)
+    expect(dots.page.locator("#list button")).to_have_count(2)
     rings = {}
     while True:
         dots.page.keyboard.press("Tab")
@@ -87,7 +87,7 @@ def test_people_are_chosen_on_the_canvas(dots: Shown) -> None:
 def test_results_are_announced(dots: Shown) -> None:
     status = dots.page.locator("p[role=status]")
     dots.open_bytes("dot.png", "image/png", DOT)
-    expect(status).to_have_text("2 people found", timeout=PATIENCE)
+    expect(status).to_have_text("2 people found")
     dots.page.focus("#score")
     dots.page.keyboard.press("End")
     expect(status).to_have_text("1 person found")

@@ -1,5 +1,7 @@
 // Requests to the server. Errors are thrown as a `RequestError`, with one line for the user.
 
+const KEY = "votepose-api-key";
+
 export class RequestError extends Error {
   /** `status`: of HTTP, 0 if there was no answer; `wait`: seconds after which to try again, 0 if unknown. */
   constructor(line, { status = 400, wait = 0 } = {}) {
@@ -12,6 +14,11 @@ export class RequestError extends Error {
   get passes() {
     return this.status === 0 || this.status >= 500;
   }
+}
+
+/** The API key of the requests from now on, kept until the tab is closed. */
+export function useKey(key) {
+  sessionStorage.setItem(KEY, key);
 }
 
 /** The models, the skeleton, colours and defaults, and the server's limits. */
@@ -32,10 +39,11 @@ export async function fetchPoses(blob, name, options, server, signal) {
   return { record: await answer.json(), milliseconds: spent(answer.headers.get("Server-Timing")) };
 }
 
-async function get(url, options) {
+async function get(url, options = {}) {
+  const key = sessionStorage.getItem(KEY);
   let answer;
   try {
-    answer = await fetch(url, options);
+    answer = await fetch(url, key ? { ...options, headers: { "X-API-Key": key } } : options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new RequestError("The server cannot be reached; is votepose serve still running?", { status: 0 });

@@ -2,6 +2,7 @@
 
 import { fetchPoses, fetchServer, RequestError } from "./api.js";
 import { personColours } from "./draw.js";
+import { askForKey } from "./key.js";
 import { follow, rateMeter } from "./live.js";
 import { announce, busy, clearTrouble, listenToMessages, notice, say } from "./messages.js";
 import { buildModels, renderModel, renderPanel } from "./panel.js";
@@ -24,8 +25,10 @@ async function start() {
   try {
     state.server = await fetchServer();
   } catch (error) {
+    if (error.status === 401) return askForKey(start);
     return say(error, start);
   }
+  $("key-form").hidden = true;
   const { server } = state;
   const sizes = [...new Set([...SIZES.filter((size) => size <= server.max_input_size), server.input_size])];
   $("size").append(new Option("Automatic", ""), ...sizes.sort((a, b) => a - b).map((size) => new Option(size, size)));
@@ -85,6 +88,7 @@ function opening(kind, name) {
   if (state.stream) closeWebcam(state.stream);
   closeVideo();
   live = null;
+  state.bitmap?.close();
   Object.assign(state, { kind, name, blob: null, bitmap: null, record: null, picked: null, stream: null, moving: false, mirrored: false });
   $("milliseconds").textContent = $("rate").textContent = "–";
   $("rate-box").hidden = kind === "image";
@@ -93,6 +97,7 @@ function opening(kind, name) {
   notice("");
   webcamIs(false);
   renderModel();
+  render();
   return pending.signal;
 }
 
@@ -130,8 +135,9 @@ async function startVideo(file) {
   try {
     await openVideo(file);
   } catch (error) {
-    if (!signal.aborted) say(error);
-    return busy("");
+    if (signal.aborted) return;
+    busy("");
+    return say(error);
   }
   if (signal.aborted) return;
   $("player").hidden = false;
@@ -147,14 +153,14 @@ function videoChanged() {
 
 async function startWebcam() {
   const signal = opening("webcam", "webcam.jpg");
-  render();
   busy("Waiting for the webcam…");
   let stream;
   try {
     stream = await openWebcam();
   } catch (error) {
-    if (!signal.aborted) say(error);
-    return signal.aborted || busy("");
+    if (signal.aborted) return;
+    busy("");
+    return say(error);
   }
   if (signal.aborted) return closeWebcam(stream);
   Object.assign(state, { stream, moving: true, mirrored: facesUser(stream) });

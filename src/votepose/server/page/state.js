@@ -10,6 +10,7 @@ export const state = {
   record: null, // the answer: its people, in pixels of the image
   colours: [], // of each person, [red, green, blue]
   picked: null, // the only person shown, an index into the record's people
+  stream: null, // the webcam's
   moving: false, // images follow each other
   mirrored: false,
   chosen: null, // the model that the user chose
