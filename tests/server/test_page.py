@@ -191,25 +191,19 @@ def test_docs_page(empty_tab: Shown, url: str) -> None:
     assert empty_tab.errors == []
 
 
-def test_a_server_with_api_keys_asks_for_one(empty_tab: Shown, dots_url: str) -> None:
-    def guard(route: Route) -> None:
-        if route.request.headers.get("x-api-key") == "correct-horse":
-            route.continue_()
-        else:
-            route.fulfill(status=401, json={"detail": "the API key is not valid; send it in the header X-API-Key"})
-
-    page = empty_tab.page
-    page.route("**/v1/*", guard)
-    page.goto(dots_url)
-    page.get_by_label("This server needs an API key").fill("wrong")
-    page.keyboard.press("Enter")
-    expect(page.locator("#error")).to_have_text("This API key is not valid.")
-    page.get_by_label("This server needs an API key").fill("correct-horse")
-    page.get_by_role("button", name="Use this key").click()
-    expect(page.locator("#file")).to_be_enabled()
-    expect(page.locator("#key-form")).to_be_hidden()
-    expect(page.locator("#error")).to_be_hidden()
-    empty_tab.open_bytes("dot.png", "image/png", encode(red_dot(192, 96, 80, 40, 16)))
-    assert empty_tab.people == 2
-    page.reload()
-    expect(page.locator("#file")).to_be_enabled()  # the tab keeps the key
+def test_a_server_with_api_keys_asks_for_one(browser: Browser, predictor: Predictor) -> None:
+    with serving(create_app(predictor, keys=("correct-horse",))) as url, tab(browser) as shown:
+        page = shown.page
+        page.goto(url)
+        page.get_by_label("This server needs an API key").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("#error")).to_have_text("This API key is not valid.")
+        page.get_by_label("This server needs an API key").fill("correct-horse")
+        page.get_by_role("button", name="Use this key").click()
+        expect(page.locator("#file")).to_be_enabled()
+        expect(page.locator("#key-form")).to_be_hidden()
+        expect(page.locator("#error")).to_be_hidden()
+        shown.open_bytes("dot.png", "image/png", encode(red_dot(192, 96, 80, 40, 16)))
+        assert shown.people == 2
+        page.reload()
+        expect(page.locator("#file")).to_be_enabled()  # the tab keeps the key
