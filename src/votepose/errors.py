@@ -11,3 +11,8 @@ def one_line(error: BaseException, most: int = 200) -> str:
     """An error's message on one line of at most `most` characters, or its type's name if it has no message."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return " ".join(text.split())[:most] or type(error).__name__
+
+
+def installing(extra: str) -> str:
+    """How to install an extra: no package index has votepose, so from its folder."""
+    return f'pip install ".[{extra}]" in votepose\'s folder'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray", reason='needs Ray: pip install "votepose[cluster]"')
+pytest.importorskip("ray", reason='needs Ray: pip install ".[cluster]"')
 
 
 @pytest.fixture(autouse=True)

@@ -219,7 +219,7 @@ def test_without_the_train_extra_a_command_says_what_to_install(
     monkeypatch.setattr(cli.importlib, "import_module", missing)
     result = run(command)
     assert result.status == 2
-    assert 'pip install "votepose[train]"' in result.err
+    assert 'pip install ".[train]"' in result.err
     assert result.err.count("\n") == 1
 
 

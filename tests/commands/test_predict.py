@@ -293,7 +293,7 @@ def test_mistakes_are_one_line_and_leave_no_folder(predict: Predict, monkeypatch
         assert err.count("\n") == 1
         assert not Path("out").exists()
     monkeypatch.setitem(sys.modules, "av", None)
-    assert 'pip install "votepose[video]"' in predict("clip.mp4")[2]
+    assert 'pip install ".[video]"' in predict("clip.mp4")[2]
     assert not Path("out").exists()
 
 

@@ -231,7 +231,7 @@ def test_a_sheet_does_not_replace_an_input_and_angles_need_matplotlib(
     photo("x.jpg")
     assert "--contact-sheet x.jpg: is one of the inputs" in predict("x.jpg", "--contact-sheet", "x.jpg")[2]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert 'pip install "votepose[plot]"' in predict("x.jpg", "--angles", "knee")[2]
+    assert 'pip install ".[plot]"' in predict("x.jpg", "--angles", "knee")[2]
     assert os.listdir() == ["x.jpg"]
 
 
@@ -241,5 +241,6 @@ def test_heic_without_its_extra_is_one_line(predict: Predict, monkeypatch: pytes
     status, _, err = predict("x.heic", "--no-draw")
     assert status == 1
     assert err == (
-        'votepose: x.heic: is a HEIC image, which needs pi-heif: pip install "votepose[heic]", or convert it to JPEG\n'
+        'votepose: x.heic: is a HEIC image, which needs pi-heif: pip install ".[heic]" in votepose\'s folder, or '
+        "convert it to JPEG\n"
     )

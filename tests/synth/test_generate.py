@@ -133,7 +133,7 @@ def test_backgrounds_that_hold_no_picture_are_refused(files, tmp_path, capsys):
 def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("importlib.import_module", _without_anny)
     assert main(["synth", "--out", str(tmp_path / "out")]) == 2
-    assert 'pip install "votepose[synth]"' in capsys.readouterr().err
+    assert 'pip install ".[synth]"' in capsys.readouterr().err
 
 
 def _without_anny(name: str) -> None:

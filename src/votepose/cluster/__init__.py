@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, installing
 
 if TYPE_CHECKING:
     from votepose.cluster.config import ClusterConfig
@@ -41,6 +41,6 @@ def run(config: ClusterConfig, predictor: Predictor) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "votepose":
             raise
-        message = f'--engine ray needs {error.name}, which is not installed: pip install "votepose[cluster]"'
+        message = f"--engine ray needs {error.name}, which is not installed: {installing('cluster')}"
         raise VoteposeError(message) from error
     return driver.run(config, predictor)

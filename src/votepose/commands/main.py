@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import votepose
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, installing
 from votepose.utils import old_names
 from votepose.utils.cpus import usable_cpus
 
@@ -87,7 +87,7 @@ def _dispatch(argv: list[str]) -> int:
         if error.name is None or error.name.partition(".")[0] == "votepose":
             raise
         extra = EXTRAS.get(command, "train")
-        message = f'votepose {command} needs {error.name}, which is not installed: pip install "votepose[{extra}]"'
+        message = f"votepose {command} needs {error.name}, which is not installed: {installing(extra)}"
         raise VoteposeError(message) from error
 
 

@@ -7,9 +7,9 @@ from typing import IO
 
 from PIL import Image
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, installing
 
-INSTALL = 'is a HEIC image, which needs pi-heif: pip install "votepose[heic]", or convert it to JPEG'
+INSTALL = f"is a HEIC image, which needs pi-heif: {installing('heic')}, or convert it to JPEG"
 
 
 def open_heif(file: str | IO[bytes], name: str) -> Image.Image:

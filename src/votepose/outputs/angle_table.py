@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, installing
 from votepose.io.appendable import GrowingFile
 from votepose.io.files import save_picture
 from votepose.io.results.tables import csv_line
@@ -43,7 +43,7 @@ class AngleTable(Sink):
 
     def __init__(self, folder: Path, angles: dict[str, Joints], results: Results) -> None:
         if importlib.util.find_spec("matplotlib") is None:
-            message = '--angles needs matplotlib, which is not installed: pip install "votepose[plot]"'
+            message = f"--angles needs matplotlib, which is not installed: {installing('plot')}"
             raise VoteposeError(message)
         self._folder, self._angles, self._results = folder, angles, results
         self._lines = GrowingFile(folder / "angles.csv")

@@ -7,7 +7,7 @@ import importlib
 import sys
 from typing import Any
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, installing
 from votepose.io.inputs import Input
 
 _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpegxl"})
@@ -19,7 +19,7 @@ def import_av() -> Any:
     try:
         return importlib.import_module("av")
     except ModuleNotFoundError:
-        message = 'videos need PyAV, which is not installed: pip install "votepose[video]"'
+        message = f"videos need PyAV, which is not installed: {installing('video')}"
         raise VoteposeError(message) from None
 
 

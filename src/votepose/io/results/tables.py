@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, installing
 from votepose.io.appendable import GrowingFile
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
@@ -115,7 +115,7 @@ class ParquetWriter:
         try:
             self._arrow, self._parquet = (importlib.import_module(f"pyarrow{part}") for part in ("", ".parquet"))
         except ModuleNotFoundError:
-            message = '--format parquet needs pyarrow, which is not installed: pip install "votepose[parquet]"'
+            message = f"--format parquet needs pyarrow, which is not installed: {installing('parquet')}"
             raise VoteposeError(message) from None
         self.path = folder / "poses.parquet"
         self._partial = self.path.with_name(self.path.name + ".partial")
