@@ -46,7 +46,7 @@ def test_angles_are_chosen_by_name_and_side() -> None:
     assert list(choose_angles(["knee", "left_elbow", "knee"], COCO_17)) == ["left_knee", "right_knee", "left_elbow"]
     assert choose_angles(["hip"], COCO_17) == {"left_hip": (5, 11, 13), "right_hip": (6, 12, 14)}
     assert list(choose_angles(["shoulder"], COCO_17).values()) == [(7, 5, 11), (8, 6, 12)]
-    with pytest.raises(VoteposeError, match=r"'kne' is no angle of .*; there are knee, elbow, hip, shoulder$"):
+    with pytest.raises(VoteposeError, match=r"'kne' is not an angle of .*; available: knee, elbow, hip, shoulder$"):
         choose_angles(["knee", "kne"], COCO_17)
 
 
@@ -55,5 +55,5 @@ def test_other_skeletons_have_the_angles_that_their_joints_allow() -> None:
     assert angles_of(leg) == {"left_knee": (1, 3, 5), "right_knee": (0, 2, 4)}
     side = Skeleton(("hip", "knee", "ankle"), (), (0.1,) * 3)
     assert angles_of(side) == {"knee": (0, 1, 2)}
-    with pytest.raises(VoteposeError, match="there are none: it lacks the joints"):
+    with pytest.raises(VoteposeError, match="available: none: it lacks the joints"):
         choose_angles(["knee"], Skeleton(("nose", "tail"), (), (0.1, 0.1)))

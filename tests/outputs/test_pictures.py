@@ -41,7 +41,7 @@ def test_stems_are_different_and_short() -> None:
 def test_a_folder_with_inputs_is_not_written_to() -> None:
     inputs = [Input("photos/a.jpg", "image"), Input("http://x.example/crops/a.jpg", "url")]
     require_apart(inputs, Path("crops"), "--crops")
-    with pytest.raises(VoteposeError, match=r"photos/a\.jpg: lies in photos, .* another --crops"):
+    with pytest.raises(VoteposeError, match=r"photos/a\.jpg: lies in the output folder photos; .* another --crops"):
         require_apart(inputs, Path("photos"), "--crops")
 
 

@@ -219,11 +219,11 @@ def test_a_request_may_name_a_model(client: TestClient, predictor: Predictor, pi
         found = both.post(f"{URL}?model={name}", content=picture).json()["people"]
         assert found == model(picture).to_record(None)["people"]
     assert detail(both.post(f"{URL}?model=slow", content=picture), 422) == (
-        "model: no such model; there are accurate, fast"
+        "model: no such model; choose accurate, fast"
     )
     assert client.get("/v1/model").json()["models"] == {}
     assert detail(client.post(f"{URL}?model=fast", content=picture), 422) == (
-        "model: no such model; this server has one model; name none"
+        "model: no such model; this server has only one; leave out model"
     )
 
 

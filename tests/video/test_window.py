@@ -28,7 +28,7 @@ def test_without_a_display_the_run_does_not_begin(
     save_clip(Path("clip.mp4"), dot_frames(2))
     status, _, err = predict("clip.mp4", "--show")
     assert status == 2
-    assert err.startswith("votepose: error: --show needs a display, and there is none (")
+    assert err.startswith("votepose: error: --show needs a display, but there is none (")
     assert err.count("\n") == 1
     assert not Path("out").exists()
 

@@ -36,7 +36,7 @@ def run(config: PredictConfig) -> int:
     Raises:
         VoteposeError: if there are no images, or the weights, an option or the output folder cannot be used.
         OSError: if a result cannot be written.
-        KeyboardInterrupt: at Ctrl-C, SIGTERM and SIGHUP, after the results so far have been saved.
+        KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, after the results so far have been saved.
     """
     return _run_on_ray(config) if config.engine == "ray" else _run_locally(config)
 

@@ -49,14 +49,14 @@ class PredictConfig:
     scores: bool = False
     """Show each person's score in drawings."""
     max_people: int | None = None
-    """Keep at most this many people per image: those with the best scores. In a video, tracks keep their place."""
+    """Maximum number of people per image, by score. In videos, tracked people are kept from frame to frame."""
     crops: Path | None = None
-    """Folder for an image of each person: NAME-01.jpg and so on, best first. Of videos: NAME/000012-id03.jpg."""
+    """Folder for a crop of each person: NAME-01.jpg and so on, best first; in videos NAME/000012-id03.jpg."""
     contact_sheet: Path | None = None
-    """File for a sheet of all drawings, such as sheet.jpg; sheet-1.jpg and so on if there are more than 60 inputs."""
+    """File for a contact sheet of all drawings, such as sheet.jpg; with more than 60 inputs, sheet-1.jpg and so on."""
     angles: str | None = None
-    """Angles of joints to write, such as knee,elbow (or hip, shoulder, left_knee): angles.csv in degrees, and a plot
-    over time of each video in angles/."""
+    """Joint angles to write, such as knee,elbow (or hip, shoulder, left_knee): angles.csv in degrees, and a plot over
+    time for each video in angles/."""
     fail_fast: bool = False
     """Stop at the first image that cannot be read."""
     flip_test: bool = False

@@ -54,7 +54,7 @@ class Run:
                 bar.advance()
 
     def _one(self, item: Item) -> bool:
-        """Whether the input could be read to its end, and held what was asked for."""
+        """Process an input; returns whether it could be read completely and had what the options require."""
         before = self.summary.pictures + self.summary.frames
         try:
             self._video(item) if item.source.moving else self._image(item)

@@ -41,9 +41,9 @@ class ServeConfig:
     timeout: float = Limits.timeout
     """Seconds until a request times out with status 504."""
     max_megabytes: float = Limits.max_bytes / MIB
-    """Limit of an uploaded file, in MiB, or of all files of a batch; more is answered with 413."""
+    """Maximum size of an upload in MiB, for a batch of all files together; larger ones get status 413."""
     max_batch: int = Limits.max_batch
-    """Images in a batch; more are answered with 413."""
+    """Maximum number of images in a batch; larger batches get status 413."""
     max_megapixels: float = Limits.max_pixels / 1e6
     """Maximum size of an image in megapixels; larger ones get status 413."""
     max_input_size: int = Limits.max_input_size
@@ -51,13 +51,13 @@ class ServeConfig:
     cors: tuple[str, ...] = ()
     """Other origins whose pages may use the server, such as https://app.example; * for any."""
     api_key_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """File of API keys, one per line; requests need one of them. By default the one in VOTEPOSE_API_KEY, if any."""
+    """File of API keys, one per line, of which requests need one. Default: the key in VOTEPOSE_API_KEY, if any."""
     access_log: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """File to append a JSON object per request to; - is standard output. Log rotation may move it."""
+    """File for a JSON object per request; - for standard output. Log rotation may move it."""
     graceful_timeout: float = 8.0
-    """Seconds that requests may take to finish when the server is stopped."""
+    """Seconds for requests in progress to finish when the server is stopped."""
     log_level: Literal["error", "warning", "info", "debug"] = "warning"
-    """Of messages on stderr; info adds a line per request, unless --access-log is given."""
+    """Level of messages on stderr; info adds a line per request, unless --access-log is given."""
     model: ModelOptions = field(default_factory=ModelOptions)
 
 
@@ -106,13 +106,14 @@ def run(config: ServeConfig) -> int:
 
 
 def _models(options: ModelOptions) -> tuple[Predictor, dict[str, Predictor | Callable[[], Predictor]]]:
-    """The predictor, and those that requests may name: both models of the package, unless the user has chosen one."""
+    """The default predictor, and those that requests may choose: both bundled models, unless the user has chosen
+    one."""
     predictor = options.load()
     if not options.is_left_open:
         return predictor, {}
-    resolve_weights(FAST, ".onnx")  # a missing file is an error at the start, not of the first request
-    only = f"--model {ACCURATE} offers that one only"
-    print(f"votepose: the page uses the model {FAST} for the webcam and videos ({only})", file=sys.stderr)
+    resolve_weights(FAST, ".onnx")  # report a missing file at the start, not on the first request
+    only = f"use --model {ACCURATE} to serve only that"
+    print(f"votepose: the page uses the {FAST} model for the webcam and videos ({only})", file=sys.stderr)
     fast = replace(options, model=FAST, input_size=None)
     return predictor, {ACCURATE: predictor, FAST: fast.load}
 
@@ -149,6 +150,6 @@ def _greeting(host: str, listener: socket.socket, guarded: bool) -> str:
     port = listener.getsockname()[1]
     address = ipaddress.ip_address(listener.getsockname()[0])
     if not address.is_loopback and not guarded:
-        print("votepose: anyone who can reach this address can use the server: there is no API key", file=sys.stderr)
+        print("votepose: anyone who can reach this address can use the server: it has no API key", file=sys.stderr)
     shown = "127.0.0.1" if address.is_unspecified and address.version == 4 else f"[{host}]" if ":" in host else host
     return f"votepose serves on http://{shown}:{port} (Ctrl-C stops; API documentation at /docs)"

@@ -1,4 +1,4 @@
-"""Which sinks the options of `votepose predict` ask for."""
+"""Creates the sinks for the options of `votepose predict`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def make_sinks(
     skeleton: Skeleton,
     note: Callable[[str], None],
 ) -> list[Sink]:
-    """All sinks of a run. Nothing is written yet, except that the folders of crops and sheets are made and tried.
+    """All sinks of a run. Nothing is written yet, but the folders for crops and sheets are created and checked.
 
     Args:
-        config: its `check_inputs` has passed.
-        inputs: of the run.
-        results: come first, see `Recorded`.
-        skeleton: of the poses.
-        note: called with each line that the user should read about a drawing.
+        config: a configuration that has passed `check_inputs`.
+        inputs: inputs of the run.
+        results: results of the run, whose sink comes first, see `Recorded`.
+        skeleton: skeleton of the poses.
+        note: called with each message for the user about a drawing.
 
     Raises:
-        VoteposeError: if an option cannot be followed.
+        VoteposeError: if an option cannot be used.
     """
     video, sinks = config.video, list[Sink]([Recorded(results)])
     if not config.no_draw:

@@ -1,4 +1,4 @@
-"""The options of `votepose predict` that are only for videos."""
+"""The options of `votepose predict` for videos."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from votepose.visualization.draw import Style
 
 @dataclass(frozen=True)
 class VideoFlags:
-    """Only for videos and live streams."""
+    """Options for videos and live streams."""
 
     no_track: bool = False
-    """Do not give people ids."""
+    """Do not track people: the results have no ids."""
     no_cuts: bool = False
-    """Let ids continue across cuts. By default every scene has its own."""
+    """Let ids continue across cuts. Default: each scene has its own ids."""
     smooth: bool = False
     """Smooth the keypoints with a One-Euro filter."""
     realtime: bool = False
-    """Always take the newest frame of a camera or stream, and drop frames rather than lag behind."""
+    """Process only the newest frame of a camera or stream: drop frames rather than lag behind."""
     max_frames: int | None = None
-    """Stop after this many frames. By default at the end, or at Ctrl-C."""
+    """Stop after this many frames. Default: at the end, or on Ctrl-C."""
     every: int = 1
-    """Process every nth frame only."""
+    """Process every Nth frame only."""
     start: str | None = None
-    """Skip what comes before this time: seconds, m:ss or h:mm:ss, such as 90, 1:30 or 0:01:30.5."""
+    """Start at this time: seconds, m:ss or h:mm:ss, such as 90, 1:30 or 0:01:30.5."""
     end: str | None = None
     """Stop at this time."""
     follow: int | None = None
-    """Id of a person: also write a clip that follows them, follow/NAME-ID.mp4, square and without sound."""
+    """Id of a person: also write a clip that follows them, follow/NAME-ID.mp4, square and silent."""
     show: bool = False
-    """Show the drawing in a window while it is made; q, Esc or closing it ends the run and keeps what was written."""
+    """Show the drawing in a window during the run. q, Esc or closing the window stops the run and keeps its results."""
     as_video: float | None = None
-    """Treat a folder's images as one video with this many frames per second. Also the rate of frame_%06d.png, which is
-    25 by default."""
+    """Treat a folder's images as one video with this many frames per second. Also sets the frame rate of
+    frame_%06d.png, 25 by default."""
     video_codec: str | None = None
-    """FFmpeg encoder for drawn videos, such as libx264. By default one that suits the source, but never x264."""
+    """FFmpeg encoder for drawn videos, such as libx264. Default: one that suits the source, but never x264."""
 
     @property
     def part(self) -> Part:
-        """Which frames are wanted.
+        """The frames to process.
 
         Raises:
-            VoteposeError: if a time is not one, or there can be no frame.
+            VoteposeError: if a time is invalid, or no frame can match.
         """
         start = 0.0 if self.start is None else parse_time(self.start, "--start")
         end = None if self.end is None else parse_time(self.end, "--end")
         if self.every < 1:
             raise VoteposeError(f"--every should be at least 1, but is {self.every}")
         if end is not None and end <= start:
-            raise VoteposeError(f"--end {self.end}: should be later than the start at {self.start or 0}")
+            raise VoteposeError(f"--end {self.end}: should be later than the start, {self.start or 0}")
         return Part(self.every, start, end)
 
     @property
     def given(self) -> list[str]:
-        """The options that are given, as the command line names them."""
+        """The names of the options that were given."""
         return [x.name.replace("_", "-") for x in fields(self) if getattr(self, x.name) != x.default]
 
     def options(self, max_people: int | None, style: Style) -> VideoOptions:
-        """What to do with the frames."""
+        """The options for processing a video."""
         return VideoOptions(
             track=not self.no_track,
             smooth=self.smooth,
@@ -75,13 +75,13 @@ class VideoFlags:
         )
 
     def check(self) -> None:
-        """Raise VoteposeError for options that contradict each other, or a value that is out of range."""
+        """Raise VoteposeError for contradictory options or a value out of range."""
         if self.no_track:
             for option, why in (("smooth", "smooths"), ("follow", "follows")):
                 if getattr(self, option):
                     raise VoteposeError(f"--{option} {why} a track: leave out --no-track")
             if self.no_cuts:
-                raise VoteposeError("--no-cuts does nothing without tracks: leave it or --no-track out")
+                raise VoteposeError("--no-cuts has no effect with --no-track: leave out one of them")
         for option in ("max_frames", "follow"):
             if (value := getattr(self, option)) is not None and value < 1:
                 raise VoteposeError(f"--{option.replace('_', '-')} should be at least 1, but is {value}")

@@ -59,7 +59,7 @@ def picture_paths(inputs: Sequence[Input], folder: Path) -> list[Path]:
 
 
 def result_stems(inputs: Sequence[Input]) -> list[Path]:
-    """Relative names for inputs with several results each, all different: without suffix where that is enough."""
+    """Unique relative names for inputs with several results each, without suffix if possible."""
     names = result_names(inputs)
     counts = Counter(_folded(name.with_suffix("")) for name in names)
     taken: set[str] = set()
@@ -76,14 +76,14 @@ def result_stems(inputs: Sequence[Input]) -> list[Path]:
 
 
 def require_apart(inputs: Sequence[Input], folder: Path, option: str) -> None:
-    """Raise VoteposeError if an input lies in the `folder` that is to be written to, where it might be replaced."""
+    """Raise VoteposeError if an input lies in the output `folder`, where it might be replaced."""
     for one in inputs:
         if one.is_file and one.path.resolve().is_relative_to(folder.resolve()):
-            raise VoteposeError(f"{one.label}: lies in {folder}, which is written to; choose another {option}")
+            raise VoteposeError(f"{one.label}: lies in the output folder {folder}; choose another {option}")
 
 
 def _folded(path: Path) -> str:
-    """As some file systems compare names."""
+    """A canonical name, since some file systems ignore case."""
     return str(path).casefold()
 
 

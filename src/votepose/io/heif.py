@@ -1,4 +1,4 @@
-"""HEIC and HEIF images, as iPhones write, by pi-heif (the [heic] extra): libheif with a decoder and no encoder."""
+"""Opens HEIC and HEIF images, the format of iPhones, with pi-heif (the [heic] extra), a decoder from libheif."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ INSTALL = f"is a HEIC image, which needs pi-heif: {installing('heic')}, or conve
 
 
 def open_heif(file: str | IO[bytes], name: str) -> Image.Image:
-    """A HEIC image as `PIL.Image.open` opens others. Pillow itself is left as it is: no plugin is registered.
+    """Open a HEIC image, as `PIL.Image.open` does for other formats, without registering a plugin in Pillow.
 
-    Its pixels are turned as the file says when they are loaded; EXIF's orientation, which HEIC only repeats, is reset.
+    The pixels are rotated as the file specifies on loading, and EXIF's orientation, which only repeats this, is reset.
 
     Args:
         file: a path or a binary file.
-        name: of it, for the message.
+        name: name of the file, for messages.
 
     Raises:
         VoteposeError: if pi-heif is not installed.

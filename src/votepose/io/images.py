@@ -22,7 +22,7 @@ from votepose.io.sources import ImageSource, known_source, source_name
 
 MAX_PIXELS = 2**28  # 0.8 GB as RGB: enough for a panorama of 20000 x 13000, but stops decompression bombs
 _WHITE = (255, 255, 255)
-_ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_ON_ITS_SIDE = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _opening = threading.Lock()
 
 
@@ -60,10 +60,10 @@ def read_image(source: ImageSource, bgr: bool = False) -> np.ndarray:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels of the array that `read_image` makes of a file, from the file's header.
+    """Width and height in pixels of the array that `read_image` returns for a file, read from its header.
 
     Raises:
-        VoteposeError: if it is not an image, in one line that names the file.
+        VoteposeError: if it is not an image; the message names the file.
     """
     try:
         with _open(path, str(path)) as image:

@@ -1,1 +1,1 @@
-"""What a run of `votepose predict` writes, each as a sink: results, drawings, crops, a contact sheet, joint angles."""
+"""The sinks of `votepose predict`: results, drawings, crops, contact sheet, joint angles."""

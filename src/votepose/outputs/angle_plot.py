@@ -1,4 +1,4 @@
-"""A plot of joint angles over time."""
+"""Plots joint angles over time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from votepose.visualization.draw import PALETTE
 
 Series = Mapping[int, Mapping[str, "array[float]"]]  # track id -> angle -> seconds, degrees, seconds, degrees, …
 
-_MOST = len(PALETTE)  # people in a plot: each has a colour of its own
-_DARKER = 0.85  # the palette's colours are for photos; on white they are too light
-_GAP = 2.5  # of the usual time between frames: then the line is broken
+_MOST = len(PALETTE)  # maximum number of people in a plot, one colour each
+_DARKER = 0.85  # the palette's colours are too light on white
+_GAP = 2.5  # gap in the line, in units of the usual time between frames
 
 
 def angle_plot(series: Series, angles: Sequence[str]) -> Image.Image:
-    """One panel per angle, the left side solid, the right one dashed; people in the colours of the drawing.
+    """One panel per angle, with solid lines for the left side and dashed ones for the right, in the drawing's colours.
 
     Args:
-        series: of each person, by track id (0 if people are not tracked, then as points). Of more than `_MOST` people,
-            those with most known angles are shown.
-        angles: names, as in `series`.
+        series: angles of each person, by track id (0 if people are not tracked, shown as points). Of more than `_MOST`
+            people, those with the most known angles are shown.
+        angles: names of the angles, as in `series`.
     """
-    from votepose.evaluation.figures import lighten, new_figure, to_picture  # matplotlib is in an extra
+    from votepose.evaluation.figures import lighten, new_figure, to_picture  # matplotlib is an extra
 
     known = {track: sum(int(np.isfinite(each[1::2]).sum()) for each in of.values()) for track, of in series.items()}
     known = {track: count for track, count in known.items() if count}
@@ -53,7 +53,7 @@ def angle_plot(series: Series, angles: Sequence[str]) -> Image.Image:
 
 
 def _line(axes: Any, track: int, points: array[float], label: str, dashed: bool) -> None:
-    """One angle of one person; gaps where it is not known or the person is not there."""
+    """Draw one angle of one person, with gaps where it is unknown."""
     times, sizes = np.array(points).reshape(-1, 2).T
     colour = tuple(_DARKER * PALETTE[(track - 1) % len(PALETTE)] / 255)
     if not track:

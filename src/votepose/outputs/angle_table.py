@@ -1,4 +1,4 @@
-"""Joint angles over time: a table of all inputs and a plot of each video, as a sink."""
+"""A sink for joint angles over time: a table of all inputs, and a plot of each video."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from votepose.outputs.angle_plot import Series, angle_plot
 from votepose.outputs.joint_angles import Joints, joint_angles
 from votepose.outputs.sink import Item, Prediction, Sink, Take
 
-FOLDER = "angles"  # of the plots, in --out
+FOLDER = "angles"  # folder of the plots, in --out
 
 
 class AngleTable(Sink):
     """Writes angles.csv, one row per person and image or frame, and angles/NAME.png for each video file.
 
-    The columns are image, frame, time, person (from 0, best first), id, and each angle in degrees, empty where it is
-    not known; frame, time and id are empty for images.
+    The columns are image, frame, time, person (from 0, best first), id, and each angle in degrees, empty if unknown;
+    frame, time and id are empty for images.
 
     Args:
-        folder: must exist.
-        angles: as of `choose_angles`.
-        results: of the run, entered before this sink. Rows of inputs that are done are kept.
+        folder: an existing folder.
+        angles: angles from `choose_angles`.
+        results: results of the run, entered before this sink. Rows of inputs that are done are kept.
 
     Raises:
         VoteposeError: if matplotlib is not installed.
@@ -64,7 +64,7 @@ class AngleTable(Sink):
 
     @contextlib.contextmanager
     def open(self, item: Item) -> Iterator[Take]:
-        plotted = item.video is not None and item.source.kind != "live"  # which need not end
+        plotted = item.video is not None and item.source.kind != "live"  # live streams may never end
         series: Series = defaultdict(lambda: defaultdict(lambda: array("d")))
 
         def take(found: Prediction) -> None:
@@ -78,12 +78,12 @@ class AngleTable(Sink):
 
         try:
             yield take
-        finally:  # also if the user stops, as the drawing is kept
+        finally:  # even if the user stops, like the drawing
             if series:
                 save_picture(angle_plot(series, list(self._angles)), self._folder / FOLDER / f"{item.stem}.png")
 
     def _earlier_rows(self) -> list[list[str]]:
-        """Rows of the inputs that are done; the file of a killed run is the one with .partial."""
+        """Rows of the inputs that are done; a killed run leaves them in a .partial file."""
         found = [path for path in (self._lines.partial, self._lines.path) if self._results.done and path.exists()]
         if not found:
             return []

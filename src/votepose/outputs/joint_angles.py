@@ -1,4 +1,4 @@
-"""Angles of joints, in the image: which ones a skeleton has, and their sizes."""
+"""Joint angles in the image: the angles of a skeleton, and their values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from votepose.errors import VoteposeError
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 
-ANGLES = {  # name -> the two joints beside it
+ANGLES = {  # name -> the two neighbouring joints
     "knee": ("hip", "ankle"),
     "elbow": ("shoulder", "wrist"),
     "hip": ("shoulder", "knee"),
@@ -18,11 +18,11 @@ ANGLES = {  # name -> the two joints beside it
 }
 MIN_CONFIDENCE = 0.3  # of each of the three joints
 
-Joints = tuple[int, int, int]  # indices in the skeleton: the joint in the middle
+Joints = tuple[int, int, int]  # indices in the skeleton; the middle one is the joint
 
 
 def angles_of(skeleton: Skeleton) -> dict[str, Joints]:
-    """The angles of `ANGLES` whose joints a skeleton has, by their names: left_knee, right_knee, … or knee."""
+    """The angles in `ANGLES` whose joints a skeleton has, by name: left_knee, right_knee, … or knee."""
     found: dict[str, Joints] = {}
     for name, (first, last) in ANGLES.items():
         for side, prefix in ((-1, "left_"), (1, "right_"), (0, "")):
@@ -33,10 +33,10 @@ def angles_of(skeleton: Skeleton) -> dict[str, Joints]:
 
 
 def choose_angles(names: Sequence[str], skeleton: Skeleton) -> dict[str, Joints]:
-    """Those of a skeleton's angles that `names` asks for: "knee" for both sides, "left_knee" for one.
+    """The angles of a skeleton selected by `names`: "knee" for both sides, "left_knee" for one.
 
     Raises:
-        VoteposeError: if there is no such angle; lists those there are.
+        VoteposeError: if there is no such angle; the message lists those available.
     """
     known = angles_of(skeleton)
     chosen: dict[str, Joints] = {}
@@ -44,7 +44,7 @@ def choose_angles(names: Sequence[str], skeleton: Skeleton) -> dict[str, Joints]
         fitting = {angle: joints for angle, joints in known.items() if name in (angle, base_name(angle))}
         if not fitting:
             there = ", ".join(dict.fromkeys(map(base_name, known))) or "none: it lacks the joints"
-            raise VoteposeError(f"{name!r} is no angle of this model's skeleton; there are {there}")
+            raise VoteposeError(f"{name!r} is not an angle of this model's skeleton; available: {there}")
         chosen |= fitting
     return chosen
 
@@ -57,12 +57,13 @@ def base_name(angle: str) -> str:
 def joint_angles(
     poses: Poses, angles: Mapping[str, Joints], min_confidence: float = MIN_CONFIDENCE
 ) -> dict[str, np.ndarray]:
-    """The size (P,) of each angle for each person, in degrees from 0 to 180 (straight); NaN where it is not known.
+    """(P,) degrees from 0 to 180 (straight) of each angle for each person; NaN if unknown.
 
-    It is the angle in the image, not in space: it is true only for a limb that moves across the line of sight.
+    The angle is measured in the image, not in space, so it is correct only for limbs perpendicular to the line of
+    sight.
 
     Args:
-        poses: of P people.
+        poses: poses of P people.
         angles: from `angles_of` or `choose_angles`.
         min_confidence: an angle is known if its three joints are seen and have at least this confidence.
     """
@@ -77,6 +78,6 @@ def joint_angles(
 
 
 def _joint(skeleton: Skeleton, word: str, side: int) -> int | None:
-    """The joint of that side whose name contains the word; of several the one with the shortest name."""
+    """The joint on that side whose name contains the word; if there are several, the one with the shortest name."""
     named = [k for k, name in enumerate(skeleton.names) if skeleton.sides[k] == side and word in name.lower()]
     return min(named, key=lambda k: len(skeleton.names[k]), default=None)

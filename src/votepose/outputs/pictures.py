@@ -17,8 +17,8 @@ from votepose.outputs.sink import Item, Prediction, Sink, Take
 from votepose.poses import Pose
 from votepose.visualization.contact_sheet import captioned, contact_sheet, tile
 
-_MARGIN = 0.2  # around the joints' box, of its longer side: the joints leave out hair, hands and feet
-_PAGE = 60  # tiles of a contact sheet
+_MARGIN = 0.2  # margin around the joints' box, relative to its longer side, for hair, hands and feet
+_PAGE = 60  # tiles per contact sheet
 
 
 class DrawnPictures(Sink):
@@ -30,7 +30,7 @@ class DrawnPictures(Sink):
 
 
 class Crops(Sink):
-    """Saves each person as FOLDER/NAME-01.jpg, best first; of a video's frame as FOLDER/NAME/000012-id03.jpg."""
+    """Saves each person as FOLDER/NAME-01.jpg, best first; for video frames as FOLDER/NAME/000012-id03.jpg."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,7 +52,7 @@ class Crops(Sink):
 
 
 def crop(pixels: np.ndarray, pose: Pose) -> Image.Image | None:
-    """The part of an image (H, W, 3) uint8 RGB around a person's joints; None if they all lie outside."""
+    """The part of an image (H, W, 3) uint8 RGB around a person's joints; None if all of them lie outside."""
     x1, y1, x2, y2 = pose.box.tolist()
     margin = _MARGIN * max(x2 - x1, y2 - y1)
     left, top = max(0, round(x1 - margin)), max(0, round(y1 - margin))
@@ -61,10 +61,10 @@ def crop(pixels: np.ndarray, pose: Pose) -> Image.Image | None:
 
 
 class ContactSheet(Sink):
-    """One sheet of all drawings, with their names: of an image, or of a video's frame with most people.
+    """Saves one sheet of all drawings with names; a video is shown by its frame with the most people.
 
     Args:
-        path: of the sheet. More than `_PAGE` inputs make several: sheet-1.jpg, sheet-2.jpg, …
+        path: path of the sheet. More than `_PAGE` inputs give several: sheet-1.jpg, sheet-2.jpg, …
         count: number of inputs.
     """
 
@@ -95,7 +95,7 @@ class ContactSheet(Sink):
                 self._add(best[1], item)
 
     def skip(self, item: Item) -> None:
-        """Shows the drawing that the earlier run left, or else the image itself; a video only if it was an image."""
+        """Show the earlier run's drawing, or else the image itself; videos without a drawing are left out."""
         for path in (item.target, item.source.path):
             with contextlib.suppress(VoteposeError):
                 return self._add(tile([Image.fromarray(read_image(path))]), item)

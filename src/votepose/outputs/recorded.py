@@ -1,4 +1,4 @@
-"""The results of a run as a sink. It comes first, so that what is recorded as done is done in all others, too."""
+"""A sink for the results. It is opened first, so that an input recorded as done is done in all other sinks too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface that a run feeds: each input is opened in every sink, which then takes its images or frames in turn."""
+"""The interface of sinks: each input is opened in every sink, which then takes its image or frames in turn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from votepose.visualization.draw import Style, draw
 
 
 class Video(Protocol):
-    """What a sink may know of a video that is being read, see `VideoReader`."""
+    """The attributes of a video that sinks may use, see `VideoReader`."""
 
     @property
     def rate(self) -> Fraction: ...
@@ -39,9 +39,9 @@ class Item:
 
     Attributes:
         source: the input.
-        target: path of its drawing, which differs from those of all other inputs; the suffix may be another.
-        stem: a relative path to name several results after, which differs from those of all other inputs.
-        video: None for an image.
+        target: unique path of its drawing; the suffix may change.
+        stem: unique relative path, used to name several results.
+        video: the video; None for an image.
     """
 
     source: Input
@@ -56,9 +56,9 @@ class Prediction:
 
     Attributes:
         pixels: (H, W, 3) uint8 RGB.
-        poses: in its pixels.
-        style: of the drawing.
-        frame, time: of a video: the frame, counted from 0, and seconds since the first.
+        poses: poses in its pixels.
+        style: style of the drawing.
+        frame, time: for a video, the frame number, from 0, and seconds since the first frame.
     """
 
     pixels: np.ndarray
@@ -69,7 +69,7 @@ class Prediction:
 
     @cached_property
     def drawing(self) -> Image.Image:
-        """The image with the poses drawn on it; drawn at most once, however many sinks need it."""
+        """The image with the poses drawn on it, drawn at most once for all sinks."""
         return draw(self.pixels, self.poses, self.style)
 
 
@@ -77,7 +77,7 @@ Take = Callable[[Prediction], None]
 
 
 class Sink(contextlib.AbstractContextManager["Sink"]):
-    """Something that a run writes. As a context manager it encloses the run; by default nothing happens there."""
+    """An output of a run. It is a context manager around the run, which does nothing by default."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -85,21 +85,21 @@ class Sink(contextlib.AbstractContextManager["Sink"]):
         return None
 
     def open(self, item: Item) -> AbstractContextManager[Take]:
-        """Enclose one input; yields what takes its image or each of its frames.
+        """A context manager around one input; yields a function that takes its image or each of its frames.
 
         Raises:
-            VoteposeError: if this input does not hold what was asked for.
+            VoteposeError: if the input lacks what the options require.
             OSError: if it cannot be written.
         """
         raise NotImplementedError
 
     def skip(self, item: Item) -> None:
-        """An input that an earlier run has finished."""
+        """Called for an input that an earlier run has finished."""
 
 
 @contextlib.contextmanager
 def opened(sinks: Sequence[Sink], item: Item) -> Iterator[Take]:
-    """Enclose one input in all sinks. The first one is the last to take each frame, and the last to be closed."""
+    """Open one input in all sinks. The first sink takes each frame last, and is closed last."""
     with contextlib.ExitStack() as stack:
         takers = [stack.enter_context(sink.open(item)) for sink in sinks]
 

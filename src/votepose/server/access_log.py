@@ -1,4 +1,4 @@
-"""The access log: a JSON object per request, on a line of its own."""
+"""The access log: one JSON object per request and line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from votepose.errors import VoteposeError, one_line
 
-_LONGEST = 2000  # characters of a path
+_LONGEST = 2000  # maximum length of a path, in characters
 _PROBES = ("/healthz", "/readyz")
 
 
 def open_access_log(path: Path) -> logging.Logger:
-    """A logger that appends to a file, which may be moved away at any time, or `-`, standard output.
+    """A logger that appends to a file, which may be moved at any time, or to standard output (`-`).
 
     Raises:
         VoteposeError: if the file cannot be written.
@@ -30,16 +30,16 @@ def open_access_log(path: Path) -> logging.Logger:
     except OSError as error:
         raise VoteposeError(f"{path}: the access log cannot be written ({one_line(error)})") from None
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.Logger("votepose.access")  # of its own: no other handler, no level of the root's
+    logger = logging.Logger("votepose.access")  # not registered, so it has no other handlers or levels
     logger.addHandler(handler)
     return logger
 
 
 class AccessLog:
-    """ASGI middleware: writes a line per request after its answer, except for probes that succeed.
+    """ASGI middleware that writes a line after each request, except for successful health probes.
 
     Args:
-        app: to be called. It may state the number of people as `request.state.people`.
+        app: the application to wrap. It may set the number of people as `request.state.people`.
         logger: writes the lines.
     """
 
@@ -47,7 +47,7 @@ class AccessLog:
         self.app, self.logger = app, logger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection; see ASGI."""
+        """Handle one connection; see the ASGI specification."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         started, arrived = time.perf_counter(), datetime.now(UTC)
@@ -72,7 +72,7 @@ class AccessLog:
             status = status or 500
             raise
         finally:
-            status = status or 499  # nginx's number: the client disconnected
+            status = status or 499  # nginx's status for a client that disconnected
             if status != 200 or scope["path"] not in _PROBES:
                 seconds = round(time.perf_counter() - started, 4)
                 client = (scope.get("client") or ("",))[0]

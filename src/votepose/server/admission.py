@@ -42,13 +42,13 @@ class AdmissionQueue:
 
     @property
     def full(self) -> bool:
-        """Whether a request would be refused now: all slots are taken, or so many that its time would run out."""
+        """Whether a request would be refused now: no slot is free, or the wait would exceed the time limit."""
         late = self.taken >= self.workers and self._wait > _SHARE * self.timeout
         return late or self.taken >= self.slots
 
     @property
     def _wait(self) -> float:
-        """Seconds after which a request that comes now can expect its answer."""
+        """Expected seconds until a request that arrives now is answered."""
         return (self.taken + 1) * self._seconds / self.workers
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The server: `create_app` joins the routes, the page, keys, logs and health."""
+"""The server: `create_app` combines routes, web page, API keys, logs and health checks."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def create_app(
         predictor: finds the poses; its input size and thresholds are the defaults of a request.
         limits: None for `Limits()`.
         origins: other origins whose pages may use the server, such as https://app.example; * for any.
-        others: what a request may name as its `model`: by name, predictors or functions that load them at first use.
-            The page uses `fast` for the webcam and videos, and `accurate` for images.
-        keys: of which a request needs one, except for the page and for /healthz and /readyz; none lets everyone in.
-        access_log: gets a line per request, see `open_access_log`.
+        others: models that a request may choose, by name: predictors, or functions that load them on first use. The
+            page uses `fast` for the webcam and videos, and `accurate` for images.
+        keys: valid API keys; a request needs one, except for the page, /healthz and /readyz. Empty for no check.
+        access_log: logger for one line per request, see `open_access_log`.
         stopping: returns whether the server is stopping; /readyz says so.
 
     Raises:
@@ -82,7 +82,7 @@ def create_app(
     app.add_middleware(OtherOrigins, origins=tuple(origins))
     app.add_middleware(SafeHeaders)
     if access_log:
-        app.add_middleware(AccessLog, logger=access_log)  # the last one is called first
+        app.add_middleware(AccessLog, logger=access_log)  # added last, so called first
     add_error_handlers(app)
     models = Models(predictor, others or {})
     guard = [Depends(KeyCheck(keys, limits))] if keys else []
@@ -126,7 +126,7 @@ def _add_health(app: FastAPI, readiness: Readiness) -> None:
     async def healthz() -> dict[str, str]:
         return {"status": "ok", "version": votepose.__version__}
 
-    @app.get("/readyz", tags=["about"], summary="Should the server be sent requests? 503 if not")
+    @app.get("/readyz", tags=["about"], summary="Readiness for requests; 503 if not ready")
     async def readyz() -> JSONResponse:
         return JSONResponse({"status": readiness.state}, 200 if readiness.state == "ready" else 503)
 

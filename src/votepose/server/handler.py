@@ -31,7 +31,7 @@ class Options:
     """The options of one request.
 
     Attributes:
-        input_size, presence_threshold, score_threshold: see `Predictor`; None for the model's own.
+        input_size, presence_threshold, score_threshold: see `Predictor`; None for the model's default.
         form: format of the response.
         scores: whether to show each person's score in the drawing.
     """
@@ -70,7 +70,7 @@ def handle(
     """Find the people in an image file.
 
     Args:
-        file: its name is a label in the record.
+        file: the image file; its name is copied into the record.
         model: returns the predictor, which it may have to load first.
         stop: set when the result is no longer needed; work ends at the next opportunity.
 
@@ -90,7 +90,7 @@ def handle(
 def handle_batch(
     files: Sequence[File], model: Callable[[], Predictor], options: Options, limits: Limits, stop: threading.Event
 ) -> Answer:
-    """Find the people in image files, one after another: for each the record, or the error it would have alone.
+    """Find the people in image files, one after another; returns a record or an error for each.
 
     Args:
         files, model, stop: as for `handle`.

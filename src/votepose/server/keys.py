@@ -1,4 +1,4 @@
-"""API keys: where they are read from, and the check of a request's."""
+"""Reads API keys, and checks the key of a request."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from votepose.server.limits import Limits
 from votepose.server.upload import drain
 
 VARIABLE = "VOTEPOSE_API_KEY"
-_KEY = re.compile(r"[!-~]{8,}")  # what a header can hold
+_KEY = re.compile(r"[!-~]{8,}")  # characters allowed in a header
 _HEADER = Security(APIKeyHeader(name="X-API-Key", auto_error=False))
 _BEARER = Security(HTTPBearer(auto_error=False))
 
 
 def read_keys(path: Path | None) -> tuple[str, ...]:
-    """The keys in a file, one per line, of which each is valid; without a file, the one in VOTEPOSE_API_KEY, if any.
+    """The keys in a file, one per line; without a file, the one in VOTEPOSE_API_KEY, if any.
 
     Raises:
         VoteposeError: if the file cannot be read or holds no key, or a key is unusable.
@@ -44,7 +44,7 @@ def read_keys(path: Path | None) -> tuple[str, ...]:
     if not keys:
         raise VoteposeError(f"{source}: holds no API key; write one per line")
     for number, key in enumerate(keys, start=1):
-        if not _KEY.fullmatch(key):  # the key itself belongs in no message
+        if not _KEY.fullmatch(key):  # never print the key itself
             raise VoteposeError(
                 f"{source}: key {number} should be at least 8 printable ASCII characters, without spaces"
             )
@@ -52,10 +52,10 @@ def read_keys(path: Path | None) -> tuple[str, ...]:
 
 
 class KeyCheck:
-    """A dependency of routes: refuses requests without one of the keys.
+    """A route dependency that refuses requests without a valid key.
 
     Args:
-        keys: that are valid. limits: for the rest of a refused upload.
+        keys: the valid keys. limits: limits for draining a refused upload.
     """
 
     def __init__(self, keys: Sequence[str], limits: Limits) -> None:
@@ -65,9 +65,9 @@ class KeyCheck:
     async def __call__(
         self, request: Request, key: str | None = _HEADER, bearer: HTTPAuthorizationCredentials | None = _BEARER
     ) -> None:
-        """Raises RequestError, 401, unless the request has a valid key."""
+        """Raise RequestError, 401, unless the request has a valid key."""
         given = key if key is not None else bearer.credentials if bearer else None
-        # All digests are compared, each in constant time: how long it takes says nothing about the keys.
+        # Compare all digests, each in constant time, so that the time reveals nothing about the keys.
         if given is not None and sum(hmac.compare_digest(_digest(given), digest) for digest in self._digests):
             return
         await drain(request, self._limits)

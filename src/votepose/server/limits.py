@@ -16,8 +16,8 @@ class Limits:
     """Limits on requests.
 
     Attributes:
-        max_bytes: of one image's file, or of all files of a batch.
-        max_batch: images in a batch.
+        max_bytes: maximum size of an image file, or of all files of a batch together.
+        max_batch: maximum number of images in a batch.
         max_pixels: maximum width x height of an image; larger ones are refused before decoding.
         max_input_size: largest input size that a request may set, in pixels; a multiple of 32.
         workers: images processed at the same time, each in its own thread.

@@ -1,4 +1,4 @@
-"""The models of a server: the default one, and those that a request may name, loaded when first used."""
+"""The models of a server: the default, and others that a request may choose, loaded on first use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Loader = Callable[[], Predictor]
 
 
 class OnDemand:
-    """A predictor, loaded when it is first called for and then kept: once, however many threads ask.
+    """A predictor that is loaded once, on first use; safe to use from several threads.
 
     Args:
         source: the predictor, or a function that loads it.
@@ -29,7 +29,7 @@ class OnDemand:
             self._load = source
 
     def __call__(self) -> Predictor:
-        """The predictor. Raises what its loader raises; the next call then tries again."""
+        """The predictor. Raises its loader's exception; the next call tries again."""
         with self._lock:
             if self.loaded is None:
                 assert self._load is not None
@@ -38,11 +38,11 @@ class OnDemand:
 
 
 class Models:
-    """The predictor of requests that name no model, and those that they may name.
+    """The default predictor, and those that requests may choose.
 
     Args:
-        default: is loaded already.
-        others: by name, each a predictor or a function that loads it.
+        default: the loaded default predictor.
+        others: predictors, or functions that load them, by name.
     """
 
     def __init__(self, default: Predictor, others: Mapping[str, Predictor | Loader]) -> None:
@@ -55,15 +55,15 @@ class Models:
         return ", ".join(self._others)
 
     def named(self, name: str | None) -> OnDemand:
-        """Raises RequestError, 422, if there is none of this name."""
+        """The model of this name; None is the default. Raises RequestError, 422, if there is none."""
         if name is None:
             return self._default
         if name not in self._others:
-            there = f"there are {self.names}" if self.names else "this server has one model; name none"
+            there = f"choose {self.names}" if self.names else "this server has only one; leave out model"
             raise RequestError(422, f"model: no such model; {there}")
         return self._others[name]
 
     def about(self) -> dict[str, dict[str, Any]]:
-        """What is known of each model that a request may name: its input size, null until it is loaded."""
+        """The input size of each model that a request may choose, null until it is loaded."""
         sizes = {name: model.loaded and model.loaded.input_size for name, model in self._others.items()}
         return {name: {"input_size": size} for name, size in sizes.items()}

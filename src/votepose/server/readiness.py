@@ -1,4 +1,4 @@
-"""Whether the server should be sent requests now."""
+"""Tells whether the server is ready for requests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from votepose.server.admission import AdmissionQueue
 
 
 class Readiness:
-    """Ready once the model has answered, while there is a free slot, until the server stops.
+    """Ready after the model has run once, while there is a free slot, and until the server stops.
 
     Args:
-        queue: in front of the model.
+        queue: the queue of the server.
         stopping: returns whether the server is stopping.
     """
 
@@ -24,7 +24,7 @@ class Readiness:
         self._queue, self._stopping, self._answered = queue, stopping, False
 
     async def warm_up(self, predictor: Predictor) -> None:
-        """Ask the model once, in a thread; a failure is logged, and the server stays unready."""
+        """Run the model once, in a thread; a failure is logged, and the server stays unready."""
         try:
             await asyncio.to_thread(predictor, np.zeros((480, 640, 3), np.uint8))
         except Exception:

@@ -1,4 +1,4 @@
-"""The routes that find poses: /v1/poses for one image, /v1/batch for several."""
+"""The routes /v1/poses, for one image, and /v1/batch, for several."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from votepose.server.upload import receive, receive_batch
 
 
 def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
-    """Add the routes. `guard`: dependencies that may refuse a request."""
+    """Add the routes; `guard` are dependencies that may refuse a request."""
     names = service.models.names
     name_text = f"one of {names}" if names else "this server has one model only"
-    named = Query(None, description=f"which model finds the people: {name_text}")
+    named = Query(None, description=f"model to use: {name_text}")
     given = Depends(_options(service))
-    form = Query("json", description="of the answer: the people as JSON, or drawn on the image")
-    scores_query = Query(False, description="write each person's score in the drawing")
+    form = Query("json", description="format of the response: the people as JSON, or drawn on the image")
+    scores_query = Query(False, description="show each person's score in the drawing")
 
     @app.post(
         "/v1/poses",
@@ -42,7 +42,7 @@ def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
         scores: bool = scores_query,
         model: str | None = named,
     ) -> Response:
-        """One image, as a file in a multipart form or as the whole body; its people, best first."""
+        """Send one image, as a file in a multipart form or as the whole body. Returns its people, best first."""
         options = replace(options, form=format, scores=scores)
         return await service.answer(request, OPTIONS, model, options, receive, handle)
 
@@ -55,20 +55,20 @@ def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
         dependencies=guard,
     )
     async def batch(request: Request, options: Options = given, model: str | None = named) -> Response:
-        """Images as files in a multipart form; for each, in order, its people or why there are none.
+        """Send images as files in a multipart form. Returns the people or an error for each, in order.
 
-        The limits of bytes and time hold for all of them together, and they take one worker.
+        The limits of bytes and time apply to all of them together, and they use one worker.
         """
         return await service.answer(request, BATCH_OPTIONS, model, options, receive_batch, handle_batch)
 
 
 def _options(service: Service) -> Callable[..., Options]:
-    """A dependency: the options of a request, of which those that it does not give are None, the model's own."""
+    """A dependency that returns a request's options; those left out are None, the model's default."""
     predictor = service.models.default
-    size_text = "longest side of the network's input, in pixels; larger finds smaller people, more slowly"
+    size_text = "longest side of the network's input, in pixels; larger is slower and finds smaller people"
     most = max(service.limits.max_input_size, predictor.input_size)
     size = Query(predictor.input_size, ge=MULTIPLE, le=most, multiple_of=MULTIPLE, description=size_text)
-    presence_text = "a cell votes if it holds a keypoint with at least this probability"
+    presence_text = "minimum presence, the probability of a keypoint, for a cell to vote"
     presence = Query(predictor.presence_threshold, ge=0, le=1, description=presence_text)
     score = Query(predictor.score_threshold, ge=0, le=1, description="people with a lower score are left out")
 

@@ -40,7 +40,7 @@ class Problem(BaseModel):
 
 
 class Failure(BaseModel):
-    """An image of a batch that has no record: the status and reason that it would be answered with alone."""
+    """An image of a batch that failed, with the status and reason as from /v1/poses."""
 
     image: str | None = Field(description="file name sent by the client")
     status: int
@@ -48,7 +48,7 @@ class Failure(BaseModel):
 
 
 class Batch(BaseModel):
-    """One entry for each image, in order."""
+    """One entry per image, in order."""
 
     results: list[Record | Failure]
 
@@ -61,7 +61,7 @@ EXAMPLE = {"image": "astronaut.jpg", "width": 512, "height": 512, "people": [_PE
 _ERRORS = {
     400: ("No image in the request", "the form holds no file; send the image in a field named file"),
     401: (
-        "An API key is needed",
+        "Missing or invalid API key",
         "this server needs an API key; send it in the header X-API-Key, or as Authorization: Bearer",
     ),
     408: ("The upload took too long", "the upload took longer than 30 s"),
@@ -106,10 +106,10 @@ def responses() -> dict[int | str, dict[str, Any]]:
 
 
 def batch_responses() -> dict[int | str, dict[str, Any]]:
-    """The same of the route for several images."""
+    """The `responses` of the route for several images."""
     failure = {"image": "notes.txt", "status": 415, "detail": _ERRORS[415][1]}
     example = {"results": [EXAMPLE, failure]}
-    found = {"description": "For each image, in order, its people or why there are none", "model": Batch}
+    found = {"description": "The people or an error for each image, in order", "model": Batch}
     return {200: found | {"content": {"application/json": {"example": example}}}, **_errors()}
 
 

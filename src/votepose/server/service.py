@@ -1,4 +1,4 @@
-"""One request for poses, from its head to its answer: options, slot, upload, work, metrics."""
+"""Handles a request for poses: options, slot, upload, work, metrics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Handle = Callable[[Upload, Callable[[], Predictor], Options, Limits, threading.E
 
 @dataclass(frozen=True)
 class Service:
-    """What answers requests for poses."""
+    """Answers requests for poses."""
 
     models: Models
     limits: Limits
@@ -45,11 +45,11 @@ class Service:
         receive: Receive[Upload],
         handle: Handle[Upload],
     ) -> Response:
-        """The answer to a request.
+        """Answer a request.
 
         Args:
-            known: the options that the query may hold. model: the name of one of `models`.
-            receive: reads the upload. handle: is called with it in a worker's thread.
+            known: options allowed in the query. model: name of one of `models`.
+            receive: reads the upload. handle: processes it in a worker thread.
 
         Raises:
             RequestError: if the request is refused.
@@ -58,7 +58,7 @@ class Service:
         try:
             check_query(request.query_params, known)
             if options.scores and options.form == "json":
-                raise RequestError(422, "scores: is for drawings, so it needs format=png or format=jpeg")
+                raise RequestError(422, "scores: only affects drawings; use format=png or format=jpeg")
             answer = await self._work(request, self.models.named(model), options, receive, handle)
             self.metrics.found(answer.people, answer.seconds)
             request.state.people = answer.people  # for the access log
@@ -67,11 +67,11 @@ class Service:
             return Response(answer.body, media_type=answer.media_type, headers={"Server-Timing": timing})
         except RequestError as error:
             status = error.status
-            if status != 408:  # that client was slow already
+            if status != 408:  # a client that timed out would be slow again
                 await drain(request, self.limits)
             raise
         except (ClientDisconnect, asyncio.CancelledError):
-            status = 499  # nginx's number, for the metrics only
+            status = 499  # nginx's status, for the metrics only
             raise
         finally:
             self.metrics.answered(status, time.perf_counter() - started)
@@ -89,6 +89,6 @@ class Service:
 
 
 async def _gone(request: Request) -> None:
-    """Returns when the client has disconnected. To be called after the body has been read."""
+    """Wait until the client disconnects. Call it after reading the body."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

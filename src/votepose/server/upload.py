@@ -32,7 +32,7 @@ _DRAIN_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class File:
-    """An uploaded file: its bytes, and the name that the client gave it."""
+    """An uploaded file: its bytes, and the client's file name."""
 
     data: bytes
     name: str | None
@@ -56,7 +56,7 @@ class _Upload(io.BytesIO):
 
 
 async def receive(request: Request, limits: Limits) -> File:
-    """The file in a request's body, a multipart form or the file itself.
+    """Read the file in a request, from a multipart form or the whole body.
 
     Raises:
         RequestError: 400 if there is no file, 408 if it arrives too slowly, 413 if it is too large, 422 if a form holds
@@ -70,14 +70,14 @@ async def receive(request: Request, limits: Limits) -> File:
 
 
 async def receive_batch(request: Request, limits: Limits) -> list[File]:
-    """The files in a multipart form, at least one; the limit of bytes holds for all of them together.
+    """Read the files in a multipart form, at least one; the limit of bytes applies to all of them together.
 
     Raises:
-        RequestError: as `receive`, and 413 if there are too many files, 415 if the body is not a form.
+        RequestError: as for `receive`, and 413 if there are too many files, 415 if the body is not a form.
         starlette.requests.ClientDisconnect: if the client disconnects.
     """
     if not _is_form(request):
-        raise RequestError(415, "a batch is a multipart form with a file per image; send a single image to /v1/poses")
+        raise RequestError(415, "a batch is a multipart form with one file per image; send a single image to /v1/poses")
     return await _files(request, limits, limits.max_batch)
 
 

@@ -1,4 +1,4 @@
-"""Cuts: which scene a frame belongs to, so that no id continues in another scene."""
+"""Detects cuts and numbers scenes, so that ids do not continue in another scene."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-_SIZE = 32, 18  # pixels of the small frame whose structure is compared
-_SHIFT = 10, 5  # by which a panning camera may move it, in its pixels
-_BINS = 8  # of each colour channel
-_FLAT = 3.0  # grey levels: a frame that varies less is black or white, and tells nothing
-# Chosen on 354 pairs of photos (other places, other rallies, other zooms) and made pans, zooms, flashes and passers-by.
-_COLOURS = 0.18  # share of the pixels that has to change its colour
-_STRUCTURE = 0.4  # 1 - correlation that is left at the best shift
+_SIZE = 32, 18  # size in pixels of the thumbnail whose structure is compared
+_SHIFT = 10, 5  # maximum shift by a panning camera, in its pixels
+_BINS = 8  # per colour channel
+_FLAT = 3.0  # minimum variation in grey levels; frames with less are black or white and are ignored
+# Chosen on 354 pairs of photos (different places, rallies, zooms) and on synthetic pans, zooms, flashes and passers-by.
+_COLOURS = 0.18  # minimum share of pixels that change their colour
+_STRUCTURE = 0.4  # minimum of 1 - correlation at the best shift
 
 
 class Scenes:
     """Numbers the scenes of a video: `scenes(pixels, time) -> int`, the same for all frames between two cuts.
 
-    At a cut, colours change and so does the structure. A flash only changes the colours, a moving camera only where
-    the structure is; black and white frames belong to the scene before. If a scene returns within `memory`, as after a
-    flash that hid it, it has its number again.
+    At a cut, both colours and structure change. A flash only changes the colours, a moving camera only shifts the
+    structure. Black and white frames belong to the scene before. A scene that returns within `memory`, as after a
+    flash, gets its number again.
 
     Args:
-        memory: seconds.
+        memory: time in seconds.
     """
 
     def __init__(self, memory: float = 1.0) -> None:
         self._memory = memory
-        self._shots: list[_Shot] = []  # the current one first
+        self._shots: list[_Shot] = []  # most recent first
         self._count = 0
 
     def __call__(self, pixels: np.ndarray, time: float) -> int:
-        """The number of the scene, from 1; 0 as long as there were only black or white frames.
+        """The number of the scene, from 1; 0 while all frames so far are black or white.
 
         Args:
-            pixels: of the next frame, (H, W, 3) uint8 RGB.
-            time: of the frame, in seconds.
+            pixels: pixels of the next frame, (H, W, 3) uint8 RGB.
+            time: time of the frame, in seconds.
         """
         grey, colours = _structure(pixels), _histogram(pixels)
         if grey.std() >= _FLAT:
@@ -71,7 +71,7 @@ def _structure(pixels: np.ndarray) -> np.ndarray:
 
 
 def _histogram(pixels: np.ndarray) -> np.ndarray:
-    """Shares of the colours, with soft bins: a colour at an edge counts for both sides."""
+    """Colour histogram with soft bins: a colour at the edge of a bin counts for both sides."""
     bins = _thinned(pixels, 128, 72).reshape(-1, 3) // (256 // _BINS)
     counts = np.bincount(bins @ np.array([_BINS**2, _BINS, 1]), minlength=_BINS**3).astype(float)
     cube = counts.reshape(_BINS, _BINS, _BINS)
@@ -83,7 +83,7 @@ def _histogram(pixels: np.ndarray) -> np.ndarray:
 
 
 def _thinned(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Every nth pixel in both directions, so that at least width x height are left."""
+    """Every nth pixel in both directions, so that at least width x height remain."""
     return np.ascontiguousarray(pixels[:: max(1, pixels.shape[0] // height), :: max(1, pixels.shape[1] // width)])
 
 

@@ -1,4 +1,4 @@
-"""The drawn video, as a sink."""
+"""A sink for drawn videos."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class DrawnVideos(Sink):
     """Writes each video with its poses drawn; images are drawn by `outputs.pictures`.
 
     Args:
-        codec: of the drawing, see `VideoWriter`.
-        sound: keep it.
-        from_first: the drawing begins with its first frame, not at the beginning of the video.
-        note: called with each line that the user should read about a drawing.
+        codec: encoder of the drawn video, see `VideoWriter`.
+        sound: whether to keep the sound.
+        from_first: whether the drawn video starts with its first frame rather than at the start of the source.
+        note: called with each message for the user about a drawing.
     """
 
     def __init__(self, codec: str | None, sound: bool, from_first: bool, note: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""A clip of one person: a square window that follows a track smoothly, as a sink."""
+"""A sink for a clip of one person: a square window that follows a track smoothly."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from votepose.video.writer import VideoWriter
 
 FOLDER = "follow"  # in --out
 _MARGIN = 1.6  # side of the window, relative to the longer side of the person's box
-_LARGEST = 720  # pixels of the clip's side
-_CAMERA = Smoothing(min_cutoff=0.3, beta=1.5)  # of the window's centre and side: steadier than a person's joints
+_LARGEST = 720  # maximum side of the clip, in pixels
+_CAMERA = Smoothing(min_cutoff=0.3, beta=1.5)  # smoothing of the window's centre and side, steadier than for joints
 
 
 class FollowedPerson(Sink):
-    """Writes FOLDER/NAME-ID.mp4 for each video: what is around one track, from its first to its last frame, silent.
+    """Writes FOLDER/NAME-ID.mp4 for each video, a silent clip around one track, from its first to its last frame.
 
     Args:
         track: the person's id.
-        folder: for the clips.
-        drawn: show the drawing; False for the frames as they are.
-        codec: of the clip, see `VideoWriter`.
+        folder: folder for the clips.
+        drawn: whether to show the poses.
+        codec: encoder of the clip, see `VideoWriter`.
     """
 
     def __init__(self, track: int, folder: Path, drawn: bool, codec: str | None) -> None:
@@ -59,18 +59,18 @@ class FollowedPerson(Sink):
 
 
 class _Clip:
-    """Frames of the window; those without the person are held back until the person is there again."""
+    """The frames of the window; frames without the person are written only if the person reappears."""
 
     def __init__(self, writer: VideoWriter) -> None:
         self._writer = writer
         self._window = _Window()
         self._waiting: list[tuple[np.ndarray, float]] = []
         self._start: float | None = None
-        self._seen, self._missed = 0.0, 0  # when the person was there last, and frames since then
+        self._seen, self._missed = 0.0, 0  # time of the person's last frame, and number of frames since
         self._side = 0
 
     def add(self, found: Prediction, box: np.ndarray | None, drawn: bool) -> None:
-        """A frame, and the person's box (4,) in it."""
+        """Add a frame, with the person's box (4,) in it."""
         time = found.time or 0.0
         if box is not None:
             self._seen, self._missed = time, 0
@@ -90,20 +90,20 @@ class _Clip:
             self._waiting.clear()
 
     def _is_over(self, time: float) -> bool:
-        """Whether the tracker has given the track up: it keeps it for some time, and for two frames at least."""
+        """Whether the tracker has dropped the track, which it keeps for some time and at least two frames."""
         self._missed += 1
         return self._missed > 2 and time - self._seen > Tracking().max_gap
 
 
 class _Window:
-    """Where the window is: around the box, smoothed over time, inside the image."""
+    """Position of the window: around the box, smoothed over time, inside the image."""
 
     def __init__(self) -> None:
         self._filter = OneEuro()
         self._place = np.zeros((2, 2))  # centre; side, side
 
     def at(self, box: np.ndarray | None, time: float, size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """(left, top, right, bottom) in an image of (width, height) `size`; without a box it stays."""
+        """(left, top, right, bottom) in an image of (width, height) `size`; without a box it does not move."""
         if box is not None:
             x1, y1, x2, y2 = box.tolist()
             side = _MARGIN * max(x2 - x1, y2 - y1)
@@ -116,5 +116,5 @@ class _Window:
 
 
 def _listed(numbers: list[int]) -> str:
-    """The numbers, or the first of them."""
+    """The first numbers as text."""
     return ", ".join([*map(str, numbers[:10]), *(["…"] if len(numbers) > 10 else [])])

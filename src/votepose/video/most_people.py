@@ -1,4 +1,4 @@
-"""At most so many people in every frame of a video, without changing between them from frame to frame."""
+"""Limits the number of people in each frame of a video without switching between people from frame to frame."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from votepose.poses import Poses
 
-_MOMENTUM = 0.9  # of a track's mean score
-_LEAD = 0.1  # by which another track's mean score has to be higher to take a place
+_MOMENTUM = 0.9  # of the moving average of a track's score
+_LEAD = 0.1  # minimum lead in mean score for a track to replace another
 
 
 class MostPeople:
     """Keeps the tracks with the best scores: `most(poses) -> Poses`, with at most `count` people.
 
-    A place belongs to a track for as long as the tracker keeps it, so that a person who is missed for some frames, or
-    who has a slightly lower score than another for a moment, does not lose it.
+    A track keeps its place while the tracker keeps the track, so a person who is missed for some frames or briefly has
+    a slightly lower score is not replaced.
 
     Args:
-        count: of people.
-        gap: seconds for which the place of a track that is not seen is kept free.
+        count: maximum number of people.
+        gap: seconds for which an unseen track keeps its place.
     """
 
     def __init__(self, count: int, gap: float) -> None:
@@ -29,12 +29,12 @@ class MostPeople:
         self._scene = 0
 
     def __call__(self, poses: Poses, time: float, scene: int = 0) -> Poses:
-        """The chosen people of a frame, in the same order.
+        """The selected people in a frame, in the same order.
 
         Args:
-            poses: of the next frame, with `ids`.
+            poses: poses in the next frame, with `ids`.
             time: of the frame, in seconds.
-            scene: the number of its scene; a place is not kept in another one.
+            scene: number of its scene; places are not kept across scenes.
         """
         if poses.ids is None:
             return poses[: self._count]

@@ -1,4 +1,4 @@
-"""One video from start to end: read, predict, track, smooth; sinks write what is found."""
+"""Processes one video: reads, predicts, tracks and smooths; sinks write the results."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class VideoOptions:
     Attributes:
         track: whether to give people ids.
         smooth: whether to smooth each person's keypoints; needs `track`.
-        cuts: find cuts, at which tracks end.
-        max_people: keep at most this many people per frame; None for all.
+        cuts: whether to detect cuts, at which tracks end.
+        max_people: maximum number of people per frame; None for all.
         realtime: process only the newest frame, and drop those that arrive meanwhile.
         max_frames: stop after this many.
         style: style of the drawing.
-        part: which frames are processed.
+        part: frames to process.
         rate: frames per second of an image sequence; None for `sequence.SEQUENCE_RATE`.
     """
 
@@ -86,10 +86,10 @@ def predict_video(
 
 
 class _People:
-    """Who is in each frame: ids that end at cuts, and at most so many people.
+    """Assigns ids, which end at cuts, and limits the number of people.
 
     Args:
-        interval: between frames, in seconds; a track survives at least one frame without its person.
+        interval: seconds between frames; a track survives at least one frame without a match.
     """
 
     def __init__(self, options: VideoOptions, interval: float) -> None:

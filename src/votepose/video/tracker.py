@@ -61,7 +61,7 @@ class Tracker:
             poses: poses in the next frame; all frames must have the same skeleton, but may differ in size.
             time: time of the frame, in seconds from an arbitrary origin; a time before the last frame's is replaced by
                 that.
-            scene: the number of its scene, as of `cuts.Scenes`: tracks of other scenes do not continue in it.
+            scene: number of its scene, from `cuts.Scenes`; tracks do not continue in other scenes.
         """
         self._time = time = time if self._time is None else max(time, self._time)
         self._tracks = [track for track in self._tracks if time - track.time <= self.options.max_gap]

@@ -1,4 +1,4 @@
-"""A window that shows the drawing while a video is processed, by Tk, as a sink."""
+"""A sink that shows the drawing of a video in a Tk window."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from PIL import Image
 from votepose.errors import VoteposeError
 from votepose.outputs.sink import Item, Prediction, Sink, Take
 
-_SHARE = 0.8  # of the screen that the window may fill
+_SHARE = 0.8  # maximum share of the screen
 
 
 class WindowClosedError(KeyboardInterrupt):
-    """The user has closed the window: the run stops as at Ctrl-C, but this is no error."""
+    """The user has closed the window: the run stops as after Ctrl-C, but without an error."""
 
 
 class Window(Sink):
-    """Shows every frame of a video, made smaller if the screen is; q, Esc and the window's own button close it.
+    """Shows every frame of a video, shrunk to fit the screen; q, Esc and the close button close the window.
 
     Raises:
         VoteposeError: if there is no display, or this Python has no Tk.
@@ -32,8 +32,8 @@ class Window(Sink):
         try:
             self._root = tk.Tk(className="votepose")
         except tk.TclError as error:
-            raise VoteposeError(f"--show needs a display, and there is none ({error}): leave it out") from None
-        self._root.withdraw()  # until there is something to show
+            raise VoteposeError(f"--show needs a display, but there is none ({error}): leave it out") from None
+        self._root.withdraw()  # hidden until there is a frame
         self._label: Any = tk.Label(self._root, borderwidth=0)
         self._label.pack()
         self._closed = False
@@ -55,7 +55,7 @@ class Window(Sink):
         picture = found.drawing.copy()
         screen = self._root.winfo_screenwidth(), self._root.winfo_screenheight()
         picture.thumbnail((int(_SHARE * screen[0]), int(_SHARE * screen[1])), Image.Resampling.BILINEAR)
-        self._label.image = self._pictures.PhotoImage(picture, master=self._root)  # Tk itself keeps no reference
+        self._label.image = self._pictures.PhotoImage(picture, master=self._root)  # Tk keeps no reference
         self._label.configure(image=self._label.image)
         self._root.deiconify()
         self._root.update()
@@ -67,7 +67,7 @@ class Window(Sink):
 
 
 def _libraries() -> tuple[ModuleType, ModuleType]:
-    """Tk, and Pillow's images for Tk."""
+    """Import tkinter and PIL.ImageTk."""
     try:
         tk, pictures = importlib.import_module("tkinter"), importlib.import_module("PIL.ImageTk")
     except ImportError:

@@ -37,13 +37,13 @@ def tile(views: Sequence[Image.Image]) -> Image.Image:
 
 
 def captioned(picture: Image.Image, text: str) -> Image.Image:
-    """A copy of a tile with a line of text at its bottom."""
+    """A copy of a tile with a caption at the bottom."""
     marked = picture.copy()
     pen = ImageDraw.Draw(marked)
     font = ImageFont.load_default(13)
     height = TILE_HEIGHT // 12
     while len(text) > 1 and pen.textlength(text, font=font) > picture.width - 8:
-        text = f"…{text[2:]}" if text.startswith("…") else f"…{text[1:]}"  # the end tells names of one camera apart
+        text = f"…{text[2:]}" if text.startswith("…") else f"…{text[1:]}"  # names differ at the end
     pen.rectangle((0, picture.height - height, picture.width, picture.height), fill=(20, 22, 28))
     pen.text((4, picture.height - height / 2), text, font=font, fill="white", anchor="lm")
     return marked

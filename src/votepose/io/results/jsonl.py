@@ -28,7 +28,7 @@ class RecordsWriter:
 
     @property
     def empty(self) -> bool:
-        """Whether no image was written yet."""
+        """Whether no image has been written yet."""
         return self._lines.entries == self._errors
 
     def begin(self) -> None:

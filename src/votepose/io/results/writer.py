@@ -74,7 +74,7 @@ class Results:
         self._writer.write(name, poses, frame, time)
 
     def write_error(self, name: str, reason: str) -> None:
-        """Add an input of which nothing could be read; only records have a place for it. `resume` tries it again."""
+        """Add an input that could not be read, in records only; `resume` tries it again."""
         if isinstance(self._writer, RecordsWriter):
             self._writer.write_error(name, reason)
 
