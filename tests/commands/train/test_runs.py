@@ -1,0 +1,115 @@
+"""Memory, early stopping, a time limit, several processes."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from helpers.train_runs import ENVIRONMENT, checkpoint, command, tiny_config
+from votepose.commands.train import run
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
+from votepose.errors import VoteposeError
+from votepose.evaluation.coco_metrics import KeypointMetrics
+from votepose.models.checkpoint import load_network
+
+
+def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config(data, tmp_path / "fits", steps=1, resident=True)
+    run(config)
+    shown = capsys.readouterr().out
+    assert "6 images decoded in " in shown
+    assert re.search(r"^epoch +step  images/s +loss +presence .*\n +0 +1 +[\d.]+ +[\d.]+ ", shown, re.MULTILINE)
+    assert "the images need" not in shown
+    monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
+    run(replace(config, out=tmp_path / "not"))
+    line = "at 96 pixels the images need 338688 bytes on cpu, but only 300000 may be used: training from disk instead"
+    assert line in capsys.readouterr().out
+    monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 100_000)  # nor in memory
+    run(replace(config, out=tmp_path / "reread", workers=1))
+    assert "training from disk instead" in capsys.readouterr().out
+    monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
+    run(replace(config, out=tmp_path / "smaller", canvas=80))
+    assert "the images need" not in capsys.readouterr().out
+    states = [checkpoint(tmp_path / name)["state_dict"] for name in ("not", "reread")]
+    torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
+
+
+def test_a_full_gpu_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("votepose.training.lightning_module.PoseModule.training_step", fill)
+    with pytest.raises(VoteposeError, match="memory with --batch-size 2: try --batch-size 1"):
+        run(tiny_config(data, tmp_path))
+
+
+def test_the_best_weights_are_kept_and_a_run_without_progress_ends(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aps = iter([0.2, 0.3, 0.25, 0.1])
+    monkeypatch.setattr("votepose.training.lightning_module.coco_results", lambda *_: [])
+    monkeypatch.setattr(
+        "votepose.evaluation.coco_metrics.coco_keypoint_metrics", lambda *_: KeypointMetrics(next(aps), 0, 0, 0, 0, 0)
+    )
+    config = tiny_config(data, tmp_path, steps=2, steps_per_epoch=1, val=data, evaluate_every=1, patience=2)
+    run(config)
+    output = capsys.readouterr().out
+    assert f"AP on {data}: 2 steps of 2 images at 64 pixels\n" in output
+    assert f"\nAP 0.300, best 0.300 at step 2\nweights: {tmp_path}/weights.safetensors\nnext: " in output
+    best = load_network(tmp_path / "best.safetensors")[0].state_dict()
+    torch.testing.assert_close(best, load_network(tmp_path / "weights.safetensors")[0].state_dict(), rtol=0, atol=0)
+    run(replace(config, steps=10, resume=True))
+    assert checkpoint(tmp_path)["global_step"] == 4
+    output = capsys.readouterr().out
+    assert "\nAP has not risen in 2 measurements: stopped early\nAP 0.100, best 0.300 at step 2\n" in output
+    assert f"votepose export --weights {tmp_path}/best.safetensors" in output
+    after = load_network(tmp_path / "best.safetensors")[0].state_dict()
+    torch.testing.assert_close(after, best, rtol=0, atol=0)
+
+
+def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
+    # Images without people leave parts of the network without gradient.
+    write_coco(synthetic_dataset(4, size=96, people=(0, 0)), tmp_path / "empty")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = {"steps": 4, "batch-size": 1, "devices": 2, "val": data, "evaluate-every": 2, "evaluate-pictures": 2}
+    call = [
+        *torchrun,
+        *command(tmp_path / "empty", tmp_path / "out", **options),
+        "--data",
+        f"{tmp_path / 'empty'}",
+        f"{data}:1e-9",
+    ]
+    # torchrun leaves a folder behind
+    done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT | {"TMPDIR": str(tmp_path)})
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = {rank: {int(i) for r, i in re.findall(r"sample (\d) (\d+)", done.stdout) if r == rank} for rank in "01"}
+    assert seen["0"] == {0, 2, 4, 6}
+    assert seen["1"] == {1, 3, 5, 7}
+    assert checkpoint(tmp_path / "out")["global_step"] == 4
+    load_network(tmp_path / "out" / "weights.safetensors")
+
+
+def test_a_run_ends_when_its_minutes_are_over_and_the_rate_with_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(step=4)  # a clock that advances by four seconds at each reading
+    monkeypatch.setattr("pytorch_lightning.callbacks.timer.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    config = tiny_config(data, tmp_path, steps=1000, steps_per_epoch=500, minutes=0.5, learning_rate=1e-3)
+    run(config)
+    first = checkpoint(tmp_path)
+    assert 2 < first["global_step"] < 30
+    assert first["optimizer_states"][0]["param_groups"][0]["lr"] < 1e-3 / 5
+    assert (tmp_path / "weights.safetensors").is_file()
+    run(replace(config, resume=True, minutes=1.0))
+    assert first["global_step"] < checkpoint(tmp_path)["global_step"] < 60
