@@ -39,12 +39,12 @@ class Leg:
     """One training run.
 
     Attributes:
-        name: of its folder.
+        name: name of its folder.
         weights: file to start from, or the name of the leg before; None for random weights.
-        options: of `votepose train`.
-        batch: images in a step.
-        passes: over the images with people.
-        rate: images per second, as measured on one H200; None where it was not measured.
+        options: options of `votepose train`.
+        batch: images per step.
+        passes: number of passes over the images with people.
+        rate: images per second, measured on one H200; None if not measured.
     """
 
     name: str
@@ -76,11 +76,11 @@ class Config:
     out: Path = Path("runs/coco")
     """Folder for data links, checkpoints and weights."""
     networks: tuple[Network, ...] = ("lite", "mobile", "maxvit", "joint")
-    """What to train, in this order."""
+    """Networks to train, in this order."""
     dry_run: bool = False
     """Print the commands and the hours only."""
     rehearse: bool = False
-    """Take two small steps in each training, to see that everything runs."""
+    """Run only two small steps of each training, to check that everything works."""
 
 
 def main(config: Config) -> None:
@@ -111,7 +111,8 @@ def main(config: Config) -> None:
 
 
 def prepare(coco: Path, out: Path) -> int:
-    """Link COCO's folders as votepose reads them, the training images with labelled people only; count those."""
+    """Link COCO's folders in votepose's layout, with only the training images that have people; returns their
+    number."""
     count = 0
     for split in ("train2017", "val2017"):
         labels, images = coco / "annotations" / f"person_keypoints_{split}.json", coco / split
@@ -135,7 +136,7 @@ def prepare(coco: Path, out: Path) -> int:
 
 
 def command(leg: Leg, config: Config, images: int) -> Sequence[str]:
-    """The words of the leg's `votepose train`."""
+    """The command line of the leg's `votepose train`."""
     out = config.out / leg.name
     weights = config.out / leg.weights / "weights.safetensors" if isinstance(leg.weights, str) else leg.weights
     steps = images * leg.passes // leg.batch
@@ -148,9 +149,9 @@ def command(leg: Leg, config: Config, images: int) -> Sequence[str]:
 
 
 def hours(leg: Leg, images: int) -> str:
-    """How long the leg takes on one H200."""
+    """The duration of the leg on one H200, as text."""
     if leg.rate is None:
-        return "whose speed has not been measured"
+        return "speed not measured"
     return f"about {images * leg.passes / leg.rate / 3600:.1f} hours on an H200"
 
 

@@ -53,7 +53,7 @@ def test_workers_that_no_machine_can_hold_are_told_of(
         (["in", "--address", "nonsense"], "Ray at nonsense: Invalid address format: nonsense; check --address"),
     ],
 )
-def test_mistakes_are_told_in_a_line(predict: Predict, argv: list[str], told: str) -> None:
+def test_mistakes_are_one_line(predict: Predict, argv: list[str], told: str) -> None:
     assert not ray.is_initialized()
     photos(1)
     Path("clip.mp4").touch()

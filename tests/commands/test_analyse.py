@@ -51,7 +51,7 @@ def test_the_report_is_printed_and_saved(
     assert (told["levels"], told["pictures"], told["input_size"]) == (levels, 2, 64)
     assert len(told["tables"]["joints"]) == 18
     assert [row["perfect"] for row in told["tables"]["oracles"]] == [
-        "(as it is)",
+        "(unchanged)",
         "presence",
         "votes",
         "grouping",

@@ -55,7 +55,7 @@ def data(dataset: CocoDataset, tmp_path: Path) -> Path:
 
 
 class Oracle(PoseEstimator):
-    """Finds all people of images that it knows, off by `noise` pixels, and one false detection in each."""
+    """Finds all people in known images, off by `noise` pixels, and one false detection in each."""
 
     def __init__(self, samples: list[Sample], noise: float = 0.0) -> None:
         super().__init__(PoseNet(tiny.NETWORK), torch.from_numpy(KAPPAS), GroupingConfig())
@@ -136,7 +136,7 @@ def test_weights_come_out_the_same_but_calibrated(
         assert value.shape == oracle.network.state_dict()[name].shape
     text = capsys.readouterr().out
     assert f"{len(samples)} images" in text
-    assert "| as it is: predicted | ECE | calibrated: predicted | ECE |" in text
+    assert "| current: predicted | ECE | calibrated: predicted | ECE |" in text
     assert len([line for line in text.splitlines() if line.startswith("| left_")]) == 8
     assert (report / "report.md").read_text().count("| people |") == 1
     assert Image.open(report / "reliability.png").size[0] > 500
@@ -151,7 +151,7 @@ def test_without_out_it_only_measures(
     run(CalibrateConfig((data, data), weights, limit=2))
     text = capsys.readouterr().out
     assert text.startswith("4 images")
-    assert "as it is" in text
+    assert "current" in text
     assert "calibrated" not in text
     assert sorted(tmp_path.iterdir()) == before
 

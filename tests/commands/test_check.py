@@ -50,7 +50,7 @@ def test_what_is_left_out_is_one_line_per_kind_and_the_status(check: Any, data: 
     status, text = check("--examples", "0")
     assert status == 0  # clipped boxes are used
     assert text.count("clipped") == 1
-    assert "used, but not as it is: 3\n" in text
+    assert "used after adjustment: 3\n" in text
     assert "clipped (and 2 more like this)" in text
     assert not (data.parent / "out").exists()
     (data / "images" / content["images"][1]["file_name"]).write_bytes(b"no image")

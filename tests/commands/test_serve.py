@@ -1,4 +1,4 @@
-"""`votepose serve`, the command: it starts, says where, stops when told, and names what is wrong in one line."""
+"""The command `votepose serve`: it starts, prints its address, stops on a signal, and reports mistakes in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tabs of a headless Chromium with a fake webcam, and what a test wants to know of the server's page in one."""
+"""Tabs of a headless Chromium with a fake webcam, and queries of the server's page in one."""
 
 from __future__ import annotations
 

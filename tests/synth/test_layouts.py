@@ -1,4 +1,4 @@
-"""Layouts come out of the file as they went in, and a foreign file is told in one line."""
+"""Layouts survive a round trip through the file, and any other file is one error line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of generated images is valid at any time, and goes on where it was."""
+"""A folder of generated images is valid at any time, and a resumed run continues where it stopped."""
 
 import json
 

@@ -18,7 +18,7 @@ from votepose.video.reader import Frame, VideoReader
 
 
 class Camera:
-    """Gives the next frame when it is told to: `show(n)` waits until n more have been taken."""
+    """Yields frames on request: `show(n)` waits until n more have been taken."""
 
     live = True
 

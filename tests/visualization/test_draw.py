@@ -96,7 +96,7 @@ def test_colours_repeat_only_when_all_are_in_use(people: int) -> None:
     assert len(set(colours.tolist())) == min(people, len(PALETTE))
 
 
-def test_ids_keep_their_colours_whoever_else_is_there() -> None:
+def test_ids_keep_their_colours_with_other_people_present() -> None:
     tracked = replace(some_poses(3), ids=np.array([9, 1, 2]))
     assert person_colours(tracked).tolist() == [1, 0, 1]
     assert person_colours(tracked[[2, 0]]).tolist() == [1, 1]

@@ -59,7 +59,7 @@ def run(config: CalibrateConfig) -> None:
             f"{config.weights}: finds none of the labelled people in these {len(pictures)} images, "
             "so nothing can be measured; use better weights or more images"
         )
-    variants = {"as it is": calibrated_predictions(estimator.calibration, samples)}
+    variants = {"current": calibrated_predictions(estimator.calibration, samples)}
     if config.out:
         variants["calibrated"] = cross_validated_predictions(samples)
     source = f"{len(pictures)} images of {', '.join(map(str, config.data))}; {config.weights}"

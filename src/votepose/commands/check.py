@@ -105,7 +105,7 @@ def _report(folder: CocoFolder, joints: Sequence[np.ndarray], kinds: Sequence[Re
         for name, v in zip(skeleton.names, people.T, strict=True):
             yield f"{name:<{width}}  {(v > 0).mean():>8.0%}  {(v == 1).mean():>6.0%}"
         yield ""
-    for title, adjusted in (("left out", False), ("used, but not as it is", True)):
+    for title, adjusted in (("left out", False), ("used after adjustment", True)):
         chosen = [remarks for remarks in kinds if remarks.adjusted == adjusted]
         yield f"{title}: {sum(remarks.count for remarks in chosen) or 'nothing'}"
         yield from (f"  {remarks}" for remarks in chosen)

@@ -14,8 +14,8 @@ from votepose.evaluation.figures import BLUE, VERMILION
 def test_each_title_has_a_panel_and_each_name_a_line() -> None:
     some = reliability(np.linspace(0, 1, 50), np.linspace(0, 1, 50) ** 2)
     none = reliability(np.zeros(0), np.zeros(0))
-    one = draw_reliability({"joints": {"as it is": some, "calibrated": some}})
-    two = draw_reliability({"joints": {"as it is": some}, "people": {"as it is": none}})
+    one = draw_reliability({"joints": {"current": some, "calibrated": some}})
+    two = draw_reliability({"joints": {"current": some}, "people": {"current": none}})
     assert two.size[0] > 1.8 * one.size[0]
     colours = {colour for _, colour in one.getcolors(one.size[0] * one.size[1])}
     assert {tuple(round(255 * c) for c in line) for line in (VERMILION, BLUE)} <= colours

@@ -12,7 +12,7 @@ from votepose.evaluation.figures import GREEN, ORANGE, VERMILION
 
 def tables(gain: float, good: float | None) -> dict[str, Table]:
     """Two corrections and one oracle that gain as much; one joint, the rest of which is inverted."""
-    gains = [("(as it is)", 0.5, 0.0, 0.5, 0.5, 0.5), ("jitter", 0.5 + gain, gain, 0.5, 0.5, 0.5)]
+    gains = [("(unchanged)", 0.5, 0.0, 0.5, 0.5, 0.5), ("jitter", 0.5 + gain, gain, 0.5, 0.5, 0.5)]
     shares = [None] * 7 if good is None else [0.8, 0.8, good, 0.0, 1 - good, 0.0, 0.0]
     return {
         "repairs": Table("repairs", "", ("",) * 6, [*gains, gains[1]]),

@@ -1,4 +1,4 @@
-"""Each type of joint error is told from the others, and correcting it restores the AP."""
+"""Each type of joint error is distinguished from the others, and correcting it restores the AP."""
 
 from __future__ import annotations
 

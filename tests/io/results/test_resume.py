@@ -1,4 +1,4 @@
-"""Files are whole at every moment, a run that is stopped keeps what it did, and the next goes on after it."""
+"""Files are valid at every moment, a stopped run keeps its results, and the next run continues after them."""
 
 from __future__ import annotations
 

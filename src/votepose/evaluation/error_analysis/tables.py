@@ -117,7 +117,7 @@ def oracle_table(
 def _gains(
     key: str, title: str, name: str, rows: Mapping[str, KeypointMetrics], base: KeypointMetrics, note: str
 ) -> Table:
-    measured = {"(as it is)": base, **rows}
+    measured = {"(unchanged)": base, **rows}
     columns = (name, "AP", "gain", "AP50", "AP75", "AR")
     cells = [(row, m.ap, m.ap - base.ap, m.ap50, m.ap75, m.ar) for row, m in measured.items()]
     return Table(key, title, columns, cells, note)

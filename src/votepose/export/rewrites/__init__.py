@@ -1,1 +1,1 @@
-"""Rewrites of a traced graph that leave its answers as they are and let onnxruntime compute them sooner."""
+"""Rewrites of a traced graph that keep its outputs and make onnxruntime faster."""
