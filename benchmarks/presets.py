@@ -16,7 +16,8 @@ import numpy as np
 
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
-from votepose.evaluation.runner import Model, find_all, load_model, picture_results
+from votepose.evaluation.loading import load_model
+from votepose.evaluation.runner import Model, find_all, picture_results
 from votepose.inference.flip_tta import Finder
 from votepose.inference.weights import BUNDLED_SAFETENSORS
 from votepose.io.images import read_image

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from votepose.data.coco import CocoDataset
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
-from votepose.evaluation.runner import estimate, picture_results
+from votepose.evaluation.network import estimate
+from votepose.evaluation.runner import picture_results
 from votepose.grouping import Groups
 from votepose.inference.weights import BUNDLED_SAFETENSORS
 from votepose.models.checkpoint import load_network, save_weights

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_PATIENCE = 180  # seconds
 KEY = "a-key-for-this-check"
 
 
@@ -63,14 +64,15 @@ def free_port() -> int:
 def until_ready(process: subprocess.Popen, port: int) -> float:
     """Seconds until /readyz answers 200."""
     started = time.monotonic()
-    while process.poll() is None and time.monotonic() - started < 60:
+    while process.poll() is None and time.monotonic() - started < _PATIENCE:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=4)
         except OSError:
             time.sleep(0.2)
         else:
             return time.monotonic() - started
-    sys.exit("the server was not ready within a minute")
+    ended = process.poll()
+    sys.exit(f"the server was not ready within {_PATIENCE} s" if ended is None else f"the server ended with {ended}")
 
 
 def answers(port: int) -> Iterator[tuple[int, str]]:

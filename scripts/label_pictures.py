@@ -22,7 +22,7 @@ import tyro
 from votepose.data.coco import load_coco, relabel
 from votepose.data.coco_json.labels import read_coco_json
 from votepose.errors import VoteposeError
-from votepose.evaluation.runner import load_model
+from votepose.evaluation.loading import load_model
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.provenance import weights_digest
 from votepose.inference.weights import BUNDLED_SAFETENSORS

@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import votepose
+from votepose.data.coco_writer import write_coco
+from votepose.data.toy import synthetic_dataset
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -30,7 +32,6 @@ TRAINING_COMMANDS = (
     "convert",
     "evaluate",
     "export",
-    "info",
     "synth",
     "train",
 )
@@ -176,3 +177,31 @@ def license_terms(name: str) -> list[str]:
     classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License ::")]
     field = [line for line in (metadata.get("License") or "").splitlines()[:1] if line != "UNKNOWN"]
     return field + classifiers
+
+
+def test_onnx_files_are_evaluated_and_described_without_torch(tmp_path: Path, fake_model: Path) -> None:
+    write_coco(synthetic_dataset(2, 96, people=(1, 2)), tmp_path / "data")
+    blocked = ("torch", "torchvision", "timm", "pytorch_lightning", "safetensors", "matplotlib", "rich")
+    script = BLOCKER.format(blocked=blocked) + "from votepose.commands.main import main\nsys.exit(main({}))"
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return python(script.format([str(argument) for argument in arguments]))
+
+    evaluated = run("evaluate", "--data", tmp_path / "data", "--weights", fake_model)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert evaluated.stdout.splitlines()[-1].startswith("AP 0.")
+    described = run("info", "--weights", fake_model)
+    assert described.returncode == 0, described.stderr
+    assert 'the presets are listed where torch is installed: pip install "votepose[train]"' in described.stdout
+    assert "preset fake, input 96, 17 keypoints" in described.stdout
+    for command in (
+        ("check", tmp_path / "data", "--examples", 0),
+        ("convert", tmp_path / "data", "--out", tmp_path / "yolo"),
+    ):
+        assert run(*command).returncode == 0
+    refused = run("info", "--weights", tmp_path / "a.safetensors")
+    assert (refused.returncode, refused.stdout.count("Traceback")) == (2, 0)
+    (tmp_path / "a.safetensors").touch()
+    missing = run("evaluate", "--data", tmp_path / "data", "--weights", tmp_path / "a.safetensors")
+    wanted = 'votepose: error: votepose evaluate needs torch, which is not installed: pip install "votepose[train]"\n'
+    assert (missing.returncode, missing.stderr) == (2, wanted)

@@ -14,4 +14,5 @@ def test_a_plan_is_kept_and_grows() -> None:
     files.write("out/records/part-00001.jsonl", b"")
     files.write("out/records/part-00002.jsonl.partial", b"")
     assert [chunk.part for chunk in left_of("out", make_plan("out", ["a", "\udc80", "d"]))] == [0, 2]
+    assert [len(chunk.images) for chunk in make_plan("few", list(map(str, range(30))))] == [16, 14]
     assert [len(chunk.images) for chunk in make_plan("many", list(map(str, range(10_000))))][::30] == [156, 156, 156]

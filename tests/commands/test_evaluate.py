@@ -22,7 +22,8 @@ from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
-from votepose.evaluation.runner import Model, load_model
+from votepose.evaluation.loading import load_model
+from votepose.evaluation.runner import Model
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.weights import BUNDLED_ONNX, BUNDLED_SAFETENSORS
 from votepose.models.checkpoint import load_network

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from helpers import tiny
-from votepose.commands import info
 from votepose.commands.main import main
 from votepose.inference import weights
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import NAMES, preset
+from votepose.models.summary import parameters
 
 
 def lines(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -33,7 +33,7 @@ def test_every_preset_has_a_line_whose_parts_add_up(capsys: pytest.CaptureFixtur
 def test_parts_are_the_networks() -> None:
     for name in ("movenet", "mobile"):
         network = PoseNet(preset(name).network)
-        assert sum(info.parameters(network).values()) == sum(p.numel() for p in network.parameters())
+        assert sum(parameters(network).values()) == sum(p.numel() for p in network.parameters())
 
 
 def test_a_weights_file_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ class RayOptions:
     workers: int | None = None
     """Number of processes, each with a copy of the model. Default: one per CPU."""
     chunk: int | None = None
-    """Images per file of records. Default: 256, or fewer if there are few images."""
+    """Images per file of records. Default: 256, or fewer (at least 16) if there are few images."""
 
     def check(self) -> None:
         """Raise VoteposeError if a number is out of range."""

@@ -14,7 +14,8 @@ from votepose.io.settings import read_note, require_same_settings
 
 MOST = 256  # images per chunk, and so the most work that a dying worker loses
 _ELSE = "choose another --out"
-SHARES = 64  # minimum number of chunks, to keep many workers busy
+LEAST = 16  # images per chunk where there are few: they take about as long as starting a worker
+SHARES = 64  # minimum number of chunks that hold more, to keep many workers busy
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ def make_plan(out: str, images: Sequence[str], size: int | None = None) -> list[
     Args:
         out: folder of the results.
         images: names, without duplicates.
-        size: images per new chunk; None for `MOST`, or fewer if there are few images.
+        size: images per new chunk; None for `LEAST` to `MOST`, fewer if there are few images.
     """
     chunks = _read(out)
     known = {name for chunk in chunks for name in chunk.images}
     fresh = [name for name in images if name not in known]
     if fresh:
-        size = size or max(1, min(MOST, len(fresh) // SHARES))
+        size = size or max(LEAST, min(MOST, len(fresh) // SHARES))
         first = max((chunk.part for chunk in chunks), default=-1) + 1
         cut = [tuple(fresh[start : start + size]) for start in range(0, len(fresh), size)]
         new = [Chunk(first + k, names) for k, names in enumerate(cut)]

@@ -20,7 +20,7 @@ from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import print_left_out
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
-from votepose.evaluation.runner import coco_results
+from votepose.evaluation.network import coco_results
 from votepose.io.files import prepare_folder, replacing, save_text
 from votepose.io.settings import read_note, require_same_settings
 from votepose.letterbox import require_input_size

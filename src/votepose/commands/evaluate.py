@@ -15,7 +15,8 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.checks import check_match, check_options, print_left_out, require_positive
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.gallery import write_gallery
-from votepose.evaluation.runner import find_all, load_model, picture_results
+from votepose.evaluation.loading import load_model
+from votepose.evaluation.runner import find_all, picture_results
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.weights import chosen_weights, resolve_weights
 from votepose.io.files import prepare_folder, save_text

@@ -6,21 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from votepose.inference.weights import MODELS, resolve_weights
-from votepose.models.checkpoint import read_metadata
-from votepose.models.posenet import PoseNet
-from votepose.models.presets import NAMES, preset
 from votepose.predictor import load
-
-_PARTS = {
-    "backbone": ("backbone",),
-    "neck": ("project", "norm"),
-    "hourglass": ("presence",),
-    "transformer": ("transformer",),
-    "vectors": ("vector", "proposal_attention"),
-    "keypoints": ("keypoint_maps",),
-    "refiner": ("refiner",),
-    "aux": ("aux_backbone",),
-}
 
 
 @dataclass(frozen=True)
@@ -32,29 +18,22 @@ class InfoConfig:
 
 
 def run(config: InfoConfig) -> None:
-    """Print one line per preset, with its parameters in millions, and one line about the weights.
+    """Print one line per preset, with millions of parameters (if torch is installed), and one about the weights.
 
     Raises:
         VoteposeError: if `config.weights` is not a weights file.
     """
-    print(f"{'preset':<8}{'input':>6}{'stride':>8}{'total':>8} M =", *(f"{part:>11}" for part in _PARTS))
-    for name in NAMES:
-        chosen = preset(name)
-        counts = parameters(PoseNet(chosen.network))
-        cells = (f"{count / 1e6:11.2f}" if count else f"{'-':>11}" for count in counts.values())
-        total = sum(counts.values()) / 1e6
-        print(f"{name:<8}{chosen.input_size:>6}{chosen.network.stride:>8}{total:8.2f} M  ", *cells)
+    try:
+        from votepose.models.summary import preset_table
+    except ModuleNotFoundError as error:
+        print(f'the presets are listed where {error.name} is installed: pip install "votepose[train]"\n')
+    else:
+        print(preset_table())
     if config.weights:
         print(describe(resolve_weights(config.weights, ".onnx")))
     else:
         for name in MODELS:
             print(f"{name:<9}{describe(resolve_weights(name, '.onnx'))}; {MODELS[name]}")
-
-
-def parameters(network: PoseNet) -> dict[str, int]:
-    """Number of parameters of each part; they sum to the network's."""
-    counts = dict(network.parts())
-    return {part: sum(counts.pop(name, 0) for name in names) for part, names in _PARTS.items()}
 
 
 def describe(weights: Path) -> str:
@@ -63,7 +42,12 @@ def describe(weights: Path) -> str:
     Raises:
         VoteposeError: if it is not a votepose weights file.
     """
-    about = load(weights).metadata if weights.suffix == ".onnx" else read_metadata(weights).to_dict()
+    if weights.suffix == ".onnx":
+        about = load(weights).metadata
+    else:
+        from votepose.models.checkpoint import read_metadata  # needs torch
+
+        about = read_metadata(weights).to_dict()
     size = weights.stat().st_size / 1e6
     keypoints = len(about["skeleton"]["keypoints"])
     return (

@@ -32,7 +32,8 @@ COMMANDS = {
     "export": "write network and grouping into one file: ONNX, OpenVINO or torch.export",
 }
 
-EXTRAS = {"synth": "synth", "serve": "serve"}  # the extra that a command needs, if not train
+EXTRAS = {"synth": "synth", "serve": "serve", "check": "evaluate", "convert": "evaluate", "evaluate": "evaluate"}
+"""The extra that a command's imports need, if not train."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +87,7 @@ def _dispatch(argv: list[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "votepose":
             raise
-        extra = EXTRAS.get(command, "train")
+        extra = "train" if error.name == "torch" and command != "synth" else EXTRAS.get(command, "train")
         message = f"votepose {command} needs {error.name}, which is not installed: {installing(extra)}"
         raise VoteposeError(message) from error
 

@@ -25,7 +25,7 @@ from votepose.data.loader import Batch
 from votepose.data.planned_batch import PlannedBatch
 from votepose.data.resident import ResidentPictures
 from votepose.errors import VoteposeError
-from votepose.evaluation.runner import coco_results
+from votepose.evaluation.network import coco_results
 from votepose.inference.weights import resolve_weights
 from votepose.models.checkpoint import Metadata, read_metadata
 from votepose.models.estimator import PoseEstimator

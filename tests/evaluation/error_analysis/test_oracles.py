@@ -18,7 +18,7 @@ from votepose.data.coco_writer import write_coco
 from votepose.evaluation.error_analysis.oracles import PARTS, find_variants
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.truth import Truth
-from votepose.evaluation.runner import estimate
+from votepose.evaluation.network import estimate
 from votepose.grouping import GroupingConfig
 from votepose.models.estimator import PoseEstimator
 from votepose.models.features import FeatureMaps

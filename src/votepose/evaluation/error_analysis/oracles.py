@@ -15,7 +15,7 @@ from torch import Tensor
 from votepose.data.sample import Sample
 from votepose.evaluation.error_analysis.encode_once import EncodeOnce
 from votepose.evaluation.error_analysis.truth import Truth
-from votepose.evaluation.runner import estimate
+from votepose.evaluation.network import estimate
 from votepose.grouping import Groups, group
 from votepose.models.estimator import PoseEstimator, _Level, joined_votes
 from votepose.models.features import FeatureMaps

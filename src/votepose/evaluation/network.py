@@ -1,0 +1,69 @@
+"""Runs a network in PyTorch over labelled images."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from votepose.data.coco import CocoDataset
+from votepose.evaluation.runner import Model, find_all, picture_results
+from votepose.letterbox import Letterbox, require_input_size
+from votepose.models.estimator import PoseEstimator
+from votepose.models.loading import load_estimator
+from votepose.poses import Poses
+from votepose.skeleton import Skeleton
+
+
+def network_model(weights: Path, input_size: int | None, presence_threshold: float | None, levels: int | None) -> Model:
+    """The model in a safetensors file; None means the weights' own setting.
+
+    Raises:
+        VoteposeError: if the weights cannot be read or an option is out of range.
+    """
+    estimator, metadata = load_estimator(weights)
+    estimator.levels = estimator.levels if levels is None else levels
+    estimator.to("cuda" if torch.cuda.is_available() else "cpu")
+    size = metadata.input_size if input_size is None else input_size
+    require_input_size(size)
+    threshold = estimator.config.presence_threshold if presence_threshold is None else presence_threshold
+    find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=metadata.skeleton)
+    return Model(find, metadata.skeleton, metadata.preset, size, sum(p.numel() for p in estimator.parameters()))
+
+
+def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: float, skeleton: Skeleton) -> Poses:
+    """Find the people in an image (height, width, 3) uint8, in image pixels, best first.
+
+    Args:
+        size: longest side of the network input, in pixels.
+        threshold: minimum presence of a candidate cell, in [0, 1].
+    """
+    height, width = image.shape[:2]
+    box = Letterbox.fit(width, height, size)
+    device = estimator.kappas.device
+    pixels = torch.from_numpy(box.apply(image))[None].to(device)
+    with torch.inference_mode():
+        people = estimator(pixels, torch.tensor(threshold, device=device))
+    keypoints = box.to_image(people.keypoints.float().cpu().numpy(), 1)
+    poses = Poses(
+        keypoints,
+        people.confidences.float().cpu().numpy(),
+        people.seen.cpu().numpy(),
+        people.scores.float().cpu().numpy(),
+        skeleton,
+        (width, height),
+    )
+    return poses[np.argsort(-poses.scores, kind="stable")]
+
+
+def coco_results(
+    estimator: PoseEstimator, dataset: CocoDataset, size: int, limit: int | None = None, progress: bool = True
+) -> list[dict[str, Any]]:
+    """COCO results for a dataset's first `limit` images."""
+    threshold = float(estimator.config.presence_threshold)
+    find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=dataset.skeleton)
+    found = find_all(find, dataset.samples[:limit], progress)
+    return [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
