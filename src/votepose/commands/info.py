@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from votepose.errors import installing
 from votepose.inference.weights import MODELS, resolve_weights
 from votepose.predictor import load
 
@@ -26,7 +27,7 @@ def run(config: InfoConfig) -> None:
     try:
         from votepose.models.summary import preset_table
     except ModuleNotFoundError as error:
-        print(f'the presets are listed where {error.name} is installed: pip install "votepose[train]"\n')
+        print(f"the presets are listed where {error.name} is installed: {installing('train')}\n")
     else:
         print(preset_table())
     if config.weights:
