@@ -102,7 +102,7 @@ def main() -> None:
                 (refused, line), (status, body) = answers(port)
             finally:
                 process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=30)
+            output, _ = process.communicate(timeout=_PATIENCE)
     print(f"without key: {refused} {line}\nwith key: {status}, {len(json.loads(body)['people'])} people")
     print(f"stopped with exit status {process.returncode}; its output:\n{output}", end="")
     if (refused, status, process.returncode) != (401, 200, 0):
