@@ -196,7 +196,7 @@ def test_mistakes_are_one_line(data: Path, weights: Path, tmp_path: Path) -> Non
     assert "has no labelled keypoints" in complaint(replace(good, data=(tmp_path / "empty",)))
     paws = Skeleton(tuple(f"paw{k}" for k in range(17)), (), (0.1,) * 17, "cat")
     write_coco(replace(synthetic_dataset(2, 64), skeleton=paws), tmp_path / "cats")
-    assert "another skeleton" in complaint(replace(good, data=(tmp_path / "cats",)))
+    assert "different skeleton" in complaint(replace(good, data=(tmp_path / "cats",)))
     assert not good.out.exists()
 
 

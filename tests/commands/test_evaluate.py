@@ -163,7 +163,7 @@ def no_people(data: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (other_skeleton, "another skeleton"),
+        (other_skeleton, "different skeleton"),
         (no_people, "has no labelled keypoints to measure on"),
         (lambda data: {"data": data / "nowhere"}, "not found; a data folder holds"),
         (lambda data: {"weights": data / "nothing.safetensors"}, "no such weights"),
