@@ -15,7 +15,7 @@ from research.grouping.candidates import Candidates
 from research.grouping.decode import FIND, People
 from research.grouping.features import Trunk
 from research.grouping.heads import JOINTS, Head
-from research.grouping.regroup import REGROUP, WAYS
+from research.grouping.regroup import REGROUP
 from research.grouping.scores import Found, judge
 from votepose.data.coco import CocoDataset
 from votepose.data.sample import Sample
@@ -31,12 +31,15 @@ _DUPLICATE = 0.7  # OKS, as in `PoseEstimator`
 
 @dataclass(frozen=True)
 class Settings:
-    """How a method's outputs become people: see `decode.LIMITS` and `SCORES`; `alone` is for joints that are given."""
+    """How a method's outputs become people: see `decode.LIMITS` and `SCORES`.
+
+    `alone` holds the constant of each way in `REGROUP` that true joints are grouped by.
+    """
 
     least: float
     limit: float
     score: str
-    alone: float
+    alone: Mapping[str, float]
 
 
 Job = tuple[str, Head, Settings]  # a method, a head that was trained for it, and how it is read
@@ -51,8 +54,8 @@ def measure(data: CocoDataset, trunk: Trunk, size: int, kept: Path, jobs: Mappin
         for name, (method, head, settings) in jobs.items():
             people = shot.find(method, head, settings.least, settings.limit)
             found[name].pictures.append(Picture(sample, shot.poses(people, settings.score)))
-            for way, table in shot.regroup(method, head, settings.alone).items():
-                found[name].alone.setdefault(way, []).append(table)
+            for way, limit in settings.alone.items():
+                found[name].alone.setdefault(way, []).append(shot.regroup(way, head, limit))
     return found
 
 
@@ -80,10 +83,10 @@ class _Shot:
         keypoints = self.box.to_image(people.poses[order], self.stride)
         return Poses(keypoints, ones, ones > 0, scores[order].clip(0, 1), COCO_17, (self.box.width, self.box.height))
 
-    def _regroup(self, method: str, head: Head, limit: float) -> dict[str, np.ndarray]:
+    def _regroup(self, way: str, head: Head, limit: float) -> np.ndarray:
         person, joint = np.nonzero(self.sample.keypoints[..., 2] > 0)
         if not len(person):
-            return {way: np.zeros((0, 4)) for way in WAYS[method]}
+            return np.zeros((0, 4))
         points = self.box.to_map(self.sample.keypoints[person, joint, :2], self.stride)
-        labels = {way: REGROUP[way](self._output(head), points, joint, limit) for way in WAYS[method]}
-        return {way: judge(of, person, len(self.sample.keypoints)) for way, of in labels.items()}
+        labels = REGROUP[way](self._output(head), points, joint, limit)
+        return judge(labels, person, len(self.sample.keypoints))

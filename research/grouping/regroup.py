@@ -11,11 +11,17 @@ from torch import Tensor
 
 from benchmarks import associative_embedding, part_affinity
 from research.grouping.decode import FIND, LIMITS, centred, fine_fields, grouped_votes, read_tags
-from research.grouping.heads import FINER, JOINTS, LINKS, tag_maps
+from research.grouping.heads import FINER, JOINTS, LINKS, tag_maps, votes_at
 from votepose.grouping import GroupingConfig, Groups
 
-ALONE = {**LIMITS, "centres": (0.1, 0.2, 0.3, 0.4)}
-"""As `decode.LIMITS`, for joints that are given; here a centre's is its least likelihood."""
+ALONE = {
+    **LIMITS,
+    "centres": (0.1, 0.2, 0.3, 0.4),
+    "votes, assigned": LIMITS["votes"],
+    "votes, linked": (1.0, 2.0, 4.0, 8.0),
+}
+"""Of each way in `REGROUP`, what its constant may be: as `decode.LIMITS`, but the least likelihood of a centre, and for
+linked votes the greatest distance of a joint from where another expects it, in that vote's scales."""
 
 
 def votes_alone(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: float) -> np.ndarray:
@@ -29,6 +35,25 @@ def votes_assigned(output: Tensor, points: np.ndarray, joint: np.ndarray, limit:
     groups = _true_votes(output, points, limit)
     leader = groups.leader[0]
     return _assigned(points, joint, groups.poses[0][leader].numpy(), groups.log_scales[0][leader].exp().numpy())
+
+
+def votes_linked(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: float) -> np.ndarray:
+    """A hybrid: every pair of joints is linked by where each expects the other; links are accepted greedily, the best
+    first, as those of affinity fields, so that a person has one joint of a kind."""
+    votes = votes_at(output, _cells(output, points))
+    poses, scales = votes.poses[0].numpy(), votes.log_scales[0].exp().numpy()
+    gap = np.linalg.norm(poses[:, joint] - points[None], axis=-1) / scales[:, joint]  # (J, J)
+    gap = (gap + gap.T) / 2
+    near = np.triu((gap < limit) & (joint[:, None] != joint), 1)
+    one, other = np.nonzero(near)
+    labels = np.arange(len(points))
+    kinds = [{int(k)} for k in joint]  # of each group's joints
+    for a, b in zip(*(x[np.argsort(gap[near])] for x in (one, other)), strict=True):
+        first, second = labels[a], labels[b]
+        if not kinds[first] & kinds[second]:
+            kinds[first] |= kinds[second]
+            labels[labels == second] = first
+    return labels
 
 
 def tags_alone(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: float) -> np.ndarray:
@@ -52,6 +77,7 @@ def centres_alone(output: Tensor, points: np.ndarray, joint: np.ndarray, limit: 
 REGROUP: dict[str, Callable[[Tensor, np.ndarray, np.ndarray, float], np.ndarray]] = {
     "votes": votes_alone,
     "votes, assigned": votes_assigned,
+    "votes, linked": votes_linked,
     "tags": tags_alone,
     "affinity": affinity_alone,
     "centres": centres_alone,
@@ -62,10 +88,15 @@ WAYS = {method: [way for way in REGROUP if way.partition(",")[0] == method] for 
 
 
 def _true_votes(output: Tensor, points: np.ndarray, limit: float) -> Groups:
+    cells = _cells(output, points)
+    return grouped_votes(output, cells, torch.ones(cells.shape), GroupingConfig(threshold=limit))
+
+
+def _cells(output: Tensor, points: np.ndarray) -> Tensor:
+    """(1, J) the flat cells that points (J, 2) lie in."""
     height, width = output.shape[-2:]
     cell = np.floor(points).astype(int).clip(0, (width - 1, height - 1))
-    cells = torch.from_numpy(cell[:, 1] * width + cell[:, 0])[None]
-    return grouped_votes(output, cells, torch.ones(cells.shape), GroupingConfig(threshold=limit))
+    return torch.from_numpy(cell[:, 1] * width + cell[:, 0])[None]
 
 
 def _assigned(points: np.ndarray, joint: np.ndarray, poses: np.ndarray, scales: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from votepose.io.files import save_text
 _TITLES = {
     "votes": "votes",
     "votes, assigned": "votes, one joint of a kind",
+    "votes, linked": "votes, linked in pairs",
     "tags": "associative embedding",
     "affinity": "part affinity fields",
     "centres": "centre offsets",

@@ -120,7 +120,7 @@ def test_true_joints_go_with_their_people(way: str) -> None:
     people = standing() if way == "affinity" else tangled()
     method = next(m for m in METHODS if way in WAYS[m])
     person, joint = np.divmod(np.arange(2 * JOINTS), JOINTS)
-    labels = REGROUP[way](perfect(method, people), people.reshape(-1, 2), joint, ALONE[method][1])
+    labels = REGROUP[way](perfect(method, people), people.reshape(-1, 2), joint, ALONE[way][1])
     assert judge(labels, person, 2).tolist() == [[JOINTS, JOINTS, 0, 0]] * 2
 
 
