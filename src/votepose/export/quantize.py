@@ -1,7 +1,7 @@
 """Stores weights in half precision or int8. The runtime expands them to float32 on loading.
 
 Computing in int8 is not worthwhile: statically quantized convolutions cost 0.04 to 0.14 AP on the first 100 images of
-coco-dev and saved at most a tenth of the time (`research/precision.py --calibrate`).
+coco-dev and saved at most a tenth of the time (`research/quantization.md`).
 """
 
 from __future__ import annotations
