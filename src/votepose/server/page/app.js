@@ -19,6 +19,7 @@ const PATIENCE = 250; // milliseconds without a new value, before the next reque
 
 let pending; // AbortController of what is open: aborted when something else is opened
 let live; // what `follow` returned, while a video or the webcam is open
+let rate; // what `rateMeter` returned
 let rendered = 0;
 
 async function start() {
@@ -147,7 +148,10 @@ async function startVideo(file) {
 function videoChanged() {
   if (state.kind !== "video") return;
   state.moving = !video.paused && !video.ended;
-  if (!state.moving) $("rate").textContent = "–";
+  if (!state.moving) {
+    $("rate").textContent = "–";
+    rate = rateMeter();
+  }
   if (state.record) render();
 }
 
@@ -192,7 +196,7 @@ function webcamIs(on) {
 
 /** Show the people in the frames of the video element, until `signal` is aborted. */
 function watch(signal) {
-  const rate = rateMeter();
+  rate = rateMeter();
   return follow(video, {
     side: () => Number($("size").value),
     ask: (blob, time) => fetchPoses(blob, frameName(time), options(), state.server),

@@ -8,6 +8,7 @@ const FLYING = 2; // one is prepared and sent while the server works on another
 const SENT = 640; // longest side of a frame that is sent, in pixels
 const SHOWN = 1280; // longest side of a frame that is drawn
 const WINDOW = 2000; // milliseconds over which the rate is measured
+const LEAST = 2 * FLYING; // images over which it is measured at least: slow answers come in bursts
 
 /**
  * Ask about the frames that `video` presents until `signal` is aborted; to be called before it loads.
@@ -63,7 +64,7 @@ export function rateMeter() {
   let times = [];
   return () => {
     const now = performance.now();
-    times = [...times.filter((time, k) => now - time < WINDOW || k === times.length - 1), now];
+    times = [...times.filter((time, k) => now - time < WINDOW || k >= times.length - LEAST), now];
     return (1000 * (times.length - 1)) / (now - times[0]);
   };
 }
