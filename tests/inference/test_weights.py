@@ -52,7 +52,7 @@ def test_a_bare_name_may_be_a_file_of_the_package_but_a_file_here_comes_first(
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(VoteposeError, match=r"^nets: no such weights; use an ONNX file written by `votepose export`$"):
+    with pytest.raises(VoteposeError, match=r"^nets: no such weights; use accurate, fast or an ONNX file written by"):
         resolve_weights("nets", ".onnx")
     with pytest.raises(VoteposeError, match=r"^a.safetensors: no such weights file$"):
         resolve_weights("a.safetensors", ".onnx")

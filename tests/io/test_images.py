@@ -119,6 +119,8 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
         assert reasons.get(name, "") in message
     with pytest.raises(VoteposeError, match=r"bytes.*empty"):
         read_image(b"")
+    with pytest.raises(VoteposeError, match=r"^'': no such file$"):
+        read_image("")
 
 
 def test_a_panorama_beyond_pillows_own_limit_opens_without_a_warning(

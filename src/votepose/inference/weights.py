@@ -71,6 +71,6 @@ def resolve_weights(weights: Path | str | None, suffix: str) -> Path:
 
 def _complaint(path: Path, suffix: str) -> str:
     if ".safetensors" not in (suffix, path.suffix):
-        return f"{path}: no such weights; use an ONNX file written by `votepose export`"
+        return f"{path}: no such weights; use {ACCURATE}, {FAST} or an ONNX file written by `votepose export`"
     left_out = path in (BUNDLED_SAFETENSORS, FOLDER / f"{FAST}.safetensors")
     return f"{path}: no such weights file" + (f" ({_LEFT_OUT})" if left_out else "")

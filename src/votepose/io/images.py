@@ -43,8 +43,10 @@ def read_image(source: ImageSource, bgr: bool = False) -> np.ndarray:
         return rgb_from_array(source, bgr)
     if bgr:
         raise VoteposeError("bgr=True is only for arrays and tensors; files define their own colour order")
-    name = source_name(source) or f"the image given as {type(source).__name__}"
-    name = name if len(name) < 500 else f"{name[:60]}…"
+    name = source_name(source)
+    if name is None:
+        name = f"the image given as {type(source).__name__}"
+    name = (name if len(name) < 500 else f"{name[:60]}…") or "''"
     try:
         if isinstance(source, Image.Image):
             return _to_rgb(source)
