@@ -89,7 +89,7 @@ def answers(port: int) -> Iterator[tuple[int, str]]:
 
 def main() -> None:
     """Print what was found; exits with 1 at the first thing that is wrong."""
-    steps = instructions((ROOT / "deploy/Dockerfile").read_text())
+    steps = instructions((ROOT / "deploy/Dockerfile").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         environment = build(steps, Path(folder))
         program = shutil.which("votepose", path=environment["PATH"])

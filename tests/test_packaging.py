@@ -125,7 +125,7 @@ def test_the_models_in_the_wheel_are_small() -> None:
     shipped = [path for path in weights.rglob("*") if path.is_file() and path.suffix != ".safetensors"]
     sizes = {path.name: len(zlib.compress(path.read_bytes())) for path in shipped}
     assert sizes.keys() == {"votepose.onnx", "fast.onnx"}
-    assert sizes["votepose.onnx"] < 10.9e6
+    assert sizes["votepose.onnx"] < 11.1e6
     assert sizes["fast.onnx"] < 8.5e6
 
 

@@ -69,7 +69,6 @@ class Options:
 
 
 def main(options: Options) -> None:
-    torch.set_flush_denormal(True)
     if options.smoke:
         options = replace(options, size=64, measured_size=64, cached=16, pictures=32, rate_pictures=16)
         options = replace(options, held_pictures=2, seeds=1, crowd_pictures=0)
@@ -145,4 +144,5 @@ def _sets(options: Options) -> dict[str, Callable[[], CocoDataset]]:
 
 
 if __name__ == "__main__":
+    torch.set_flush_denormal(True)  # of the whole process
     main(tyro.cli(Options, description=__doc__))

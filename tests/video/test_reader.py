@@ -146,7 +146,7 @@ def test_a_server_that_is_not_there_is_one_line_without_the_password(scheme: str
 
 def test_without_pyav_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(VoteposeError, match=r'pip install "votepose\[video\]"'):
+    with pytest.raises(VoteposeError, match=r'pip install "\.\[video\]"'):
         VideoReader(str(tmp_path / "a.mp4"))
 
 

@@ -123,7 +123,7 @@ def test_memory_stays_flat(tmp_path: Path, form: Format, monkeypatch: pytest.Mon
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(VoteposeError, match=r'pip install "votepose\[parquet\]"'):
+    with pytest.raises(VoteposeError, match=r'pip install "\.\[parquet\]"'):
         Results("parquet", tmp_path, COCO_17)
     assert not list(tmp_path.iterdir())
 
