@@ -73,15 +73,15 @@ def _without_keypoint_maps(network: PoseNet, path: Path, metadata: Metadata) -> 
 def _line(
     path: Path, skeletons: tuple[Skeleton, Skeleton], taken: Iterable[str], anew: Sequence[str], left: Sequence[str]
 ) -> str:
-    theirs, ours = (f"a {one.category} with {len(one)} keypoints" for one in skeletons)
+    theirs, ours = (f"{one.category} ({len(one)} keypoints)" for one in skeletons)
     in_part = _parts(taken) & _parts(anew)
     layers = dict.fromkeys(
         re.sub(r"\.(weight|bias)$", "", name) if name.split(".")[0] in in_part else name.split(".")[0] for name in anew
     )
     whole, partly = (", ".join(sorted(parts)) for parts in (_parts(taken) - _parts(anew), in_part))
     return (
-        f"{path}: weights of {theirs}, for {ours}: kept: {whole}, and {partly} except the layers that depend on the "
-        f"joints; newly initialised: {', '.join(layers)}" + (f"; dropped: {', '.join(left)}" if left else "")
+        f"{path}: weights for {theirs}, used for {ours}: kept: {whole}, and {partly} except the layers that depend on "
+        f"the joints; newly initialised: {', '.join(layers)}" + (f"; dropped: {', '.join(left)}" if left else "")
     )
 
 

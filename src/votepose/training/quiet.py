@@ -37,6 +37,7 @@ _WARNINGS = (  # regular expressions, matched from the beginning
     r".*does not have many workers",
     r".*isinstance\(treespec, LeafSpec\)",
     r".*`weights_only",
+    r"Found \d+ module\(s\) in eval mode",  # frozen parts
     r".*number of training batches \(\d+\) is smaller than the logging interval",
     r"Total length of `\w+` across ranks is zero",  # a finished run is resumed
 )

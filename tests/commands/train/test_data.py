@@ -48,7 +48,7 @@ def test_another_skeleton_starts_from_weights_of_people(
     start, sticks = tiny.write_weights(tmp_path / "start.safetensors"), edited(data, tmp_path / "five", of_five_joints)
     config = tiny_config(sticks, tmp_path / "run", weights=start, val=sticks, evaluate_every=1, evaluate_pictures=2)
     run(config)
-    assert "weights of a person with 17 keypoints, for a stick with 5 keypoints: kept: " in capsys.readouterr().out
+    assert "weights for person (17 keypoints), used for stick (5 keypoints): kept: " in capsys.readouterr().out
     network, metadata = load_network(tmp_path / "run" / "weights.safetensors")
     assert metadata.skeleton.flip.tolist() == [0, 2, 1, 4, 3]
     assert (network.config.keypoints, network.config.proposals) == (5, False)

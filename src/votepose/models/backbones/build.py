@@ -141,7 +141,7 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
     """
     if name == "movenet":
         if pretrained and weights is None:
-            raise VoteposeError("movenet has no weights to download: use --backbone-weights FILE or --no-pretrained")
+            raise VoteposeError("movenet has no weights to download: use --backbone-weights FILE or no --pretrained")
         trunk = MoveNet()
         backbone = Backbone(trunk, trunk.channels, trunk.strides, _MOVENET, (0.5,) * 3, (0.5,) * 3)
     elif name in _TIMM:
@@ -180,7 +180,7 @@ def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise VoteposeError(
             f"cannot download the weights of {spec.model} ({reason}): "
-            "use --backbone-weights FILE, --weights FILE or --no-pretrained"
+            "use --backbone-weights FILE or --weights FILE, or leave out --pretrained"
         ) from None
     info: Any = trunk.feature_info
     config: Any = timm.get_pretrained_cfg(spec.model)
