@@ -15,7 +15,7 @@ from PIL import Image
 import votepose.outputs.sink
 from helpers.clips import dot_frames, save_clip
 from helpers.fake_model import Predict, red_dot, save_jpeg
-from helpers.walker import Walker
+from helpers.predict_runs import Walker, stop_at_drawing
 from votepose.commands import model_options
 from votepose.errors import VoteposeError
 from votepose.poses import Poses
@@ -101,15 +101,8 @@ def test_a_resumed_run_completes_angles_crops_and_the_sheet(predict: Predict, mo
     save_clip(Path("clip.mp4"), dot_frames(6))
     extra = ("--angles", "knee", "--crops", "out/crops", "--contact-sheet", "out/sheet.png", "--follow", "1")
     argv = ("x.jpg", "clip.mp4", "y.jpg", *extra)
-    real, drawn = votepose.outputs.sink.draw, []
-
-    def stopping(*args: object) -> object:
-        drawn.append(1)
-        if len(drawn) == 4:
-            raise KeyboardInterrupt
-        return real(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(votepose.outputs.sink, "draw", stopping)
+    real = votepose.outputs.sink.draw
+    stop_at_drawing(4, monkeypatch)
     assert predict(*argv)[0] == 130
     assert len(angle_rows()) == 2 + 2 * 2
     stopped = Image.open("out/sheet.png").size

@@ -12,19 +12,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
+from helpers.scripts_of import script
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
+FLAGS = (*script("make_docs_images").FLAGS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 NONE_YET = "\u2013"
 PATIENCE = 60_000  # milliseconds: the machine may be busy
 expect.set_options(timeout=PATIENCE)

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 import votepose.commands.predict_run
-import votepose.outputs.sink
 from helpers.clips import dot_frames, save_clip
 from helpers.fake_model import Predict
-from helpers.predict_runs import photos, records
+from helpers.predict_runs import photos, records, stop_at_drawing
 from votepose.video.reader import VideoReader
 
 
@@ -71,15 +70,7 @@ def test_signals_keep_what_is_done_and_resume_goes_on(predict: Predict, fake_mod
 
 def test_a_video_that_is_stopped_is_valid_as_far_as_it_goes(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
     save_clip(Path("clip.mp4"), dot_frames(8), audio="aac")
-    real, drawn = votepose.outputs.sink.draw, []
-
-    def stopping(*args: object) -> object:
-        drawn.append(1)
-        if len(drawn) == 5:
-            raise KeyboardInterrupt
-        return real(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(votepose.outputs.sink, "draw", stopping)
+    stop_at_drawing(5, monkeypatch)
     status, out, err = predict("clip.mp4")
     assert status == 130
     assert err == "votepose: stopped; the results so far are kept\n"
