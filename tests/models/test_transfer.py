@@ -44,7 +44,7 @@ def test_layers_of_the_joints_start_anew_and_all_others_are_taken_over(tmp_path:
             assert torch.equal(value[:, 128:], before[name][:, 128:])
         else:
             assert torch.equal(value, given[name].to(value.dtype)), name
-    assert f"a {skeleton.category} with {len(skeleton)} keypoints" in line
+    assert f"{skeleton.category} ({len(skeleton)} keypoints)" in line
     assert "kept: backbone, norm, project, transformer, and presence, refiner, vector except" in line
     assert line.endswith("dropped: proposal_attention")
     assert "\n" not in line
