@@ -29,6 +29,7 @@ class GroupingConfig:
         peaks: whether only local maxima of presence vote.
         refine_twice: minimum score after the first refinement for a person to be refined again, in [0, 1]; 1 refines
             once.
+        good_enough: score after the first refinement from which a person is not refined again, in [0, 1].
     """
 
     presence_threshold: float | Array = 0.35  # an array in the exported graph, where it is an input
@@ -37,7 +38,8 @@ class GroupingConfig:
     pooling: Literal["mean", "certain"] = "certain"
     candidates: int = 256
     peaks: bool = True
-    refine_twice: float = 0.4
+    refine_twice: float = 0.6
+    good_enough: float = 0.85
 
 
 PAPER = GroupingConfig(0.8, "euclidean", 16.0, "mean", candidates=512, peaks=False)

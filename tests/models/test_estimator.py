@@ -91,7 +91,7 @@ def test_a_person_found_twice_is_one() -> None:
 class Refining(Oracle):
     """Each look moves everybody by a cell to the right, and finds the pose as good as its turn says."""
 
-    qualities = (0.25, 0.64)
+    qualities = (0.75, 0.64)
 
     def __init__(self, people: list[tuple[int, np.ndarray]]) -> None:
         super().__init__(people)
@@ -120,7 +120,18 @@ def test_people_are_refined_twice_from_closer_regions() -> None:
     torch.testing.assert_close(again, first + torch.tensor([1.0, 0.0]))
     torch.testing.assert_close(looked.keypoints, found.keypoints + torch.tensor([8.0, 0.0]))
     torch.testing.assert_close(looked.confidences, torch.full((1, 17), 0.64))
-    torch.testing.assert_close(looked.scores, (found.scores * (0.25 * 0.64) ** 0.5).sqrt())
+    torch.testing.assert_close(looked.scores, found.scores**0.15 * 0.64**0.85)
+
+
+@pytest.mark.parametrize(("quality", "again"), [(0.3, 0), (0.75, 1), (0.999, 0)])
+@torch.no_grad()
+def test_only_poses_that_are_neither_poor_nor_good_are_refined_twice(quality: float, again: int) -> None:
+    network = Refining([(0, people_apart(1, np.random.default_rng(0), columns=1)[0] * 0.9)])
+    network.qualities = (quality, 0.64)
+    found = estimator(network)(pictures(), torch.tensor(0.9))
+    (first, _), (second, _) = network.shown
+    assert len(second) == again
+    torch.testing.assert_close(found.keypoints, 4 * (first + torch.tensor([1.0 + again, 0.0])))
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from votepose.export.rewrites.concatenations import split_convolutions
 from votepose.export.rewrites.copies import drop_copies
 from votepose.export.rewrites.pads import fold_pads
+from votepose.export.simplify import simplified
 from votepose.models.estimator import PoseEstimator
 from votepose.models.outputs import PoseOutputs, VoteOutputs
 
@@ -47,7 +48,7 @@ def noise(width: int, height: int, batch: int = 1) -> Tensor:
 
 
 def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
-    """Write the float32 graph to `path`, with dynamic batch, height and width, and return it."""
+    """The float32 graph, with dynamic batch, height and width; `path` is written in between."""
     estimator.network.backbone.fit_windows(64, 64)  # windows that fit the traced image would become constants
     torch.onnx.register_custom_op_symbolic("aten::copy", _copied, OPSET)
     with warnings.catch_warnings(), torch.no_grad():
@@ -71,7 +72,7 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
     fold_pads(model)
     drop_copies(model)
     split_convolutions(model)
-    return model
+    return simplified(model, path)
 
 
 def _copied(graph: Any, _: Any, source: Any, *__: Any) -> Any:

@@ -74,8 +74,9 @@ def test_regions_of_a_ramp_are_the_grid_itself(size: float) -> None:
     found = roi_align(pyramid(), SPECS, 4, grid(size=size))
     for values, spec in zip(found, (*SPECS, context_feature(SPECS)), strict=True):
         assert values.shape == (5, *spec.shape) == (5, 3, *roi_shape(spec.reduction))
-        points = grid(size=size).points(spec.reduction)
-        torch.testing.assert_close(values[:, :2].flatten(2).transpose(1, 2), points, atol=1e-3, rtol=1e-4)
+        x, y = grid(size=size).axes(spec.reduction)
+        expected = torch.stack([x[:, None].expand_as(values[:, 0]), y[:, :, None].expand_as(values[:, 0])], dim=1)
+        torch.testing.assert_close(values[:, :2], expected, atol=1e-3, rtol=1e-4)
         images = torch.tensor([0.0, 1, 0, 1, 0])[:, None, None].expand_as(values[:, 2])
         torch.testing.assert_close(values[:, 2], images)
 
@@ -83,14 +84,14 @@ def test_regions_of_a_ramp_are_the_grid_itself(size: float) -> None:
 def test_samples_are_those_of_grid_sample_and_zero_outside() -> None:
     generator = torch.Generator().manual_seed(0)
     maps = torch.randn(2, 3, 6, 9, generator=generator)
-    points = torch.rand(4, 35, 2, generator=generator) * 14 - 2  # some outside
+    x, y = (torch.rand(4, n, generator=generator) * 14 - 2 for n in (7, 5))  # some outside
     images = torch.tensor([1, 0, 0, 1])
-    grid = 2 * points / torch.tensor([9.0, 6.0]) - 1
-    expected = F.grid_sample(maps[images], grid[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
-    torch.testing.assert_close(sample([maps], points, torch.zeros(4).long(), images), expected)
+    grid = torch.stack([(2 * x / 9 - 1)[:, None].expand(4, 5, 7), (2 * y / 6 - 1)[:, :, None].expand(4, 5, 7)], dim=-1)
+    expected = F.grid_sample(maps[images], grid, align_corners=False)
+    torch.testing.assert_close(sample([maps], x, y, torch.zeros(4).long(), images), expected)
     maps.requires_grad_(True)  # where a gradient is wanted, values are gathered another way
-    expected = F.grid_sample(maps[images], grid[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
-    found = sample([maps], points, torch.zeros(4).long(), images)
+    expected = F.grid_sample(maps[images], grid, align_corners=False)
+    found = sample([maps], x, y, torch.zeros(4).long(), images)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(
         torch.autograd.grad((found**2).sum(), maps)[0], torch.autograd.grad((expected**2).sum(), maps)[0]
@@ -99,8 +100,8 @@ def test_samples_are_those_of_grid_sample_and_zero_outside() -> None:
 
 def test_each_sample_is_of_its_own_level() -> None:
     maps = [torch.full((2, 1, 4, 6), 1.0), torch.full((2, 1, 2, 3), 2.0), torch.full((2, 1, 1, 2), 3.0)]
-    points, levels = torch.full((6, 1, 2), 0.5), torch.tensor([2, 0, 1, 1, 0, 2])
-    values = sample(maps, points, levels, torch.tensor([0, 1, 0, 1, 1, 1]))
+    middle, levels = torch.full((6, 1), 0.5), torch.tensor([2, 0, 1, 1, 0, 2])
+    values = sample(maps, middle, middle, levels, torch.tensor([0, 1, 0, 1, 1, 1]))
     assert values.flatten().tolist() == [3, 1, 2, 2, 1, 3]
 
 

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from votepose.models.features import ROI_COLUMNS, ROI_ROWS, FeatureSpec, context_feature, roi_shape
-from votepose.models.heads.vote_transformer import grid_positions
 
 WIDE_MARGIN, CLOSE_MARGIN = 1.35, 1.1  # region side over pose side, for voted poses and for poses refined once
 _FINER = 0.8  # average ratio of grid spacing to cell width, in octaves
@@ -58,9 +57,15 @@ class RoiGrid:
         """(P,) the level, of `count`, whose cells are slightly finer than the grid."""
         return ((self.spacings / self.pitch).log2() - _FINER).round().clamp(0, count - 1).long()
 
-    def points(self, reduction: float) -> Tensor:
-        """(P, rows x columns, 2) points of the grid at this reduction, in the finest level's cells."""
-        return self.to_cells(grid_positions(*roi_shape(reduction), reduction, self.centres.device)[None])
+    def axes(self, reduction: float) -> tuple[Tensor, Tensor]:
+        """x (P, columns) and y (P, rows) of the grid at this reduction, in the finest level's cells."""
+        rows, columns = roi_shape(reduction)
+        x, y = (
+            (torch.arange(count, device=self.centres.device) + 0.5) * reduction - side / 2
+            for count, side in ((columns, ROI_COLUMNS), (rows, ROI_ROWS))
+        )
+        spacings = self.spacings[:, None]
+        return x * spacings + self.centres[:, :1], y * spacings + self.centres[:, 1:]
 
 
 def grid_middle(like: Tensor) -> Tensor:
@@ -89,38 +94,49 @@ def roi_align(
 
 
 def _sampled(maps: Sequence[Tensor], spec: FeatureSpec, stride: int, level: Tensor, grid: RoiGrid) -> Tensor:
-    points = grid.points(spec.reduction) / (2.0**level * (spec.stride / stride))[:, None, None]
-    values = sample(maps, points, level, grid.image_index)
-    return values.transpose(1, 2).reshape(values.shape[0], *spec.shape)
+    cell = (2.0**level * (spec.stride / stride))[:, None]
+    x, y = grid.axes(spec.reduction)
+    values = sample(maps, x / cell, y / cell, level, grid.image_index)
+    return values.reshape(values.shape[0], *spec.shape)  # the tracer needs to know the channels
 
 
-def sample(maps: Sequence[Tensor], points: Tensor, level: Tensor, image_index: Tensor) -> Tensor:
-    """Bilinear values (P, N, C) at points (P, N, 2), in cells; zero outside the map.
+def sample(maps: Sequence[Tensor], x: Tensor, y: Tensor, level: Tensor, image_index: Tensor) -> Tensor:
+    """Bilinear values (P, C, rows, columns) where columns at x (P, columns) meet rows at y (P, rows), in cells; zero
+    outside the map.
 
-    Row p is sampled from image `image_index[p]` in the map (B, C, h, w) of level `level[p]`.
+    Values p are sampled from image `image_index[p]` in the map (B, C, h, w) of level `level[p]`.
     """
-    flat = torch.cat([x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) for x in maps])
+    table = torch.cat([one.permute(0, 2, 3, 1).reshape(-1, one.shape[1]) for one in maps])
     zero = torch.zeros_like(level)
     first, height, width, start = zero, zero, zero, 0
-    for i, x in enumerate(maps):
-        h, w = x.shape[-2:]
+    for i, one in enumerate(maps):
+        h, w = one.shape[-2:]
         here = (level == i).long()
         first = first + here * (start + image_index * (h * w))
         height, width = height + here * h, width + here * w
-        start = start + x.shape[0] * h * w
-    first, height, width = first[:, None], height[:, None], width[:, None]
-    corner = (points - 0.5).floor()
-    fraction = (points - 0.5 - corner).to(flat.dtype)
+        start = start + one.shape[0] * h * w
+    first, height, width = first[:, None, None], height[:, None, None], width[:, None, None]
+    columns = _neighbours(x[:, None], width)
     total: Tensor | None = None
-    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        x, y = corner[..., 0].long() + dx, corner[..., 1].long() + dy
-        weight = (fraction[..., 0] if dx else 1 - fraction[..., 0]) * (fraction[..., 1] if dy else 1 - fraction[..., 1])
-        weight = weight * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
-        index = first + torch.minimum(y.clamp(min=0), height - 1) * width + torch.minimum(x.clamp(min=0), width - 1)
-        value = _rows(flat, index) * weight[..., None]
-        total = value if total is None else total + value
+    for row, row_weight in _neighbours(y[:, :, None], height):
+        beginning = first + row * width
+        for column, column_weight in columns:
+            weight = (row_weight * column_weight).to(table.dtype)
+            value = _rows(table, beginning + column) * weight[..., None]
+            total = value if total is None else total + value
     assert total is not None
-    return total
+    return total.permute(0, 3, 1, 2)
+
+
+def _neighbours(points: Tensor, size: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The two cells beside each point of an axis with `size` cells, and their weights; cells outside have none."""
+    before = (points - 0.5).floor()
+    fraction = points - 0.5 - before
+    found = []
+    for cell, weight in ((before.long(), 1 - fraction), (before.long() + 1, fraction)):
+        inside = torch.minimum(cell.clamp(min=0), size - 1)
+        found.append((inside, weight * (cell == inside)))
+    return found
 
 
 def _rows(table: Tensor, index: Tensor) -> Tensor:

@@ -43,7 +43,8 @@ def sine_embedding(positions: Tensor, width: int) -> Tensor:
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate the pairs (x_i, x_{i + n/2}) of the last dimension."""
-    a, b = x.chunk(2, dim=-1)
+    half = cos.shape[-1]
+    a, b = x[..., :half], x[..., half:]
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
@@ -56,34 +57,35 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.width, self.heads = width, heads
+        self.scale = (width // heads) ** -0.5  # the default, which the tracer would compute from shapes
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
 
     def keys_values(self, memory: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
         """Keys and values of the memory, each (B, heads, T, head)."""
-        key, value = (self._split(x) for x in self.key_value(memory).chunk(2, dim=-1))
-        if angles is None:
-            return key, value
-        cos, sin = angles.cos()[:, None].to(key.dtype), angles.sin()[:, None].to(key.dtype)
-        return _rotate(key, cos, sin), _rotate(value, cos, sin)
+        both = self._split(self.key_value(memory), 2 * self.heads)
+        if angles is not None:
+            both = _rotate(both, angles.cos()[:, None].to(both.dtype), angles.sin()[:, None].to(both.dtype))
+        return both[:, : self.heads], both[:, self.heads :]
 
     def attend(self, queries: Tensor, angles: Tensor | None, key: Tensor, value: Tensor) -> Tensor:
-        query = self._split(self.query(queries))
+        query = self._split(self.query(queries), self.heads)
         if angles is None:
-            return self.output(self._merge(F.scaled_dot_product_attention(query, key, value)))
+            return self.output(self._merge(F.scaled_dot_product_attention(query, key, value, scale=self.scale)))
         cos, sin = angles.cos()[:, None].to(query.dtype), angles.sin()[:, None].to(query.dtype)
-        seen = F.scaled_dot_product_attention(_rotate(query, cos, sin), key, value)
+        seen = F.scaled_dot_product_attention(_rotate(query, cos, sin), key, value, scale=self.scale)
         return self.output(self._merge(_rotate(seen, cos, -sin)))
 
     def forward(self, queries: Tensor, angles: Tensor | None, memory: Tensor, memory_angles: Tensor | None) -> Tensor:
         return self.attend(queries, angles, *self.keys_values(memory, memory_angles))
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.reshape(*x.shape[:2], self.heads, self.width // self.heads).transpose(1, 2)
+    def _split(self, x: Tensor, heads: int) -> Tensor:
+        return x.reshape(*x.shape[:2], heads, self.width // self.heads).transpose(1, 2)
 
     def _merge(self, x: Tensor) -> Tensor:
-        return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], self.width)
+        x = x.transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.width)
 
 
 def mlp(inputs: int, hidden: int, outputs: int, last_std: float | None = None) -> nn.Sequential:
