@@ -40,10 +40,10 @@ def main(config: Config) -> None:
         total += 1
         alike = [(_correlation(array * scale, a * s), a, s) for a, s in earlier if a.shape == array.shape]
         best = max(alike, key=lambda candidate: candidate[0], default=None)
-        if best and best[0] > _LEAST_CORRELATION and best[2].shape == scale.shape and best[2].dtype == scale.dtype:
+        if best and best[0] > _LEAST_CORRELATION and best[2].shape == scale.shape:
             reused += 1
             tensors[name].CopyFrom(numpy_helper.from_array(best[1], name))
-            tensors[scale_name].CopyFrom(numpy_helper.from_array(best[2], scale_name))
+            tensors[scale_name].CopyFrom(numpy_helper.from_array(best[2].astype(scale.dtype), scale_name))
     onnx.save(model, config.out)
     print(f"{config.out}: {reused} of {total} packed weights are those of {config.earlier}")
 

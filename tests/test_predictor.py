@@ -230,7 +230,7 @@ def test_a_device_that_does_not_start_is_an_error_not_the_cpu(
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     real = onnxruntime.InferenceSession
 
-    def falls_back(model: bytes, options: object, providers: object) -> onnxruntime.InferenceSession:
+    def falls_back(model: bytes, options: object, **_: object) -> onnxruntime.InferenceSession:
         return real(model, options, providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", falls_back)

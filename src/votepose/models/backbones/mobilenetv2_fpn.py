@@ -15,7 +15,7 @@ from torch import Tensor, nn
 PYRAMID = 24  # channels of the pyramid's finest map
 _GROUPS = ((1, 1), (2, 2), (3, 2), (4, 2), (3, 1), (3, 2), (1, 1))  # number of blocks, stride of the first
 _TOP = 1280
-_STRIPS = {1: 8, 2: 8, 3: 4}  # of the blocks whose expanded maps are larger than a cache
+_STRIPS = {1: 4, 2: 4, 3: 2}  # of the blocks whose expanded maps are larger than a cache
 
 
 class Conv(nn.Conv2d):
