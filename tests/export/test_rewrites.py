@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from votepose.export.rewrites.concatenations import split_convolutions
 from votepose.export.rewrites.copies import drop_copies
 from votepose.export.rewrites.pads import fold_pads
+from votepose.export.rewrites.pixel_shuffles import merge_pixel_shuffles
 
 INPUT = np.random.default_rng(0).normal(size=(2, 3, 12, 10)).astype(np.float32)
 
@@ -53,14 +55,14 @@ def test_convolutions_pad_for_themselves_where_they_can(tmp_path: Path) -> None:
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def traced(net: nn.Module, folder: Path) -> onnx.ModelProto:
+def traced(net: nn.Module, folder: Path, any_size: bool = True) -> onnx.ModelProto:
     torch.onnx.export(
         net.eval(),
         (torch.from_numpy(INPUT),),
         str(folder / "net.onnx"),
         dynamo=False,
         input_names=["x"],
-        dynamic_axes={"x": {2: "height", 3: "width"}},
+        dynamic_axes={"x": {2: "height", 3: "width"} if any_size else {0: "batch"}},
         do_constant_folding=False,
     )
     return onnx.load(folder / "net.onnx")
@@ -141,3 +143,37 @@ def test_only_copies_are_dropped(tmp_path: Path) -> None:
     assert sum(node.op_type == "Cast" for node in model.graph.node) <= 2  # to int64, and what is an output itself
     for ours, theirs in zip(answers(model), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+class Shuffled(nn.Module):
+    """Pixel shuffles that convolutions can take over, and three that they cannot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.biased, self.plain = nn.Conv2d(3, 8, 1), nn.Conv2d(3, 18, 1, bias=False)
+        self.wide, self.strided, self.read = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 1, 2), nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        read = self.read(x)
+        return (
+            F.pixel_shuffle(self.biased(x), 2),
+            F.pixel_shuffle(self.plain(x), 3),
+            F.pixel_shuffle(self.wide(x), 2),
+            F.pixel_shuffle(self.strided(x), 2),
+            F.pixel_shuffle(read, 2) + read.sum(),
+        )
+
+
+@pytest.mark.parametrize(("any_size", "merged"), [(False, 2), (True, 1)])
+def test_pointwise_convolutions_shuffle_pixels_where_they_can(tmp_path: Path, any_size: bool, merged: int) -> None:
+    """A bias is merged only if the map's size is known."""
+    model = traced(Shuffled(), tmp_path, any_size)
+    before = answers(model)
+    merge_pixel_shuffles(model)
+    onnx.checker.check_model(model)
+    kinds = [node.op_type for node in model.graph.node]
+    assert (kinds.count("ConvTranspose"), kinds.count("DepthToSpace")) == (merged, 5 - merged)
+    assert all(used(model, node) for node in model.graph.node)
+    for ours, theirs in zip(answers(model), before, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)

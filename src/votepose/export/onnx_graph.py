@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from votepose.export.rewrites.concatenations import split_convolutions
 from votepose.export.rewrites.copies import drop_copies
 from votepose.export.rewrites.pads import fold_pads
+from votepose.export.rewrites.pixel_shuffles import merge_pixel_shuffles
 from votepose.export.simplify import simplified
 from votepose.models.estimator import PoseEstimator
 from votepose.models.outputs import PoseOutputs, VoteOutputs
@@ -72,7 +73,9 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
     fold_pads(model)
     drop_copies(model)
     split_convolutions(model)
-    return simplified(model, path)
+    model = simplified(model, path)
+    merge_pixel_shuffles(model)  # afterwards, since simplifying would store a whole map of the repeated bias
+    return model
 
 
 def _copied(graph: Any, _: Any, source: Any, *__: Any) -> Any:
