@@ -25,16 +25,43 @@ OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 # Optimisations of onnxruntime that gain nothing in an exported graph: it was simplified when it was exported, and is
 # neither quantised nor a language model. Each walks through all nodes, and together they take half of the time to load.
 # onnxruntime ignores names that it does not know.
-_IDLE_OPTIMISERS = """
-    AttentionFusion BiasDropoutFusion BiasGeluFusion BiasSoftmaxFusion CommonSubexpressionElimination
-    ConstantSharing DoubleQDQPairsRemover DynamicQuantizeMatMulFusion EmbedLayerNormFusion
-    EnsureUniqueDQForNodeUnit FastGeluFusion GatherToSliceFusion GatherToSplitFusion GeluFusionL1
-    GemmActivationFusion GroupQueryAttentionFusion IsInfReduceSumFusion LayerNormFusionL1 LayerNormFusionL2
-    Level1_RuleBasedTransformer MatMulActivationFusion MatMulAddFusion MatMulIntegerToFloatFusion
-    MatMulNBitsFusion MatMulScaleFusion MatmulTransposeFusion NhwcTransformer QDQFinalCleanupTransformer
-    QDQPropagationTransformer QDQSelectorActionTransformer ReshapeFusion SimplifiedLayerNormFusion
-    SkipLayerNormFusion TransposeOptimizer WeightBiasQuantization
-""".split()
+_IDLE_OPTIMISERS = [
+    "AttentionFusion",
+    "BiasDropoutFusion",
+    "BiasGeluFusion",
+    "BiasSoftmaxFusion",
+    "CommonSubexpressionElimination",
+    "ConstantSharing",
+    "DoubleQDQPairsRemover",
+    "DynamicQuantizeMatMulFusion",
+    "EmbedLayerNormFusion",
+    "EnsureUniqueDQForNodeUnit",
+    "FastGeluFusion",
+    "GatherToSliceFusion",
+    "GatherToSplitFusion",
+    "GeluFusionL1",
+    "GemmActivationFusion",
+    "GroupQueryAttentionFusion",
+    "IsInfReduceSumFusion",
+    "LayerNormFusionL1",
+    "LayerNormFusionL2",
+    "Level1_RuleBasedTransformer",
+    "MatMulActivationFusion",
+    "MatMulAddFusion",
+    "MatMulIntegerToFloatFusion",
+    "MatMulNBitsFusion",
+    "MatMulScaleFusion",
+    "MatmulTransposeFusion",
+    "NhwcTransformer",
+    "QDQFinalCleanupTransformer",
+    "QDQPropagationTransformer",
+    "QDQSelectorActionTransformer",
+    "ReshapeFusion",
+    "SimplifiedLayerNormFusion",
+    "SkipLayerNormFusion",
+    "TransposeOptimizer",
+    "WeightBiasQuantization",
+]
 
 
 class Session:

@@ -48,14 +48,16 @@ def _merged(
     if f"{name}_merged" not in weights:
         kernel = weights[name].reshape(-1, block, block, weights[name].shape[1]).transpose(3, 0, 1, 2)
         _add(graph, weights, f"{name}_merged", kernel)
-    shaped = {"kernel_shape": [block, block], "strides": [block, block]}
+    merged = helper.make_node("ConvTranspose", [source, f"{name}_merged"], [out])
+    merged.attribute.extend(helper.make_attribute(key, [block, block]) for key in ("kernel_shape", "strides"))
     if not bias or size is None:
-        return [helper.make_node("ConvTranspose", [source, f"{name}_merged"], [out], **shaped)]
+        return [merged]
+    merged.output[0] = f"{out}_unbiased"
     if f"{bias[0]}_block" not in weights:
         _add(graph, weights, f"{bias[0]}_block", weights[bias[0]].reshape(1, -1, block, block))
         _add(graph, weights, f"{bias[0]}_repeats", np.array([1, 1, *size], np.int64))
     return [
-        helper.make_node("ConvTranspose", [source, f"{name}_merged"], [f"{out}_unbiased"], **shaped),
+        merged,
         helper.make_node("Tile", [f"{bias[0]}_block", f"{bias[0]}_repeats"], [f"{out}_bias"]),
         helper.make_node("Add", [f"{out}_unbiased", f"{out}_bias"], [out]),
     ]
