@@ -53,6 +53,7 @@ _MOVENET = NetworkConfig(
     "movenet",
     stride=4,
     channels=128,
+    hourglass=False,
     stacks=1,
     depth=3,
     hourglass_width=96,
@@ -66,11 +67,10 @@ _MOVENET = NetworkConfig(
     proposals=True,
     sparse_memory=True,
 )
-# A cheaper `movenet`: no auxiliary backbone, no hourglass, and a quarter of the cells.
+# A cheaper `movenet`: no auxiliary backbone, and a quarter of the cells.
 _FAST = replace(
     _MOVENET,
     stride=8,
-    hourglass=False,
     encoder_layers=2,
     decoder_layers=2,
     patch=2,
