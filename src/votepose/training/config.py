@@ -99,7 +99,7 @@ class TrainConfig:
     """Longest side, in pixels, of the images kept on the device. Default: that of the largest image, or what the
     largest zoom can show."""
     evaluate_every: int = 4
-    """Number of epochs between measurements of AP on --val."""
+    """Number of epochs between measurements of AP on --val. It is also measured at the end."""
     evaluate_pictures: int | None = None
     """Measure AP on the first N images of --val only. Default: all."""
     patience: int | None = None

@@ -171,8 +171,8 @@ def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: 
         callbacks=[
             EmaWeights(config.average),
             LearningRateMonitor(),
-            Progress(config.batch_size * processes, None if config.minutes else config.steps, config.val is not None),
             module.timer,
+            Progress(config.batch_size * processes, None if config.minutes else config.steps, config.val is not None),
             checkpoints,
         ],
     )

@@ -146,6 +146,11 @@ class PoseModule(pl.LightningModule):
             self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, batch_size=len(batch))
         return parts["total"]
 
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Measure AP in the last epoch too, whatever --evaluate-every; the timer has been asked before."""
+        if self.trainer.should_stop or self.trainer.current_epoch + 1 == self.trainer.max_epochs:
+            self.trainer.check_val_every_n_epoch = 1
+
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
     ) -> None:

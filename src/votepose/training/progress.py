@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -29,7 +30,7 @@ class Progress(pl.Callback):
         self._bar = Bar("training", shown=False)
         self._headed = False  # whether the table's header has been printed
         self._begun = 0.0
-        self._seconds = 0.0
+        self._seconds = math.inf  # from then to the epoch's last step
         self._first = 0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -37,19 +38,18 @@ class Progress(pl.Callback):
         self._bar.__enter__()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._begun, self._seconds, self._first = time.perf_counter(), 0.0, trainer.global_step
+        self._begun, self._seconds, self._first = time.perf_counter(), math.inf, trainer.global_step
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         self._bar.advance()
-        if trainer.is_last_batch:  # exclude the checkpoint and the validation
+        if trainer.is_last_batch or trainer.should_stop:  # exclude the checkpoint and the validation
             if module.device.type == "cuda":
                 torch.cuda.synchronize()
             self._seconds = time.perf_counter() - self._begun
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, PoseModule)
-        seconds = self._seconds or time.perf_counter() - self._begun  # an epoch ended by --minutes has no last batch
-        rate = (trainer.global_step - self._first) * self.per_step / seconds
+        rate = (trainer.global_step - self._first) * self.per_step / self._seconds
         logged = trainer.callback_metrics.items()
         losses = {name.removeprefix("loss/"): float(value) for name, value in logged if name.startswith("loss/")}
         metrics = module.metrics if self.measured else None

@@ -78,6 +78,53 @@ def test_the_best_weights_are_kept_and_a_run_without_progress_ends(
     torch.testing.assert_close(after, best, rtol=0, atol=0)
 
 
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The APs measured so far: 0.1, 0.2 and so on."""
+    aps: list[float] = []
+
+    def measure(*_: object) -> KeypointMetrics:
+        aps.append((len(aps) + 1) / 10)
+        return KeypointMetrics(aps[-1], 0, 0, 0, 0, 0)
+
+    monkeypatch.setattr("votepose.training.lightning_module.coco_results", lambda *_: [])
+    monkeypatch.setattr("votepose.evaluation.coco_metrics.coco_keypoint_metrics", measure)
+    return aps
+
+
+@pytest.mark.parametrize(("steps", "every", "times"), [(1, 4, 1), (3, 2, 2), (4, 2, 2)])
+def test_ap_is_measured_at_the_end_but_once(
+    data: Path,
+    tmp_path: Path,
+    measured: list[float],
+    capsys: pytest.CaptureFixture[str],
+    steps: int,
+    every: int,
+    times: int,
+) -> None:
+    config = tiny_config(data, tmp_path, steps=steps, steps_per_epoch=1, val=data, evaluate_every=every)
+    run(config)
+    assert len(measured) == times
+    assert f"\nAP {times / 10:.3f}, best {times / 10:.3f} at step {steps}\n" in capsys.readouterr().out
+    assert (tmp_path / "best.safetensors").is_file()
+    run(replace(config, resume=True))  # which has nothing left to train
+    assert len(measured) == times
+
+
+def test_ap_is_measured_when_the_minutes_are_over(
+    data: Path,
+    tmp_path: Path,
+    measured: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seconds = itertools.count(step=4)
+    monkeypatch.setattr("pytorch_lightning.callbacks.timer.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    run(tiny_config(data, tmp_path, steps=1000, steps_per_epoch=500, minutes=0.5, val=data))
+    assert len(measured) == 1
+    assert "\nAP 0.100, best 0.100 at step " in capsys.readouterr().out
+
+
 def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
     # Images without people leave parts of the network without gradient.
     write_coco(synthetic_dataset(4, size=96, people=(0, 0)), tmp_path / "empty")
