@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import re
 import signal
 import socket
@@ -42,19 +44,38 @@ def test_starts_and_stops(fake_model: Path, number: int) -> None:
     assert (process.returncode, out, err) == (0, "stopped\n", "")
 
 
-def test_stopping_waits_no_longer_than_its_limit(fake_model: Path) -> None:
-    code = CODE.format(f"port=0, graceful_timeout=0.5, model=ModelOptions(weights=Path({str(fake_model)!r}))")
+SLOW = """
+import time, votepose.server.handler as handler
+real = handler.decode
+handler.decode = lambda *args: (time.sleep(3), real(*args))[1]
+"""
+STOPPING = {"detail": "the server is stopping and has not finished this request; send it again"}
+
+
+@pytest.mark.parametrize("part", ["upload", "work"])
+def test_stopping_waits_no_longer_than_its_limit(fake_model: Path, tmp_path: Path, part: str) -> None:
+    log, body = tmp_path / "log", encode(red_dot(192, 96, 80, 40, 16))
+    options = f"port=0, graceful_timeout=0.5, access_log=Path({str(log)!r})"
+    code = SLOW + CODE.format(f"{options}, model=ModelOptions(weights=Path({str(fake_model)!r}))")
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         port = int(re.findall(rb":(\d+) ", process.stdout.readline())[0])
-        with socket.create_connection(("127.0.0.1", port)) as hanging:
-            hanging.sendall(b"POST /v1/poses HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nxx")
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as hanging:
+            sent = body if part == "work" else body[:9]
+            head = f"POST /v1/poses HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+            hanging.sendall(head.encode() + sent)
             assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=20).status_code == 200
             started = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            answer = http.client.HTTPResponse(hanging)
+            answer.begin()
+            assert (answer.status, json.loads(answer.read())) == (503, STOPPING)
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            _, err = process.communicate(timeout=20)
     assert process.returncode == 0
+    assert re.fullmatch(rb"ERROR: +Cancel 1 running task\(s\), timeout graceful shutdown exceeded\n", err), err
     assert time.monotonic() - started < 10  # the upload alone has 30 s
+    assert json.loads(log.read_text())["status"] == 503
 
 
 def test_port_in_use(fake_model: Path) -> None:

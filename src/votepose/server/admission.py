@@ -110,10 +110,11 @@ class Slot:
         """
         self._future = self._queue.submit(work, self._stop)
         result = asyncio.wrap_future(self._future)
+        # Its error is not logged if it is no longer awaited.
+        result.add_done_callback(lambda future: future.cancelled() or future.exception())
         done, _ = await asyncio.wait((result, gone), timeout=self._queue.timeout, return_when=asyncio.FIRST_COMPLETED)
         if result in done:
             return result.result()
-        result.add_done_callback(lambda future: future.cancelled() or future.exception())  # no longer awaited
         if gone in done:
             raise RequestError(499, "the client has disconnected")
         limit = f"the time limit of {self._queue.timeout:g} s"

@@ -20,7 +20,7 @@ from votepose.predictor import Predictor
 from votepose.server.access_log import AccessLog
 from votepose.server.admission import AdmissionQueue
 from votepose.server.cors import OtherOrigins, check_origins
-from votepose.server.errors import add_error_handlers
+from votepose.server.errors import CutOff, add_error_handlers
 from votepose.server.headers import SafeHeaders
 from votepose.server.keys import KeyCheck
 from votepose.server.limits import Limits
@@ -67,7 +67,7 @@ def create_app(
         warming = asyncio.create_task(readiness.warm_up(predictor))
         yield
         await warming
-        queue.close()
+        await asyncio.to_thread(queue.close)  # meanwhile, requests that were cut off are answered
 
     app = FastAPI(
         title="votepose",
@@ -79,6 +79,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.openapi_version = "3.0.3"  # the version that the bundled Swagger UI reads
+    app.add_middleware(CutOff)
     app.add_middleware(OtherOrigins, origins=tuple(origins))
     app.add_middleware(SafeHeaders)
     if access_log:

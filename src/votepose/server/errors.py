@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class RequestError(Exception):
@@ -46,3 +49,28 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, __: Exception) -> Response:
         return JSONResponse({"detail": "internal error; see the server's log"}, 500)
+
+
+class CutOff:
+    """ASGI middleware that answers requests that a stopping server cancels, when its time limit for them is over."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; see the ASGI specification."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        begun = False
+
+        async def noted_send(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted_send)
+        except asyncio.CancelledError:  # by uvicorn, which would log a traceback
+            if not begun:
+                detail = {"detail": "the server is stopping and has not finished this request; send it again"}
+                await JSONResponse(detail, 503, {"Retry-After": "5"})(scope, receive, send)

@@ -70,8 +70,11 @@ class Service:
             if status != 408:  # a client that timed out would be slow again
                 await drain(request, self.limits)
             raise
-        except (ClientDisconnect, asyncio.CancelledError):
+        except ClientDisconnect:
             status = 499  # nginx's status, for the metrics only
+            raise
+        except asyncio.CancelledError:
+            status = 503  # see CutOff
             raise
         finally:
             self.metrics.answered(status, time.perf_counter() - started)
