@@ -61,6 +61,20 @@ def test_without_a_key_there_is_one_line(guarded: TestClient, picture: bytes, he
         assert answer.json()["detail"] == f"{part}; send it in the header X-API-Key, or as Authorization: Bearer"
 
 
+def test_refused_requests_for_poses_are_counted(guarded: TestClient, picture: bytes) -> None:
+    key = {"X-API-Key": KEYS[0]}
+    for headers in ({}, {"X-API-Key": "wrong"}):
+        guarded.post("/v1/poses", content=picture, headers=headers)
+        guarded.post("/v1/batch", files={"file": picture}, headers=headers)
+        guarded.get("/v1/model", headers=headers)
+    guarded.post("/v1/poses?input_size=33", content=picture, headers=key)
+    guarded.post("/v1/poses", content=picture, headers=key)
+    text = guarded.get("/metrics", headers=key).text
+    counts = [line for line in text.splitlines() if line.startswith("votepose_requests_total")]
+    assert counts == [f'votepose_requests_total{{status="{s}"}} {n}.0' for s, n in ((401, 4), (422, 1), (200, 1))]
+    assert "votepose_request_seconds_count 6.0" in text
+
+
 def test_health_and_the_page_need_no_key(guarded: TestClient) -> None:
     until(lambda: guarded.get("/readyz").status_code == 200)
     for path in ("/healthz", "/", "/docs", "/static/api.js", "/openapi.json"):

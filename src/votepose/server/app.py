@@ -24,10 +24,10 @@ from votepose.server.errors import CutOff, add_error_handlers
 from votepose.server.headers import SafeHeaders
 from votepose.server.keys import KeyCheck
 from votepose.server.limits import Limits
-from votepose.server.metrics import CONTENT_TYPE, Metrics
+from votepose.server.metrics import CONTENT_TYPE, Counted, Metrics
 from votepose.server.models import Loader, Models
 from votepose.server.readiness import Readiness
-from votepose.server.routes import add_poses
+from votepose.server.routes import BATCH, POSES, add_poses
 from votepose.server.service import Service
 from votepose.server.strictness import check_query
 from votepose.visualization.draw import PALETTE
@@ -80,6 +80,7 @@ def create_app(
     )
     app.openapi_version = "3.0.3"  # the version that the bundled Swagger UI reads
     app.add_middleware(CutOff)
+    app.add_middleware(Counted, metrics=metrics, paths=(POSES, BATCH))
     app.add_middleware(OtherOrigins, origins=tuple(origins))
     app.add_middleware(SafeHeaders)
     if access_log:

@@ -17,6 +17,8 @@ from votepose.server.service import Service
 from votepose.server.strictness import BATCH_OPTIONS, OPTIONS
 from votepose.server.upload import receive, receive_batch
 
+POSES, BATCH = "/v1/poses", "/v1/batch"
+
 
 def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
     """Add the routes; `guard` are dependencies that may refuse a request."""
@@ -28,7 +30,7 @@ def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
     scores_query = Query(False, description="show each person's score in the drawing")
 
     @app.post(
-        "/v1/poses",
+        POSES,
         tags=["poses"],
         summary="Find every person's pose",
         responses=responses(),
@@ -47,7 +49,7 @@ def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
         return await service.answer(request, OPTIONS, model, options, receive, handle)
 
     @app.post(
-        "/v1/batch",
+        BATCH,
         tags=["poses"],
         summary="Find every person's pose in several images",
         responses=batch_responses(),

@@ -1,15 +1,14 @@
-"""Handles a request for poses: options, slot, upload, work, metrics."""
+"""Handles a request for poses: options, slot, upload, work."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from votepose.predictor import Predictor
@@ -54,30 +53,19 @@ class Service:
         Raises:
             RequestError: if the request is refused.
         """
-        started, status = time.perf_counter(), 500
         try:
             check_query(request.query_params, known)
             if options.scores and options.form == "json":
                 raise RequestError(422, "scores: only affects drawings; use format=png or format=jpeg")
             answer = await self._work(request, self.models.named(model), options, receive, handle)
-            self.metrics.found(answer.people, answer.seconds)
-            request.state.people = answer.people  # for the access log
-            status = 200
-            timing = ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in answer.seconds.items())
-            return Response(answer.body, media_type=answer.media_type, headers={"Server-Timing": timing})
         except RequestError as error:
-            status = error.status
-            if status != 408:  # a client that timed out would be slow again
+            if error.status != 408:  # a client that timed out would be slow again
                 await drain(request, self.limits)
             raise
-        except ClientDisconnect:
-            status = 499  # nginx's status, for the metrics only
-            raise
-        except asyncio.CancelledError:
-            status = 503  # see CutOff
-            raise
-        finally:
-            self.metrics.answered(status, time.perf_counter() - started)
+        self.metrics.found(answer.people, answer.seconds)
+        request.state.people = answer.people  # for the access log
+        timing = ", ".join(f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in answer.seconds.items())
+        return Response(answer.body, media_type=answer.media_type, headers={"Server-Timing": timing})
 
     async def _work(
         self, request: Request, model: OnDemand, options: Options, receive: Receive[Upload], handle: Handle[Upload]
