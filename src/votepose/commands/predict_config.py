@@ -58,7 +58,7 @@ class PredictConfig:
     """Joint angles to write, such as knee,elbow (or hip, shoulder, left_knee): angles.csv in degrees, and a plot over
     time for each video in angles/."""
     fail_fast: bool = False
-    """Stop at the first image that cannot be read."""
+    """Stop at the first input that cannot be read."""
     flip_test: bool = False
     """Average the results with those on the mirrored image: more accurate, takes twice as long."""
     engine: Literal["local", "ray"] = "local"

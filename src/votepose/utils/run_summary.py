@@ -12,6 +12,7 @@ class RunSummary:
     """What a run has done so far.
 
     Attributes:
+        videos: whether all inputs are videos and live streams, which have frames only.
         pictures, frames: number of images and video frames processed.
         people: number of people found.
         dropped: number of live-stream frames that were not processed.
@@ -21,6 +22,7 @@ class RunSummary:
         notes: lines for the user, without duplicates.
     """
 
+    videos: bool = False
     pictures: int = 0
     frames: int = 0
     people: int = 0
@@ -46,15 +48,16 @@ class RunSummary:
             remark(line)
         left = total - self.finished - self.skipped - len(self.failures)
         processed = self.pictures + self.frames
-        counts = [_count(self.pictures, "image")] if self.pictures or not self.frames else []
-        counts += [_count(self.frames, "frame")] if self.frames else []
+        counted = {what: number for what, number in (("image", self.pictures), ("frame", self.frames)) if number}
+        counted = counted or {"frame" if self.videos else "image": 0}
+        counts = [_count(number, what) for what, number in counted.items()]
         counts += ["1 person" if self.people == 1 else f"{self.people} people"]
         counts += [f"{_count(self.dropped, 'frame')} dropped"] if self.dropped else []
         counts += [f"{self.skipped} done before"] if self.skipped else []
         counts += [f"{len(self.failures)} failed"] if self.failures else []
         counts += [f"{left} not done"] if left else []
         if processed:
-            counts += [f"{1000 * seconds / processed:.0f} ms/{'image' if self.pictures else 'frame'}"]
+            counts += [f"{1000 * seconds / processed:.0f} ms/{' or '.join(counted)}"]
         print(f"{', '.join(counts)}; results in {out}")
 
 

@@ -20,6 +20,7 @@ def test_images_and_videos_go_together(predict: Predict) -> None:
     status, out, _ = predict("0.jpg", "clip.mp4", "--format", "csv", "--no-draw", "--no-track", "--max-frames", "2")
     assert status == 0
     assert out.startswith("1 image, 2 frames, 6 people, ")
+    assert "ms/image or frame; " in out
     lines = Path("out/poses.csv").read_text().splitlines()
     assert [line.split(",")[:3] for line in lines[1::2]] == [
         ["0.jpg", "", ""],

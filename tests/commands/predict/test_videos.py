@@ -16,6 +16,15 @@ from helpers.predict_runs import records
 from votepose.video.reader import VideoReader
 
 
+def test_the_summary_of_videos_counts_frames_even_if_there_are_none(predict: Predict) -> None:
+    save_clip(Path("clip.mp4"), dot_frames(2))
+    assert predict("clip.mp4", "--no-draw")[0] == 0
+    assert predict("clip.mp4", "--no-draw", "--resume")[1].startswith("0 frames, 0 people, 1 done before; ")
+    Path("broken.mp4").write_bytes(Path("clip.mp4").read_bytes()[:100])
+    status, out, _ = predict("broken.mp4", "--out", "broken")
+    assert (status, out) == (1, "0 frames, 0 people, 1 failed; results in broken\n")
+
+
 @pytest.mark.usefixtures("tall")
 def test_a_video_becomes_records_and_a_drawn_video_with_its_sound(predict: Predict) -> None:
     save_clip(Path("clip.mp4"), dot_frames(8), audio="aac")
