@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import sys
 from pathlib import Path
@@ -10,27 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.heic import HEIC_DOT
 from votepose.errors import VoteposeError
 from votepose.io.images import read_image
-
-# 64 x 48, grey with a red square at (32..48, 8..24), turned by the file to 48 x 64, which EXIF repeats
-DOT = base64.b64decode(
-    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAchtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAA"
-    "AAAERAAAIAAQAAAAAB7AABAAAAAAAAAHQAAgAAAAACYAABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVp"
-    "bmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABB2lwcnAAAADmaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGE"
-    "ABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkA"
-    "AAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AAAAACAAAAEH"
-    "BpeGkAAAAAAwgICAAAAAlpcm90AwAAABlpcG1hAAAAAAAAAAEAAQaBAgMFhIYAAAAaaXJlZgAAAAAAAAAOY2RzYwACAAEAAQAAAKBtZGF0AAAA"
-    "cCgBrwY4ifLD6b+9xEwHBPC8iLAXohz//ypx6H71Bn63s3fcvge/oosoF8a0zJdqf2pyQZpmQg7gEcCWz8BpxZn2kx4TPPKH//8qcZv7j/l1Pl"
-    "wbej6bswJ6yxcF4r6iZnct1OYQI2fOe8Xg7/2B1McAAAAGRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAA="
-)
 
 
 def test_a_heic_image_is_read_as_it_is_shown(tmp_path: Path) -> None:
     pytest.importorskip("pi_heif")
     path = tmp_path / "x.heic"
-    path.write_bytes(DOT)
-    for source in (path, str(path), DOT, io.BytesIO(DOT), path.open("rb")):
+    path.write_bytes(HEIC_DOT)
+    for source in (path, str(path), HEIC_DOT, io.BytesIO(HEIC_DOT), path.open("rb")):
         pixels = read_image(source)
         assert pixels.shape == (64, 48, 3)
         red = np.argwhere(pixels[..., 0].astype(int) - pixels[..., 1] > 100)
@@ -41,14 +29,14 @@ def test_a_heic_image_is_read_as_it_is_shown(tmp_path: Path) -> None:
 def test_a_broken_heic_image_is_one_line(length: int) -> None:
     pytest.importorskip("pi_heif")
     with pytest.raises(VoteposeError, match="is a broken or truncated image") as caught:
-        read_image(DOT[:length])
+        read_image(HEIC_DOT[:length])
     assert "\n" not in str(caught.value)
 
 
 def test_without_pi_heif_the_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(VoteposeError, match=r'is a HEIC image, which needs pi-heif: pip install "\.\[heic\]"'):
-        read_image(DOT)
+        read_image(HEIC_DOT)
 
 
 def test_pi_heif_holds_no_gpl_encoder() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from helpers.fake_model import red_dot
+from helpers.heic import HEIC_DOT
 from votepose.errors import VoteposeError
 from votepose.predictor import Predictor
 from votepose.server.app import create_app
+from votepose.server.limits import Limits
 
 URL = "/v1/poses"
 
@@ -260,6 +263,27 @@ def test_a_model_that_does_not_load_is_one_line_and_is_tried_again(predictor: Pr
     client = TestClient(create_app(predictor, others={"fast": load}))
     assert "the model failed" in detail(client.post(f"{URL}?model=fast", content=picture), 500)
     assert client.post(f"{URL}?model=fast", content=picture).status_code == 200
+
+
+def test_heic_is_read_as_predict_reads_it(client: TestClient, predictor: Predictor) -> None:
+    pytest.importorskip("pi_heif")
+    record = client.post(URL, content=HEIC_DOT).json()
+    assert record == predictor(HEIC_DOT).to_record(None)
+    assert len(record["people"]) == 2
+    assert detail(client.post(URL, content=HEIC_DOT[:300]), 422) == "the image is broken or truncated"
+
+
+def test_heic_is_limited_in_pixels(predictor: Predictor) -> None:
+    pytest.importorskip("pi_heif")
+    with TestClient(create_app(predictor, Limits(max_pixels=3000))) as client:
+        assert "the image has 48x64 pixels" in detail(client.post(URL, content=HEIC_DOT), 413)
+
+
+def test_heic_without_pi_heif_says_what_to_install(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    said = detail(client.post(URL, content=HEIC_DOT), 415)
+    needed = 'needs pi-heif on the server: pip install ".[heic]" in votepose\'s folder, or convert it to JPEG'
+    assert said == f"this is a HEIC image, which {needed}"
 
 
 def test_wrong_method(client: TestClient) -> None:

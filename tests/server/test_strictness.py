@@ -79,7 +79,6 @@ TEXT = base64.b64encode(PICTURE)
         (TEXT, "this is base64 text"),
         (b"data:image/png;base64," + TEXT, "this is base64 text"),
         (b"image=" + TEXT, "this is a URL-encoded form"),
-        (b"\0\0\0\x20ftypheic", "this is a HEIC image"),
         (b"\0\0\0\x20ftypisom", "this is a video"),
     ],
 )

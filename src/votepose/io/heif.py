@@ -9,7 +9,10 @@ from PIL import Image
 
 from votepose.errors import VoteposeError, installing
 
-INSTALL = f"is a HEIC image, which needs pi-heif: {installing('heic')}, or convert it to JPEG"
+
+def needs_pi_heif(where: str = "") -> str:
+    """What to do about a HEIC image where pi-heif is not installed, such as " on the server"; continues "it"."""
+    return f"is a HEIC image, which needs pi-heif{where}: {installing('heic')}, or convert it to JPEG"
 
 
 def open_heif(file: str | IO[bytes], name: str) -> Image.Image:
@@ -28,6 +31,6 @@ def open_heif(file: str | IO[bytes], name: str) -> Image.Image:
     try:
         library = importlib.import_module("pi_heif")
     except ModuleNotFoundError:
-        raise VoteposeError(f"{name}: {INSTALL}") from None
+        raise VoteposeError(f"{name}: {needs_pi_heif()}") from None
     image: Image.Image = library.HeifImageFile(file)
     return image

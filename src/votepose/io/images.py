@@ -80,18 +80,33 @@ def image_size(path: Path) -> tuple[int, int]:
         raise VoteposeError(f"{path}: {_reason(error, path)}") from error
 
 
-def _open(file: Any, name: str) -> Image.Image:
+def open_image(file: Any, name: str, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """Open an image as `PIL.Image.open` does, HEIC too, with any number of pixels; none is decoded yet.
+
+    Args:
+        file: a path or a binary file.
+        name: name of the file, for messages.
+        formats: formats besides HEIC; None for all that Pillow reads.
+
+    Raises:
+        VoteposeError: if it is a HEIC image and pi-heif is not installed.
+        Exception: if it is broken or not an image, as in Pillow.
+    """
     # Pillow's own limit is a global and too low for panoramas; it is lifted while the header is read.
     with _opening:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image: Image.Image = Image.open(file)
+            return Image.open(file, formats=formats)
         except UnidentifiedImageError:
             if not is_heif(_start(file)):
                 raise
-            image = open_heif(file, name)
+            return open_heif(file, name)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+def _open(file: Any, name: str) -> Image.Image:
+    image = open_image(file, name)
     if image.width * image.height > MAX_PIXELS:
         image.close()
         size = f"{image.width}x{image.height} pixels"

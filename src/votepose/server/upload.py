@@ -17,8 +17,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from votepose.errors import VoteposeError
-from votepose.io.images import read_image
-from votepose.io.media import is_heif, medium_of_bytes
+from votepose.io.heif import needs_pi_heif
+from votepose.io.images import open_image, read_image
+from votepose.io.media import medium_of_bytes
 from votepose.server.errors import RequestError
 from votepose.server.limits import MIB, Limits
 from votepose.server.strictness import how_to_send, stray_field
@@ -128,19 +129,20 @@ def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
         stop: set to stop decoding.
 
     Raises:
-        RequestError: 413 if it has too many pixels, 415 if its format is unknown, 422 if it is broken.
+        RequestError: 413 if it has too many pixels, 415 if its format is unknown or needs pi-heif, 422 if it is broken.
     """
     try:
-        image = Image.open(_Upload(data, stop), formats=FORMATS)
+        image = open_image(_Upload(data, stop), "the image", FORMATS)
     except UnidentifiedImageError:
         raise RequestError(415, _unknown(data)) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_many_pixels("more pixels than any photo", limits) from None
+    except VoteposeError:
+        raise RequestError(415, f"this {needs_pi_heif(' on the server')}") from None
     except Exception as error:  # Pillow's parsers raise all kinds of exceptions on broken files
         raise RequestError(422, "the image is broken or truncated") from error
     with image:
         if image.width * image.height > limits.max_pixels:
-            raise _too_many_pixels(f"{image.width}x{image.height} pixels", limits)
+            has, limit = f"{image.width}x{image.height} pixels", f"{limits.max_pixels / 1e6:.3g} megapixels"
+            raise RequestError(413, f"the image has {has}, over the limit of {limit}; send a smaller one")
         try:
             return read_image(image)
         except VoteposeError as error:
@@ -185,10 +187,8 @@ async def _from_form(request: Request, stream: AsyncGenerator[bytes, None], most
 
 
 def _unknown(data: bytes) -> str:
-    """Describe bytes that Pillow cannot identify as an image."""
+    """Describe bytes that are not an image of a known format."""
     known = ", ".join(FORMATS)
-    if is_heif(data[:256]):
-        return f"this is a HEIC image, not one of a known format: {known}; convert it"
     if medium_of_bytes(data[:256]) == "video":
         return f"this is a video, not an image of a known format: {known}; send a frame of it"
     return how_to_send(data) or f"this is not an image of a known format: {known}"
@@ -198,8 +198,3 @@ def _too_large(limits: Limits, several: bool) -> RequestError:
     what = "the images together are" if several else "the image is"
     ask = "fewer at a time" if several else "a smaller one"
     return RequestError(413, f"{what} over the limit of {limits.max_bytes / MIB:.3g} MiB; send {ask}")
-
-
-def _too_many_pixels(has: str, limits: Limits) -> RequestError:
-    megapixels = f"{limits.max_pixels / 1e6:.3g} megapixels"
-    return RequestError(413, f"the image has {has}, over the limit of {megapixels}; send a smaller one")
