@@ -65,9 +65,10 @@ def run(config: EvaluateConfig) -> None:
     print_left_out(dataset, config.data)
     check_match(dataset, model.skeleton, weights)
     views = ", each and its mirror image" if config.flip_test else ""
+    size = f", {model.parameters / 1e6:.1f} M parameters" if model.parameters else ""
     print(
-        f"{len(dataset.samples)} images of {config.data}{views}; {weights} (preset {model.preset}, "
-        f"{model.parameters / 1e6:.1f} M parameters), input {model.input_size}"
+        f"{len(dataset.samples)} images of {config.data}{views}; {weights} (preset {model.preset}{size}), "
+        f"input {model.input_size}"
     )
     find = partial(find_in_both_views, model.find) if config.flip_test else model.find
     found = list(find_all(find, dataset.samples))

@@ -34,9 +34,9 @@ class KeypointMetrics:
         return " ".join(f"{name} {value:.3f}" for name, value in zip(names, values, strict=True))
 
     def paper_row(self, name: str, parameters: float) -> str:
-        """A Markdown row in the layout of the paper's Table 1; AP in percent, parameters in millions."""
+        """A Markdown row in the layout of the paper's Table 1; AP in percent, parameters in millions (0: unknown)."""
         cells = [f"{100 * v:.1f}" for v in (self.ap50, self.ap75, self.ap_m, self.ap_l)]
-        return f"| {name} | {parameters:.1f} | {' | '.join(cells)} |"
+        return f"| {name} | {f'{parameters:.1f}' if parameters else '–'} | {' | '.join(cells)} |"
 
 
 def coco_keypoint_metrics(

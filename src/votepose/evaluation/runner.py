@@ -24,7 +24,7 @@ class Model:
         skeleton: skeleton of the poses.
         preset: name of the preset.
         input_size: longest side of the network input, in pixels.
-        parameters: number of parameters.
+        parameters: number of parameters; 0 if an exported file does not say it.
     """
 
     find: Finder
