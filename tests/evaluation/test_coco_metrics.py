@@ -124,7 +124,7 @@ def test_text_and_table_row() -> None:
     metrics = KeypointMetrics(0.1234, 0.5, 0.25, 0.0, 1.0, 0.6666)
     assert str(metrics) == "AP 0.123 AP50 0.500 AP75 0.250 APM 0.000 APL 1.000 AR 0.667"
     assert metrics.paper_row("Ours", 8.64) == "| Ours | 8.6 | 50.0 | 25.0 | 0.0 | 100.0 |"
-    assert metrics.paper_row("Ours", 0) == "| Ours | – | 50.0 | 25.0 | 0.0 | 100.0 |"
+    assert metrics.paper_row("Ours", 0) == "| Ours | ? | 50.0 | 25.0 | 0.0 | 100.0 |"
 
 
 def test_the_skeleton_is_cocos_by_default(truth: dict[str, Any]) -> None:

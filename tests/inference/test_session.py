@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import pickle
+import re
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 import votepose
 from helpers.fake_model import red_dot
+from votepose.inference.session import _IDLE_OPTIMISERS
 from votepose.poses import Poses
 from votepose.predictor import Predictor
 
@@ -64,3 +68,15 @@ def test_a_forked_process_opens_its_own_session(predictor: Predictor) -> None:
     INHERITED[:] = [predictor]
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
         assert same(pool.submit(_inherited, IMAGE).result(timeout=60), predictor(IMAGE))
+
+
+def test_the_optimisers_that_are_skipped_exist(fake_model: Path) -> None:
+    """onnxruntime accepts any name, so one that an upgrade renames would only cost time, silently."""
+    code = f"""
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.log_severity_level = 1
+onnxruntime.InferenceSession({str(fake_model)!r}, options, providers=["CPUExecutionProvider"])
+"""
+    log = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert set(_IDLE_OPTIMISERS) <= set(re.findall(r"GraphTransformer (\w+) modified", log))

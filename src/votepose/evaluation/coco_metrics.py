@@ -36,7 +36,7 @@ class KeypointMetrics:
     def paper_row(self, name: str, parameters: float) -> str:
         """A Markdown row in the layout of the paper's Table 1; AP in percent, parameters in millions (0: unknown)."""
         cells = [f"{100 * v:.1f}" for v in (self.ap50, self.ap75, self.ap_m, self.ap_l)]
-        return f"| {name} | {f'{parameters:.1f}' if parameters else '–'} | {' | '.join(cells)} |"
+        return f"| {name} | {f'{parameters:.1f}' if parameters else '?'} | {' | '.join(cells)} |"
 
 
 def coco_keypoint_metrics(

@@ -24,11 +24,12 @@ _PACKAGES = {
 OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 # Optimisations of onnxruntime that gain nothing in an exported graph: it was simplified when it was exported, and is
 # neither quantised nor a language model. Each walks through all nodes, and together they take half of the time to load.
-# onnxruntime ignores names that it does not know.
+# onnxruntime silently accepts names that it does not know (findings/onnxruntime_disabled_optimizers.sh).
 _IDLE_OPTIMISERS = [
     "AttentionFusion",
     "BiasDropoutFusion",
     "BiasGeluFusion",
+    "BiasSkipLayerNormFusion",
     "BiasSoftmaxFusion",
     "CommonSubexpressionElimination",
     "ConstantSharing",
@@ -38,11 +39,10 @@ _IDLE_OPTIMISERS = [
     "EnsureUniqueDQForNodeUnit",
     "FastGeluFusion",
     "GatherToSliceFusion",
-    "GatherToSplitFusion",
     "GeluFusionL1",
     "GemmActivationFusion",
     "GroupQueryAttentionFusion",
-    "IsInfReduceSumFusion",
+    "GroupQueryAttentionPreNormFusion",
     "LayerNormFusionL1",
     "LayerNormFusionL2",
     "Level1_RuleBasedTransformer",
@@ -55,12 +55,16 @@ _IDLE_OPTIMISERS = [
     "NhwcTransformer",
     "QDQFinalCleanupTransformer",
     "QDQPropagationTransformer",
+    "QDQS8ToU8Transformer",
     "QDQSelectorActionTransformer",
     "ReshapeFusion",
     "SimplifiedLayerNormFusion",
     "SkipLayerNormFusion",
+    "SliceConcatToSpaceToDepthFusion",
+    "SwiGluFusion",
     "TransposeOptimizer",
     "WeightBiasQuantization",
+    "WhereDummyDq",
 ]
 
 
