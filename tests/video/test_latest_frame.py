@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from helpers.clips import dot_frames, save_clip
 from votepose.errors import VoteposeError
 from votepose.video.latest_frame import LatestFrames
-from votepose.video.reader import Frame, VideoReader
+from votepose.video.reader import Frame
 
 
 class Camera:
@@ -55,14 +52,32 @@ def test_the_slow_see_the_newest_and_miss_the_rest() -> None:
     assert newest.dropped == 4 + 0 + 7 + 4
 
 
-def test_a_file_plays_at_its_own_speed(tmp_path: Path) -> None:
-    path = save_clip(tmp_path / "a.mp4", dot_frames(6))
-    begin = time.monotonic()
-    with VideoReader(str(path)) as reader:
-        seen = [frame.index for frame in LatestFrames(reader)]
-    assert seen == sorted(set(seen))
-    assert seen[-1] == 5
-    assert time.monotonic() - begin >= 0.5
+class Film:
+    """A file whose frames are due at `times`; reading the k-th takes `reading[k]` seconds on its clock."""
+
+    live = False
+
+    def __init__(self, times: list[float], reading: list[float]) -> None:
+        self.times, self.reading = times, reading
+        self.now, self.shown = 100.0, list[float]()
+
+    def __iter__(self) -> Iterator[Frame]:
+        for k, (time, reading) in enumerate(zip(self.times, self.reading, strict=True)):
+            self.now += reading
+            yield Frame(np.zeros((2, 2, 3), np.uint8), k, time)
+            self.shown.append(self.now)
+
+    def wait(self, changed: threading.Condition, seconds: float) -> None:
+        self.now += min(seconds, 0.03)  # as if notified of something else meanwhile
+
+
+def test_a_file_plays_at_its_own_speed() -> None:
+    film: Any = Film([2.0, 2.1, 2.2, 2.5, 2.6], reading=[0.3, 0.04, 0.2, 0.01, 0.0])
+    newest = LatestFrames(film, lambda: film.now, film.wait)
+    seen = [frame.index for frame in newest]
+    assert film.shown == pytest.approx([100.3, 100.4, 100.6, 100.8, 100.9])  # only the third is read too slowly
+    assert (seen, seen[-1]) == (sorted(set(seen)), 4)
+    assert len(seen) + newest.dropped == 5
 
 
 def test_errors_of_the_reader_are_raised_after_its_frames() -> None:

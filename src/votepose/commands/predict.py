@@ -70,7 +70,8 @@ def _run_locally(config: PredictConfig) -> int:
     predictor = config.model.load(config.flip_test)
     names = [one.label for one in inputs]
     results = Results(config.format, config.out, predictor.skeleton, names, _settings(config, predictor), config.resume)
-    summary, started = RunSummary(videos=all(one.moving for one in inputs)), time.perf_counter()
+    summary = RunSummary(all(one.moving for one in inputs), config.video.realtime)
+    started = time.perf_counter()
     sinks = make_sinks(config, inputs, results, predictor.skeleton, summary.note)
     prepare_folder(config.out)
     try:
@@ -87,11 +88,11 @@ def _run_locally(config: PredictConfig) -> int:
 
 def _with_model(config: PredictConfig, inputs: Sequence[Input]) -> PredictConfig:
     """Use the fast model for live inputs and --realtime, unless the user has chosen one."""
-    realtime = config.video.realtime
-    live = [one.label for one in inputs if one.kind == "live" or (realtime and one.moving and not one.is_file)]
+    live = [one for one in inputs if one.kind == "live" or (config.video.realtime and one.moving)]
     if not live or not config.model.is_left_open:
         return config
-    remark(f"{live[0]}: live input, using the {FAST} model (override with --model {ACCURATE})")
+    why = "live input" if live[0].kind == "live" else "in real time"
+    remark(f"{live[0].label}: {why}, using the {FAST} model (override with --model {ACCURATE})")
     return replace(config, model=replace(config.model, model=FAST))
 
 
@@ -102,6 +103,7 @@ def _settings(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
         **provenance(predictor, config.model.path),
         "tracking": not config.video.no_track,
         "smoothing": config.video.smooth,
+        "realtime": config.video.realtime or None,
         "max frames": config.video.max_frames,
         "every nth frame": part.every if part.every > 1 else None,
         "start": part.start or None,

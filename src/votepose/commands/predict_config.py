@@ -107,8 +107,6 @@ class PredictConfig:
         idle: dict[str, str] = {}
         if not any(one.moving for one in inputs):
             idle |= dict.fromkeys(self.video.given, "videos and live streams, and the inputs contain none")
-        elif self.video.realtime and all(one.is_file for one in inputs if one.moving):
-            idle["realtime"] = "cameras and streams, and the inputs are files"
         if not any(one.frames for one in inputs) and self.video.as_video is not None:
             idle["as-video"] = "folders of images and numbered sequences, and the inputs contain none"
         if self.no_draw:

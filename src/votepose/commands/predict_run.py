@@ -76,13 +76,14 @@ class Run:
 
     def _video(self, item: Item) -> None:
         options = self.config.video.options(self.config.max_people, Style(scores=self.config.scores))
+        before = self.summary.dropped
         with Bar(item.source.path.name) as bar:
 
-            def report(poses: Poses, count: int | None) -> None:
+            def report(poses: Poses, count: int | None, dropped: int) -> None:
                 self.summary.frames += 1
                 self.summary.people += len(poses)
+                self.summary.dropped = before + dropped
                 bar.total = count
                 bar.advance()
 
-            dropped = predict_video(item, self.predictor, self.sinks, options, report, self.summary.note)
-            self.summary.dropped += dropped
+            predict_video(item, self.predictor, self.sinks, options, report, self.summary.note)

@@ -21,7 +21,7 @@ class VideoFlags:
     smooth: bool = False
     """Smooth the keypoints with a One-Euro filter."""
     realtime: bool = False
-    """Process only the newest frame of a camera or stream: drop frames rather than lag behind."""
+    """Process only the newest frame: drop frames rather than lag behind. A video file plays at its own speed."""
     max_frames: int | None = None
     """Stop after this many frames. Default: at the end, or on Ctrl-C."""
     every: int = 1

@@ -13,9 +13,10 @@ class RunSummary:
 
     Attributes:
         videos: whether all inputs are videos and live streams, which have frames only.
+        realtime: whether frames may be dropped; the line then counts them even if none were.
         pictures, frames: number of images and video frames processed.
         people: number of people found.
-        dropped: number of live-stream frames that were not processed.
+        dropped: number of frames that were dropped.
         skipped: number of inputs that an earlier run finished.
         finished: number of inputs that this run finished.
         failures: one line per input that could not be read.
@@ -23,6 +24,7 @@ class RunSummary:
     """
 
     videos: bool = False
+    realtime: bool = False
     pictures: int = 0
     frames: int = 0
     people: int = 0
@@ -52,7 +54,7 @@ class RunSummary:
         counted = counted or {"frame" if self.videos else "image": 0}
         counts = [_count(number, what) for what, number in counted.items()]
         counts += ["1 person" if self.people == 1 else f"{self.people} people"]
-        counts += [f"{_count(self.dropped, 'frame')} dropped"] if self.dropped else []
+        counts += [f"{_count(self.dropped, 'frame')} dropped"] if self.dropped or self.realtime else []
         counts += [f"{self.skipped} done before"] if self.skipped else []
         counts += [f"{len(self.failures)} failed"] if self.failures else []
         counts += [f"{left} not done"] if left else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from votepose.video.reader import Frame, VideoReader
 from votepose.video.sequence import SequenceReader
@@ -14,17 +14,25 @@ from votepose.video.streams import TIMEOUT
 class LatestFrames:
     """The frames of a `VideoReader` for a slow consumer: always the newest one; older ones are dropped.
 
-    A thread reads the frames, so none pile up and there is no lag. A file is read at its frame rate, like a camera.
+    A thread reads the frames, so none pile up and there is no lag. A file plays at its own speed, as if it were live:
+    each frame comes when it is due by its time, counted from the first one.
 
     Args:
         reader: must not be used elsewhere during the iteration.
+        now: the time in seconds.
+        wait: waits for a condition to be notified, for at most this number of seconds.
 
     Attributes:
         dropped: number of frames dropped so far.
     """
 
-    def __init__(self, reader: VideoReader | SequenceReader) -> None:
-        self._reader = reader
+    def __init__(
+        self,
+        reader: VideoReader | SequenceReader,
+        now: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Condition, float], object] = threading.Condition.wait,
+    ) -> None:
+        self._reader, self._now, self._wait = reader, now, wait
         self._changed = threading.Condition()
         self._frame: Frame | None = None
         self._error: BaseException | None = None
@@ -56,10 +64,10 @@ class LatestFrames:
         begin: float | None = None
         try:
             for frame in self._reader:
-                begin = time.monotonic() - frame.time if begin is None else begin
+                begin = self._now() - frame.time if begin is None else begin
                 with self._changed:
                     if not self._reader.live:
-                        self._changed.wait_for(lambda: self._stopped, max(0.0, begin + frame.time - time.monotonic()))
+                        self._wait_until(begin + frame.time)
                     if self._stopped:
                         return
                     self.dropped += self._frame is not None
@@ -71,3 +79,7 @@ class LatestFrames:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+
+    def _wait_until(self, due: float) -> None:
+        while not self._stopped and (left := due - self._now()) > 0:
+            self._wait(self._changed, left)

@@ -30,7 +30,7 @@ class VideoOptions:
         smooth: whether to smooth each person's keypoints; needs `track`.
         cuts: whether to detect cuts, at which tracks end.
         max_people: maximum number of people per frame; None for all.
-        realtime: process only the newest frame, and drop those that arrive meanwhile.
+        realtime: process only the newest frame, and drop those that arrive meanwhile; a file plays at its own speed.
         max_frames: stop after this many.
         style: style of the drawing.
         part: frames to process.
@@ -53,18 +53,16 @@ def predict_video(
     predictor: Predictor,
     sinks: Sequence[Sink],
     options: VideoOptions,
-    report: Callable[[Poses, int | None], None],
+    report: Callable[[Poses, int | None, int], None],
     note: Callable[[str], None],
-) -> int:
+) -> None:
     """Feed the poses of every frame to the sinks.
 
     Args:
         item: the video.
-        report: called after each frame with its poses and the total number of frames, or None if that is unknown.
+        report: called after each frame with its poses, the number of frames that will be processed (None if that is
+            unknown) and the number of frames dropped so far.
         note: called with each message for the user about this video.
-
-    Returns:
-        The number of frames that were dropped.
 
     Raises:
         VoteposeError: if the video cannot be read completely; the readable part is written.
@@ -81,8 +79,8 @@ def predict_video(
         for frame in islice(frames, options.max_frames):
             poses = people(replace(predictor(frame.pixels), source=item.source.label), frame)
             take(Prediction(frame.pixels, poses, options.style, frame.index, frame.time))
-            report(poses, _total(reader.count, options.max_frames))
-        return latest.dropped if latest else 0
+            total = _total(None if latest else reader.count, options.max_frames)
+            report(poses, total, latest.dropped if latest else 0)
 
 
 class _People:

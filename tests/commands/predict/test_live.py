@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -11,40 +13,91 @@ import numpy as np
 import pytest
 
 import votepose.commands.predict
-import votepose.outputs.sink
 import votepose.video.reader
-from helpers.clips import dot_frames, save_clip
+from helpers.clips import RATE, dot_frames, save_clip
 from helpers.fake_model import Predict, save_jpeg
-from helpers.predict_runs import records
+from helpers.predict_runs import Tall, records
 from votepose.commands import model_options
 from votepose.commands.predict_config import PredictConfig, VideoFlags
 from votepose.io.inputs import Input
-from votepose.video.reader import VideoReader
+from votepose.poses import Poses
+from votepose.video.reader import Frame, VideoReader
 
 
-def test_realtime_drops_what_it_cannot_follow(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
-    clip = save_clip(Path("clip.mp4"), dot_frames(8)).resolve()
-    monkeypatch.setattr(votepose.video.reader, "open_stream", lambda av, _: av.open(str(clip)))
-    real = votepose.outputs.sink.draw
+class SlowDot(Tall):
+    """Takes two and a half frames for one."""
 
-    def slow(*args: object) -> object:
-        time.sleep(0.25)
-        return real(*args)  # type: ignore[arg-type]
+    def __call__(self, pixels: np.ndarray) -> Poses:
+        time.sleep(2.5 / RATE)
+        return super().__call__(pixels)
 
-    monkeypatch.setattr(votepose.outputs.sink, "draw", slow)
-    status, out, _ = predict("http://camera.example/clip.mp4", "--realtime")
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`SlowDot` in place of the fake model."""
+    monkeypatch.setattr(model_options, "load", lambda *_, **__: SlowDot())
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("name", ["clip.mp4", "http://camera.example/clip.mp4"])
+def test_realtime_drops_what_it_cannot_follow(predict: Predict, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    clip = str(save_clip(Path("clip.mp4"), dot_frames(12), audio="aac").resolve())
+    with monkeypatch.context() as patch:
+        patch.setattr(votepose.video.reader, "open_stream", lambda av, _: av.open(clip))
+        begin = time.monotonic()
+        status, out, _ = predict(name, "--realtime")
+    assert time.monotonic() - begin > 11 / RATE  # when the last frame is due
     assert status == 0
-    assert "dropped" in out
+    kept, dropped = counts(out)
     found = records()
     frames = [record["frame"] for record in found]
     assert frames == sorted(set(frames))
-    assert len(frames) < 8
-    monkeypatch.undo()
-    with VideoReader(
-        str(clip.parent / "out/camera.example/clip.mp4")
-    ) as reader:  # what is left is shown at its own time
+    assert frames[-1] == 11
+    assert len(frames) == kept
+    assert kept + dropped == 12
+    assert dropped > 0
+    assert {person["id"] for record in found for person in record["people"]} == {1, 2}
+    with VideoReader("out/" + name.removeprefix("http://")) as reader:  # what is left is shown at its own time
+        assert reader.audio == []
         for frame, record in zip(reader, found, strict=True):
             assert frame.time == pytest.approx(record["time"], abs=0.002)
+
+
+@pytest.mark.usefixtures("slow")
+def test_realtime_plays_a_part_of_a_file(predict: Predict) -> None:
+    save_clip(Path("clip.mp4"), dot_frames(12))
+    _, out, _ = predict("clip.mp4", "--realtime", "--no-draw", "--start", "0.2", "--end", "1.1", "--every", "2")
+    kept, dropped = counts(out)
+    assert kept + dropped == 5
+    assert {record["frame"] for record in records()} <= {2, 4, 6, 8, 10}
+    status, _, err = predict("clip.mp4", "--resume", "--no-draw", "--start", "0.2", "--end", "1.1", "--every", "2")
+    assert status != 0
+    assert "made with realtime True, not None" in err
+
+
+def test_realtime_says_that_nothing_was_dropped(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("votepose.video.predict.LatestFrames", InNoHurry)
+    save_clip(Path("clip.mp4"), dot_frames(3))
+    assert predict("clip.mp4", "--realtime")[1].startswith("3 frames, 6 people, 0 frames dropped, ")
+
+
+class InNoHurry:
+    """All frames, whenever they are asked for."""
+
+    dropped = 0
+
+    def __init__(self, reader: VideoReader) -> None:
+        self._reader = reader
+
+    def __iter__(self) -> Generator[Frame, None, None]:
+        yield from self._reader
+
+
+def counts(out: str) -> tuple[int, int]:
+    """The frames kept and dropped."""
+    found = re.match(r"(\d+) frames?, \d+ people, (\d+) frames? dropped, ", out)
+    assert found, out
+    return int(found[1]), int(found[2])
 
 
 def test_a_missing_camera_and_a_missing_encoder_are_one_line(predict: Predict) -> None:
@@ -97,10 +150,16 @@ def test_live_inputs_choose_the_fast_model_and_say_so(capsys: pytest.CaptureFixt
     realtime = PredictConfig(images=("video:http://camera/mjpg",), video=VideoFlags(realtime=True))
     assert with_model(realtime, [clip]).model.path.name == "fast.onnx"
     assert "using the fast model" in capsys.readouterr().err
+    file = Input("clip.mp4", "video")
+    assert with_model(realtime, [photo, file]).model.path.name == "fast.onnx"
+    assert capsys.readouterr().err == (
+        "votepose: clip.mp4: in real time, using the fast model (override with --model accurate)\n"
+    )
     accurate = model_options.ModelOptions(model="accurate")
     for config, inputs in (
         (PredictConfig(images=("a.jpg",)), [photo]),
         (PredictConfig(images=("video:http://camera/mjpg",)), [clip]),
+        (PredictConfig(images=("clip.mp4",)), [file]),
         (PredictConfig(images=("webcam:0",), model=accurate), [camera]),
     ):
         assert with_model(config, inputs).model.path.name == "votepose.onnx"

@@ -75,7 +75,7 @@ def test_mistakes_are_one_line_and_leave_no_folder(predict: Predict, monkeypatch
         (("0.jpg", "--video-codec", "mpeg4"), "--video-codec is for videos"),
         (("0.jpg", "--as-video", "5"), "--as-video is for folders of images and numbered sequences"),
         (("clip.mp4", "--as-video", "5"), "--as-video is for folders of images and numbered sequences"),
-        (("clip.mp4", "--realtime"), "--realtime is for cameras and streams"),
+        (("0.jpg", "--realtime"), "--realtime is for videos and live streams"),
         (("clip.mp4", "--no-draw", "--video-codec", "mpeg4"), "--video-codec is for drawn videos"),
         (("0.jpg", "--no-draw", "--scores"), "--scores is for drawings"),
         (("0.jpg", "--recursive"), "--recursive is for folders"),
