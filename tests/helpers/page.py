@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from helpers.scripts_of import script
 
@@ -56,9 +56,19 @@ class Shown:
         return self.page.locator("#canvas").evaluate("canvas => canvas.toDataURL()")
 
     def saved(self) -> tuple[str, dict[str, Any]]:
-        """The name and the content of the file that the button Save JSON gives."""
-        with self.page.expect_download() as download:
-            self.page.click("#json")
+        """The name and the content of the file that the button Save JSON gives.
+
+        It is disabled while a frame waits for its people. A click at that moment does nothing, so it is repeated.
+        """
+        attempts = 20
+        for left in reversed(range(attempts)):
+            try:
+                with self.page.expect_download(timeout=PATIENCE / attempts) as download:
+                    self.page.click("#json")
+                break
+            except TimeoutError:
+                if not left:
+                    raise
         return download.value.suggested_filename, json.loads(Path(download.value.path()).read_text())
 
     def expect_text(self, selector: str, text: str) -> None:
