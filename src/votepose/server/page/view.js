@@ -43,7 +43,7 @@ export function paint(canvas, scale) {
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   const pen = canvas.getContext("2d");
-  pen.imageSmoothingQuality = "high";
+  pen.imageSmoothingQuality = state.moving ? "low" : "high"; // "high" takes too long for moving images
   pen.fillStyle = "#30343c";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   if (state.bitmap) pen.drawImage(state.bitmap, 0, 0, canvas.width, canvas.height);
