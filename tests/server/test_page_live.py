@@ -135,6 +135,21 @@ def test_frames_never_queue(dots: Shown, clip: Path) -> None:
     assert dots.errors == []
 
 
+def test_a_late_answer_never_replaces_a_newer_one(dots: Shown, clip: Path) -> None:
+    page, late = dots.page, list[Route]()
+    page.route("**/v1/poses*", lambda route: route.continue_() if late else late.append(route))
+    page.set_input_files("#file", clip)
+    eventually(lambda: dots.people == 2 and time_in_sync(dots) > 0)
+    page.get_by_role("button", name="Pause").click()
+    eventually(lambda: page.locator("#list button").count() == 2)
+    now = time_in_sync(dots)
+    with page.expect_response(lambda answer: answer.ok and "/v1/poses" in answer.url):
+        late[0].continue_()
+    page.wait_for_timeout(300)
+    assert time_in_sync(dots) >= now > 0
+    assert dots.errors == []
+
+
 def test_a_server_that_comes_back_is_asked_again(dots: Shown, clip: Path) -> None:
     page = dots.page
     page.route("**/v1/poses*", lambda route: route.abort())
