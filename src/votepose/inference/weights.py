@@ -20,17 +20,17 @@ class Measured:
 
     Attributes:
         ap: AP on coco-dev, measured by `votepose evaluate`.
-        rate: images per second on two cores of a busy Xeon, measured by `make bench`.
+        rate: images per second on two cores of an AMD EPYC, measured by `make bench`.
     """
 
     ap: float
     rate: float
 
     def __str__(self) -> str:
-        return f"AP {self.ap:.3f}, {self.rate:g} images per second on two busy cores"
+        return f"AP {self.ap:.3f}, {self.rate:g} images per second on two cores"
 
 
-MODELS = {ACCURATE: Measured(0.507, 1.9), FAST: Measured(0.398, 10.4)}
+MODELS = {ACCURATE: Measured(0.509, 7.0), FAST: Measured(0.402, 39.0)}
 
 
 def chosen_weights(model: str | None, weights: Path | None) -> Path | str | None:
