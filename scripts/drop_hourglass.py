@@ -45,7 +45,8 @@ def main(config: Config) -> None:
     large, metadata = load_network(resolve_weights(config.weights, ".safetensors"))
     small = PoseNet(replace(large.config, hourglass=False))
     pictures = [sample.image for sample in load_coco(config.data, config.limit).samples]
-    found = [_cells(large, pixels) for image in pictures for pixels in _pyramid(image, metadata.input_size)]
+    pixels = (one for image in pictures for one in _pyramid(image, metadata.input_size, metadata.levels))
+    found = [_cells(large, one) for one in pixels]
     features, logits = (torch.cat(column).double() for column in zip(*found, strict=True))
     inputs = torch.cat([features, torch.ones(len(features), 1)], dim=1)
     ridge = _RIDGE * len(inputs) * inputs.var(dim=0).mean() * torch.eye(inputs.shape[1])
@@ -58,20 +59,20 @@ def main(config: Config) -> None:
     print(f"{config.out}: the convolution explains {explained:.0%} of the variance, on {len(pictures)} images")
 
 
-def _pyramid(image: np.ndarray, size: int) -> Iterator[Tensor]:
-    """An image's pixels (1, 3, H, W) at full and half size."""
+def _pyramid(image: np.ndarray, size: int, levels: int) -> Iterator[Tensor]:
+    """An image's pixels (1, 3, H, W) on each level of the image pyramid."""
     height, width = image.shape[:2]
     pixels = torch.from_numpy(Letterbox.fit(width, height, size).apply(image))[None].permute(0, 3, 1, 2).float()
-    for level in range(2):
+    for level in range(levels):
         yield halved(pixels, level)
 
 
 @torch.inference_mode()
 def _cells(network: PoseNet, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Features (N, C) and the hourglass's logits (N,) of some cells."""
-    features = network.features(pixels)
+    maps = network.encode(pixels)
+    features, presence = maps.features[:, :-1], maps.presence[-1].flatten().sigmoid()
     logits = network.presence(features)[-1][0, 0].flatten()
-    presence = network.encode(pixels).presence[-1].flatten().sigmoid()
     cells = torch.multinomial(presence * (1 - presence) + 0.01, min(_CELLS, len(presence)))
     return features[0].flatten(1).T[cells], logits[cells]
 

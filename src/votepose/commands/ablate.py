@@ -237,4 +237,4 @@ def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:
     results = coco_results(estimator, val, config.input_size)
     metrics = coco_keypoint_metrics(val.labels, results, [sample.image_id for sample in val.samples])
     print(f"{cell.preset}, {cell.name}: {metrics}")
-    return Measured(sum(p.numel() for p in network.parameters()), metrics)
+    return Measured(network.parameter_count, metrics)

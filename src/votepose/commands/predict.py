@@ -70,7 +70,7 @@ def _run_locally(config: PredictConfig) -> int:
     predictor = config.model.load(config.flip_test)
     names = [one.label for one in inputs]
     results = Results(config.format, config.out, predictor.skeleton, names, _settings(config, predictor), config.resume)
-    summary = RunSummary(all(one.moving for one in inputs), config.video.realtime)
+    summary = RunSummary(videos=all(one.moving for one in inputs), realtime=config.video.realtime)
     started = time.perf_counter()
     sinks = make_sinks(config, inputs, results, predictor.skeleton, summary.note)
     prepare_folder(config.out)

@@ -31,7 +31,7 @@ def network_model(weights: Path, input_size: int | None, presence_threshold: flo
     require_input_size(size)
     threshold = estimator.config.presence_threshold if presence_threshold is None else presence_threshold
     find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=metadata.skeleton)
-    return Model(find, metadata.skeleton, metadata.preset, size, sum(p.numel() for p in estimator.parameters()))
+    return Model(find, metadata.skeleton, metadata.preset, size, estimator.network.parameter_count)
 
 
 def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: float, skeleton: Skeleton) -> Poses:

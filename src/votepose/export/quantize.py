@@ -11,14 +11,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 _LEVELS = 127  # largest magnitude of an int8 weight
-_LEAST_HALVED = 512  # minimum size of a constant that is worth halving; each takes a node
+_LEAST_HALVED = 512  # minimum size of a constant that is worth halving; each adds a node
 _LEAST_PACKED = 4096  # and packing: small ones, of stems and heads, matter most
-_OUTPUT_AXIS = {
-    "Conv": 0,
-    "ConvTranspose": 1,
-    "Gemm": 0,
-    "MatMul": 1,
-}  # output axis of a weight, by operator; Gemm's is transposed
+# Output axis of a weight, by operator; Gemm's is transposed.
+_OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0, "MatMul": 1}
 
 
 def halve(model: onnx.ModelProto) -> None:

@@ -12,8 +12,7 @@ from votepose.inference.runtime import import_onnxruntime
 def simplified(model: onnx.ModelProto, work: Path) -> onnx.ModelProto:
     """The graph with constant expressions evaluated and equal ones computed once, by onnxruntime's basic optimisations.
 
-    They keep to the standard's operators, so the result runs elsewhere, too. onnxruntime would do the same at every
-    start.
+    The result has only standard operators, so other runtimes can run it. onnxruntime would do the same at every start.
 
     Args:
         model: the graph; its weights must not be packed yet, since unpacking is a constant expression.

@@ -57,7 +57,7 @@ def _about(estimator: PoseEstimator, metadata: Metadata, precision: Precision) -
     """The metadata of the exported file."""
     return {
         "preset": metadata.preset,
-        "parameters": sum(count for _, count in estimator.network.parts()),
+        "parameters": estimator.network.parameter_count,
         "input_size": metadata.input_size,
         "stride": estimator.network.config.stride,
         "levels": estimator.levels,

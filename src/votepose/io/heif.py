@@ -11,7 +11,7 @@ from votepose.errors import VoteposeError, installing
 
 
 def needs_pi_heif(where: str = "") -> str:
-    """What to do about a HEIC image where pi-heif is not installed, such as " on the server"; continues "it"."""
+    """The predicate of a message about a HEIC image if pi-heif is not installed; `where` could be " on the server"."""
     return f"is a HEIC image, which needs pi-heif{where}: {installing('heic')}, or convert it to JPEG"
 
 

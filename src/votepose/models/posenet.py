@@ -230,6 +230,11 @@ class PoseNet(nn.Module):
         """Cell width of the map that sets the regions' layout, in cells of the votes' map."""
         return context_feature(self.feature_specs).stride / self.config.stride
 
+    @property
+    def parameter_count(self) -> int:
+        """Number of parameters of the whole network."""
+        return sum(count for _, count in self.parts())
+
     def parts(self) -> Iterator[tuple[str, int]]:
         """(name, number of parameters) of each part."""
         for name, module in self.named_children():

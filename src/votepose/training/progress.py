@@ -30,7 +30,7 @@ class Progress(pl.Callback):
         self._bar = Bar("training", shown=False)
         self._headed = False  # whether the table's header has been printed
         self._begun = 0.0
-        self._seconds = math.inf  # from then to the epoch's last step
+        self._seconds = math.inf  # from `_begun` to the epoch's last step
         self._first = 0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -7,9 +7,9 @@ from itertools import groupby, pairwise
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 
-from votepose.export.rewrites.values import computed, drop_unread, input_dependent
+from votepose.export.rewrites.values import computed, drop_unread, input_dependent, map_shapes
 
 Part = tuple[str, int]  # one of the maps that were concatenated: name and channels
 
@@ -23,7 +23,8 @@ def split_convolutions(model: onnx.ModelProto) -> None:
     What else reads the concatenated maps, an average pool or a slice of whole maps, reads them one by one.
     """
     graph = model.graph
-    channels, weights = _channels(model), _weights(graph)
+    channels = {name: shape[1] for name, shape in map_shapes(model).items() if shape[1]}
+    weights = _weights(graph)
     constants = _slice_constants(model)
     parts: dict[str, list[Part]] = {}
     nodes: list[onnx.NodeProto] = []
@@ -85,13 +86,6 @@ def _chosen(parts: Sequence[Part], bounds: Sequence[np.ndarray | None]) -> list[
     if axis != 1 or step != 1 or start not in edges or end not in edges or end <= start:
         return []
     return list(parts[edges.index(start) : edges.index(end)])
-
-
-def _channels(model: onnx.ModelProto) -> dict[str, int]:
-    """The known number of channels of each map, by name."""
-    inferred = shape_inference.infer_shapes(model).graph.value_info
-    shapes = {value.name: value.type.tensor_type.shape.dim for value in inferred}
-    return {name: dims[1].dim_value for name, dims in shapes.items() if len(dims) == 4 and dims[1].dim_value}
 
 
 def _weights(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import onnx
 from onnx import helper
 
-from votepose.export.rewrites.values import computed, drop_unread, input_dependent
+from votepose.export.rewrites.values import computed, drop_unread, input_dependent, reader_counts
 
 
 def fold_pads(model: onnx.ModelProto) -> None:
     """Merge zero padding into convolutions: for a separate Pad node, the runtime would copy the whole input twice."""
     graph = model.graph
-    readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
+    readers = reader_counts(graph)
     pads = {node.output[0]: node for node in graph.node if _pads_evenly(node) and readers[node.output[0]] == 1}
     depending = input_dependent(graph)  # some backbones' padding depends on the image size
     pairs = [

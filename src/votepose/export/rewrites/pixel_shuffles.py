@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 
-from votepose.export.rewrites.values import drop_unread
+from votepose.export.rewrites.values import drop_unread, map_shapes, reader_counts
 
 
 def merge_pixel_shuffles(model: onnx.ModelProto) -> None:
@@ -17,18 +15,18 @@ def merge_pixel_shuffles(model: onnx.ModelProto) -> None:
     The bias, which differs among the pixels of a block, becomes a map that is added.
     """
     graph = model.graph
-    readers = Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
+    readers, shapes = reader_counts(graph), map_shapes(model)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     convolutions = {node.output[0]: node for node in graph.node if _is_pointwise(node, weights)}
-    sizes = _sizes(model)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         convolution = convolutions.get(node.input[0]) if _is_shuffle(node) else None
-        size = sizes.get(node.input[0])
-        if convolution is None or readers[node.input[0]] > 1 or (len(convolution.input) > 2 and size is None):
+        height, width = shapes.get(node.input[0], [0] * 4)[2:]  # 0 if they depend on the image
+        can_add_bias = height > 0 and width > 0
+        if convolution is None or readers[node.input[0]] > 1 or (len(convolution.input) > 2 and not can_add_bias):
             nodes.append(node)
         else:
-            nodes += _merged(graph, convolution, node, weights, size)
+            nodes += _merged(graph, convolution, node, weights, (height, width))
     del graph.node[:]
     graph.node.extend(nodes)
     drop_unread(graph)
@@ -39,7 +37,7 @@ def _merged(
     convolution: onnx.NodeProto,
     shuffle: onnx.NodeProto,
     weights: dict[str, np.ndarray],
-    size: tuple[int, int] | None,
+    size: tuple[int, int],
 ) -> list[onnx.NodeProto]:
     """The transposed convolution and, if the convolution has a bias, its addition."""
     source, name, *bias = convolution.input
@@ -50,7 +48,7 @@ def _merged(
         _add(graph, weights, f"{name}_merged", kernel)
     merged = helper.make_node("ConvTranspose", [source, f"{name}_merged"], [out])
     merged.attribute.extend(helper.make_attribute(key, [block, block]) for key in ("kernel_shape", "strides"))
-    if not bias or size is None:
+    if not bias:
         return [merged]
     merged.output[0] = f"{out}_unbiased"
     if f"{bias[0]}_block" not in weights:
@@ -83,10 +81,3 @@ def _is_pointwise(node: onnx.NodeProto, weights: dict[str, np.ndarray]) -> bool:
 def _is_shuffle(node: onnx.NodeProto) -> bool:
     """Whether this is a pixel shuffle as in PyTorch, which has a block's pixels in neighbouring channels."""
     return node.op_type == "DepthToSpace" and any(x.name == "mode" and x.s == b"CRD" for x in node.attribute)
-
-
-def _sizes(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:
-    """Height and width of each map where they do not depend on the image, by name."""
-    inferred = shape_inference.infer_shapes(model).graph.value_info
-    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inferred}
-    return {name: (shape[2], shape[3]) for name, shape in shapes.items() if len(shape) == 4 and all(shape[2:])}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 from onnx.utils import Extractor
 
@@ -16,6 +18,18 @@ def input_dependent(graph: onnx.GraphProto) -> set[str]:
         if depending.intersection(node.input):
             depending.update(node.output)
     return depending
+
+
+def reader_counts(graph: onnx.GraphProto) -> Counter[str]:
+    """How many nodes and outputs of the graph read each value, by name."""
+    return Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
+
+
+def map_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """The shapes of all values with four dimensions, by name; 0 for a dimension that is not constant."""
+    inferred = shape_inference.infer_shapes(model).graph.value_info
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inferred}
+    return {name: shape for name, shape in shapes.items() if len(shape) == 4}
 
 
 def drop_unread(graph: onnx.GraphProto) -> None:

@@ -129,7 +129,7 @@ def sample(maps: Sequence[Tensor], x: Tensor, y: Tensor, level: Tensor, image_in
 
 
 def _neighbours(points: Tensor, size: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The two cells beside each point of an axis with `size` cells, and their weights; cells outside have none."""
+    """The two cells beside each point of an axis with `size` cells, and their weights: zero outside the map."""
     before = (points - 0.5).floor()
     fraction = points - 0.5 - before
     found = []
