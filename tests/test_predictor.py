@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from hypothesis import given, settings
@@ -113,6 +114,15 @@ def test_a_batch_equals_its_images_one_by_one(predictor: Predictor, tmp_path: Pa
         for name in ("keypoints", "confidences", "seen", "scores"):
             np.testing.assert_array_equal(getattr(poses, name), getattr(alone, name))
     assert predictor.batch([]) == []
+
+
+def test_a_model_that_takes_one_image_at_a_time_is_given_one(fake_model: Path, tmp_path: Path) -> None:
+    graph = onnx.load(fake_model)
+    graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(graph, tmp_path / "single.onnx")
+    images = [red_dot(96, 96, 8 * k, 30, 8) for k in range(3)]
+    for one, other in zip(load(tmp_path / "single.onnx").batch(images), load(fake_model).batch(images), strict=True):
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
 
 
 def test_a_flip_test_averages_what_both_views_show(fake_model: Path, tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ class Predictor:
             inputs.append(boxes[-1].apply(pixels))
             known.append((source_name(image), to_hold(image, None)))
         found: dict[int, ImagePoses] = {}
-        for group in _same_shape(inputs, batch_size):
+        fixed = self.session.get_inputs()[0].shape[0]  # a number if the model takes no other batch size
+        for group in _same_shape(inputs, fixed if isinstance(fixed, int) else batch_size):
             outputs = model.run(np.stack([inputs[k] for k in group]))
             found |= {k: ImagePoses.of(model._poses(outputs, n, boxes[k]), *known[k]) for n, k in enumerate(group)}
         return [found[k] for k in range(len(inputs))]

@@ -30,6 +30,9 @@ class ExportConfig:
     bits, with a scale per output channel. Default: float16, or float32 for torch."""
     presence_threshold: float | None = None
     """Default presence threshold of the file, in [0, 1]. Default: the one stored in the weights."""
+    whole_image: bool = False
+    """Let the finest pyramid level see the whole image, instead of the part with small people. Slower, but a run can
+    then hold several images. Always so for openvino and torch, which prepare for each shape of that part."""
 
 
 def run(config: ExportConfig) -> None:
@@ -44,6 +47,7 @@ def run(config: ExportConfig) -> None:
     estimator, metadata = load_estimator(resolve_weights(config.weights, ".safetensors"))
     if config.presence_threshold is not None:
         estimator.config = replace(estimator.config, presence_threshold=config.presence_threshold)
+    estimator.focus = estimator.focus and config.format == "onnx" and not config.whole_image
     write_export(estimator, metadata, out, config.format, precision)
     print(f"{out}: {size(out) / 1e6:.1f} MB, {precision}, preset {metadata.preset}, input {metadata.input_size}")
     if config.format == "openvino":

@@ -90,8 +90,8 @@ def write_torch(estimator: PoseEstimator, path: Path, metadata: dict[str, Any]) 
         return _torch_run(torch.export.load(file).module())
 
 
-def check_same(run: Run, wanted: Run, path: Path, quantized: bool = False) -> None:
-    """Check that the file finds the same people as PyTorch on shapes and a batch size that it was not traced with.
+def check_same(run: Run, wanted: Run, path: Path, batch: int = 3, quantized: bool = False) -> None:
+    """Check that the file finds the same people as PyTorch on shapes, and in a `batch`, that it was not traced with.
 
     For a `quantized` file only presence is compared, since the people found in noise depend on its last digits.
 
@@ -99,7 +99,7 @@ def check_same(run: Run, wanted: Run, path: Path, quantized: bool = False) -> No
         VoteposeError: if they differ.
     """
     bound = _NEAR_PRESENCE if quantized else _SAME_PRESENCE
-    for images in (noise(320, 256), noise(96, 160, batch=3)):
+    for images in (noise(320, 256), noise(96, 160, batch)):
         for threshold in (0.0, 2.0):
             theirs, ours = run(images.numpy(), threshold), wanted(images.numpy(), threshold)
             gap = _largest_gap(theirs["presence"], ours["presence"])

@@ -49,7 +49,8 @@ def noise(width: int, height: int, batch: int = 1) -> Tensor:
 
 
 def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
-    """The float32 graph, with dynamic batch, height and width; `path` is written in between."""
+    """The float32 graph, with dynamic height, width and, without focus, batch; `path` is written in between."""
+    batch = {} if estimator.focus else {0: "batch"}
     estimator.network.backbone.fit_windows(64, 64)  # windows that fit the traced image would become constants
     torch.onnx.register_custom_op_symbolic("aten::copy", _copied, OPSET)
     with warnings.catch_warnings(), torch.no_grad():
@@ -63,8 +64,8 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
             input_names=INPUT_NAMES,
             output_names=OUTPUT_NAMES,
             dynamic_axes={
-                "images": {0: "batch", 1: "height", 2: "width"},
-                "presence": {0: "batch", 1: "rows", 2: "columns"},
+                "images": {**batch, 1: "height", 2: "width"},
+                "presence": {**batch, 1: "rows", 2: "columns"},
                 **{name: {0: "people"} for name in PoseOutputs._fields[:-1]},
                 **{name: {0: "votes"} for name in VoteOutputs._fields},
             },

@@ -14,9 +14,10 @@ from votepose.grouping import GroupingConfig, Groups, group, joint_confidences
 from votepose.letterbox import FILL, MULTIPLE
 from votepose.models.calibration import Calibration
 from votepose.models.features import FeatureMaps
+from votepose.models.focus import Focus, pasted
 from votepose.models.heads.keypoint_maps import snap_to_keypoints
 from votepose.models.heads.roi_align import CLOSE_MARGIN
-from votepose.models.outputs import PoseOutputs, RefinedPoses, VoteOutputs, Votes
+from votepose.models.outputs import PoseOutputs, RefinedPoses, VoteOutputs, Votes, joined_outputs
 from votepose.models.posenet import PoseNet
 from votepose.oks import body_sizes, oks_nms
 
@@ -52,6 +53,8 @@ class PoseEstimator(nn.Module):
         levels: number of image pyramid levels, each half the size of the one before. The votes of all levels are
             grouped together, so that people larger than the network's field of view are found as well as small ones.
         calibration: maps the network's raw outputs to confidences, scores and `seen`.
+        focus: whether the finest of several levels only sees the rectangle around small people (see `focus`). Each
+            image of a batch is then processed by itself.
     """
 
     kappas: Tensor
@@ -63,9 +66,11 @@ class PoseEstimator(nn.Module):
         config: GroupingConfig,
         levels: int = 1,
         calibration: Calibration = Calibration(),
+        focus: bool = False,
     ) -> None:
         super().__init__()
         self.network, self.config, self.levels, self.calibration = network, config, levels, calibration
+        self.focus = focus
         self.register_buffer("kappas", kappas, persistent=False)
 
     def forward(self, images: Tensor, presence_threshold: Tensor) -> PoseOutputs:
@@ -73,6 +78,8 @@ class PoseEstimator(nn.Module):
 
     def explain(self, images: Tensor, presence_threshold: Tensor) -> tuple[PoseOutputs, VoteOutputs]:
         """The people, and the votes behind them."""
+        if self.focus and len(images) > 1:
+            return joined_outputs([self.explain(image[None], presence_threshold) for image in images])
         levels, groups = self.vote(images, presence_threshold)
         leader, image_index, poses, confidences, visible, scores = self._people([x.maps for x in levels], groups)
         people = PoseOutputs(
@@ -81,14 +88,17 @@ class PoseEstimator(nn.Module):
             self.calibration.of_joints(confidences),
             self.calibration.is_seen(visible),
             self.calibration.of_people(scores),
-            levels[0].maps.presence[-1].sigmoid(),
+            self._presence(levels, images),
         )
         return people, self._vote_outputs(levels, groups, leader, presence_threshold)
 
     def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
         """Images (B, H, W, 3) -> the maps and votes of each level, and the groups of all votes."""
         pixels = images.permute(0, 3, 1, 2).float()
-        levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(self.levels)]
+        focus = self.focus and self.levels > 1
+        levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(focus, self.levels)]
+        if focus:
+            levels = [self._focused(pixels, levels, presence_threshold), *levels]
         strength, centres, poses, log_scales = joined_votes(levels)
         config = replace(self.config, presence_threshold=presence_threshold)
         with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
@@ -123,6 +133,27 @@ class PoseEstimator(nn.Module):
             centres * 2**level,
             Votes(votes.poses.float() * 2**level, votes.log_scales.float() + level * math.log(2)),
         )
+
+    def _focused(self, pixels: Tensor, coarser: Sequence[_Level], threshold: Tensor) -> _Level:
+        """The finest level of an image (1, 3, H, W), where the coarser levels found small people."""
+        stride = self.network.config.stride
+        strength, centres, poses, _ = (x[0] for x in joined_votes(coarser))
+        focus = Focus.around(poses * stride, centres * stride, (strength >= threshold) & (strength > 0), pixels)
+        level, cell = self._level(focus.of(pixels), 0, threshold), focus.cell(stride)
+        return _Level(
+            replace(level.maps, origin=cell),
+            level.strength,
+            level.centres + cell,
+            Votes(level.votes.poses + cell, level.votes.log_scales),
+        )
+
+    def _presence(self, levels: Sequence[_Level], images: Tensor) -> Tensor:
+        """(B, h, w) presence on the finest level's cells, outside the focus as the next level finds it."""
+        fine, cell = levels[0].maps.presence[-1].sigmoid(), levels[0].maps.origin
+        if cell is None:
+            return fine
+        rows, columns = (side // self.network.config.stride for side in images.shape[1:3])
+        return pasted(fine, levels[1].maps.presence[-1].sigmoid(), cell, rows, columns)
 
     def _candidates(self, presence: Tensor, threshold: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """(B, Q) presence and flat index of the candidates: the cells, or peaks, with the highest presence.
@@ -223,7 +254,9 @@ def snapped(pyramid: Sequence[FeatureMaps], poses: Tensor, log_scales: Tensor, i
         poses, log_scales, image_index: as in `snap_to_keypoints`.
     """
     keypoint_maps = [maps.keypoint_maps for maps in pyramid if maps.keypoint_maps is not None]
-    return snap_to_keypoints(keypoint_maps, poses, log_scales, image_index) if keypoint_maps else poses
+    if not keypoint_maps:
+        return poses
+    return snap_to_keypoints(keypoint_maps, poses, log_scales, image_index, [maps.origin for maps in pyramid])
 
 
 def halved(pixels: Tensor, times: int) -> Tensor:

@@ -100,6 +100,7 @@ class FeatureMaps:
             auxiliary backbone's.
         proposals: pose proposals; None if the backbone has none.
         keypoint_maps: keypoint maps; None if the network has none.
+        origin: (2,) int64 the cell of the whole image, x first, at the upper left corner of these maps; None for 0, 0.
     """
 
     features: Tensor
@@ -109,3 +110,4 @@ class FeatureMaps:
     roi_features: list[Tensor]
     proposals: PoseProposals | None
     keypoint_maps: KeypointMaps | None = None
+    origin: Tensor | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -79,3 +81,15 @@ class VoteOutputs(NamedTuple):
     vote_scales: Tensor
     vote_presence: Tensor
     vote_person: Tensor
+
+
+def joined_outputs(of_images: Sequence[tuple[PoseOutputs, VoteOutputs]]) -> tuple[PoseOutputs, VoteOutputs]:
+    """The outputs of a batch, from those of each of its images alone."""
+    people, votes, before = [], [], 0
+    for i, (found, behind) in enumerate(of_images):
+        people.append(found._replace(image_index=found.image_index + i))
+        person = torch.where(behind.vote_person >= 0, behind.vote_person + before, behind.vote_person)
+        votes.append(behind._replace(vote_image=behind.vote_image + i, vote_person=person))
+        before += len(found.scores)
+    all_people, all_votes = ([torch.cat(x) for x in zip(*outputs, strict=True)] for outputs in (people, votes))
+    return PoseOutputs(*all_people), VoteOutputs(*all_votes)

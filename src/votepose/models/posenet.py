@@ -223,7 +223,8 @@ class PoseNet(nn.Module):
 
     def rois(self, pyramid: Sequence[FeatureMaps], grid: RoiGrid) -> list[Tensor]:
         """The regions of interest for the refiner (see `roi_align`)."""
-        return roi_align([maps.roi_features for maps in pyramid], self.feature_specs, self.config.stride, grid)
+        maps, origins = [maps.roi_features for maps in pyramid], [maps.origin for maps in pyramid]
+        return roi_align(maps, self.feature_specs, self.config.stride, grid, origins)
 
     @property
     def roi_pitch(self) -> float:

@@ -21,13 +21,14 @@ class Preset:
         network: configuration of the network.
         input_size: longest side of the network input, in pixels.
         grouping: options of the grouping.
-        levels: number of image pyramid levels, see `PoseEstimator`.
+        levels, focus: the image pyramid, see `PoseEstimator`.
     """
 
     network: NetworkConfig
     input_size: int = 512
     grouping: GroupingConfig = GroupingConfig()
     levels: int = 1
+    focus: bool = False
 
 
 # The paper gives the parameters of whole networks (Table 1: 8.6 and 19.1 million), not the heads' dimensions. No single
@@ -80,8 +81,10 @@ _PRESETS = {
     "mobile": Preset(_MOBILE),
     "maxvit": Preset(_MAXVIT),
     "lite": Preset(_LITE, input_size=384),
-    "movenet": Preset(_MOVENET, input_size=384, levels=2),
-    "fast": Preset(_FAST, input_size=384, grouping=GroupingConfig(candidates=128, refine_twice=1.0)),
+    "movenet": Preset(_MOVENET, input_size=384, levels=2, focus=True),
+    "fast": Preset(
+        _FAST, input_size=384, grouping=GroupingConfig(candidates=128, refine_twice=1.0), levels=2, focus=True
+    ),
 }
 NAMES = tuple(_PRESETS)
 

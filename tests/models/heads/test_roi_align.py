@@ -81,6 +81,15 @@ def test_regions_of_a_ramp_are_the_grid_itself(size: float) -> None:
         torch.testing.assert_close(values[:, 2], images)
 
 
+@pytest.mark.parametrize("size", [12.0, 30.0])
+def test_regions_of_maps_that_begin_elsewhere_are_the_same(size: float) -> None:
+    whole, origin = pyramid(), torch.tensor([16, 24])
+    finest = [maps[..., 24 * 4 // s.stride :, 16 * 4 // s.stride :] for maps, s in zip(whole[0], SPECS, strict=True)]
+    found = roi_align([finest, *whole[1:]], SPECS, 4, grid(size=size), [origin, None, None])
+    for one, other in zip(found, roi_align(whole, SPECS, 4, grid(size=size)), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_samples_are_those_of_grid_sample_and_zero_outside() -> None:
     generator = torch.Generator().manual_seed(0)
     maps = torch.randn(2, 3, 6, 9, generator=generator)

@@ -56,7 +56,11 @@ class KeypointMapHead(nn.Module):
 
 
 def snap_to_keypoints(
-    pyramid: Sequence[KeypointMaps], poses: Tensor, log_scales: Tensor, image_index: Tensor
+    pyramid: Sequence[KeypointMaps],
+    poses: Tensor,
+    log_scales: Tensor,
+    image_index: Tensor,
+    origins: Sequence[Tensor | None] = (),
 ) -> Tensor:
     """Move each joint towards the peak that it points at, in proportion to the peak's weight.
 
@@ -68,14 +72,25 @@ def snap_to_keypoints(
         poses: (P, K, 2) in cells of the first level's F.
         log_scales: (P, K) log of the Laplace scale of each joint, in those cells.
         image_index: (P,) image of each.
+        origins: of each level, see `FeatureMaps.origin`.
     """
-    return poses + _shifts(pyramid, poses, log_scales, image_index)
+    return poses + _shifts(pyramid, poses, log_scales, image_index, origins or [None] * len(pyramid))
 
 
 @torch.no_grad()  # peaks are trained with separate losses
-def _shifts(pyramid: Sequence[KeypointMaps], poses: Tensor, log_scales: Tensor, image_index: Tensor) -> Tensor:
+def _shifts(
+    pyramid: Sequence[KeypointMaps],
+    poses: Tensor,
+    log_scales: Tensor,
+    image_index: Tensor,
+    origins: Sequence[Tensor | None],
+) -> Tensor:
     found = [find_peaks(maps) for maps in pyramid]
-    places = torch.cat([places * 2**level for level, (places, _) in enumerate(found)], dim=2)[image_index]
+    moved = [
+        (places if origin is None else places + origin) * 2**level
+        for level, ((places, _), origin) in enumerate(zip(found, origins, strict=True))
+    ]
+    places = torch.cat(moved, dim=2)[image_index]
     likelihoods = torch.cat([likelihoods for _, likelihoods in found], dim=2)[image_index]
     squared = ((places - poses[:, :, None]) ** 2).sum(dim=-1)
     reach = (_REACH * log_scales.exp()).clamp(min=_NARROWEST)[..., None]

@@ -8,7 +8,7 @@ instead of a loop over people.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -57,6 +57,15 @@ class RoiGrid:
         """(P,) the level, of `count`, whose cells are slightly finer than the grid."""
         return ((self.spacings / self.pitch).log2() - _FINER).round().clamp(0, count - 1).long()
 
+    def relative_to(self, origins: Sequence[Tensor | None], level: Tensor) -> RoiGrid:
+        """The positions relative to the maps of each person's `level` (P,), which begin at `origins` (see
+        `FeatureMaps`)."""
+        centres = self.centres
+        for i, origin in enumerate(origins):
+            if origin is not None:
+                centres = centres - (level == i)[:, None] * (origin * 2**i)
+        return replace(self, centres=centres)
+
     def axes(self, reduction: float) -> tuple[Tensor, Tensor]:
         """x (P, columns) and y (P, rows) of the grid at this reduction, in the finest level's cells."""
         rows, columns = roi_shape(reduction)
@@ -75,7 +84,11 @@ def grid_middle(like: Tensor) -> Tensor:
 
 
 def roi_align(
-    pyramid: Sequence[Sequence[Tensor]], specs: Sequence[FeatureSpec], stride: int, grid: RoiGrid
+    pyramid: Sequence[Sequence[Tensor]],
+    specs: Sequence[FeatureSpec],
+    stride: int,
+    grid: RoiGrid,
+    origins: Sequence[Tensor | None] = (),
 ) -> list[Tensor]:
     """The regions (P, C, rows, columns) of P people, from each map and then from the coarser level's `context_feature`.
 
@@ -84,13 +97,16 @@ def roi_align(
         specs: specifications of the maps.
         stride: pixels per cell.
         grid: positions of the regions.
+        origins: of each level, see `FeatureMaps.origin`.
     """
     level, context = grid.levels(len(pyramid)), specs.index(context_feature(specs))
-    rois = [_sampled([maps[i] for maps in pyramid], spec, stride, level, grid) for i, spec in enumerate(specs)]
+    moved = grid.relative_to(origins, level)
+    rois = [_sampled([maps[i] for maps in pyramid], spec, stride, level, moved) for i, spec in enumerate(specs)]
     if len(pyramid) == 1:
         return [*rois, rois[context]]
     next_level = (level + 1).clamp(max=len(pyramid) - 1)
-    return [*rois, _sampled([maps[context] for maps in pyramid], specs[context], stride, next_level, grid)]
+    moved = grid.relative_to(origins, next_level)
+    return [*rois, _sampled([maps[context] for maps in pyramid], specs[context], stride, next_level, moved)]
 
 
 def _sampled(maps: Sequence[Tensor], spec: FeatureSpec, stride: int, level: Tensor, grid: RoiGrid) -> Tensor:

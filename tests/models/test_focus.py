@@ -1,0 +1,192 @@
+"""The focus: it covers the small people, and the estimator finds with it what it finds on whole images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from helpers import tiny
+from helpers.bodies import KAPPAS, matched
+from votepose.grouping import GroupingConfig
+from votepose.models.estimator import PoseEstimator
+from votepose.models.focus import Focus, pasted
+from votepose.models.posenet import FeatureMaps, PoseNet, Votes
+
+HEIGHT, WIDTH = 480, 640
+
+
+@pytest.fixture(autouse=True)
+def _small_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.refine_small_regions(monkeypatch)
+
+
+def person(x: float, y: float, height: float) -> Tensor:
+    """(17, 2) joints that fill a box of this height, half as wide, with its upper left corner at x, y."""
+    generator = torch.Generator().manual_seed(0)
+    joints = torch.rand(17, 2, generator=generator)
+    joints[0], joints[1] = torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0])
+    return joints * torch.tensor([height / 2, height]) + torch.tensor([x, y])
+
+
+def focus(*people: Tensor, valid: tuple[bool, ...] | None = None, height: int = HEIGHT, width: int = WIDTH) -> Focus:
+    poses = torch.stack(people)
+    counts = torch.tensor(valid if valid is not None else (True,) * len(people))
+    return Focus.around(poses, poses.mean(dim=1), counts, torch.zeros(1, 3, height, width))
+
+
+def box(found: Focus) -> tuple[int, ...]:
+    return tuple(int(side) for side in (found.left, found.top, found.right, found.bottom))
+
+
+@pytest.mark.parametrize(("x", "y", "size"), [(100, 100, 80), (0, 0, 20), (600, 440, 40), (300, 200, 250)])
+def test_it_covers_a_small_person_with_a_margin_in_multiples_of_32(x: float, y: float, size: float) -> None:
+    left, top, right, bottom = box(focus(person(x, y, size)))
+    assert left <= max(0, x - 24)
+    assert top <= max(0, y - 24)
+    assert right >= min(WIDTH, x + size / 2 + 24)
+    assert bottom >= min(HEIGHT, y + size + 24)
+    assert not any(side % 32 for side in (left, top, right, bottom))
+    assert 0 <= left < right <= WIDTH
+    assert 0 <= top < bottom <= HEIGHT
+    assert (right - left) * (bottom - top) < (size / 2 + 112) * (size + 112) + 64 * 64
+
+
+def test_it_covers_all_small_people_and_no_large_ones() -> None:
+    near, far, large = person(64, 64, 64), person(500, 300, 64), person(10, 10, 400)
+    both = box(focus(near, far, large))
+    one, other = box(focus(near)), box(focus(far))
+    assert both == (min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3]))
+    assert box(focus(near, far, valid=(True, False))) == one
+
+
+def test_it_covers_the_cell_that_votes_for_a_person_elsewhere() -> None:
+    pose = person(64, 64, 64)[None]
+    found = Focus.around(pose, torch.tensor([[600.0, 400.0]]), torch.tensor([True]), torch.zeros(1, 3, HEIGHT, WIDTH))
+    assert int(found.right) > 600
+    assert int(found.bottom) > 400
+
+
+@pytest.mark.parametrize(("height", "width"), [(HEIGHT, WIDTH), (64, 64), (32, 96)])
+def test_without_small_people_little_is_left(height: int, width: int) -> None:
+    for found in (focus(person(0, 0, 500), height=height, width=width), focus(person(0, 0, 50), valid=(False,))):
+        left, top, right, bottom = box(found)
+        assert 0 <= left < right
+        assert 0 <= top < bottom
+        assert (right - left, bottom - top) <= (64, 64)
+
+
+def test_a_fine_map_is_pasted_into_a_coarse_one() -> None:
+    coarse = torch.arange(12.0).reshape(1, 3, 4)
+    fine = torch.full((1, 2, 3), -1.0)
+    found = pasted(fine, coarse, torch.tensor([2, 1]), 5, 7)
+    wanted = coarse.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :5, :7].clone()
+    wanted[:, 1:3, 2:5] = -1
+    assert torch.equal(found, wanted)
+
+
+class Planted(PoseNet):
+    """A network that knows people (17, 2) in pixels of the whole image, and sees them where they are in its input.
+
+    An input of 480 x 640 is whole; one of half of that is the coarse level; any other is the focus, whose place the
+    upper left pixel tells: its red and green are the corner's x and y in units of 32.
+    """
+
+    def __init__(self, people: list[Tensor]) -> None:
+        super().__init__(replace(tiny.NETWORK, proposals=False, refiner=0))
+        self.people, self.areas = people, list[int]()
+
+    def encode(self, images: Tensor) -> FeatureMaps:
+        height, width = images.shape[-2:]
+        coarse = (height, width) == (256, 320)
+        corner, scale = 32 * images[0, :2, 0, 0] * (not coarse), 8 if coarse else 4
+        self.areas.append(height * width)
+        presence = torch.full((1, height // 4, width // 4), -20.0)
+        self.local = [(pose - corner) / scale for pose in self.people]
+        self.owner = torch.full((height // 4 * (width // 4),), -1)
+        for k, pose in enumerate(self.local):
+            x, y = pose.floor().long().unbind(dim=1)
+            inside = (x >= 0) & (x < width // 4) & (y >= 0) & (y < height // 4)
+            presence[0, y[inside], x[inside]] = 6.0
+            self.owner[y[inside] * (width // 4) + x[inside]] = k
+        return FeatureMaps(torch.zeros(1, 17, height // 4, width // 4), [presence], None, None, [], None)
+
+    def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
+        votes = torch.stack(self.local)[self.owner[cells].clamp(min=0)]
+        return Votes(votes, torch.full(votes.shape[:-1], -2.0))
+
+
+def image() -> Tensor:
+    """(1, 480, 640, 3): each pixel's red and green are x and y of its block of 32 pixels."""
+    pixels = torch.zeros(HEIGHT, WIDTH, 3, dtype=torch.uint8)
+    pixels[..., 0], pixels[..., 1] = torch.arange(WIDTH) // 32, (torch.arange(HEIGHT) // 32)[:, None]
+    return pixels[None]
+
+
+def estimator(network: PoseNet, focus: bool = True, config: GroupingConfig = GroupingConfig()) -> PoseEstimator:
+    return PoseEstimator(network, torch.from_numpy(KAPPAS), config, 2, focus=focus).eval()
+
+
+@torch.no_grad()
+def test_people_are_found_in_pixels_of_the_whole_image_on_a_fraction_of_it() -> None:
+    people = [person(400, 200, 100), person(480, 260, 80), person(20, 20, 400)]
+    network = Planted(people)
+    found, votes = estimator(network).explain(image(), torch.tensor(0.9))
+    assert matched(found.keypoints.numpy(), torch.stack(people).numpy()) < 1e-2
+    assert network.areas[0] == 256 * 320
+    assert network.areas[1] < HEIGHT * WIDTH / 4
+    np.testing.assert_allclose(votes.vote_poses, found.keypoints[votes.vote_person], atol=1e-2)
+    assert ((votes.vote_poses - votes.vote_cells[:, None]).norm(dim=-1).amin(dim=1) < 8).all()
+    assert found.presence.shape == (1, HEIGHT // 4, WIDTH // 4)
+    for pose in people[:2]:  # on the fine cells; the large person is on coarse ones
+        x, y = (pose / 4).floor().long().unbind(dim=1)
+        assert (found.presence[0, y, x] > 0.9).all()
+
+
+@torch.no_grad()
+def test_without_people_the_finest_level_sees_next_to_nothing() -> None:
+    network = Planted([person(-900, -900, 50)])
+    assert not len(estimator(network)(image(), torch.tensor(0.9)).scores)
+    assert network.areas[1] == 64 * 64
+
+
+def tiny_network() -> PoseNet:
+    torch.manual_seed(0)
+    return PoseNet(tiny.NETWORK).eval()
+
+
+def noise(batch: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (batch, 96, 128, 3), dtype=torch.uint8, generator=generator)
+
+
+@torch.no_grad()
+def test_a_focus_on_everything_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("votepose.models.focus._SMALL", 1e9)
+    config, images = GroupingConfig(candidates=16), noise(1)
+    found, votes = estimator(tiny_network(), True, config).explain(images, torch.tensor(0.0))
+    whole, behind = estimator(tiny_network(), False, config).explain(images, torch.tensor(0.0))
+    assert len(whole.scores)
+    for one, other in zip((*found, *votes), (*whole, *behind), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@torch.no_grad()
+def test_each_image_of_a_batch_has_its_own_focus() -> None:
+    model, images = estimator(tiny_network(), config=GroupingConfig(candidates=16)), noise(3)
+    people, votes = model.explain(images, torch.tensor(0.1))
+    assert people.image_index.unique().tolist() == [0, 1, 2]
+    assert people.presence.shape[0] == 3
+    for i in range(3):
+        alone, behind = model.explain(images[i : i + 1], torch.tensor(0.1))
+        torch.testing.assert_close(people.keypoints[people.image_index == i], alone.keypoints)
+        mine = votes.vote_image == i
+        torch.testing.assert_close(votes.vote_poses[mine], behind.vote_poses)
+        kept = behind.vote_person >= 0
+        assert torch.equal(votes.vote_person[mine] >= 0, kept)
+        torch.testing.assert_close(
+            people.keypoints[votes.vote_person[mine][kept]], alone.keypoints[behind.vote_person[kept]]
+        )
