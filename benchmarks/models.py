@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ PICTURES = sorted((HERE.parent / "examples").glob("*.jpg"))
 THREADS, CORES = 2, 2
 _CANVAS, _TILE, _GREY = (640, 480), (64, 96), (114, 114, 114)
 _PERSON = (140, 190, 450, 650)  # in balance.jpg
+_CROWDS = {"two": (0, 1), "two apart": (0, 49), "fifty": range(50)}  # tiles of the canvas, row by row
 
 
 def measure(rounds: int, against: str, threads: int = THREADS) -> dict[str, Any]:
     """Results of each model by name; for the commit `against`, the model bundled then, run with that code."""
     with tempfile.TemporaryDirectory() as folder:
-        crowds = {count: _crowd(count, Path(folder, f"{count}.png")) for count in (2, 50)}
+        crowds = {name: _crowd(places, Path(folder, f"{name}.png")) for name, places in _CROWDS.items()}
         old = _checked_out(against, Path(folder, "old"))
         new = HERE.parent / "src"
         sources = {against: ("bundled", old), "accurate": ("accurate", new), "fast": ("fast", new)}
@@ -104,8 +105,8 @@ class _Child:
         return values
 
 
-def _figures(threaded: _Child, alone: _Child, crowds: dict[int, Path]) -> dict[str, Any]:
-    two, fifty = (threaded.median([crowds[count]]) for count in (2, 50))
+def _figures(threaded: _Child, alone: _Child, crowds: dict[str, Path]) -> dict[str, Any]:
+    in_crowds = {name: threaded.median([path]) for name, path in crowds.items()}
     one_thread = alone.median(PICTURES)
     return {
         "cpu_ms": round(threaded.median(PICTURES), 1),
@@ -114,17 +115,19 @@ def _figures(threaded: _Child, alone: _Child, crowds: dict[int, Path]) -> dict[s
         "start_s": round(threaded.start["start_s"], 2),
         "start_cpu_s": round(threaded.start["start_cpu_s"], 2),
         "memory_mb": round(threaded.memory),
-        "people_in_crowds": [threaded.people[crowds[count]] for count in (2, 50)],
-        "fifty_over_two": round(fifty / two, 2),
+        "crowds_cpu_ms": {name: round(spent) for name, spent in in_crowds.items()},
+        "crowds_people": {name: threaded.people[path] for name, path in crowds.items()},
+        "fifty_over_two": round(in_crowds["fifty"] / in_crowds["two"], 2),
+        "fifty_over_two_apart": round(in_crowds["fifty"] / in_crowds["two apart"], 2),
     }
 
 
-def _crowd(count: int, path: Path) -> Path:
-    """An image of this many people in rows, from a shrunk example."""
+def _crowd(places: Iterable[int], path: Path) -> Path:
+    """An image with a person, from a shrunk example, on each of these tiles."""
     canvas = Image.new("RGB", _CANVAS, _GREY)
     person = Image.open(HERE.parent / "examples" / "balance.jpg").convert("RGB").resize(_TILE, box=_PERSON)
     columns = _CANVAS[0] // _TILE[0]
-    for k in range(count):
+    for k in places:
         canvas.paste(person, (k % columns * _TILE[0], k // columns * _TILE[1]))
     canvas.save(path)
     return path

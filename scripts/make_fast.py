@@ -4,7 +4,8 @@
 
 `fast` has wider cells and fewer layers, and neither hourglass nor auxiliary backbone. The remaining parts compute
 nearly the same before any training: a map that is pooled and then projected equals one that is projected and then
-pooled, a patch of 2 x 2 wide cells covers one of 4 x 4 narrow cells, and vectors and scales are counted in wider cells.
+pooled, a patch or block of 2 x 2 wide cells covers one of 4 x 4 narrow cells, and vectors and scales are counted in
+wider cells.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Config:
 def carried_over(large: PoseNet, small: PoseNet) -> dict[str, Tensor]:
     """The tensors of `small`, taken from `large`; presence starts as proposed by the backbone."""
     given, times = _renamed(large, small), small.config.stride // large.config.stride
-    patches = given["transformer.embed_patches.weight"]
-    given["transformer.embed_patches.weight"] = patches.unfold(2, times, times).unfold(3, times, times).sum((-2, -1))
+    for name in {"transformer.embed_patches.weight", "focus.blocks.weight"} & given.keys():
+        given[name] = given[name].unfold(2, times, times).unfold(3, times, times).sum((-2, -1))
     joints = 2 * small.config.keypoints
     for name in ("vector.2.weight", "vector.2.bias"):
         given[name] = torch.cat([given[name][:joints] / times, given[name][joints:]])

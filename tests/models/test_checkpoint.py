@@ -85,15 +85,10 @@ def test_a_calibration_comes_back_and_older_files_have_none(weights: Path, tmp_p
 
 
 def test_an_estimator_is_what_its_file_says_whatever_the_preset(tmp_path: Path) -> None:
-    metadata = replace(tiny.metadata(), levels=2, grouping=GroupingConfig(threshold=0.25, candidates=7), focus=True)
+    metadata = replace(tiny.metadata(), levels=2, grouping=GroupingConfig(threshold=0.25, candidates=7))
     save_weights(tmp_path / "w.safetensors", PoseNet(tiny.NETWORK), metadata)
     estimator, _ = load_estimator(tmp_path / "w.safetensors")
-    assert (estimator.levels, estimator.config, estimator.focus) == (2, metadata.grouping, True)
-
-
-def test_older_files_have_no_focus(weights: Path) -> None:
-    rewritten(weights, votepose=json.dumps({k: v for k, v in as_json(weights).items() if k != "focus"}))
-    assert not load_estimator(weights)[0].focus
+    assert (estimator.levels, estimator.config) == (2, metadata.grouping)
 
 
 def test_metadata_of_another_network_is_not_written(tmp_path: Path) -> None:
@@ -174,10 +169,6 @@ def of_no_levels(path: Path) -> None:
     rewritten(path, votepose=json.dumps(as_json(path) | {"levels": 0}))
 
 
-def of_unknown_focus(path: Path) -> None:
-    rewritten(path, votepose=json.dumps(as_json(path) | {"focus": "left"}))
-
-
 def of_unknown_grouping(path: Path) -> None:
     rewritten(path, votepose=json.dumps(as_json(path) | {"grouping": {"magic": 1}}))
 
@@ -250,7 +241,6 @@ BROKEN = [
     lacking("grouping"),
     lacking("levels"),
     of_no_levels,
-    of_unknown_focus,
     of_unknown_grouping,
     of_another_skeleton_than_the_network,
     of_broken_calibration,

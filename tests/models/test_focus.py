@@ -14,6 +14,7 @@ from helpers.bodies import KAPPAS, matched
 from votepose.grouping import GroupingConfig
 from votepose.models.estimator import PoseEstimator
 from votepose.models.focus import Focus, pasted
+from votepose.models.heads.focus import SMALL, FocusHead
 from votepose.models.posenet import FeatureMaps, PoseNet, Votes
 
 HEIGHT, WIDTH = 480, 640
@@ -32,51 +33,42 @@ def person(x: float, y: float, height: float) -> Tensor:
     return joints * torch.tensor([height / 2, height]) + torch.tensor([x, y])
 
 
-def focus(*people: Tensor, valid: tuple[bool, ...] | None = None, height: int = HEIGHT, width: int = WIDTH) -> Focus:
-    poses = torch.stack(people)
-    counts = torch.tensor(valid if valid is not None else (True,) * len(people))
-    return Focus.around(poses, poses.mean(dim=1), counts, torch.zeros(1, 3, height, width))
-
-
-def box(found: Focus) -> tuple[int, ...]:
+def focus(*blocks: tuple[int, int], height: int = HEIGHT, width: int = WIDTH) -> tuple[int, ...]:
+    """The rectangle if these blocks (row, column) of the half-size level are likely to show small people."""
+    logits = torch.full((1, -(-height // 64) * 2, -(-width // 64) * 2), -2.0)
+    for row, column in blocks:
+        logits[0, row, column] = 2.0
+    found = Focus.around(logits, torch.zeros(1, 3, height, width))
     return tuple(int(side) for side in (found.left, found.top, found.right, found.bottom))
 
 
-@pytest.mark.parametrize(("x", "y", "size"), [(100, 100, 80), (0, 0, 20), (600, 440, 40), (300, 200, 250)])
-def test_it_covers_a_small_person_with_a_margin_in_multiples_of_32(x: float, y: float, size: float) -> None:
-    left, top, right, bottom = box(focus(person(x, y, size)))
-    assert left <= max(0, x - 24)
-    assert top <= max(0, y - 24)
-    assert right >= min(WIDTH, x + size / 2 + 24)
-    assert bottom >= min(HEIGHT, y + size + 24)
-    assert not any(side % 32 for side in (left, top, right, bottom))
+def test_it_covers_all_likely_blocks() -> None:
+    assert focus((3, 4), (7, 9), (5, 5)) == (96, 64, 352, 288)  # with a margin of 32 pixels
+    assert focus((0, 0), (14, 19)) == (0, 0, WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("block", [(0, 0), (14, 19), (5, 19), (15, 3)])
+def test_it_stays_in_the_image(block: tuple[int, int]) -> None:
+    left, top, right, bottom = focus(block)
+    assert 64 <= right - left <= 96
+    assert 64 <= bottom - top <= 96
     assert 0 <= left < right <= WIDTH
     assert 0 <= top < bottom <= HEIGHT
-    assert (right - left) * (bottom - top) < (size / 2 + 112) * (size + 112) + 64 * 64
-
-
-def test_it_covers_all_small_people_and_no_large_ones() -> None:
-    near, far, large = person(64, 64, 64), person(500, 300, 64), person(10, 10, 400)
-    both = box(focus(near, far, large))
-    one, other = box(focus(near)), box(focus(far))
-    assert both == (min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3]))
-    assert box(focus(near, far, valid=(True, False))) == one
-
-
-def test_it_covers_the_cell_that_votes_for_a_person_elsewhere() -> None:
-    pose = person(64, 64, 64)[None]
-    found = Focus.around(pose, torch.tensor([[600.0, 400.0]]), torch.tensor([True]), torch.zeros(1, 3, HEIGHT, WIDTH))
-    assert int(found.right) > 600
-    assert int(found.bottom) > 400
 
 
 @pytest.mark.parametrize(("height", "width"), [(HEIGHT, WIDTH), (64, 64), (32, 96)])
 def test_without_small_people_little_is_left(height: int, width: int) -> None:
-    for found in (focus(person(0, 0, 500), height=height, width=width), focus(person(0, 0, 50), valid=(False,))):
-        left, top, right, bottom = box(found)
-        assert 0 <= left < right
-        assert 0 <= top < bottom
-        assert (right - left, bottom - top) <= (64, 64)
+    left, top, right, bottom = focus(height=height, width=width)
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert (right - left, bottom - top) == (min(64, width), min(64, height))
+
+
+def test_an_untrained_head_sends_the_finest_level_everywhere() -> None:
+    torch.manual_seed(0)
+    logits = FocusHead(17, 8, 4)(torch.randn(1, 17, 64, 80))
+    assert logits.shape == (1, 16, 20)
+    assert (logits.sigmoid() > 0.9).all()
 
 
 def test_a_fine_map_is_pasted_into_a_coarse_one() -> None:
@@ -88,6 +80,22 @@ def test_a_fine_map_is_pasted_into_a_coarse_one() -> None:
     assert torch.equal(found, wanted)
 
 
+class Told(FocusHead):
+    """A head that knows the people (17, 2), in pixels of the whole image, and marks blocks with small ones."""
+
+    def __init__(self, people: list[Tensor]) -> None:
+        super().__init__(1, 1, 4)
+        self.people = people
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits = torch.full((1, features.shape[2] // 4, features.shape[3] // 4), -5.0)
+        for pose in self.people:
+            (left, top), (right, bottom) = pose.amin(dim=0) / 32, pose.amax(dim=0) / 32
+            if 0 <= bottom - top < 2 * SMALL / 32 and right > 0:
+                logits[0, int(top) : int(bottom) + 1, int(left) : int(right) + 1] = 5.0
+        return logits
+
+
 class Planted(PoseNet):
     """A network that knows people (17, 2) in pixels of the whole image, and sees them where they are in its input.
 
@@ -96,8 +104,9 @@ class Planted(PoseNet):
     """
 
     def __init__(self, people: list[Tensor]) -> None:
-        super().__init__(replace(tiny.NETWORK, proposals=False, refiner=0))
+        super().__init__(replace(tiny.NETWORK, proposals=False, refiner=0, focus=1))
         self.people, self.areas = people, list[int]()
+        self.focus = Told(people)
 
     def encode(self, images: Tensor) -> FeatureMaps:
         height, width = images.shape[-2:]
@@ -153,9 +162,18 @@ def test_without_people_the_finest_level_sees_next_to_nothing() -> None:
     assert network.areas[1] == 64 * 64
 
 
+class Marker(FocusHead):
+    """A head that marks one block, by the digits of the features."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits = torch.full((1, features.shape[2] // 4, features.shape[3] // 4), -5.0)
+        logits.view(-1)[int(features.sum() * 1e3) % logits.numel()] = 5.0
+        return logits
+
+
 def tiny_network() -> PoseNet:
     torch.manual_seed(0)
-    return PoseNet(tiny.NETWORK).eval()
+    return PoseNet(replace(tiny.NETWORK, focus=8)).eval()
 
 
 def noise(batch: int) -> Tensor:
@@ -164,8 +182,7 @@ def noise(batch: int) -> Tensor:
 
 
 @torch.no_grad()
-def test_a_focus_on_everything_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("votepose.models.focus._SMALL", 1e9)
+def test_a_focus_on_everything_changes_nothing() -> None:
     config, images = GroupingConfig(candidates=16), noise(1)
     found, votes = estimator(tiny_network(), True, config).explain(images, torch.tensor(0.0))
     whole, behind = estimator(tiny_network(), False, config).explain(images, torch.tensor(0.0))
@@ -176,11 +193,15 @@ def test_a_focus_on_everything_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
 
 @torch.no_grad()
 def test_each_image_of_a_batch_has_its_own_focus() -> None:
-    model, images = estimator(tiny_network(), config=GroupingConfig(candidates=16)), noise(3)
+    network, images = tiny_network(), noise(5)
+    network.focus = Marker(17, 8, 4)
+    model = estimator(network, config=GroupingConfig(candidates=16))
+    origins = [model.vote(x[None], torch.tensor(0.1))[0][0].maps.origin for x in images]
+    assert len({tuple(origin.tolist()) for origin in origins if origin is not None}) > 1
     people, votes = model.explain(images, torch.tensor(0.1))
-    assert people.image_index.unique().tolist() == [0, 1, 2]
-    assert people.presence.shape[0] == 3
-    for i in range(3):
+    assert people.image_index.unique().tolist() == [0, 1, 2, 3, 4]
+    assert people.presence.shape[0] == 5
+    for i in range(5):
         alone, behind = model.explain(images[i : i + 1], torch.tensor(0.1))
         torch.testing.assert_close(people.keypoints[people.image_index == i], alone.keypoints)
         mine = votes.vote_image == i

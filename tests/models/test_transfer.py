@@ -58,20 +58,21 @@ def test_weights_of_the_same_skeleton_are_loaded_whole(tmp_path: Path) -> None:
         assert torch.equal(state[name], value.to(state[name].dtype))
 
 
+@pytest.mark.parametrize("head", ["keypoint_maps", "focus"])
 @pytest.mark.parametrize(("theirs", "ours"), [(0, 6), (6, 0), (6, 4)])
-def test_keypoint_maps_of_another_size_start_anew(tmp_path: Path, theirs: int, ours: int) -> None:
+def test_optional_heads_of_another_size_start_anew(tmp_path: Path, head: str, theirs: int, ours: int) -> None:
     torch.manual_seed(1)
-    given, path = PoseNet(replace(tiny.NETWORK, keypoint_maps=theirs)), tmp_path / "w.safetensors"
+    given, path = PoseNet(replace(tiny.NETWORK, **{head: theirs})), tmp_path / "w.safetensors"
     save_weights(path, given, tiny.metadata(given.config))
-    network = PoseNet(replace(tiny.NETWORK, keypoint_maps=ours))
+    network = PoseNet(replace(tiny.NETWORK, **{head: ours}))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     line = start_from(network, path, COCO_17)
     taken = read_tensors(path)
     for name, value in network.state_dict().items():
-        wanted = before[name] if name.startswith("keypoint_maps.") else taken[name].to(value.dtype)
+        wanted = before[name] if name.startswith(f"{head}.") else taken[name].to(value.dtype)
         assert torch.equal(value, wanted), name
     assert ("newly initialised" in line) == bool(ours)
-    assert ("are dropped" in line) == bool(theirs)
+    assert ("dropped" in line) == bool(theirs)
     with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(expected 64\)$"):
         start_from(PoseNet(replace(network.config, width=64)), path, COCO_17)
 

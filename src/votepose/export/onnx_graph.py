@@ -50,7 +50,7 @@ def noise(width: int, height: int, batch: int = 1) -> Tensor:
 
 def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
     """The float32 graph, with dynamic height, width and, without focus, batch; `path` is written in between."""
-    batch = {} if estimator.focus else {0: "batch"}
+    batch = {} if estimator.focuses else {0: "batch"}
     estimator.network.backbone.fit_windows(64, 64)  # windows that fit the traced image would become constants
     torch.onnx.register_custom_op_symbolic("aten::copy", _copied, OPSET)
     with warnings.catch_warnings(), torch.no_grad():

@@ -34,7 +34,7 @@ def write_export(estimator: PoseEstimator, metadata: Metadata, out: Path, form: 
         VoteposeError: if the written file's output differs, or a package is missing.
         ValueError: if the estimator has a focus and the format is not onnx.
     """
-    if form != "onnx" and estimator.focus:
+    if form != "onnx" and estimator.focuses:
         raise ValueError("other runtimes prepare for each shape, and the focus has many: export without it")
     about = _about(estimator, metadata, precision)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def write_export(estimator: PoseEstimator, metadata: Metadata, out: Path, form: 
             check_same(write_torch(estimator, written, about), run_torch(estimator), out)
         else:
             run = _write_graph(estimator, about, written, form, precision)
-            batch = 1 if estimator.focus else 3
+            batch = 1 if estimator.focuses else 3
             check_same(run, run_torch(estimator), out, batch, quantized=precision == "int8")
         written.chmod(0o644)
         parts = sorted(path for path in Path(folder).iterdir() if path.is_file())
@@ -65,7 +65,7 @@ def _about(estimator: PoseEstimator, metadata: Metadata, precision: Precision) -
         "input_size": metadata.input_size,
         "stride": estimator.network.config.stride,
         "levels": estimator.levels,
-        "focus": estimator.focus,
+        "focus": estimator.focuses,
         "presence_threshold": estimator.config.presence_threshold,
         "skeleton": metadata.skeleton.to_coco_category(),
         "grouping": asdict(estimator.config),

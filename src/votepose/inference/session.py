@@ -21,6 +21,8 @@ _PACKAGES = {
     "openvino": "onnxruntime-openvino",
     "dml": "onnxruntime-directml",
 }
+# By default every convolution is tried in every way for each new shape, and the focus has many shapes.
+_FOR_DEVICE = {"cuda": {"cudnn_conv_algo_search": "HEURISTIC"}}
 OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 # Optimisations of onnxruntime that gain nothing in an exported graph: it was simplified when it was exported, and is
 # neither quantised nor a language model. Each walks through all nodes, and together they take half of the time to load.
@@ -149,7 +151,7 @@ def _open(model: bytes, path: Path, device: str, threads: int | None) -> Any:
     options.log_severity_level = 3
     # Threads that spin while waiting for the next operator use most of a second core, and more on shared cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    chosen = (available[kind], {"device_id": number} if number else {})
+    chosen = (available[kind], _FOR_DEVICE.get(kind, {}) | ({"device_id": number} if number else {}))
     try:
         session = onnxruntime.InferenceSession(model, options, providers=[chosen], disabled_optimizers=_IDLE_OPTIMISERS)
     except Exception as error:  # onnxruntime's exceptions have no public base class

@@ -44,7 +44,6 @@ class Metadata:
         input_size: longest side of the network input, in pixels; a multiple of 32.
         skeleton: skeleton of its K keypoints.
         calibration: calibration of its confidences.
-        focus: whether the finest level only sees the small people, see `PoseEstimator`; False in older files.
 
     Raises:
         ValueError: if a value is out of range, or the values are inconsistent.
@@ -57,7 +56,6 @@ class Metadata:
     input_size: int
     skeleton: Skeleton
     calibration: Calibration = Calibration()
-    focus: bool = False
 
     def __post_init__(self) -> None:
         size, keypoints = self.input_size, self.network.keypoints
@@ -65,17 +63,13 @@ class Metadata:
             raise ValueError(f"preset {self.preset!r}, input size {size!r}")
         if not isinstance(self.levels, int) or self.levels < 1:
             raise ValueError(f"{self.levels!r} levels")
-        if not isinstance(self.focus, bool):
-            raise ValueError(f"focus {self.focus!r}")
         if len(self.skeleton) != keypoints:
             raise ValueError(f"{keypoints} keypoints, but a skeleton of {len(self.skeleton)}")
 
     @classmethod
     def of(cls, name: str, preset: Preset, skeleton: Skeleton) -> Metadata:
         """The metadata of a network with this preset."""
-        return cls(
-            name, preset.network, preset.grouping, preset.levels, preset.input_size, skeleton, focus=preset.focus
-        )
+        return cls(name, preset.network, preset.grouping, preset.levels, preset.input_size, skeleton)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able dict, which `from_dict` reads."""
@@ -87,7 +81,6 @@ class Metadata:
             "input_size": self.input_size,
             "skeleton": self.skeleton.to_coco_category(),
             "calibration": self.calibration.to_dict(),
-            "focus": self.focus,
         }
 
     @classmethod
@@ -102,7 +95,6 @@ class Metadata:
             values["input_size"],
             Skeleton.from_coco_category(values["skeleton"]),
             Calibration.from_dict(values.get("calibration"), network.keypoints),
-            values.get("focus", False),
         )
 
 

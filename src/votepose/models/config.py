@@ -29,6 +29,8 @@ class NetworkConfig:
             `models.heads.proposals`).
         keypoint_maps: channels of the hidden layer of the keypoint map head (see `models.heads.keypoint_maps`); 0 for
             no such head.
+        focus: channels of the hidden layers of the focus head (see `models.heads.focus`); 0 for no such head: the
+            finest pyramid level then sees the whole image.
     """
 
     backbone: str
@@ -53,3 +55,4 @@ class NetworkConfig:
     proposals: bool = False
     sparse_memory: bool = False
     keypoint_maps: int = 0
+    focus: int = 0

@@ -53,8 +53,8 @@ class PoseEstimator(nn.Module):
         levels: number of image pyramid levels, each half the size of the one before. The votes of all levels are
             grouped together, so that people larger than the network's field of view are found as well as small ones.
         calibration: maps the network's raw outputs to confidences, scores and `seen`.
-        focus: whether the finest of several levels only sees the rectangle around small people (see `focus`). Each
-            image of a batch is then processed by itself.
+        focus: whether the finest of several levels only sees the rectangle around small people, if the network has a
+            focus head (see `models.focus`). Each image of a batch is then processed by itself.
     """
 
     kappas: Tensor
@@ -66,19 +66,24 @@ class PoseEstimator(nn.Module):
         config: GroupingConfig,
         levels: int = 1,
         calibration: Calibration = Calibration(),
-        focus: bool = False,
+        focus: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.config, self.levels, self.calibration = network, config, levels, calibration
-        self.focus = focus
+        self.focus = focus and network.config.focus > 0
         self.register_buffer("kappas", kappas, persistent=False)
+
+    @property
+    def focuses(self) -> bool:
+        """Whether the finest level has a focus; input is then processed one image at a time."""
+        return self.focus and self.levels > 1
 
     def forward(self, images: Tensor, presence_threshold: Tensor) -> PoseOutputs:
         return self.explain(images, presence_threshold)[0]
 
     def explain(self, images: Tensor, presence_threshold: Tensor) -> tuple[PoseOutputs, VoteOutputs]:
         """The people, and the votes behind them."""
-        if self.focus and len(images) > 1:
+        if self.focuses and len(images) > 1:
             return joined_outputs([self.explain(image[None], presence_threshold) for image in images])
         levels, groups = self.vote(images, presence_threshold)
         leader, image_index, poses, confidences, visible, scores = self._people([x.maps for x in levels], groups)
@@ -95,10 +100,9 @@ class PoseEstimator(nn.Module):
     def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
         """Images (B, H, W, 3) -> the maps and votes of each level, and the groups of all votes."""
         pixels = images.permute(0, 3, 1, 2).float()
-        focus = self.focus and self.levels > 1
-        levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(focus, self.levels)]
-        if focus:
-            levels = [self._focused(pixels, levels, presence_threshold), *levels]
+        levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(self.focuses, self.levels)]
+        if self.focuses:
+            levels = [self._focused(pixels, levels[0], presence_threshold), *levels]
         strength, centres, poses, log_scales = joined_votes(levels)
         config = replace(self.config, presence_threshold=presence_threshold)
         with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
@@ -134,11 +138,11 @@ class PoseEstimator(nn.Module):
             Votes(votes.poses.float() * 2**level, votes.log_scales.float() + level * math.log(2)),
         )
 
-    def _focused(self, pixels: Tensor, coarser: Sequence[_Level], threshold: Tensor) -> _Level:
-        """The finest level of an image (1, 3, H, W), where the coarser levels found small people."""
+    def _focused(self, pixels: Tensor, coarser: _Level, threshold: Tensor) -> _Level:
+        """The finest level of an image (1, 3, H, W), where the next coarser one shows small people."""
+        assert self.network.focus is not None
         stride = self.network.config.stride
-        strength, centres, poses, _ = (x[0] for x in joined_votes(coarser))
-        focus = Focus.around(poses * stride, centres * stride, (strength >= threshold) & (strength > 0), pixels)
+        focus = Focus.around(self.network.focus(coarser.maps.features), pixels)
         level, cell = self._level(focus.of(pixels), 0, threshold), focus.cell(stride)
         return _Level(
             replace(level.maps, origin=cell),

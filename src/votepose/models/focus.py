@@ -1,8 +1,7 @@
 """The focus: the part of an image that the finest pyramid level sees.
 
-The coarser levels find large people as well as the finest level does, and show where the small ones are. So the finest
-level, which costs as much as four of the next, only sees the rectangle around the small people (after Najibi et al.,
-AutoFocus, ICCV 2019, which predicts such rectangles; here they follow from the votes).
+The coarser levels find large people as well as the finest level does, and the focus head says where the small ones are.
+So the finest level, which costs as much as four of the next, only sees the rectangle around the small people.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ import torch
 from torch import Tensor
 
 from votepose.letterbox import MULTIPLE
-from votepose.models.features import ROI_COLUMNS, ROI_ROWS
 
-_SMALL = 300  # pixels: people below this size need the finest level; a region of interest of that level has 233
-_MARGIN = 24  # pixels around the people
+_CHANCE = 0.7  # minimum probability of a small person in a block
+_MARGIN = 32  # pixels around those blocks: the features of people at the edge need them
 _SMALLEST = 64  # pixels: minimum side, also if there are no small people
 
 
@@ -30,23 +28,18 @@ class Focus:
     bottom: Tensor
 
     @staticmethod
-    def around(poses: Tensor, voters: Tensor, valid: Tensor, pixels: Tensor) -> Focus:
-        """The rectangle around the small people of one image.
+    def around(logits: Tensor, pixels: Tensor) -> Focus:
+        """The rectangle around the blocks that are likely to show small people.
 
         Args:
-            poses, voters: (Q, K, 2) votes and (Q, 2) the cells that cast them, in pixels.
-            valid: (Q,) bool: whether a vote counts.
+            logits: (1, h, w) output of the focus head for the image at half its size, whose blocks are those of 32
+                pixels here.
             pixels: (1, 3, H, W) the image.
         """
-        low, high = poses.amin(dim=1), poses.amax(dim=1)
-        width, height = (high - low).unbind(dim=-1)
-        small = valid & (torch.maximum(height, width * (ROI_ROWS / ROI_COLUMNS)) < _SMALL)
-        nowhere = torch.full_like(low, torch.inf)
-        low = torch.where(small[:, None], torch.minimum(low, voters), nowhere).amin(dim=0)
-        high = torch.where(small[:, None], torch.maximum(high, voters), -nowhere).amax(dim=0)
+        likely = logits[0].sigmoid() >= _CHANCE
         # Counted, since the tracer would make the sides constants.
-        left, right = _span(low[0], high[0], torch.ones_like(pixels[0, 0, 0]).sum())
-        top, bottom = _span(low[1], high[1], torch.ones_like(pixels[0, 0, :, 0]).sum())
+        left, right = _span(likely.any(dim=0), torch.ones_like(pixels[0, 0, 0]).sum())
+        top, bottom = _span(likely.any(dim=1), torch.ones_like(pixels[0, 0, :, 0]).sum())
         return Focus(left, top, right, bottom)
 
     def of(self, pixels: Tensor) -> Tensor:
@@ -58,13 +51,14 @@ class Focus:
         return torch.stack([self.left, self.top]) // stride
 
 
-def _span(low: Tensor, high: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last pixel of an axis with `side` pixels, for people between `low` and `high`."""
-    first = ((low - _MARGIN) / MULTIPLE).floor() * MULTIPLE
+def _span(likely: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last pixel of an axis with `side` pixels, for the `likely` ones (n,) of its blocks."""
+    start = torch.arange(likely.shape[0], device=likely.device) * MULTIPLE
+    side = side.to(start.dtype)
+    first = torch.where(likely, start - _MARGIN, side).amin()
+    last = torch.where(likely, start + MULTIPLE + _MARGIN, torch.zeros_like(start)).amax()
     first = torch.minimum(first, side - _SMALLEST).clamp(min=0)
-    last = ((high + _MARGIN) / MULTIPLE).ceil() * MULTIPLE
-    last = torch.minimum(torch.maximum(last, first + _SMALLEST), side)
-    return first.long(), last.long()
+    return first, torch.minimum(torch.maximum(last, first + _SMALLEST), side)
 
 
 def pasted(fine: Tensor, coarse: Tensor, cell: Tensor, rows: int, columns: int) -> Tensor:

@@ -18,5 +18,5 @@ def load_estimator(weights: Path) -> tuple[PoseEstimator, Metadata]:
     """
     network, metadata = load_network(weights)
     kappas = torch.from_numpy(metadata.skeleton.kappas)
-    estimator = PoseEstimator(network, kappas, metadata.grouping, metadata.levels, metadata.calibration, metadata.focus)
+    estimator = PoseEstimator(network, kappas, metadata.grouping, metadata.levels, metadata.calibration)
     return estimator.eval(), metadata

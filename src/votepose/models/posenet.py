@@ -1,7 +1,7 @@
 """The complete network of the paper: backbone -> F -> presence H -> [F;H] -> transformer -> votes.
 
-Our additions are keypoint maps, a refiner of pooled poses, an auxiliary backbone used by refiner and votes, and votes
-that start from proposed poses.
+Our additions are keypoint maps, a refiner of pooled poses, an auxiliary backbone used by refiner and votes, votes that
+start from proposed poses, and a focus head.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from votepose.models.backbones.movenet import MoveNet
 from votepose.models.backbones.thunder import Thunder
 from votepose.models.config import NetworkConfig
 from votepose.models.features import FeatureMaps, FeatureSpec, context_feature
+from votepose.models.heads.focus import FocusHead
 from votepose.models.heads.heatmap import StackedHourglass, presence_head
 from votepose.models.heads.keypoint_maps import KeypointMapHead
 from votepose.models.heads.proposals import ProposalAttention
@@ -85,6 +86,7 @@ class PoseNet(nn.Module):
         self.refiner = PoseRefiner(specs, config.keypoints, config.refiner) if config.refiner else None
         head = (config.channels, config.keypoint_maps, config.keypoints)
         self.keypoint_maps = KeypointMapHead(*head) if config.keypoint_maps else None
+        self.focus = FocusHead(config.channels + 1, config.focus, config.stride) if config.focus else None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Votes]:
         """Images (B, 3, H, W), uint8 or 0..255 -> presence logits (B, h, w) and the dense field of votes, Q = h w."""

@@ -21,14 +21,13 @@ class Preset:
         network: configuration of the network.
         input_size: longest side of the network input, in pixels.
         grouping: options of the grouping.
-        levels, focus: the image pyramid, see `PoseEstimator`.
+        levels: number of image pyramid levels, see `PoseEstimator`.
     """
 
     network: NetworkConfig
     input_size: int = 512
     grouping: GroupingConfig = GroupingConfig()
     levels: int = 1
-    focus: bool = False
 
 
 # The paper gives the parameters of whole networks (Table 1: 8.6 and 19.1 million), not the heads' dimensions. No single
@@ -67,6 +66,7 @@ _MOVENET = NetworkConfig(
     aux_backbone=True,
     proposals=True,
     sparse_memory=True,
+    focus=64,
 )
 # A cheaper `movenet`: no auxiliary backbone, and a quarter of the cells.
 _FAST = replace(
@@ -81,10 +81,8 @@ _PRESETS = {
     "mobile": Preset(_MOBILE),
     "maxvit": Preset(_MAXVIT),
     "lite": Preset(_LITE, input_size=384),
-    "movenet": Preset(_MOVENET, input_size=384, levels=2, focus=True),
-    "fast": Preset(
-        _FAST, input_size=384, grouping=GroupingConfig(candidates=128, refine_twice=1.0), levels=2, focus=True
-    ),
+    "movenet": Preset(_MOVENET, input_size=384, levels=2),
+    "fast": Preset(_FAST, input_size=384, grouping=GroupingConfig(candidates=128, refine_twice=1.0), levels=2),
 }
 NAMES = tuple(_PRESETS)
 
@@ -104,4 +102,4 @@ def preset(name: str, paper: bool = False) -> Preset:
 def paper_network(network: NetworkConfig) -> NetworkConfig:
     """The network without our additions to the paper."""
     plain = replace(network, vectors="absolute", relative=False, scales=False)
-    return replace(plain, refiner=0, aux_backbone=False, proposals=False, sparse_memory=False, keypoint_maps=0)
+    return replace(plain, refiner=0, aux_backbone=False, proposals=False, sparse_memory=False, keypoint_maps=0, focus=0)

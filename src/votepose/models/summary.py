@@ -13,6 +13,7 @@ _PARTS = {
     "vectors": ("vector", "proposal_attention"),
     "keypoints": ("keypoint_maps",),
     "refiner": ("refiner",),
+    "focus": ("focus",),
     "aux": ("aux_backbone",),
 }
 

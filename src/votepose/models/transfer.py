@@ -16,6 +16,7 @@ from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
 
 _NORM = re.compile(r"refiner\.norms\.(\d+)\.(.*)")  # one per map; the context's is last
+_HEADS = {"keypoint_maps": "keypoint maps", "focus": "focus head"}  # optional heads, as fields of `NetworkConfig`
 _POSE_PRIOR = "refiner.pose_prior_weight"  # reset together with the refiner's distributions
 
 
@@ -25,8 +26,8 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     From weights for another skeleton, all layers that do not depend on the joints are kept. Pose proposals and the
     auxiliary backbone are dropped, since they only support COCO's 17 keypoints.
 
-    If weights for the same skeleton have no keypoint maps, or different ones, the network's keypoint maps are newly
-    initialised.
+    If weights for the same skeleton lack the keypoint maps or the focus head, or have different ones, the network's
+    are newly initialised.
 
     Returns:
         A line about the layers that were kept and those that are newly initialised; empty if all were kept.
@@ -37,12 +38,13 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     metadata = read_metadata(path)
     ours, theirs = network.config, metadata.network
     if metadata.skeleton.names == skeleton.names:
-        if ours.keypoint_maps != theirs.keypoint_maps:
-            return _without_keypoint_maps(network, path, metadata)
+        differing_heads = [name for name in _HEADS if getattr(ours, name) != getattr(theirs, name)]
+        if differing_heads:
+            return _without(differing_heads, network, path, metadata)
         load_into(network, path, skeleton)
         return ""
     differing = replace(ours, keypoints=theirs.keypoints, proposals=theirs.proposals, aux_backbone=theirs.aux_backbone)
-    differing = replace(differing, keypoint_maps=theirs.keypoint_maps)
+    differing = replace(differing, keypoint_maps=theirs.keypoint_maps, focus=theirs.focus)
     require_same_network(path, metadata, differing)
     state = network.state_dict()
     given = _with_names_of(state, read_whole(path, _shapes(theirs)))
@@ -59,15 +61,20 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     return _line(path, (metadata.skeleton, skeleton), taken, anew, sorted(_parts(given) - _parts(state)))
 
 
-def _without_keypoint_maps(network: PoseNet, path: Path, metadata: Metadata) -> str:
-    """Load the weights into all parts but the keypoint map head, which differs; returns a line that says so."""
-    ours, theirs = network.config.keypoint_maps, metadata.network.keypoint_maps
-    require_same_network(path, metadata, replace(network.config, keypoint_maps=theirs))
+def _without(heads: Sequence[str], network: PoseNet, path: Path, metadata: Metadata) -> str:
+    """Load the weights into all parts but these heads, which differ; returns a line that says so."""
+    theirs = {head: getattr(metadata.network, head) for head in heads}
+    require_same_network(path, metadata, replace(network.config, **theirs))
     given, state = read_whole(path, _shapes(metadata.network)), network.state_dict()
-    taken = {name: x.to(state[name].dtype) for name, x in given.items() if not name.startswith("keypoint_maps.")}
+    taken = {name: x.to(state[name].dtype) for name, x in given.items() if name.split(".")[0] not in heads}
     network.load_state_dict(state | taken)
-    left = f"its keypoint maps ({theirs} channels) are dropped" if theirs else "it has no keypoint maps"
-    return f"{path}: {left}" + (f"; those of the network ({ours} channels) are newly initialised" if ours else "")
+    remarks = []
+    for head in heads:
+        count, ours = theirs[head], getattr(network.config, head)
+        remarks.append(f"its {_HEADS[head]} ({count} channels) dropped" if count else f"it has no {_HEADS[head]}")
+        if ours:
+            remarks.append(f"{_HEADS[head]} ({ours} channels) newly initialised")
+    return f"{path}: {'; '.join(remarks)}"
 
 
 def _line(

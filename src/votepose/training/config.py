@@ -44,13 +44,13 @@ class TrainConfig:
     freeze: Part | None = None
     """Part of the backbone to freeze: none, stem (its first stages, which take most of the time), trunk (all but its
     last stages) or all. The default depends on stage and preset."""
-    stage: Literal["votes", "distill", "backbone-heads", "refiner", "joint"] = "votes"
+    stage: Literal["votes", "distill", "backbone-heads", "refiner", "focus", "joint"] = "votes"
     """Part to train. votes: the whole network. distill: only the backbone, to predict the features of the bundled one,
     for a backbone without pretrained weights (labels are not used). backbone-heads: only a movenet backbone, on the
     targets of its own heads, which propose the poses that votes start from (--learning-rate is then relative to the
-    size of each weight tensor). refiner: only the refiner, over the preset's whole image pyramid. joint: every part of
-    a movenet network with its own losses, including the auxiliary backbone (the backbones' rate is relative to the size
-    of each tensor)."""
+    size of each weight tensor). refiner: only the refiner, over the preset's whole image pyramid. focus: only
+    the focus head, at half of the input size of inference. joint: every part of a movenet network with its own losses,
+    including the auxiliary backbone (the backbones' rate is relative to the size of each tensor)."""
     crops: Path | None = None
     """With --stage refiner, a folder to cache the regions around people. They are cut once and reused, which saves most
     of the time on a CPU. --batch-size then counts people."""

@@ -42,6 +42,7 @@ class Puppet:
     shift: float = 0.0
     config: NetworkConfig = field(default_factory=lambda: replace(tiny.NETWORK, stride=STRIDE))
     refiner: None = None
+    focus: None = None
     owners: Tensor | None = None
 
     def encode(self, images: Tensor) -> FeatureMaps:

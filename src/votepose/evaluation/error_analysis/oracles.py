@@ -31,7 +31,8 @@ _ANY_DISTANCE = 1e4  # in cells; all votes are closer, so they agree
 
 
 class OracleEstimator(PoseEstimator):
-    """An estimator whose `perfect` parts use the truth of one image; batches hold only that image.
+    """An estimator whose `perfect` parts use the truth of one image; batches hold only that image, and all levels see
+    the whole of it.
 
     - presence: the candidates are the cells of labelled joints.
     - votes: cells near a labelled joint vote for that person's labelled joints, with certainty; other votes are
@@ -44,7 +45,12 @@ class OracleEstimator(PoseEstimator):
 
     def __init__(self, estimator: PoseEstimator, network: EncodeOnce, truth: Truth, perfect: Sequence[str]) -> None:
         super().__init__(
-            cast(PoseNet, network), estimator.kappas, estimator.config, estimator.levels, estimator.calibration
+            cast(PoseNet, network),
+            estimator.kappas,
+            estimator.config,
+            estimator.levels,
+            estimator.calibration,
+            focus=False,
         )
         self.truth, self.perfect = truth, frozenset(perfect)
         self._found: list[_Level] = []  # the levels of this forward pass so far

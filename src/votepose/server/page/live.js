@@ -5,8 +5,7 @@ import { RequestError } from "./api.js";
 import { scaled, toJpeg } from "./images.js";
 
 const FLYING = 2; // one is prepared and sent while the server works on another
-// Longest side of a frame that is sent, in pixels. At the fast model's 384, joints move three times as far as at 640, to
-// save 2 of 50 ms.
+// Longest side of a frame that is sent, in pixels. At 384, joints moved three times as far as at 640, to save 2 of 50 ms.
 const SENT = 640;
 const SHOWN = 1280; // longest side of a frame that is drawn
 const WINDOW = 2000; // milliseconds over which the rate is measured

@@ -12,6 +12,7 @@ from votepose.training.recipes import Recipe
 from votepose.training.stages.backbone_heads import BackboneHeadsStage
 from votepose.training.stages.base import Stage
 from votepose.training.stages.distill import DistillStage
+from votepose.training.stages.focus import FocusStage
 from votepose.training.stages.joint import JointStage
 from votepose.training.stages.refiner import CachedRefinerStage, RefinerStage
 from votepose.training.stages.votes import VoteStage
@@ -21,6 +22,7 @@ _STAGES: dict[str, type[Stage]] = {
     "distill": DistillStage,
     "backbone-heads": BackboneHeadsStage,
     "refiner": RefinerStage,
+    "focus": FocusStage,
     "joint": JointStage,
 }
 
@@ -39,6 +41,8 @@ def build_stage(config: TrainConfig, preset: Preset, recipe: Recipe, skeleton: S
             return CachedRefinerStage(config.crops, skeleton, preset.grouping, preset.levels, frozen)
         case "refiner":
             return RefinerStage(skeleton, preset.grouping, preset.levels, frozen)
+        case "focus":
+            return FocusStage(recipe.losses.incomplete, frozen)
         case "joint":
             return JointStage(recipe.losses, skeleton, preset.grouping, preset.levels, frozen)
 
@@ -51,8 +55,8 @@ def require_options(config: TrainConfig, preset: Preset, recipe: Recipe) -> None
     """
     stage = _STAGES[config.stage]
     stage.require(preset.network, "use --preset movenet")
-    if issubclass(stage, RefinerStage) and config.freeze not in (None, "all"):
-        raise VoteposeError("--stage refiner: does not train the backbone: leave out --freeze")
+    if issubclass(stage, RefinerStage | FocusStage) and config.freeze not in (None, "all"):
+        raise VoteposeError(f"--stage {config.stage}: does not train the backbone: leave out --freeze")
     if config.aux_weights and not preset.network.aux_backbone:
         raise VoteposeError(f"--aux-weights: the {config.preset} network cannot use them: use --preset movenet")
     if config.crops and not issubclass(stage, RefinerStage):

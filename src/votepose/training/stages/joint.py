@@ -24,6 +24,7 @@ from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
 from votepose.training.losses.aux_heatmaps import aux_heatmap_losses
 from votepose.training.losses.centernet import CenterNetCriterion
+from votepose.training.losses.focus import focus_loss
 from votepose.training.losses.votes import VoteCriterion, VoteLossConfig
 from votepose.training.stages.backbone_heads import head_outputs
 from votepose.training.stages.base import Stage, relative_groups
@@ -77,6 +78,9 @@ class JointStage(Stage):
         maps = network.encode_frozen(batch.images)
         targets, votes, owners = cast_votes(network, maps, batch, self.config, kappas)
         parts = [self.votes(maps.presence, votes, owners, targets)]
+        if network.focus is not None:
+            focus = focus_loss(network.focus(maps.features.detach()), batch, self.config.incomplete)
+            parts.append({"focus": focus, "total": focus})
         if any(p.requires_grad for p in network.backbone.parameters()):
             parts.append(self.proposals(head_outputs(network, batch), batch, stride))
         aux = [network.aux_features(halved(batch.images.float(), i)) for i in range(self.refiner.levels)]

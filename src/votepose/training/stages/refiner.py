@@ -106,7 +106,7 @@ class RefinerStage(Stage):
     @torch.no_grad()
     def _found(self, network: PoseNet, batch: Batch) -> tuple[list[FeatureMaps], Tensor, Tensor]:
         """The maps of each level, the poses (P, K, 2) that the votes find, in cells, and their images (P,)."""
-        estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels)
+        estimator = PoseEstimator(network, self.kappas, self.grouping, self.levels, focus=False)
         threshold = torch.as_tensor(self.grouping.presence_threshold)
         levels, groups = estimator.vote(batch.images.permute(0, 2, 3, 1), threshold)
         maps = [level.maps for level in levels]

@@ -1,5 +1,5 @@
 """`votepose train --stage votes`: trains the whole network on presence and votes and, if it has these parts, keypoint
-maps and refined poses.
+maps, focus and refined poses.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from votepose.models.outputs import Votes
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
 from votepose.training.kernels.graphs import RecordedNetwork
+from votepose.training.losses.focus import focus_loss
 from votepose.training.losses.keypoint_maps import KeypointMapCriterion
 from votepose.training.losses.votes import VoteCriterion, VoteLossConfig
 from votepose.training.refiner_targets import build_refiner_batch
@@ -67,6 +68,9 @@ class VoteStage(Stage):
             located = self.keypoint_maps(maps.keypoint_maps, batch)
             total = parts.pop("total") + self.config.keypoint_maps * located.pop("total")
             parts = {**parts, **located, "total": total}
+        if network.focus is not None:  # it follows the features, and does not change them
+            focus = focus_loss(network.focus(maps.features.detach()), batch, self.config.incomplete)
+            parts = {**parts, "focus": focus, "total": parts["total"] + focus}
         if network.refiner is None or self.config.form == "paper":
             return parts
         poses, image_index = self._poses_to_refine(network, maps, votes, owners, len(targets.people.sizes))
