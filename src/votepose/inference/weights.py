@@ -20,7 +20,7 @@ class Measured:
 
     Attributes:
         ap: AP on coco-dev, measured by `votepose evaluate`.
-        rate: images per second on two cores of an AMD EPYC, measured by `make bench`.
+        rate: images per second on two cores of an AMD EPYC without AVX-512, measured by `make bench`.
     """
 
     ap: float
@@ -30,7 +30,7 @@ class Measured:
         return f"AP {self.ap:.3f}, {self.rate:g} images per second on two cores"
 
 
-MODELS = {ACCURATE: Measured(0.506, 4.6), FAST: Measured(0.448, 11.0)}
+MODELS = {ACCURATE: Measured(0.510, 4.3), FAST: Measured(0.449, 11.6)}
 
 
 def chosen_weights(model: str | None, weights: Path | None) -> Path | str | None:
