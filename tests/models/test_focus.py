@@ -156,6 +156,22 @@ def test_people_are_found_in_pixels_of_the_whole_image_on_a_fraction_of_it() -> 
 
 
 @torch.no_grad()
+def test_people_whom_the_focus_cuts_off_are_found_on_the_coarser_level_alone() -> None:
+    class Squeezed(Planted):
+        """As networks do, it squeezes the pose of a person who is cut off into its input."""
+
+        def predict_votes(self, maps: FeatureMaps, cells: Tensor) -> Votes:
+            votes = super().predict_votes(maps, cells)
+            height, width = maps.features.shape[-2:]
+            return replace(votes, poses=votes.poses.clamp(min=0).minimum(torch.tensor([width, height])))
+
+    small, large = person(400, 200, 100), person(330, 20, 420)
+    found = estimator(Squeezed([small, large]))(image(), torch.tensor(0.9))
+    assert len(found.scores) == 2
+    assert matched(found.keypoints.numpy(), torch.stack([small, large]).numpy()) < 1e-2
+
+
+@torch.no_grad()
 def test_without_people_the_finest_level_sees_next_to_nothing() -> None:
     network = Planted([person(-900, -900, 50)])
     assert not len(estimator(network)(image(), torch.tensor(0.9)).scores)
@@ -196,8 +212,8 @@ def test_each_image_of_a_batch_has_its_own_focus() -> None:
     network, images = tiny_network(), noise(5)
     network.focus = Marker(17, 8, 4)
     model = estimator(network, config=GroupingConfig(candidates=16))
-    origins = [model.vote(x[None], torch.tensor(0.1))[0][0].maps.origin for x in images]
-    assert len({tuple(origin.tolist()) for origin in origins if origin is not None}) > 1
+    extents = [model.vote(x[None], torch.tensor(0.1))[0][0].maps.extent for x in images]
+    assert len({tuple(extent.origin.tolist()) for extent in extents if extent is not None}) > 1
     people, votes = model.explain(images, torch.tensor(0.1))
     assert people.image_index.unique().tolist() == [0, 1, 2, 3, 4]
     assert people.presence.shape[0] == 5

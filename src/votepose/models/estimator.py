@@ -24,6 +24,7 @@ from votepose.oks import body_sizes, oks_nms
 _DUPLICATE = 0.7  # minimum OKS of two detections of one person
 _MIN_SCORE = 0.02  # minimum uncalibrated score of a person
 _NO_VOTE = 1.0  # subtracted from the visibility logit of a joint without a vote cast on it
+_EDGE = 16  # pixels from the edge of the focus at which a pose counts as cut off; less than the focus's margin
 _SURE = 10.0  # visibility logit if only the votes decide
 _VOTE_SHARE = 0.15  # exponent of the votes' score in a person's score; chosen on held-out images
 
@@ -143,21 +144,24 @@ class PoseEstimator(nn.Module):
         assert self.network.focus is not None
         stride = self.network.config.stride
         focus = Focus.around(self.network.focus(coarser.maps.features), pixels)
-        level, cell = self._level(focus.of(pixels), 0, threshold), focus.cell(stride)
+        level, extent = self._level(focus.of(pixels), 0, threshold), focus.extent(pixels, stride)
+        poses = level.votes.poses + extent.origin
+        # Small people are well inside. A pose at the edge is a large person, cut off; coarser levels see all of them.
+        whole = extent.contains(poses.amin(dim=2), poses.amax(dim=2), _EDGE / stride)
         return _Level(
-            replace(level.maps, origin=cell),
-            level.strength,
-            level.centres + cell,
-            Votes(level.votes.poses + cell, level.votes.log_scales),
+            replace(level.maps, extent=extent),
+            level.strength * whole,
+            level.centres + extent.origin,
+            Votes(poses, level.votes.log_scales),
         )
 
     def _presence(self, levels: Sequence[_Level], images: Tensor) -> Tensor:
         """(B, h, w) presence on the finest level's cells, outside the focus as the next level finds it."""
-        fine, cell = levels[0].maps.presence[-1].sigmoid(), levels[0].maps.origin
-        if cell is None:
+        fine, extent = levels[0].maps.presence[-1].sigmoid(), levels[0].maps.extent
+        if extent is None:
             return fine
         rows, columns = (side // self.network.config.stride for side in images.shape[1:3])
-        return pasted(fine, levels[1].maps.presence[-1].sigmoid(), cell, rows, columns)
+        return pasted(fine, levels[1].maps.presence[-1].sigmoid(), extent.origin, rows, columns)
 
     def _candidates(self, presence: Tensor, threshold: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """(B, Q) presence and flat index of the candidates: the cells, or peaks, with the highest presence.
@@ -260,7 +264,7 @@ def snapped(pyramid: Sequence[FeatureMaps], poses: Tensor, log_scales: Tensor, i
     keypoint_maps = [maps.keypoint_maps for maps in pyramid if maps.keypoint_maps is not None]
     if not keypoint_maps:
         return poses
-    return snap_to_keypoints(keypoint_maps, poses, log_scales, image_index, [maps.origin for maps in pyramid])
+    return snap_to_keypoints(keypoint_maps, poses, log_scales, image_index, pyramid[0].extent)
 
 
 def halved(pixels: Tensor, times: int) -> Tensor:

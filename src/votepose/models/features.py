@@ -88,6 +88,24 @@ class KeypointMaps:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """The rectangle of an image that its maps cover, in cells of the finest pyramid level, x first.
+
+    Attributes:
+        origin: (2,) int64 the cell at its upper left corner.
+        low, high: (2,) its upper left and lower right corner; infinite where it ends with the image.
+    """
+
+    origin: Tensor
+    low: Tensor
+    high: Tensor
+
+    def contains(self, low: Tensor, high: Tensor, margin: float = 0.0) -> Tensor:
+        """(...,) bool: whether boxes with these corners (..., 2) lie inside, this far from edges within the image."""
+        return ((low >= self.low + margin) & (high <= self.high - margin)).all(dim=-1)
+
+
+@dataclass(frozen=True)
 class FeatureMaps:
     """The maps that the network computes once per image, before any cell votes.
 
@@ -100,7 +118,7 @@ class FeatureMaps:
             auxiliary backbone's.
         proposals: pose proposals; None if the backbone has none.
         keypoint_maps: keypoint maps; None if the network has none.
-        origin: (2,) int64 the cell of the whole image, x first, at the upper left corner of these maps; None for 0, 0.
+        extent: the part of the image that these maps cover; None for all of it.
     """
 
     features: Tensor
@@ -110,4 +128,4 @@ class FeatureMaps:
     roi_features: list[Tensor]
     proposals: PoseProposals | None
     keypoint_maps: KeypointMaps | None = None
-    origin: Tensor | None = None
+    extent: Extent | None = None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from votepose.letterbox import MULTIPLE
+from votepose.models.features import Extent
 
 _CHANCE = 0.6  # minimum probability of a small person in a block
 _MARGIN = 32  # pixels around those blocks: the features of people at the edge need them
@@ -37,18 +38,27 @@ class Focus:
             pixels: (1, 3, H, W) the image.
         """
         likely = logits[0].sigmoid() >= _CHANCE
-        # Counted, since the tracer would make the sides constants.
-        left, right = _span(likely.any(dim=0), torch.ones_like(pixels[0, 0, 0]).sum())
-        top, bottom = _span(likely.any(dim=1), torch.ones_like(pixels[0, 0, :, 0]).sum())
+        (left, right), (top, bottom) = (_span(likely.any(dim=i), side) for i, side in enumerate(_size(pixels)))
         return Focus(left, top, right, bottom)
 
     def of(self, pixels: Tensor) -> Tensor:
         """The part of pixels (1, 3, H, W) in the rectangle."""
         return pixels[:, :, self.top : self.bottom, self.left : self.right]
 
-    def cell(self, stride: int) -> Tensor:
-        """(2,) the cell of a map with this stride at the upper left corner, x first."""
-        return torch.stack([self.left, self.top]) // stride
+    def extent(self, pixels: Tensor, stride: int) -> Extent:
+        """The rectangle of the image `pixels` (1, 3, H, W), in cells of this stride."""
+        low, high = torch.stack([self.left, self.top]), torch.stack([self.right, self.bottom])
+        anywhere = torch.full_like(low, torch.inf, dtype=torch.float32)
+        return Extent(
+            low // stride,
+            torch.where(low > 0, low / stride, -anywhere),
+            torch.where(high < torch.stack(_size(pixels)), high / stride, anywhere),
+        )
+
+
+def _size(pixels: Tensor) -> list[Tensor]:
+    """Width and height of pixels (1, 3, H, W), counted, since the tracer would make them constants."""
+    return [torch.ones_like(line).sum() for line in (pixels[0, 0, 0], pixels[0, 0, :, 0])]
 
 
 def _span(likely: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:

@@ -225,8 +225,8 @@ class PoseNet(nn.Module):
 
     def rois(self, pyramid: Sequence[FeatureMaps], grid: RoiGrid) -> list[Tensor]:
         """The regions of interest for the refiner (see `roi_align`)."""
-        maps, origins = [maps.roi_features for maps in pyramid], [maps.origin for maps in pyramid]
-        return roi_align(maps, self.feature_specs, self.config.stride, grid, origins)
+        finest = pyramid[0].extent
+        return roi_align([x.roi_features for x in pyramid], self.feature_specs, self.config.stride, grid, finest)
 
     @property
     def roi_pitch(self) -> float:

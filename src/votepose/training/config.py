@@ -48,9 +48,9 @@ class TrainConfig:
     """Part to train. votes: the whole network. distill: only the backbone, to predict the features of the bundled one,
     for a backbone without pretrained weights (labels are not used). backbone-heads: only a movenet backbone, on the
     targets of its own heads, which propose the poses that votes start from (--learning-rate is then relative to the
-    size of each weight tensor). refiner: only the refiner, over the preset's whole image pyramid. focus: only
-    the focus head, at half of the input size of inference. joint: every part of a movenet network with its own losses,
-    including the auxiliary backbone (the backbones' rate is relative to the size of each tensor)."""
+    size of each weight tensor). refiner: only the refiner, over the preset's whole image pyramid. focus: only the focus
+    head, at half of the input size of inference. joint: every part of a movenet network with its own losses, including
+    the auxiliary backbone (the backbones' rate is relative to the size of each tensor)."""
     crops: Path | None = None
     """With --stage refiner, a folder to cache the regions around people. They are cut once and reused, which saves most
     of the time on a CPU. --batch-size then counts people."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.bodies import people_apart
-from votepose.models.features import KeypointMaps
+from votepose.models.features import Extent, KeypointMaps
 from votepose.models.heads.keypoint_maps import FINER, PEAKS, KeypointMapHead, find_peaks, snap_to_keypoints
 
 ROWS, COLUMNS = 80, 96  # cells of the maps, twice as fine as those of poses
@@ -122,6 +122,15 @@ def test_peaks_of_a_coarser_level_are_in_cells_of_the_first() -> None:
     for joint, place in enumerate(pose[0]):
         plant(coarse, 0, joint, place / 2)
     torch.testing.assert_close(snapped([fine, coarse], pose + 0.5), pose, atol=0.1, rtol=0)
+
+
+def test_peaks_of_maps_that_begin_elsewhere_are_in_cells_of_the_image() -> None:
+    maps, pose, origin = blank(), person(), torch.tensor([10, 4])
+    for joint, place in enumerate(pose[0]):
+        plant(maps, 0, joint, place)
+    extent, scales = Extent(origin, origin.float(), torch.full((2,), torch.inf)), torch.full((1, 17), 0.7).log()
+    moved = snap_to_keypoints([maps], pose + origin + 0.5, scales, IMAGE, extent)
+    torch.testing.assert_close(moved, snapped([maps], pose + 0.5) + origin)
 
 
 def test_no_gradient_passes_through_the_peaks() -> None:

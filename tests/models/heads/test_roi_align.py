@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from votepose.models.features import ROI_COLUMNS, ROI_ROWS, FeatureSpec, context_feature, roi_shape
+from votepose.models.features import ROI_COLUMNS, ROI_ROWS, Extent, FeatureSpec, context_feature, roi_shape
 from votepose.models.heads.roi_align import RoiGrid, roi_align, sample
 
 SPECS = (FeatureSpec(3, 2, 0.5), FeatureSpec(3, 4, 1), FeatureSpec(3, 16, 2), FeatureSpec(3, 32, 4))
@@ -85,9 +85,24 @@ def test_regions_of_a_ramp_are_the_grid_itself(size: float) -> None:
 def test_regions_of_maps_that_begin_elsewhere_are_the_same(size: float) -> None:
     whole, origin = pyramid(), torch.tensor([16, 24])
     finest = [maps[..., 24 * 4 // s.stride :, 16 * 4 // s.stride :] for maps, s in zip(whole[0], SPECS, strict=True)]
-    found = roi_align([finest, *whole[1:]], SPECS, 4, grid(size=size), [origin, None, None])
+    extent = Extent(origin, origin.float(), torch.full((2,), torch.inf))
+    found = roi_align([finest, *whole[1:]], SPECS, 4, grid(size=size), extent)
     for one, other in zip(found, roi_align(whole, SPECS, 4, grid(size=size)), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_regions_that_leave_the_finest_maps_are_read_from_the_next_level() -> None:
+    """Where the finest maps end inside the image, a region that reaches beyond them would be partly empty."""
+    whole, inf = pyramid(), torch.inf
+    people = RoiGrid.around(torch.cat([poses(1, 12.0), poses(1, 12.0) - 40]), torch.zeros(2, dtype=torch.long))
+    origin = torch.tensor([50, 50])
+    extent = Extent(origin, origin.float(), torch.tensor([inf, inf]))
+    finest = [torch.zeros_like(maps)[..., 50 * 4 // s.stride :, :] for maps, s in zip(whole[0], SPECS, strict=True)]
+    found = roi_align([finest, *whole[1:]], SPECS, 4, people, extent)
+    for values, spec in zip(found, SPECS, strict=False):
+        assert not values[0].any()
+        x, _ = people.axes(spec.reduction)
+        torch.testing.assert_close(values[1, 0], x[1].expand_as(values[1, 0]), atol=1e-3, rtol=1e-4)
 
 
 def test_samples_are_those_of_grid_sample_and_zero_outside() -> None:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from votepose.models.features import KeypointMaps
+from votepose.models.features import Extent, KeypointMaps
 
 FINER = 2  # factor by which the maps are finer than F
 PEAKS = 128  # maximum per joint and image
@@ -60,7 +60,7 @@ def snap_to_keypoints(
     poses: Tensor,
     log_scales: Tensor,
     image_index: Tensor,
-    origins: Sequence[Tensor | None] = (),
+    finest: Extent | None = None,
 ) -> Tensor:
     """Move each joint towards the peak that it points at, in proportion to the peak's weight.
 
@@ -72,9 +72,9 @@ def snap_to_keypoints(
         poses: (P, K, 2) in cells of the first level's F.
         log_scales: (P, K) log of the Laplace scale of each joint, in those cells.
         image_index: (P,) image of each.
-        origins: of each level, see `FeatureMaps.origin`.
+        finest: extent of the first level's maps, if they do not cover the image.
     """
-    return poses + _shifts(pyramid, poses, log_scales, image_index, origins or [None] * len(pyramid))
+    return poses + _shifts(pyramid, poses, log_scales, image_index, finest)
 
 
 @torch.no_grad()  # peaks are trained with separate losses
@@ -83,14 +83,13 @@ def _shifts(
     poses: Tensor,
     log_scales: Tensor,
     image_index: Tensor,
-    origins: Sequence[Tensor | None],
+    finest: Extent | None,
 ) -> Tensor:
     found = [find_peaks(maps) for maps in pyramid]
-    moved = [
-        (places if origin is None else places + origin) * 2**level
-        for level, ((places, _), origin) in enumerate(zip(found, origins, strict=True))
-    ]
-    places = torch.cat(moved, dim=2)[image_index]
+    scaled = [places * 2**level for level, (places, _) in enumerate(found)]
+    if finest is not None:
+        scaled[0] = scaled[0] + finest.origin
+    places = torch.cat(scaled, dim=2)[image_index]
     likelihoods = torch.cat([likelihoods for _, likelihoods in found], dim=2)[image_index]
     squared = ((places - poses[:, :, None]) ** 2).sum(dim=-1)
     reach = (_REACH * log_scales.exp()).clamp(min=_NARROWEST)[..., None]

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from votepose.models.features import ROI_COLUMNS, ROI_ROWS, FeatureSpec, context_feature, roi_shape
+from votepose.models.features import ROI_COLUMNS, ROI_ROWS, Extent, FeatureSpec, context_feature, roi_shape
 
 WIDE_MARGIN, CLOSE_MARGIN = 1.35, 1.1  # region side over pose side, for voted poses and for poses refined once
 _FINER = 0.8  # average ratio of grid spacing to cell width, in octaves
@@ -57,14 +57,9 @@ class RoiGrid:
         """(P,) the level, of `count`, whose cells are slightly finer than the grid."""
         return ((self.spacings / self.pitch).log2() - _FINER).round().clamp(0, count - 1).long()
 
-    def relative_to(self, origins: Sequence[Tensor | None], level: Tensor) -> RoiGrid:
-        """The positions relative to the maps of each person's `level` (P,), which begin at `origins` (see
-        `FeatureMaps`)."""
-        centres = self.centres
-        for i, origin in enumerate(origins):
-            if origin is not None:
-                centres = centres - (level == i)[:, None] * (origin * 2**i)
-        return replace(self, centres=centres)
+    def relative_to(self, extent: Extent, level: Tensor) -> RoiGrid:
+        """The positions relative to the maps of each person's `level` (P,), of which the finest cover the extent."""
+        return replace(self, centres=self.centres - (level == 0)[:, None] * extent.origin)
 
     def axes(self, reduction: float) -> tuple[Tensor, Tensor]:
         """x (P, columns) and y (P, rows) of the grid at this reduction, in the finest level's cells."""
@@ -88,7 +83,7 @@ def roi_align(
     specs: Sequence[FeatureSpec],
     stride: int,
     grid: RoiGrid,
-    origins: Sequence[Tensor | None] = (),
+    finest: Extent | None = None,
 ) -> list[Tensor]:
     """The regions (P, C, rows, columns) of P people, from each map and then from the coarser level's `context_feature`.
 
@@ -97,16 +92,20 @@ def roi_align(
         specs: specifications of the maps.
         stride: pixels per cell.
         grid: positions of the regions.
-        origins: of each level, see `FeatureMaps.origin`.
+        finest: extent of the finest level's maps, if they do not cover the image; regions that are not inside it are
+            read from the next level.
     """
     level, context = grid.levels(len(pyramid)), specs.index(context_feature(specs))
-    moved = grid.relative_to(origins, level)
-    rois = [_sampled([maps[i] for maps in pyramid], spec, stride, level, moved) for i, spec in enumerate(specs)]
+    if finest is not None:
+        half = grid.spacings[:, None] * grid_middle(grid.spacings)
+        whole = finest.contains(grid.centres - half, grid.centres + half)
+        level = torch.where(whole, level, level.clamp(min=1))
+    next_level = (level + 1).clamp(max=len(pyramid) - 1)
+    here, coarser = (grid if finest is None else grid.relative_to(finest, one) for one in (level, next_level))
+    rois = [_sampled([maps[i] for maps in pyramid], spec, stride, level, here) for i, spec in enumerate(specs)]
     if len(pyramid) == 1:
         return [*rois, rois[context]]
-    next_level = (level + 1).clamp(max=len(pyramid) - 1)
-    moved = grid.relative_to(origins, next_level)
-    return [*rois, _sampled([maps[context] for maps in pyramid], specs[context], stride, next_level, moved)]
+    return [*rois, _sampled([maps[context] for maps in pyramid], specs[context], stride, next_level, coarser)]
 
 
 def _sampled(maps: Sequence[Tensor], spec: FeatureSpec, stride: int, level: Tensor, grid: RoiGrid) -> Tensor:

@@ -50,5 +50,5 @@ class FocusStage(Stage):
         with torch.no_grad():
             features = network.encode(batch.images).features
         torch.clear_autocast_cache()  # weights cast without gradient must not be reused with gradient
-        loss = focus_loss(network.focus(features), batch, self.incomplete)
+        loss = focus_loss(network.focus, features, batch, self.incomplete)
         return {"focus": loss, "total": loss}

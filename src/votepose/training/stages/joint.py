@@ -79,7 +79,7 @@ class JointStage(Stage):
         targets, votes, owners = cast_votes(network, maps, batch, self.config, kappas)
         parts = [self.votes(maps.presence, votes, owners, targets)]
         if network.focus is not None:
-            focus = focus_loss(network.focus(maps.features.detach()), batch, self.config.incomplete)
+            focus = focus_loss(network.focus, maps.features, batch, self.config.incomplete)
             parts.append({"focus": focus, "total": focus})
         if any(p.requires_grad for p in network.backbone.parameters()):
             parts.append(self.proposals(head_outputs(network, batch), batch, stride))

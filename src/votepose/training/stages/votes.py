@@ -68,8 +68,8 @@ class VoteStage(Stage):
             located = self.keypoint_maps(maps.keypoint_maps, batch)
             total = parts.pop("total") + self.config.keypoint_maps * located.pop("total")
             parts = {**parts, **located, "total": total}
-        if network.focus is not None:  # it follows the features, and does not change them
-            focus = focus_loss(network.focus(maps.features.detach()), batch, self.config.incomplete)
+        if network.focus is not None:
+            focus = focus_loss(network.focus, maps.features, batch, self.config.incomplete)
             parts = {**parts, "focus": focus, "total": parts["total"] + focus}
         if network.refiner is None or self.config.form == "paper":
             return parts
