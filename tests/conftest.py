@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from votepose.commands import main as cli
 from votepose.poses import Poses
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import onnxruntime themselves
+for stop, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(stop) is signal.SIG_IGN:  # in a shell's background job, and under nohup
+        signal.signal(stop, usual)
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,8 @@ def _open(model: bytes, path: Path, device: str, threads: int | None) -> Any:
     options.log_severity_level = 3
     # Threads that spin while waiting for the next operator use most of a second core, and more on shared cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The second run with a shape would allocate its activations once more (findings/onnxruntime_memory_patterns.sh).
+    options.enable_mem_pattern = False
     chosen = (available[kind], _FOR_DEVICE.get(kind, {}) | ({"device_id": number} if number else {}))
     try:
         session = onnxruntime.InferenceSession(model, options, providers=[chosen], disabled_optimizers=_IDLE_OPTIMISERS)
