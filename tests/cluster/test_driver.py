@@ -70,7 +70,6 @@ def test_mistakes_are_one_line(predict: Predict, argv: list[str], told: str) -> 
             "s3://bucket/found: only --engine ray writes to a URL; --out should be a folder",
         ),
         (["--out", "file:///tmp/x"], "/tmp/x: only --engine ray writes to a URL; --out should be a folder"),
-        (["--workers", "2"], "--workers needs --engine ray: add that, or omit --workers"),
         (["--chunk", "2"], "--chunk needs --engine ray: add that, or omit --chunk"),
         (["--address", "auto"], "--address needs --engine ray: add that, or omit --address"),
     ],

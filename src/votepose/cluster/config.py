@@ -15,16 +15,13 @@ class RayOptions:
 
     address: str | None = None
     """HOST:PORT of a running cluster. Default: start Ray on this machine."""
-    workers: int | None = None
-    """Number of processes, each with a copy of the model. Default: one per CPU."""
     chunk: int | None = None
     """Images per file of records. Default: 256, or fewer (at least 16) if there are few images."""
 
     def check(self) -> None:
         """Raise VoteposeError if a number is out of range."""
-        for name, value in (("workers", self.workers), ("chunk", self.chunk)):
-            if value is not None and value < 1:
-                raise VoteposeError(f"--{name} should be at least 1, but is {value}")
+        if self.chunk is not None and self.chunk < 1:
+            raise VoteposeError(f"--chunk should be at least 1, but is {self.chunk}")
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,7 @@ class ClusterConfig:
         recursive: whether to search subfolders too.
         out: folder of the results; may be a URL.
         weights: the ONNX file.
+        workers: number of processes, each with a copy of the model; None for one per CPU.
         device, threads: device and threads of each worker, see `votepose.load`; None is one thread.
         style: style of the drawings; None for no drawings.
         ray: options of Ray.
@@ -47,6 +45,7 @@ class ClusterConfig:
     recursive: bool
     out: Path
     weights: Path
+    workers: int | None = None
     device: str = "cpu"
     threads: int | None = None
     style: Style | None = None

@@ -42,7 +42,7 @@ def run(config: ClusterConfig, predictor: Predictor) -> int:
     left = left_of(out, chunks)
     total, remaining = (sum(len(chunk.images) for chunk in each) for each in (chunks, left))
     summary = RunSummary(skipped=total - remaining)
-    cpus = config.ray.workers and config.ray.workers * job.threads
+    cpus = config.workers and config.workers * job.threads
     started = None
     try:
         ray_runs = connected(config.ray.address, cpus) if left else contextlib.nullcontext(False)
@@ -50,7 +50,7 @@ def run(config: ClusterConfig, predictor: Predictor) -> int:
             started = time.perf_counter()
             if left:
                 _check_room(job, growing)
-                _work(left, job, config.ray.workers, summary)
+                _work(left, job, config.workers, summary)
             for suffix in (".partial", ".begun"):  # left behind by workers that died
                 files.sweep(f"{out}/records", suffix)
                 files.sweep(f"{out}/plan", suffix)

@@ -52,6 +52,7 @@ def _run_on_ray(config: PredictConfig) -> int:
             recursive=config.recursive,
             out=config.out,
             weights=model.path,
+            workers=config.workers,
             device=model.device,
             threads=model.threads,
             style=None if config.no_draw else Style(scores=config.scores),
@@ -67,7 +68,8 @@ def _run_locally(config: PredictConfig) -> int:
     inputs = find_inputs(config.images, [config.list] if config.list else [], how)
     config.check_inputs(inputs)
     config = _with_model(config, inputs)
-    predictor = config.model.load(config.flip_test)
+    workers, threads = config.parallel(inputs)
+    predictor = replace(config.model, threads=threads).load(config.flip_test)
     names = [one.label for one in inputs]
     results = Results(config.format, config.out, predictor.skeleton, names, _settings(config, predictor), config.resume)
     summary = RunSummary(videos=all(one.moving for one in inputs), realtime=config.video.realtime)
@@ -78,7 +80,7 @@ def _run_locally(config: PredictConfig) -> int:
         with stop_like_ctrl_c(), results, contextlib.ExitStack() as stack:
             for sink in sinks:
                 stack.enter_context(sink)
-            Run(config, predictor, results, sinks, summary).all(inputs)
+            Run(config, predictor, workers, results, sinks, summary).all(inputs)
     except WindowClosedError:
         pass  # the usual end of a live stream
     finally:  # even if the run is stopped

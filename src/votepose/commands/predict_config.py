@@ -18,8 +18,10 @@ from votepose.errors import VoteposeError
 from votepose.io.inputs import Input
 from votepose.io.results.writer import Format
 from votepose.io.urls import is_address, url_of
+from votepose.utils.cpus import usable_cpus
 from votepose.video.streams import import_av
 
+_MOST_WORKERS = 4  # by default; each needs memory
 GROUPS = {  # of the options in --help
     "input": ("list", "recursive"),
     "output": ("out", "format", "no_draw", "scores", "max_people", "crops", "contact_sheet", "angles"),
@@ -61,14 +63,29 @@ class PredictConfig:
     """Stop at the first input that cannot be read."""
     flip_test: bool = False
     """Average the results with those on the mirrored image: more accurate, takes twice as long."""
+    workers: int | None = None
+    """Images or frames to process at the same time; with --engine ray, processes with a copy of the model. Default: one
+    per CPU, but without Ray at most 4, and one with --threads, on other devices or for a single image."""
     engine: Literal["local", "ray"] = "local"
     """ray: run on a Ray cluster. It always resumes, and --out may be s3:// or gs://."""
     model: ModelOptions = field(default_factory=ModelOptions)
     video: VideoFlags = field(default_factory=VideoFlags)
     ray: RayOptions = field(default_factory=RayOptions)
 
+    def parallel(self, inputs: Sequence[Input]) -> tuple[int, int | None]:
+        """Number of images or frames to process at the same time, and threads for each; None for onnxruntime's choice.
+
+        Several images with one thread each take less time than one after another with several threads each.
+        """
+        threads, cpus, on_cpu = self.model.threads, usable_cpus(), self.model.device.lower() == "cpu"
+        several = len(inputs) > 1 or any(one.moving for one in inputs)
+        shared = on_cpu and threads is None and several
+        workers = self.workers or (min(cpus, _MOST_WORKERS) if shared else 1)
+        return workers, max(1, cpus // workers) if on_cpu and threads is None and workers > 1 else threads
+
     def check_local(self) -> None:
-        """Raise VoteposeError for options that only the Ray engine supports."""
+        """Raise VoteposeError for options that only the Ray engine supports, or a number out of range."""
+        self._check_workers()
         if is_address(self.out):
             raise VoteposeError(f"{url_of(self.out)}: only --engine ray writes to a URL; --out should be a folder")
         for option in fields(self.ray):
@@ -76,7 +93,8 @@ class PredictConfig:
                 raise VoteposeError(f"--{option.name} needs --engine ray: add that, or omit --{option.name}")
 
     def check_ray(self) -> None:
-        """Raise VoteposeError for options that the Ray engine does not support."""
+        """Raise VoteposeError for options that the Ray engine does not support, or a number out of range."""
+        self._check_workers()
         if self.format != "records":
             raise VoteposeError(f"--engine ray writes records, not {self.format}: leave out --format")
         if self.fail_fast:
@@ -101,6 +119,10 @@ class PredictConfig:
         # If there are images too, a video fails when its turn comes.
         if inputs and all(one.moving and not (one.frames and self.no_draw) for one in inputs):
             import_av()
+
+    def _check_workers(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise VoteposeError(f"--workers should be at least 1, but is {self.workers}")
 
     def _idle(self, inputs: Sequence[Input]) -> dict[str, str]:
         """The given options that have no effect on these inputs, and what they are for."""

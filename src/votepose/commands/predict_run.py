@@ -1,9 +1,12 @@
-"""The inputs of `votepose predict`, one after another: read, predict, feed the sinks, count."""
+"""The inputs of `votepose predict`: read, predict, feed the sinks in order, count."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from votepose.commands.predict_config import PredictConfig
 from votepose.errors import VoteposeError
@@ -14,25 +17,36 @@ from votepose.io.results.writer import Results
 from votepose.outputs.sink import Item, Prediction, Sink, opened
 from votepose.poses import Poses
 from votepose.predictor import Predictor
+from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import Bar
 from votepose.utils.run_summary import RunSummary
 from votepose.video.predict import predict_video
 from votepose.visualization.draw import Style
 
 
+@dataclass(frozen=True)
+class _Found:
+    """An image (H, W, 3) uint8 RGB and the people in it."""
+
+    pixels: np.ndarray
+    poses: Poses
+
+
 @dataclass
 class Run:
-    """One input after another.
+    """The inputs of a run, whose results come in their order.
 
     Attributes:
         config: its checks have passed.
         predictor: finds the poses.
+        workers: images or frames processed at the same time.
         results, sinks: entered by the caller; the results are also the first sink.
         summary: of what has been done so far.
     """
 
     config: PredictConfig
     predictor: Predictor
+    workers: int
     results: Results
     sinks: Sequence[Sink]
     summary: RunSummary
@@ -43,21 +57,38 @@ class Run:
         items = [Item(*place) for place in places]
         left = [item for item in items if item.source.label not in self.results.done]
         self.summary.skipped = len(items) - len(left)
-        with Bar("predict", len(left), shown=len(inputs) > 1) as bar:
+        found = ordered_map(self._found, left, self.workers, self.workers)
+        with Bar("predict", len(left), shown=len(inputs) > 1) as bar, contextlib.closing(found):
             for item in items:
                 if item.source.label in self.results.done:
                     for sink in self.sinks:
                         sink.skip(item)
                     continue
-                if not self._one(item) and self.config.fail_fast:
+                if not self._one(item, next(found)) and self.config.fail_fast:
                     break
                 bar.advance()
 
-    def _one(self, item: Item) -> bool:
+    def _found(self, item: Item) -> _Found | VoteposeError | None:
+        """An image and its people, or why it could not be read; None for a video, which has its own frames at a time.
+
+        Runs in any thread.
+        """
+        if item.source.moving:
+            return None
+        try:
+            pixels = read_image(item.source.path if item.source.is_file else item.source.name)
+            poses = self.predictor(pixels)
+        except VoteposeError as error:
+            return error
+        return _Found(pixels, replace(poses, source=item.source.label)[: self.config.max_people])
+
+    def _one(self, item: Item, found: _Found | VoteposeError | None) -> bool:
         """Process an input; returns whether it could be read completely and had what the options require."""
         before = self.summary.pictures + self.summary.frames
         try:
-            self._video(item) if item.source.moving else self._image(item)
+            if isinstance(found, VoteposeError):
+                raise found
+            self._image(item, found) if found else self._video(item)
         except VoteposeError as error:
             self.summary.failures.append(str(error))
             if self.summary.pictures + self.summary.frames == before:
@@ -66,16 +97,14 @@ class Run:
         self.summary.finished += 1
         return True
 
-    def _image(self, item: Item) -> None:
-        pixels = read_image(item.source.path if item.source.is_file else item.source.name)
-        poses = replace(self.predictor(pixels), source=item.source.label)[: self.config.max_people]
+    def _image(self, item: Item, found: _Found) -> None:
         with opened(self.sinks, item) as take:
-            take(Prediction(pixels, poses, Style(scores=self.config.scores)))
+            take(Prediction(found.pixels, found.poses, Style(scores=self.config.scores)))
         self.summary.pictures += 1
-        self.summary.people += len(poses)
+        self.summary.people += len(found.poses)
 
     def _video(self, item: Item) -> None:
-        options = self.config.video.options(self.config.max_people, Style(scores=self.config.scores))
+        options = self.config.video.options(self.config.max_people, self.workers, Style(scores=self.config.scores))
         before = self.summary.dropped
         with Bar(item.source.path.name) as bar:
 

@@ -60,13 +60,14 @@ class VideoFlags:
         """The names of the options that were given."""
         return [x.name.replace("_", "-") for x in fields(self) if getattr(self, x.name) != x.default]
 
-    def options(self, max_people: int | None, style: Style) -> VideoOptions:
+    def options(self, max_people: int | None, workers: int, style: Style) -> VideoOptions:
         """The options for processing a video."""
         return VideoOptions(
             track=not self.no_track,
             smooth=self.smooth,
             cuts=not self.no_cuts,
             max_people=max_people,
+            workers=workers,
             realtime=self.realtime,
             max_frames=self.max_frames,
             style=style,

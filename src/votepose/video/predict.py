@@ -10,6 +10,7 @@ from itertools import islice
 from votepose.outputs.sink import Item, Prediction, Sink, opened
 from votepose.poses import Poses
 from votepose.predictor import Predictor
+from votepose.utils.parallel import ordered_map
 from votepose.video.cuts import Scenes
 from votepose.video.latest_frame import LatestFrames
 from votepose.video.most_people import MostPeople
@@ -30,6 +31,7 @@ class VideoOptions:
         smooth: whether to smooth each person's keypoints; needs `track`.
         cuts: whether to detect cuts, at which tracks end.
         max_people: maximum number of people per frame; None for all.
+        workers: frames processed at the same time.
         realtime: process only the newest frame, and drop those that arrive meanwhile; a file plays at its own speed.
         max_frames: stop after this many.
         style: style of the drawing.
@@ -41,6 +43,7 @@ class VideoOptions:
     smooth: bool = False
     cuts: bool = True
     max_people: int | None = None
+    workers: int = 1
     realtime: bool = False
     max_frames: int | None = None
     style: Style | None = None
@@ -67,6 +70,11 @@ def predict_video(
     Raises:
         VoteposeError: if the video cannot be read completely; the readable part is written.
     """
+
+
+    def find(frame: Frame) -> tuple[Frame, Poses]:
+        return frame, predictor(frame.pixels)
+
     with (
         open_video(item.source, options.part, options.rate) as reader,
         opened(sinks, replace(item, video=reader)) as take,
@@ -76,8 +84,11 @@ def predict_video(
         latest = LatestFrames(reader) if options.realtime else None
         stack.callback(_note_jumps, reader, note)
         frames = stack.enter_context(contextlib.closing(iter(latest or reader)))
-        for frame in islice(frames, options.max_frames):
-            poses = people(replace(predictor(frame.pixels), source=item.source.label), frame)
+        # Live, a worker waits for the newest frame; otherwise, another frame waits for a worker.
+        ahead = options.workers - 1 if latest or reader.live else options.workers
+        found = ordered_map(find, islice(frames, options.max_frames), options.workers, ahead)
+        for frame, poses in stack.enter_context(contextlib.closing(found)):
+            poses = people(replace(poses, source=item.source.label), frame)
             take(Prediction(frame.pixels, poses, options.style, frame.index, frame.time))
             total = _total(None if latest else reader.count, options.max_frames)
             report(poses, total, latest.dropped if latest else 0)
