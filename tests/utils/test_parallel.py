@@ -38,11 +38,28 @@ def test_an_error_is_raised_when_its_turn_comes() -> None:
         next(results)
 
 
+def test_an_error_of_the_items_comes_after_the_results_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield from (1, 2, 3)
+        raise OSError("cut short")
+
+    results = ordered_map(lambda k: 10 * k, items(), 2)
+    assert [next(results) for _ in range(3)] == [10, 20, 30]
+    with pytest.raises(OSError, match="cut short"):
+        next(results)
+
+
+def test_without_reading_ahead_one_item_is_taken_per_result() -> None:
+    taken: list[int] = []
+    for done, _ in enumerate(ordered_map(str, (taken.append(k) for k in range(5)), 1, ahead=0), start=1):
+        assert len(taken) == done
+
+
 def test_who_stops_listening_leaves_no_thread_behind() -> None:
     before = threading.active_count()
     results = ordered_map(lambda k: k, range(10**9), 4)
     assert next(results) == 0
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert threading.active_count() == before
     assert list(ordered_map(str, [], 1)) == []
     with pytest.raises(VoteposeError, match="workers"):
