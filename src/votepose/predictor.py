@@ -136,6 +136,10 @@ class Predictor:
             shape = " x ".join(map(str, images.shape))
             raise VoteposeError(f"the model failed on an input of {shape}: {one_line(error)}") from error
 
+    def cancel(self) -> None:
+        """End the calls in progress in other threads: they raise a VoteposeError."""
+        self.session.cancel()
+
     def _with(self, score_threshold: float | None) -> Predictor:
         if score_threshold is None:
             return self

@@ -29,6 +29,9 @@ class _Model:
     flip_test: bool = False
     score_threshold: float = 0.3
 
+    def cancel(self) -> None:
+        """There is nothing to end."""
+
 
 class Tall(_Model):
     """Finds a body of 40 x 80 pixels at the red dot, and another beside it, both shaken a little."""

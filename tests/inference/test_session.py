@@ -8,7 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pytest
 
 import votepose
 from helpers.fake_model import red_dot
+from votepose.errors import VoteposeError
 from votepose.inference.session import _IDLE_OPTIMISERS
 from votepose.poses import Poses
 from votepose.predictor import Predictor
@@ -68,6 +69,19 @@ def test_a_forked_process_opens_its_own_session(predictor: Predictor) -> None:
     INHERITED[:] = [predictor]
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
         assert same(pool.submit(_inherited, IMAGE).result(timeout=60), predictor(IMAGE))
+
+
+def test_calls_in_progress_can_be_ended() -> None:
+    model = votepose.load("fast", threads=1)
+    found = model(red_dot(96, 64, 30, 20))
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(model, np.zeros((512, 512, 3), np.uint8))
+        while not call.done() and not model.session._running:
+            pass
+        model.cancel()
+        with pytest.raises(VoteposeError, match="the model failed on an input of 1 x 512 x 512 x 3"):
+            call.result()
+    assert len(model(red_dot(96, 64, 30, 20))) == len(found)
 
 
 def test_the_optimisers_that_are_skipped_exist(fake_model: Path) -> None:

@@ -55,6 +55,56 @@ def test_without_reading_ahead_one_item_is_taken_per_result() -> None:
         assert len(taken) == done
 
 
+def test_finished_results_do_not_wait_for_the_next_item() -> None:
+    paused = threading.Event()
+
+    def items() -> Iterator[str | None]:
+        yield "item"
+        while True:
+            time.sleep(0.001)
+            yield None
+            paused.set()
+
+    results = ordered_map(lambda item: f"{item} {paused.wait(10)}", items(), 2)
+    assert next(results) == "item True"
+    results.close()
+
+
+def test_ctrl_c_while_an_item_is_read_comes_after_the_finished_results() -> None:
+    last_begins, stopped = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield from (1, 2, 3)
+        assert last_begins.wait(10)  # then the calls before it have ended
+        raise KeyboardInterrupt
+
+    def function(k: int) -> int:
+        if k == 3:
+            last_begins.set()
+            assert stopped.wait(10)
+        return k
+
+    results = ordered_map(function, items(), 1, ahead=3, stop=stopped.set)
+    assert [next(results), next(results)] == [1, 2]
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+
+
+def test_who_stops_ends_the_calls_in_progress() -> None:
+    second_begins, stopped = threading.Event(), threading.Event()
+
+    def function(k: int) -> bool:
+        if k == 1:
+            return second_begins.wait(10)
+        second_begins.set()
+        return stopped.wait(10)
+
+    results = ordered_map(function, [1, 2], 2, stop=stopped.set)
+    assert next(results)
+    results.close()
+    assert stopped.is_set()
+
+
 def test_who_stops_listening_leaves_no_thread_behind() -> None:
     before = threading.active_count()
     results = ordered_map(lambda k: k, range(10**9), 4)

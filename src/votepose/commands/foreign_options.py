@@ -36,7 +36,7 @@ _CLASSES = ("votepose finds people only",)
 _EXPORTED = "the precision is chosen on export, see `votepose export --help`"
 _HALF = ("use --precision float16, with --format onnx or openvino", "use --precision bf16-mixed", _EXPORTED)
 _INT8 = ("use --precision int8, with --format onnx", _EXPORTED)
-_BATCH = ("use --batch-size", "images are processed one at a time; in Python, `Predictor.batch` takes several")
+_BATCH = ("use --batch-size", "--workers sets how many images or frames are processed at the same time")
 _GPU = (
     "use --accelerator gpu, and --devices for the number of GPUs",
     "use --accelerator gpu",

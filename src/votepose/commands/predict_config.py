@@ -64,8 +64,8 @@ class PredictConfig:
     flip_test: bool = False
     """Average the results with those on the mirrored image: more accurate, takes twice as long."""
     workers: int | None = None
-    """Images or frames to process at the same time; with --engine ray, processes with a copy of the model. Default: one
-    per CPU, but without Ray at most 4, and one with --threads, on other devices or for a single image."""
+    """Images or frames processed at the same time. Default: one per CPU, up to 4, but 1 with --threads, on other
+    devices, and for a single image. With --engine ray: number of processes. Default: one per CPU."""
     engine: Literal["local", "ray"] = "local"
     """ray: run on a Ray cluster. It always resumes, and --out may be s3:// or gs://."""
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -81,7 +81,7 @@ class PredictConfig:
         several = len(inputs) > 1 or any(one.moving for one in inputs)
         shared = on_cpu and threads is None and several
         workers = self.workers or (min(cpus, _MOST_WORKERS) if shared else 1)
-        return workers, max(1, cpus // workers) if on_cpu and threads is None and workers > 1 else threads
+        return workers, max(1, cpus // workers) if shared and workers > 1 else threads
 
     def check_local(self) -> None:
         """Raise VoteposeError for options that only the Ray engine supports, or a number out of range."""

@@ -57,26 +57,31 @@ class Run:
         items = [Item(*place) for place in places]
         left = [item for item in items if item.source.label not in self.results.done]
         self.summary.skipped = len(items) - len(left)
-        found = ordered_map(self._found, left, self.workers, self.workers)
+        images = (self._read(item) for item in left if not item.source.moving)
+        found = ordered_map(self._find, images, self.workers, self.workers, self.predictor.cancel)
         with Bar("predict", len(left), shown=len(inputs) > 1) as bar, contextlib.closing(found):
             for item in items:
                 if item.source.label in self.results.done:
                     for sink in self.sinks:
                         sink.skip(item)
                     continue
-                if not self._one(item, next(found)) and self.config.fail_fast:
+                if not self._one(item, None if item.source.moving else next(found)) and self.config.fail_fast:
                     break
                 bar.advance()
 
-    def _found(self, item: Item) -> _Found | VoteposeError | None:
-        """An image and its people, or why it could not be read; None for a video, which has its own frames at a time.
-
-        Runs in any thread.
-        """
-        if item.source.moving:
-            return None
+    def _read(self, item: Item) -> tuple[Item, np.ndarray | VoteposeError]:
+        """The pixels of an image, or why it cannot be read."""
         try:
-            pixels = read_image(item.source.path if item.source.is_file else item.source.name)
+            return item, read_image(item.source.path if item.source.is_file else item.source.name)
+        except VoteposeError as error:
+            return item, error
+
+    def _find(self, image: tuple[Item, np.ndarray | VoteposeError]) -> _Found | VoteposeError:
+        """The people in an image, or why there is no result. Runs in any thread."""
+        item, pixels = image
+        if isinstance(pixels, VoteposeError):
+            return pixels
+        try:
             poses = self.predictor(pixels)
         except VoteposeError as error:
             return error

@@ -87,6 +87,7 @@ class Session:
 
     def __init__(self, model: bytes, path: Path, device: str, threads: int | None) -> None:
         self._arguments = model, path, device, threads
+        self._running: set[Any] = set()  # options of the runs in progress
         self._lock = threading.Lock()
         self._opened = os.getpid(), _open(*self._arguments)
 
@@ -97,8 +98,20 @@ class Session:
         """The outputs with these names."""
         options = import_onnxruntime().RunOptions()
         options.only_execute_path_to_fetches = True
-        found: list[Any] = self._session().run(outputs, feeds, options)
+        with self._lock:
+            self._running.add(options)
+        try:
+            found: list[Any] = self._session().run(outputs, feeds, options)
+        finally:
+            with self._lock:
+                self._running.discard(options)
         return found
+
+    def cancel(self) -> None:
+        """End the runs in progress in other threads: they raise onnxruntime's exception."""
+        with self._lock:
+            for options in self._running:
+                options.terminate = True
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

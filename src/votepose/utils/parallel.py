@@ -14,15 +14,24 @@ Result = TypeVar("Result")
 
 
 def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item | None],
+    workers: int,
+    ahead: int | None = None,
+    stop: Callable[[], object] = lambda: None,
 ) -> Generator[Result, None, None]:
     """Like `map`, with up to `workers` calls at a time.
 
+    If reading the items is interrupted, as by Ctrl-C, the finished results are still yielded before the interruption is
+    raised.
+
     Args:
-        function: called with each item, in any thread.
-        items: read in the caller's thread, at most `ahead` items ahead of the next result.
+        function: called with each item, in another thread.
+        items: read in the caller's thread, at most `ahead` items ahead of the next result. None is no item: an iterable
+            that waits for its next one yields it from time to time, so that results do not wait as well.
         workers: number of threads.
         ahead: see `items`; None for twice the workers.
+        stop: called when the caller stops early, to end the calls in progress.
 
     Raises:
         VoteposeError: if `workers` is not positive. An exception in a call is raised in place of its result, and one
@@ -32,20 +41,25 @@ def ordered_map(
         raise VoteposeError(f"workers should be at least 1, but is {workers}")
     most = 2 * workers if ahead is None else ahead
     pool, waiting, source = ThreadPoolExecutor(workers), deque[Future[Result]](), iter(items)
-    broken: Exception | None = None
+    ending: BaseException | None = None
     try:
-        while broken is None:
+        while ending is None:
             try:
-                waiting.append(pool.submit(function, next(source)))
-            except StopIteration:
-                break
-            except Exception as error:
-                broken = error
-            if len(waiting) > most:
+                item = next(source)
+            except BaseException as error:
+                ending = error
+            else:
+                if item is not None:
+                    waiting.append(pool.submit(function, item))
+            while waiting and (len(waiting) > most or waiting[0].done()):
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-        if broken is not None:
-            raise broken
+        if isinstance(ending, Exception):  # StopIteration, too
+            while waiting:
+                yield waiting.popleft().result()
+        if not isinstance(ending, StopIteration):
+            raise ending
     finally:  # even if the caller stops early
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        if waiting:
+            stop()
+        pool.shutdown()

@@ -10,12 +10,15 @@ from votepose.video.reader import Frame, VideoReader
 from votepose.video.sequence import SequenceReader
 from votepose.video.streams import TIMEOUT
 
+_PAUSE = 0.05  # seconds
+
 
 class LatestFrames:
     """The frames of a `VideoReader` for a slow consumer: always the newest one; older ones are dropped.
 
     A thread reads the frames, so none pile up and there is no lag. A file plays at its own speed, as if it were live:
-    each frame comes when it is due by its time, counted from the first one.
+    each frame comes when it is due by its time, counted from the first one. While there is no new frame, the iterator
+    yields None from time to time.
 
     Args:
         reader: must not be used elsewhere during the iteration.
@@ -39,11 +42,14 @@ class LatestFrames:
         self._ended = self._stopped = False
         self.dropped = 0
 
-    def __iter__(self) -> Generator[Frame, None, None]:
+    def __iter__(self) -> Generator[Frame | None, None, None]:
         thread = threading.Thread(target=self._read, daemon=True)
         thread.start()
         try:
-            while (frame := self._take()) is not None:
+            while True:
+                frame, ended = self._take()
+                if ended:
+                    break
                 yield frame
         finally:
             with self._changed:
@@ -53,12 +59,13 @@ class LatestFrames:
         if self._error:
             raise self._error
 
-    def _take(self) -> Frame | None:
+    def _take(self) -> tuple[Frame | None, bool]:
+        """The newest frame, None if there is no new one, and whether there will be none."""
         with self._changed:
-            while self._frame is None and not self._ended:
-                self._changed.wait(0.5)  # without a timeout, some systems block Ctrl-C
+            if self._frame is None and not self._ended:
+                self._changed.wait(_PAUSE)
             frame, self._frame = self._frame, None
-            return frame
+            return frame, frame is None and self._ended
 
     def _read(self) -> None:
         begin: float | None = None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from votepose.outputs.sink import Item, Prediction, Sink, opened
 from votepose.poses import Poses
@@ -71,7 +70,6 @@ def predict_video(
         VoteposeError: if the video cannot be read completely; the readable part is written.
     """
 
-
     def find(frame: Frame) -> tuple[Frame, Poses]:
         return frame, predictor(frame.pixels)
 
@@ -86,7 +84,7 @@ def predict_video(
         frames = stack.enter_context(contextlib.closing(iter(latest or reader)))
         # Live, a worker waits for the newest frame; otherwise, another frame waits for a worker.
         ahead = options.workers - 1 if latest or reader.live else options.workers
-        found = ordered_map(find, islice(frames, options.max_frames), options.workers, ahead)
+        found = ordered_map(find, _first(frames, options.max_frames), options.workers, ahead, predictor.cancel)
         for frame, poses in stack.enter_context(contextlib.closing(found)):
             poses = people(replace(poses, source=item.source.label), frame)
             take(Prediction(frame.pixels, poses, options.style, frame.index, frame.time))
@@ -112,6 +110,16 @@ class _People:
         scene = self._scenes(frame.pixels, frame.time) if self._scenes else 0
         poses = self._tracker(poses, frame.time, scene) if self._tracker else poses
         return self._most(poses, frame.time, scene) if self._most else poses
+
+
+def _first(frames: Iterable[Frame | None], most: int | None) -> Iterator[Frame | None]:
+    """The first `most` frames, or all, with the pauses between them."""
+    done = 0
+    for frame in frames:
+        yield frame
+        done += frame is not None
+        if done == most:
+            return
 
 
 def _total(count: int | None, most: int | None) -> int | None:

@@ -55,7 +55,7 @@ def test_the_results_do_not_depend_on_the_number_of_workers(predict: Predict, mo
     [
         ({}, 2, (4, 2)),
         ({}, 1, (1, None)),
-        ({"workers": 3}, 1, (3, 2)),
+        ({"workers": 3}, 1, (3, None)),
         ({"workers": 20}, 2, (20, 1)),
         ({"model": ModelOptions(threads=5)}, 2, (1, 5)),
         ({"workers": 2, "model": ModelOptions(threads=5)}, 2, (2, 5)),
