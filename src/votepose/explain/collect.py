@@ -62,6 +62,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Explanation:
         distances=distances,
         groups=_groups(found.follow, person, found.poses * scale, poses, predictor.score_threshold),
         config=config,
+        focus=bool(predictor.metadata.get("focus")),
     )
 
 

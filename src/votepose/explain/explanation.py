@@ -49,6 +49,7 @@ class Explanation:
         distances: (V, V) in the unit of `config.threshold`; two votes agree if they are closer than that.
         groups: the groups, largest first.
         config: the grouping's rule and threshold.
+        focus: whether the finest pyramid level sees only the part of the image with small people.
     """
 
     image: np.ndarray
@@ -68,6 +69,7 @@ class Explanation:
     distances: np.ndarray
     groups: tuple[VoteGroup, ...]
     config: GroupingConfig
+    focus: bool
 
     @property
     def shown(self) -> np.ndarray:

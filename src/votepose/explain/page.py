@@ -75,6 +75,8 @@ def _data(explanation: Explanation) -> dict[str, Any]:
             "threshold": config.threshold,
             "unit": explanation.unit,
             "peaks": config.peaks,
+            "candidates": config.candidates,
+            "focus": explanation.focus,
             "presence": float(config.presence_threshold),
             "score": explanation.score_threshold,
         },

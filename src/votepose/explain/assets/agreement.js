@@ -95,5 +95,7 @@ function reason(column, row, value) {
     for (let y = Math.max(0, row - 1); y <= Math.min(ROWS - 1, row + 1); y++)
       for (let x = Math.max(0, column - 1); x <= Math.min(COLUMNS - 1, column + 1); x++)
         if (presence[y * COLUMNS + x] > value) return "no vote: a neighbour has higher presence";
+  if (G.focus && V.length < G.candidates)
+    return "no vote: outside the focus, where only the coarser levels vote, or its pose reaches the edge of the focus";
   return "no vote: the limit of votes was reached by cells of higher presence";
 }
