@@ -107,6 +107,8 @@ def test_a_batch_equals_its_images_one_by_one(predictor: Predictor, tmp_path: Pa
     shapes = [(96, 96), (200, 50), (96, 96), (50, 200), (400, 100), (96, 96), (1, 1)]
     images = [red_dot(w, h, w // 3, h // 3, max(1, min(w, h) // 8)) for w, h in shapes]
     together = predictor.batch(iter(images), batch_size=2)
+    with pytest.raises(VoteposeError, match="the batch size should be at least 1, but is 0"):
+        predictor.batch(images, batch_size=0)
     assert len(together) == len(images)
     for image, poses in zip(images, together, strict=True):
         alone = predictor(image)

@@ -78,12 +78,14 @@ class Predictor:
 
         Args:
             images: images, each as for a call; or a single image.
-            batch_size: maximum number of images per run.
+            batch_size: maximum number of images per run. The bundled models take one, as every model with a focus does.
             score_threshold, bgr: as for a call.
 
         Raises:
-            VoteposeError: if an image cannot be read or the threshold is out of range.
+            VoteposeError: if an image cannot be read, or the batch size or the threshold is out of range.
         """
+        if batch_size < 1:
+            raise VoteposeError(f"the batch size should be at least 1, but is {batch_size}")
         model = self._with(score_threshold)
         if self.flip_test:
             return [model._one(image, bgr, hold=False) for image in each_image(images)]

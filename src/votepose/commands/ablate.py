@@ -79,8 +79,9 @@ class AblateConfig:
     """Part of the backbone to freeze. Default: the preset's."""
     limit: int | None = None
     """Measure AP on the first N images only. Default: all."""
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
-    """bf16-mixed is faster on GPUs and on CPUs with AMX."""
+    precision: Literal["32-true", "bf16-mixed"] | None = None
+    """Default: bf16-mixed, which is faster, or 32-true on CPUs without bf16 instructions, where bf16 is many times
+    slower."""
     accelerator: str = "auto"
     """Hardware to train on: cpu, gpu, or auto, which uses a GPU if there is one."""
     workers: int = 1

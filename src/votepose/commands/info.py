@@ -38,7 +38,7 @@ def run(config: InfoConfig) -> None:
 
 
 def describe(weights: Path) -> str:
-    """One line about a weights file: size, preset, input and skeleton.
+    """One line about a weights file: size, preset, input, skeleton, and whether an exported one has a focus.
 
     Raises:
         VoteposeError: if it is not a votepose weights file.
@@ -51,7 +51,8 @@ def describe(weights: Path) -> str:
         about = read_metadata(weights).to_dict()
     size = weights.stat().st_size / 1e6
     keypoints = len(about["skeleton"]["keypoints"])
+    focus = ", with a focus" if about.get("focus") else ""
     return (
         f"weights: {weights}: {size:.1f} MB, preset {about.get('preset', '?')}, input {about['input_size']}, "
-        f"{keypoints} keypoints of a {about['skeleton'].get('name', 'person')}"
+        f"{keypoints} keypoints of a {about['skeleton'].get('name', 'person')}{focus}"
     )

@@ -146,7 +146,8 @@ class PoseEstimator(nn.Module):
         focus = Focus.around(self.network.focus(coarser.maps.features), pixels)
         level, extent = self._level(focus.of(pixels), 0, threshold), focus.extent(pixels, stride)
         poses = level.votes.poses + extent.origin
-        # Small people are well inside. A pose at the edge is a large person, cut off; coarser levels see all of them.
+        # There is a margin around small people, so a pose at the edge is most likely that of a large person, cut off.
+        # The coarser levels see all of them.
         whole = extent.contains(poses.amin(dim=2), poses.amax(dim=2), _EDGE / stride)
         return _Level(
             replace(level.maps, extent=extent),

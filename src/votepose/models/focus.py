@@ -1,7 +1,7 @@
 """The focus: the part of an image that the finest pyramid level sees.
 
-The coarser levels find large people as well as the finest level does, and the focus head says where the small ones are.
-So the finest level, which costs as much as four of the next, only sees the rectangle around the small people.
+The coarser levels find large people just as well, and the focus head says where the small ones are. So the finest
+level, which costs as much as four of the next, only sees the rectangle around the small people.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def _size(pixels: Tensor) -> list[Tensor]:
 
 
 def _span(likely: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last pixel of an axis with `side` pixels, for the `likely` ones (n,) of its blocks."""
+    """First and last pixel of an axis with `side` pixels, for the `likely` ones (n,) of its blocks; without any, the
+    last `_SMALLEST` pixels."""
     start = torch.arange(likely.shape[0], device=likely.device) * MULTIPLE
     side = side.to(start.dtype)
     first = torch.where(likely, start - _MARGIN, side).amin()

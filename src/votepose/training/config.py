@@ -77,8 +77,9 @@ class TrainConfig:
     """Maximum norm of the gradient; larger ones are scaled down."""
     average: float = 0.999
     """Decay of the moving average of the weights."""
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
-    """bf16-mixed is faster on GPUs and on CPUs with AMX."""
+    precision: Literal["32-true", "bf16-mixed"] | None = None
+    """Default: bf16-mixed, which is faster, or 32-true on CPUs without bf16 instructions, where bf16 is many times
+    slower."""
     accelerator: str = "auto"
     """Hardware to train on: cpu, gpu, or auto, which uses a GPU if there is one."""
     cuda_graphs: bool = True

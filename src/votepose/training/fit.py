@@ -13,7 +13,7 @@ import math
 import signal
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from votepose.models.backbones._torchvision import ensure_importable
 
@@ -150,7 +150,7 @@ def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: 
         accelerator=config.accelerator,
         devices=config.devices,
         num_nodes=config.nodes,
-        precision=config.precision,
+        precision=_precision(config),
         # Without people in a batch, the refiner has no gradient.
         strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
         max_epochs=epochs,  # not max_steps, with which Lightning repeats a step on resuming
@@ -176,6 +176,14 @@ def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: 
             checkpoints,
         ],
     )
+
+
+def _precision(config: TrainConfig) -> Literal["32-true", "bf16-mixed"]:
+    """The precision of training; CPUs without instructions for bf16 emulate it."""
+    if config.precision is not None:
+        return config.precision
+    computes_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # older versions of torch lack it
+    return "bf16-mixed" if training_device(config).type != "cpu" or computes_bf16() else "32-true"
 
 
 def _validation(folder: Path, skeleton: Skeleton) -> CocoDataset:
@@ -226,7 +234,7 @@ def _fill_cache(config: TrainConfig, module: PoseModule, stage: CachedRefinerSta
     network, stage = module.network.to(device), stage.to(device)
 
     def find(batch: Batch) -> RefinerBatch:
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16-mixed"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=_precision(config) == "bf16-mixed"):
             return stage.refiner_batch(network, batch.to(device)).to("cpu")
 
     network.eval()

@@ -1,4 +1,4 @@
-"""The focus head: where a pyramid level shows people who are too small for it.
+"""The focus head: where a pyramid level shows people who are better seen on the next finer one.
 
 Each output says whether a block of the level has part of such a person in it (after Najibi et al., AutoFocus, ICCV
 2019). `models.focus` turns the outputs into the rectangle that the next finer level sees.

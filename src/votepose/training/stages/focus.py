@@ -40,7 +40,6 @@ class FocusStage(Stage):
 
     def select(self, network: PoseNet) -> None:
         assert network.focus is not None
-        super().select(network)
         network.requires_grad_(False)
         network.focus.requires_grad_(True)
 
