@@ -14,7 +14,7 @@ from torch import Tensor
 from votepose.letterbox import MULTIPLE
 from votepose.models.features import Extent
 
-_CHANCE = 0.5  # minimum probability of a small person in a block
+_CHANCE = 0.6  # minimum probability of a small person in a block
 _MARGIN = 32  # pixels around those blocks: the features of people at the edge need them
 _SMALLEST = 64  # pixels: minimum side, also if there are no small people
 
