@@ -62,7 +62,7 @@ def test_signals_keep_what_is_done_and_resume_goes_on(predict: Predict, fake_mod
     assert run.returncode == 130, err
     assert err == "votepose: stopped; the results so far are kept\n"
     assert "not done" in out
-    assert 3 <= len(records()) < 12
+    assert 1 <= len(records()) < 12  # up to two of the four that were read are still in progress
     assert sorted(os.listdir("out")) == ["poses.jsonl", "run.json"]
     assert predict(*names, "--no-draw", "--resume")[0] == 0
     assert [record["image"] for record in records()] == names
