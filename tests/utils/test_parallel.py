@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from votepose.errors import VoteposeError
-from votepose.utils.parallel import ordered_map
+from votepose.utils.parallel import Pause, ordered_map
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -51,18 +51,28 @@ def test_an_error_of_the_items_comes_after_the_results_before_it() -> None:
 
 def test_without_reading_ahead_one_item_is_taken_per_result() -> None:
     taken: list[int] = []
-    for done, _ in enumerate(ordered_map(str, (taken.append(k) for k in range(5)), 1, ahead=0), start=1):
-        assert len(taken) == done
+
+    def items() -> Iterator[int]:
+        for k in range(5):
+            taken.append(k)
+            yield k
+
+    results = ordered_map(str, items(), 1, ahead=0)
+    assert [(result, len(taken)) for result in results] == [(str(k), k + 1) for k in range(5)]
+
+
+def test_none_is_an_item_like_any_other() -> None:
+    assert list(ordered_map(str, [1, None, 2], 2)) == ["1", "None", "2"]
 
 
 def test_finished_results_do_not_wait_for_the_next_item() -> None:
     paused = threading.Event()
 
-    def items() -> Iterator[str | None]:
+    def items() -> Iterator[str | Pause]:
         yield "item"
         while True:
             time.sleep(0.001)
-            yield None
+            yield Pause()
             paused.set()
 
     results = ordered_map(lambda item: f"{item} {paused.wait(10)}", items(), 2)

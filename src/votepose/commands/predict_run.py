@@ -24,14 +24,6 @@ from votepose.video.predict import predict_video
 from votepose.visualization.draw import Style
 
 
-@dataclass(frozen=True)
-class _Found:
-    """An image (H, W, 3) uint8 RGB and the people in it."""
-
-    pixels: np.ndarray
-    poses: Poses
-
-
 @dataclass
 class Run:
     """The inputs of a run, whose results come in their order.
@@ -76,7 +68,7 @@ class Run:
         except VoteposeError as error:
             return item, error
 
-    def _find(self, image: tuple[Item, np.ndarray | VoteposeError]) -> _Found | VoteposeError:
+    def _find(self, image: tuple[Item, np.ndarray | VoteposeError]) -> Prediction | VoteposeError:
         """The people in an image, or why there is no result. Runs in any thread."""
         item, pixels = image
         if isinstance(pixels, VoteposeError):
@@ -85,9 +77,10 @@ class Run:
             poses = self.predictor(pixels)
         except VoteposeError as error:
             return error
-        return _Found(pixels, replace(poses, source=item.source.label)[: self.config.max_people])
+        poses = replace(poses, source=item.source.label)[: self.config.max_people]
+        return Prediction(pixels, poses, Style(scores=self.config.scores))
 
-    def _one(self, item: Item, found: _Found | VoteposeError | None) -> bool:
+    def _one(self, item: Item, found: Prediction | VoteposeError | None) -> bool:
         """Process an input; returns whether it could be read completely and had what the options require."""
         before = self.summary.pictures + self.summary.frames
         try:
@@ -102,9 +95,9 @@ class Run:
         self.summary.finished += 1
         return True
 
-    def _image(self, item: Item, found: _Found) -> None:
+    def _image(self, item: Item, found: Prediction) -> None:
         with opened(self.sinks, item) as take:
-            take(Prediction(found.pixels, found.poses, Style(scores=self.config.scores)))
+            take(found)
         self.summary.pictures += 1
         self.summary.people += len(found.poses)
 

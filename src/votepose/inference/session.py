@@ -98,20 +98,17 @@ class Session:
         """The outputs with these names."""
         options = import_onnxruntime().RunOptions()
         options.only_execute_path_to_fetches = True
-        with self._lock:
-            self._running.add(options)
+        self._running.add(options)
         try:
             found: list[Any] = self._session().run(outputs, feeds, options)
         finally:
-            with self._lock:
-                self._running.discard(options)
+            self._running.discard(options)
         return found
 
     def cancel(self) -> None:
         """End the runs in progress in other threads: they raise onnxruntime's exception."""
-        with self._lock:
-            for options in self._running:
-                options.terminate = True
+        for options in self._running.copy():
+            options.terminate = True
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

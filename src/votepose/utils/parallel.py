@@ -13,9 +13,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Pause:
+    """What an iterable that waits for its next item yields meanwhile, so that finished results do not wait as well."""
+
+
 def ordered_map(
     function: Callable[[Item], Result],
-    items: Iterable[Item | None],
+    items: Iterable[Item | Pause],
     workers: int,
     ahead: int | None = None,
     stop: Callable[[], object] = lambda: None,
@@ -27,8 +31,7 @@ def ordered_map(
 
     Args:
         function: called with each item, in another thread.
-        items: read in the caller's thread, at most `ahead` items ahead of the next result. None is no item: an iterable
-            that waits for its next one yields it from time to time, so that results do not wait as well.
+        items: read in the caller's thread, at most `ahead` items ahead of the next result.
         workers: number of threads.
         ahead: see `items`; None for twice the workers.
         stop: called when the caller stops early, to end the calls in progress.
@@ -49,7 +52,7 @@ def ordered_map(
             except BaseException as error:
                 ending = error
             else:
-                if item is not None:
+                if not isinstance(item, Pause):
                     waiting.append(pool.submit(function, item))
             while waiting and (len(waiting) > most or waiting[0].done()):
                 yield waiting.popleft().result()

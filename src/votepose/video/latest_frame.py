@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 
+from votepose.utils.parallel import Pause
 from votepose.video.reader import Frame, VideoReader
 from votepose.video.sequence import SequenceReader
 from votepose.video.streams import TIMEOUT
@@ -18,7 +19,7 @@ class LatestFrames:
 
     A thread reads the frames, so none pile up and there is no lag. A file plays at its own speed, as if it were live:
     each frame comes when it is due by its time, counted from the first one. While there is no new frame, the iterator
-    yields None from time to time.
+    yields a `Pause` from time to time.
 
     Args:
         reader: must not be used elsewhere during the iteration.
@@ -42,14 +43,11 @@ class LatestFrames:
         self._ended = self._stopped = False
         self.dropped = 0
 
-    def __iter__(self) -> Generator[Frame | None, None, None]:
+    def __iter__(self) -> Generator[Frame | Pause, None, None]:
         thread = threading.Thread(target=self._read, daemon=True)
         thread.start()
         try:
-            while True:
-                frame, ended = self._take()
-                if ended:
-                    break
+            while (frame := self._take()) is not None:
                 yield frame
         finally:
             with self._changed:
@@ -59,13 +57,13 @@ class LatestFrames:
         if self._error:
             raise self._error
 
-    def _take(self) -> tuple[Frame | None, bool]:
-        """The newest frame, None if there is no new one, and whether there will be none."""
+    def _take(self) -> Frame | Pause | None:
+        """The newest frame; None after the last one."""
         with self._changed:
             if self._frame is None and not self._ended:
                 self._changed.wait(_PAUSE)
             frame, self._frame = self._frame, None
-            return frame, frame is None and self._ended
+            return frame or (None if self._ended else Pause())
 
     def _read(self) -> None:
         begin: float | None = None

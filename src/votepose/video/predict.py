@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from votepose.outputs.sink import Item, Prediction, Sink, opened
 from votepose.poses import Poses
 from votepose.predictor import Predictor
-from votepose.utils.parallel import ordered_map
+from votepose.utils.parallel import Pause, ordered_map
 from votepose.video.cuts import Scenes
 from votepose.video.latest_frame import LatestFrames
 from votepose.video.most_people import MostPeople
@@ -112,12 +112,12 @@ class _People:
         return self._most(poses, frame.time, scene) if self._most else poses
 
 
-def _first(frames: Iterable[Frame | None], most: int | None) -> Iterator[Frame | None]:
+def _first(frames: Iterable[Frame | Pause], most: int | None) -> Iterator[Frame | Pause]:
     """The first `most` frames, or all, with the pauses between them."""
     done = 0
     for frame in frames:
         yield frame
-        done += frame is not None
+        done += isinstance(frame, Frame)
         if done == most:
             return
 
