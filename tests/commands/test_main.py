@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import votepose.commands.predict_run
 import votepose.outputs.pictures
 from helpers.fake_model import red_dot, save_jpeg
 from votepose.commands import main as cli
@@ -129,14 +128,14 @@ def test_fail_fast_stops_at_the_first(run: Callable[..., Result], photos: Path, 
 def test_ctrl_c_keeps_what_is_done(
     run: Callable[..., Result], photos: Path, fake_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = votepose.commands.predict_run.read_image
+    real = votepose.outputs.pictures.save_picture
 
-    def interrupted(path: Path) -> np.ndarray:
+    def interrupted(pixels: np.ndarray, path: Path) -> None:
         if path.name == "10.jpg":
             raise KeyboardInterrupt
-        return real(path)
+        real(pixels, path)
 
-    monkeypatch.setattr(votepose.commands.predict_run, "read_image", interrupted)
+    monkeypatch.setattr(votepose.outputs.pictures, "save_picture", interrupted)
     result = run("predict", "photos/*.jpg", "--weights", fake_model)
     assert result.status == 130
     assert result.err == "votepose: stopped; the results so far are kept\n"
