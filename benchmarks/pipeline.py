@@ -12,13 +12,11 @@ import numpy as np
 import psutil
 
 from votepose.grouping import GroupingConfig, group
-from votepose.inference.session import INPUTS, OUTPUTS
+from votepose.inference.graph_outputs import INPUTS, PEOPLE, VOTES
 from votepose.io.images import read_image
 from votepose.letterbox import Letterbox
 from votepose.predictor import Predictor
 from votepose.visualization.draw import draw
-
-VOTES = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence")
 
 
 def split(predictor: Predictor, pictures: list[Path], repeats: int) -> dict[str, dict[str, float]]:
@@ -39,7 +37,7 @@ def split(predictor: Predictor, pictures: list[Path], repeats: int) -> dict[str,
             box = Letterbox.fit(pixels.shape[1], pixels.shape[0], predictor.input_size)
             images = timed("letterbox", lambda b=box, p=pixels: b.apply(p))[None]
             feeds = dict(zip(INPUTS, (images, np.asarray(np.float32(predictor.presence_threshold))), strict=True))
-            timed("network", lambda f=feeds: predictor.session.run(OUTPUTS, f))
+            timed("network", lambda f=feeds: predictor.session.run(PEOPLE, f))
             votes = _votes(predictor, feeds)
             timed("grouping", lambda v=votes: group(*v, predictor.skeleton.kappas, GroupingConfig()))
             poses = predictor(pixels)

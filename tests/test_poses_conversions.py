@@ -153,6 +153,50 @@ def test_supervision_gets_the_arrays_under_the_names_it_knows(
 def test_null_in_a_coco_annotation_is_not_labelled() -> None:
     annotation = {"keypoints": [None, None, None, *["4", "5", "2"] * 16]}
     poses = Poses.from_coco([annotation])
-    assert poses.keypoints[0, :2].tolist() == [[0, 0], [4, 5]]
+    assert poses.keypoints[0, :2].tolist() == [[4, 5], [4, 5]]  # in the middle of the others
     assert poses.confidences[0, :2].tolist() == [0, 1]
     assert poses.seen[0, :2].tolist() == [False, True]
+
+
+def test_unknown_joints_stay_unknown_and_do_not_count_for_the_box() -> None:
+    annotation = {"keypoints": [0, 0, 0] * 10 + [20, 30, 2, 60, 90, 1] + [0, 0, 0] * 5}
+    poses = Poses.from_coco([annotation, {"keypoints": [0, 0, 0] * 17}], image_size=(100, 100))
+    assert poses.boxes[0].tolist() == [20, 30, 60, 90]
+    (again,) = poses.to_coco_annotations(1)  # the other person has no known joint
+    assert (again["keypoints"], again["num_keypoints"]) == (annotation["keypoints"], 2)
+    assert again["bbox"] == [20, 30, 40, 60]
+
+
+def test_supervisions_missing_joints_are_unknown() -> None:
+    xy = np.zeros((1, 17, 2))
+    xy[0, :2] = [[20, 30], [60, 90]]
+    poses = Poses.from_supervision(SimpleNamespace(xy=xy, confidence=None, data={}))
+    assert poses.confidences[0].tolist() == [1, 1] + [0] * 15
+    assert poses.seen[0].tolist() == [True, True] + [False] * 15
+    assert poses.boxes[0].tolist() == [20, 30, 60, 90]
+
+
+def test_people_of_a_table_without_ids_have_none() -> None:
+    frame = some_poses(2).to_dataframe().assign(id=float("nan"))
+    assert Poses.from_dataframe(frame).ids is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"people": 3}, "should be numbers"),
+        ({"people": [3]}, "should be numbers"),
+        ({"width": None}, "should be numbers"),
+        ({"width": "wide"}, "should be numbers"),
+    ],
+)
+def test_a_record_with_other_values_is_one_line(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(VoteposeError, match=said):
+        Poses.from_record(some_poses(1).to_record() | change)
+
+
+def test_a_record_without_a_coordinate_is_one_line() -> None:
+    record = some_poses(1).to_record()
+    record["people"][0]["keypoints"]["nose"]["x"] = None
+    with pytest.raises(VoteposeError, match="should be numbers"):
+        Poses.from_record(record)

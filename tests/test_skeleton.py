@@ -134,12 +134,21 @@ def test_a_category_may_state_that_there_are_no_pairs() -> None:
 def test_skeletons_that_state_the_pairs_equal_those_whose_names_do() -> None:
     named = Skeleton.from_coco_category({"keypoints": ["a_l", "a_r"]})
     stated = Skeleton.from_coco_category({"keypoints": ["a_l", "a_r"], "flip_pairs": [[1, 2]]})
-    assert named.with_pairs() == stated.with_pairs()
+    assert named.joints == stated.joints
 
 
 def test_coco_17_is_recognised_without_sigmas() -> None:
     category = COCO_17.to_coco_category()
     assert Skeleton.from_coco_category({"keypoints": category["keypoints"]}) is COCO_17
+    assert Skeleton.from_coco_category(category | {"skeleton": []}) is COCO_17
+
+
+def test_a_category_with_cocos_names_keeps_what_it_states_otherwise() -> None:
+    stated = {"name": "dancer", "sigmas": [0.5] * 17, "skeleton": [[1, 2]], "flip_pairs": []}
+    skeleton = Skeleton.from_coco_category(COCO_17.to_coco_category() | stated)
+    assert (skeleton.category, skeleton.links, skeleton.pairs) == ("dancer", ((0, 1),), ())
+    np.testing.assert_allclose(skeleton.kappas, 1)
+    assert skeleton.joints != COCO_17.joints
 
 
 @pytest.mark.parametrize(
@@ -149,7 +158,10 @@ def test_coco_17_is_recognised_without_sigmas() -> None:
         ({"keypoints": ["a", "a"]}, "repeat"),
         ({"keypoints": ["a", "b"], "skeleton": [[0, 1]]}, "outside"),
         ({"keypoints": ["a", "b"], "skeleton": [[1, 3]]}, "outside"),
+        ({"keypoints": ["a", "b"], "skeleton": [["a", "b"]]}, "pairs of keypoint numbers"),
+        ({"keypoints": ["a", "b"], "skeleton": [[1, 2, 1]]}, "pairs of keypoint numbers"),
         ({"keypoints": ["a", "b"], "sigmas": [0.1]}, "2 keypoints but 1 sigmas"),
+        ({"keypoints": ["a", "b"], "sigmas": ["wide", 0.1]}, "`sigmas` numbers"),
         ({"keypoints": ["a", "b"], "flip_pairs": [["a", "c"]]}, "flip_pairs should be pairs"),
         ({"keypoints": ["a", "b"], "flip_pairs": [1, 0]}, "flip_pairs should be pairs"),
         ({"keypoints": ["a", "b", "c"], "flip_pairs": [[1, 2], [2, 3]]}, "each keypoint at most once"),

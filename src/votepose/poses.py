@@ -175,16 +175,22 @@ class Poses:
         try:
             people = record["people"]
             points = [[person["keypoints"][name] for name in skeleton.names] for person in people]
-            columns = {key: [[p[key] for p in row] for row in points] for key in ("x", "y", "confidence", "seen")}
-            scores = [person["score"] for person in people]
+            shape = len(people), len(skeleton)
+            x, y, confidences, seen = (
+                np.array([[p[key] for p in row] for row in points]).reshape(shape)
+                for key in ("x", "y", "confidence", "seen")
+            )
+            scores = np.array([person["score"] for person in people])
             size = int(record["width"]), int(record["height"])
-        except (KeyError, TypeError) as error:
+            keypoints, ids = np.stack([x, y], axis=2), _ids(people, "id")
+            return cls(keypoints, confidences, seen, scores, skeleton, size, record.get("image"), ids)
+        except KeyError as error:
             raise VoteposeError(f"not a record of a {skeleton.category}'s poses: it lacks {error}") from None
-        x, y, confidences, seen = (np.array(column).reshape(len(people), len(skeleton)) for column in columns.values())
-        ids = _ids(people, "id")
-        return cls(
-            np.stack([x, y], axis=2), confidences, seen, np.array(scores), skeleton, size, record.get("image"), ids
-        )
+        except (TypeError, ValueError):
+            raise VoteposeError(
+                f"not a record of a {skeleton.category}'s poses: width, height, scores and the x, y and confidence of "
+                "each keypoint should be numbers"
+            ) from None
 
     def to_coco(self, image_id: int | str, category_id: int | str = 1) -> list[dict[str, Any]]:
         """COCO results, one dict per person.
@@ -206,8 +212,9 @@ class Poses:
         """COCO annotations, one dict per person: labels for training or CVAT, as opposed to the results of `to_coco`.
 
         `keypoints` is a flat list of x, y and v of each keypoint, with v = 2 if it is seen, 1 if inferred, and 0 (and x
-        = y = 0) if outside the image. `bbox` (x, y, width, height) encloses the other keypoints, and `area` is
-        estimated from it. People without a keypoint in the image are left out; the format cannot hold confidences.
+        = y = 0) if outside the image or unknown (with a confidence of 0). `bbox` (x, y, width, height) encloses the
+        other keypoints, and `area` is estimated from it. People without a keypoint in the image are left out; the
+        format cannot hold confidences.
 
         Args:
             image_id, category_id: ids for all annotations.
@@ -216,7 +223,7 @@ class Poses:
         width, height = self.image_size
         known_size = bool(width and height)
         within = (self.keypoints >= 0) & (self.keypoints <= (width, height))
-        inside = np.asarray(within.all(axis=2) if known_size else np.ones_like(self.seen))
+        inside = (self.confidences > 0) & (within.all(axis=2) if known_size else True)
         annotations: list[dict[str, Any]] = []
         for k in np.flatnonzero(inside.any(axis=1)):
             known = self.keypoints[k][inside[k]].astype(np.float64)
@@ -250,7 +257,8 @@ class Poses:
 
         The third number of a keypoint is the confidence in a result, and the visibility v in an annotation (which has
         no `score`). In an annotation, v = 2 means seen, and the confidence is 0 where v = 0 (not labelled). All
-        keypoints of a result count as seen.
+        keypoints of a result count as seen if their confidence is not 0. A keypoint with a confidence of 0 is moved to
+        the middle of the person's others, so that it does not count for the person's box and size.
 
         Raises:
             VoteposeError: if a person's keypoints are not 3 K numbers.
@@ -264,10 +272,11 @@ class Poses:
         triples[~np.isfinite(triples).all(axis=2)] = 0  # null: not labelled
         labelled = np.array(["score" not in person for person in people], bool)[:, None]
         confidences = np.where(labelled, triples[..., 2] > 0, triples[..., 2])
-        seen = np.where(labelled, triples[..., 2] == 2, True)
+        seen = np.where(labelled, triples[..., 2] == 2, confidences > 0)
         scores = np.array([person.get("score", 1.0) for person in people])
         ids = _ids(people, "track_id")
-        return cls(triples[..., :2], confidences, seen, scores, skeleton, image_size, source, ids)
+        points = _unknown_in_the_middle(triples[..., :2], confidences > 0)
+        return cls(points, confidences, seen, scores, skeleton, image_size, source, ids)
 
     def to_dataframe(self) -> Any:
         """A pandas DataFrame, one row per keypoint: image, person, [id,] score, keypoint, x, y, confidence, seen.
@@ -313,7 +322,7 @@ class Poses:
         points = ordered[["x", "y"]].to_numpy(float).reshape(*shape, 2)
         confidences, seen = (ordered[name].to_numpy().reshape(shape) for name in ("confidence", "seen"))
         first = ordered.iloc[:: shape[1]]
-        ids = first["id"].to_numpy() if "id" in first else None
+        ids = first["id"].to_numpy() if "id" in first and first["id"].notna().all() else None
         source = names[0] if names else None
         return cls(points, confidences, seen, first["score"].to_numpy(), skeleton, image_size, source, ids)
 
@@ -340,7 +349,8 @@ class Poses:
         """The people of a `supervision.KeyPoints`, from `to_supervision` or from another model.
 
         Missing confidences become 1, and a missing score the mean of the person's confidences. Without `seen` in
-        `data`, `visible` is used, and without that, all keypoints count as seen.
+        `data`, `visible` is used, and without that, all keypoints count as seen. A keypoint at (0, 0), which is missing
+        to supervision, gets a confidence of 0 and is moved to the middle of the person's others.
 
         Raises:
             VoteposeError: if the number of keypoints is not the skeleton's.
@@ -349,6 +359,8 @@ class Poses:
         shape = people, joints = len(xy), len(skeleton)
         if people and xy.shape[1:] != (joints, 2):
             raise VoteposeError(f"the skeleton has {joints} keypoints, but xy is {xy.shape}: pass its skeleton")
+        xy = xy.reshape(*shape, 2)
+        known: np.ndarray = np.any(xy != 0, axis=2)
         given = getattr(points, "keypoint_confidence" if hasattr(points, "keypoint_confidence") else "confidence", None)
         confidences = np.ones(shape) if given is None else np.asarray(given).reshape(shape)
         scores = getattr(points, "detection_confidence", None)
@@ -356,8 +368,17 @@ class Poses:
         data = getattr(points, "data", None) or {}
         visible = getattr(points, "visible", None)
         seen = np.asarray(data.get("seen", np.ones(shape, bool) if visible is None else visible)).reshape(shape)
-        ids = data.get("tracker_id")
-        return cls(xy.reshape(*shape, 2), confidences, seen, scores, skeleton, image_size, source, ids)
+        xy, confidences, ids = _unknown_in_the_middle(xy, known), confidences * known, data.get("tracker_id")
+        return cls(xy, confidences, seen & known, scores, skeleton, image_size, source, ids)
+
+
+def _unknown_in_the_middle(points: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Points (P, K, 2) with those that are not `known` (P, K) in the middle of the person's others, if any."""
+    low = np.where(known[..., None], points, np.inf).min(axis=1, keepdims=True)
+    high = np.where(known[..., None], points, -np.inf).max(axis=1, keepdims=True)
+    kept = known | ~known.any(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # infinite without known points
+        return np.where(kept[..., None], points, (low + high) / 2)
 
 
 def _ids(people: Sequence[Mapping[str, Any]], key: str) -> np.ndarray | None:

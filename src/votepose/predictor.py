@@ -13,12 +13,12 @@ import numpy as np
 from votepose.errors import VoteposeError, one_line
 from votepose.inference.defaults import SCORE_THRESHOLD
 from votepose.inference.flip_tta import find_in_both_views
-from votepose.inference.session import OUTPUTS, open_session, read_metadata
+from votepose.inference.graph_outputs import PEOPLE, people_rows, to_poses
+from votepose.inference.session import open_session, read_metadata
 from votepose.inference.weights import resolve_weights
 from votepose.io.images import read_image
 from votepose.io.sources import ImageSource, each_image, source_name
 from votepose.letterbox import Letterbox, require_input_size
-from votepose.oks import without_doubles
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.utils.parallel import ordered_map
@@ -125,7 +125,7 @@ class Predictor:
         find = partial(self._with(score_threshold)._one, bgr=bgr, hold=False)
         return ordered_map(find, each_image(images), workers)
 
-    def run(self, images: np.ndarray, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray]:
+    def run(self, images: np.ndarray, outputs: Sequence[str] = PEOPLE) -> dict[str, np.ndarray]:
         """The model's raw outputs by name, for a batch of inputs (B, H, W, 3) uint8 RGB; see docs/deployment.md.
 
         Raises:
@@ -161,14 +161,8 @@ class Predictor:
         return self._poses(self.run(box.apply(pixels)[None]), 0, box)
 
     def _poses(self, outputs: dict[str, np.ndarray], place: int, box: Letterbox) -> Poses:
-        index, keypoints, confidences, seen, scores = (outputs[name] for name in OUTPUTS)
-        finite = np.isfinite(keypoints).all(axis=(1, 2))  # half precision may overflow: drop such people
-        people = np.flatnonzero((index == place) & (scores >= self.score_threshold) & finite)
-        people = people[np.argsort(-scores[people], kind="stable")]
-        people = people[without_doubles(keypoints[people], confidences[people], self.skeleton.kappas)]
-        points = box.to_image(keypoints[people], stride=1)
-        size = box.width, box.height
-        return Poses(points, confidences[people], seen[people], scores[people], self.skeleton, size)
+        rows = people_rows(outputs, place, self.skeleton.kappas, self.score_threshold)
+        return to_poses(outputs, rows, box, self.skeleton)
 
 
 def load(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -78,10 +78,10 @@ class Skeleton:
             sides[[left, right]] = -1, 1
         return sides
 
-    def with_pairs(self) -> Skeleton:
-        """The same skeleton with explicit `flip_pairs`, so that skeletons with stated and derived pairs compare
-        equal."""
-        return replace(self, flip_pairs=self.pairs)
+    @property
+    def joints(self) -> tuple[object, ...]:
+        """What labels must agree in to be used together: names, left-right pairs and sigmas."""
+        return self.names, self.pairs, self.sigmas
 
     @property
     def side_remark(self) -> str:
@@ -106,7 +106,8 @@ class Skeleton:
     def from_coco_category(cls, category: Mapping[str, Any]) -> Skeleton:
         """Read the category of a COCO json: `keypoints`, `skeleton` (1-based pairs) and, if given, `sigmas`.
 
-        `flip_pairs`, an extension of COCO, lists the left-right pairs, by keypoint name or by number from 1.
+        `flip_pairs`, an extension of COCO, lists the left-right pairs, by keypoint name or by number from 1. For COCO's
+        own 17 keypoints, links and sigmas that are not given are COCO's.
 
         Raises:
             VoteposeError: if the category lists no keypoints, or is inconsistent.
@@ -114,13 +115,22 @@ class Skeleton:
         names: Sequence[str] = category.get("keypoints") or ()
         if not names:
             raise VoteposeError(f"category {category.get('name', '?')!r} lists no keypoints")
-        if tuple(names) == COCO_17.names:
-            return COCO_17
-        sigmas = category.get("sigmas") or [_DEFAULT_SIGMA] * len(names)
-        links = tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ())
+        coco = tuple(names) == COCO_17.names
+        sigmas = category.get("sigmas") or (COCO_17.sigmas if coco else [_DEFAULT_SIGMA] * len(names))
         pairs = category.get("flip_pairs")
         stated = None if pairs is None else _stated_pairs(pairs, names)
-        return cls(tuple(names), links, tuple(float(s) for s in sigmas), str(category.get("name", "person")), stated)
+        try:
+            links = tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ())
+            tolerances = tuple(float(sigma) for sigma in sigmas)
+        except (TypeError, ValueError):
+            raise VoteposeError(
+                f"category {category.get('name', '?')!r}: `skeleton` should be pairs of keypoint numbers from 1, and "
+                "`sigmas` numbers"
+            ) from None
+        if coco:
+            links, stated = links or COCO_17.links, None if stated == COCO_17.pairs else stated
+        found = cls(tuple(names), links, tolerances, str(category.get("name", "person")), stated)
+        return COCO_17 if found == COCO_17 else found
 
     def to_coco_category(self) -> dict[str, Any]:
         """The category entry of a COCO json; the inverse of `from_coco_category`."""

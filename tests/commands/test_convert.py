@@ -114,3 +114,40 @@ def test_wrong_input_is_one_line(
     assert message in captured
     assert captured.count("\n") == 1
     assert {path: path.stat().st_size for path in tmp_path.rglob("*")} == before
+
+
+def test_a_split_that_repeats_another_is_not_written_again(
+    tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 0
+    assert "val: the images of train" in capsys.readouterr().out
+    assert main(["convert", str(tmp_path / "yolo"), "--out", str(tmp_path / "back")]) == 0
+    assert "val: the images of train; not written again" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["train"]
+
+
+def test_only_what_was_written_is_counted(
+    tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = next((folders[0] / "images").iterdir())
+    gone.unlink()
+    people = sum(len(sample.keypoints) for sample in load_coco(folders[0]).samples)
+    assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 1
+    assert f"train: 2 images with {people} people" in capsys.readouterr().out
+
+
+def test_a_person_whose_box_is_outside_gets_one_around_the_joints(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    edit(folders[0], bbox=[500, 10, 30, 30])
+    assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 0
+    before, after = load_coco(folders[0]), load_coco(tmp_path / "yolo/data.yaml")
+    assert abs(before.samples[0].boxes - after.samples[0].boxes).max() < 1e-3
+
+
+def test_which_joint_is_left_survives(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    path = folders[0] / "annotations.json"
+    data = json.loads(path.read_text())
+    names = [f"joint_{k}" for k in range(17)]
+    data["categories"][0] |= {"keypoints": names, "flip_pairs": [[4, 1], [2, 3]]}
+    path.write_text(json.dumps(data))
+    assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 0
+    assert load_coco(tmp_path / "yolo").skeleton.pairs == ((3, 0), (1, 2))

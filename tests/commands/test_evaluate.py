@@ -30,7 +30,7 @@ from votepose.models.checkpoint import load_network
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 
-LAST_LINE = re.compile(r"AP \d\.\d{3} AP50 \d\.\d{3} AP75 \d\.\d{3} APM \d\.\d{3} APL \d\.\d{3} AR \d\.\d{3}")
+LAST_LINE = re.compile(r"AP \d\.\d{3} AP50 \d\.\d{3} AP75 \d\.\d{3} APM (-|\d\.\d{3}) APL (-|\d\.\d{3}) AR \d\.\d{3}")
 
 
 @pytest.fixture

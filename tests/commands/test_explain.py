@@ -21,12 +21,12 @@ from votepose.commands import main as cli
 from votepose.commands.explain import ExplainConfig, run
 from votepose.commands.model_options import ModelOptions
 from votepose.errors import VoteposeError
-from votepose.explain.collect import VOTE_OUTPUTS, gather
+from votepose.explain.collect import gather
 from votepose.explain.explanation import Explanation
 from votepose.explain.page import to_page
 from votepose.explain.sheet import draw_sheet
 from votepose.grouping import GroupingConfig, group, vote_distances
-from votepose.inference.session import OUTPUTS
+from votepose.inference.graph_outputs import PEOPLE, VOTES
 from votepose.predictor import Predictor
 from votepose.skeleton import COCO_17
 from votepose.visualization.colormap import heat_colours
@@ -165,9 +165,9 @@ def test_no_votes_and_one_vote_alone_are_shown(scheme: str) -> None:
     arrays = fake_arrays()
     keep = np.zeros(24, bool)
     keep[5] = scheme == "one vote"
-    arrays |= {name: arrays[name][keep] for name in VOTE_OUTPUTS}
+    arrays |= {name: arrays[name][keep] for name in VOTES}
     if scheme == "no vote":
-        arrays |= {name: arrays[name][:0] for name in OUTPUTS}
+        arrays |= {name: arrays[name][:0] for name in PEOPLE}
     few = gather(fake_predictor(arrays), IMAGE)
     assert len(few.groups) == int(keep.sum())
     assert draw_sheet(few).mode == "RGB"

@@ -21,8 +21,9 @@ from test_grouping import cast
 from votepose.commands.export import ExportConfig, run
 from votepose.errors import VoteposeError
 from votepose.export.backends import OPENVINO_OPTIONS, Answer, Run, check_same, run_onnx, run_torch, write_torch
-from votepose.export.onnx_graph import OUTPUT_NAMES, noise, trace
+from votepose.export.onnx_graph import noise, trace
 from votepose.grouping import PAPER, GroupingConfig, Groups, group
+from votepose.inference.graph_outputs import OUTPUTS
 from votepose.inference.runtime import import_openvino
 from votepose.models.backbones.build import build_backbone
 from votepose.models.estimator import PoseEstimator
@@ -103,15 +104,15 @@ def in_order(answer: Answer) -> Answer:
     votes = np.lexsort((*answer["vote_cells"].T, answer["vote_image"]))
     rank = np.append(np.argsort(people), -1)  # the last stands for no person
     answer = {**answer, "vote_person": rank[answer["vote_person"]]}
-    orders = {name: votes if name.startswith("vote_") else people for name in OUTPUT_NAMES if name != "presence"}
+    orders = {name: votes if name.startswith("vote_") else people for name in OUTPUTS if name != "presence"}
     return {name: value[orders[name]] if name in orders else value for name, value in answer.items()}
 
 
 def assert_same(found: Answer, wanted: Answer, tolerance: float = 1e-2) -> None:
     """The same people, votes and presence."""
     found, wanted = in_order(found), in_order(wanted)
-    assert set(found) == set(wanted) == set(OUTPUT_NAMES)
-    for name in OUTPUT_NAMES:
+    assert set(found) == set(wanted) == set(OUTPUTS)
+    for name in OUTPUTS:
         assert found[name].shape == wanted[name].shape, name
         assert found[name].dtype == wanted[name].dtype, name
         gaps = np.abs(found[name].astype(float) - wanted[name].astype(float))
@@ -208,7 +209,7 @@ def test_openvino_equals_pytorch(weights: Path, estimator: PoseEstimator, tmp_pa
     compiled = openvino.Core().compile_model(model, "CPU", OPENVINO_OPTIONS)
     images = noise(64, 96, 2).numpy()
     found = compiled({"images": images, "presence_threshold": np.array(0.0, np.float32)})
-    assert_same({name: np.asarray(found[name]) for name in OUTPUT_NAMES}, run_torch(estimator)(images, 0.0))
+    assert_same({name: np.asarray(found[name]) for name in OUTPUTS}, run_torch(estimator)(images, 0.0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.bin", "tiny.xml"]
 
 

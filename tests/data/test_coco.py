@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,3 +211,35 @@ def test_samples_on_demand_are_those_in_memory(tmp_path: Path, capsys: pytest.Ca
         path.unlink()
     with pytest.raises(VoteposeError, match="none of its 4 images can be used"):
         read.samples[0]
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_labels_of_an_image_without_its_exif_rotation_are_not_stretched(folder: Path, scale: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = folder / "images" / "000001.png"
+    Image.fromarray(np.zeros((48 * scale, 96 * scale, 3), np.uint8)).save(path, exif=exif)
+    edit(folder, lambda data: data["images"][0].update(width=96, height=48))
+    dataset = load_coco(folder)
+    assert [sample.name for sample in dataset.samples] == ["000002.png", "000003.png"]
+    (line,) = dataset.left_out
+    assert line.startswith(f"000001.png: is {48 * scale}x{96 * scale}, but 96x48 in the json: its labels are for")
+
+
+def test_an_image_is_read_from_the_zip_that_its_entry_names(folder: Path) -> None:
+    grey = {"images-00.zip": 50, "images-01.zip": 100}
+    for name, value in grey.items():
+        png = io.BytesIO()
+        Image.fromarray(np.full((96, 96, 3), value, np.uint8)).save(png, "png")
+        with zipfile.ZipFile(folder / name, "w") as file:
+            file.writestr("000001.png", png.getvalue())
+            file.writestr("000002.png", png.getvalue())
+    (folder / "images" / "000002.png").unlink()
+    for zip_name, value in grey.items():
+        edit(folder, lambda data, name=zip_name: [image.update(shard=name) for image in data["images"]])  # type: ignore[misc]
+        first, second, third = load_coco(folder).samples
+        assert (first.image == value).all()
+        assert (second.image == value).all()
+        assert third.name == "000003.png"  # in no zip, so the plain file
+    edit(folder, lambda data: data["images"][1].update(shard="images-02.zip"))
+    assert "000002.png: neither in" in load_coco(folder).left_out[0]

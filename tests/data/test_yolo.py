@@ -57,9 +57,10 @@ def test_a_line_is_a_person_in_pixels(tmp_path: Path) -> None:
 
 def test_the_same_people_as_in_coco_format(tmp_path: Path) -> None:
     write_coco(replace(synthetic_dataset(4, 96, people=(0, 3))), tmp_path / "coco")
-    lost, remarks = write_yolo({"train": CocoFolder.open(tmp_path / "coco")}, tmp_path / "yolo")
-    assert not remarks
-    assert not any(lost.values())
+    written = write_yolo({"train": CocoFolder.open(tmp_path / "coco")}, tmp_path / "yolo")
+    assert not written.remarks
+    assert not any(written.lost.values())
+    assert written.images["train"] == 4
     before, after = load_coco(tmp_path / "coco"), load_coco(tmp_path / "yolo" / "data.yaml")
     assert after.skeleton == COCO_17
     assert after.left_out == before.left_out == []

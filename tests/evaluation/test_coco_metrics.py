@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,15 @@ def test_equal_to_pycocotools(truth: dict[str, Any], noise: float, image_ids: li
     results = noisy(truth, noise)
     ours = values(coco_keypoint_metrics(truth, results, image_ids))
     assert 0 < ours[0] < 1
-    np.testing.assert_allclose(ours, np.maximum(reference(truth, results, image_ids), 0), atol=1e-6)
+    expected = np.array(reference(truth, results, image_ids))  # -1 is undefined
+    np.testing.assert_allclose(ours, np.where(expected < 0, np.nan, expected), atol=1e-6)
+
+
+def test_ap_of_sizes_that_nobody_has_is_undefined(truth: dict[str, Any]) -> None:
+    metrics = coco_keypoint_metrics(truth, noisy(truth, 0.02), [3, 1, 7, 20, 21])
+    assert math.isnan(metrics.ap_l)
+    assert "APL - AR" in str(metrics)
+    assert metrics.paper_row("x", 1.0).endswith(" | - |")
 
 
 def test_equal_to_pycocotools_with_sigmas_of_their_own(truth: dict[str, Any]) -> None:

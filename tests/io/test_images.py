@@ -69,6 +69,11 @@ def test_transparent_palette_and_grey_png_are_laid_on_white(tmp_path: Path) -> N
     assert found[1, 1].tolist() == [255, 0, 0]
 
 
+def test_32_bit_integers_that_fit_8_bits_are_8_bits() -> None:
+    grey = Image.fromarray(np.tile(np.arange(0, 250, 5, np.uint8), (20, 1)))
+    np.testing.assert_array_equal(read_image(grey.convert("I")), read_image(grey))
+
+
 @pytest.mark.parametrize("orientation", range(9))
 def test_exif_orientation_is_followed_and_a_broken_one_ignored(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()

@@ -66,3 +66,10 @@ def test_results_are_named_without_the_number() -> None:
     assert sequence_path("a/frame_%06d.png") == Path("a/frame.png")
     assert sequence_path("a/%d.png") == Path("a/frames.png")
     assert sequence_path("a/frames") == Path("a/frames")
+
+
+@pytest.mark.parametrize(("rate", "interval"), [(0.000556, 1 / 0.000556), (0.0003, 10_000 / 3), (0.5, 2), (30, 1 / 30)])
+def test_any_rate_gives_its_times(tmp_path: Path, rate: float, interval: float) -> None:
+    pictures(tmp_path, "1.jpg", "2.jpg", "3.jpg")
+    with open_video(sequence(str(tmp_path / "%d.jpg")), rate=rate) as reader:
+        assert [frame.time for frame in reader] == pytest.approx([0, interval, 2 * interval], rel=1e-6)

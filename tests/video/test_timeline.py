@@ -101,6 +101,12 @@ def test_every_frame_is_later_than_the_one_before(stamps: list[float | None], ti
     assert [clock(stamp) for stamp in stamps] == pytest.approx(times)
 
 
+@pytest.mark.parametrize("origin", [1.4, 3600.0, 50_000.0])
+def test_times_do_not_depend_on_the_first_stamp(origin: float) -> None:
+    clock = FrameClock(0.04)
+    assert [clock(origin + k / 25) for k in range(200)] == [k / 25 for k in range(200)]
+
+
 def test_a_file_put_together_or_begun_between_key_frames_is_not_damaged(tmp_path: Path) -> None:
     content = joined(tmp_path, 5, 5, count=20, codec="libx264").read_bytes()
     late = tmp_path / "late.ts"

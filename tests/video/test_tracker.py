@@ -135,3 +135,13 @@ def test_a_clock_that_goes_back_does_not_change_the_ids() -> None:
     tracker = Tracker()
     for time in (5.0, 5.04, 0.0, 0.04):
         assert tracker(crowd((0, 0), (300, 0)), time).ids.tolist() == [1, 2]  # type: ignore[union-attr]
+
+
+def test_frames_of_unknown_size_are_taken_as_they_are() -> None:
+    tracker = Tracker(Tracking(smooth=Smoothing()))
+    for frame in range(8):
+        size = (0, 0) if frame in (0, 1, 2, 6) else (640, 480)
+        poses = replace(crowd((200 + 3 * frame, 100), (60, 200)), image_size=size)
+        found = tracker(poses, frame / RATE)
+        assert found.ids.tolist() == [1, 2]  # type: ignore[union-attr]
+        assert abs(found.keypoints - poses.keypoints).max() < 6

@@ -142,8 +142,8 @@ def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
     data = config.data or (str(folders["train"]),)
     val = load_coco(config.val or folders["val"], config.limit, "val")
     print_left_out(val, config.val or folders["val"])
-    skeletons = {load_coco(parse_source(source)[0], limit=1).skeleton.with_pairs() for source in data}
-    if skeletons != {val.skeleton.with_pairs()}:
+    skeletons = {load_coco(parse_source(source)[0], limit=1).skeleton.joints for source in data}
+    if skeletons != {val.skeleton.joints}:
         raise VoteposeError(f"--val {config.val}: has a different skeleton from --data")
     return data, val
 

@@ -63,18 +63,23 @@ def _to_yolo(config: ConvertConfig, out: Path) -> Iterator[str]:
     if len(config.data) > len(SPLITS):
         raise VoteposeError(f"{config.data[3]}: is one folder too many; a YOLO dataset has {', '.join(SPLITS)}")
     splits = dict(zip(SPLITS, map(CocoFolder.open, config.data), strict=False))
-    if len({folder.labels.skeleton.with_pairs() for folder in splits.values()}) > 1:
-        raise VoteposeError("the folders have different skeletons; a YOLO dataset has only one")
-    lost, remarks = write_yolo(splits, out)
+    if len({folder.labels.skeleton.joints for folder in splits.values()}) > 1:
+        raise VoteposeError(
+            "the folders have different skeletons (names, sides or sigmas of the keypoints); "
+            "a YOLO dataset has only one"
+        )
+    written = write_yolo(splits, out)
     for split, folder in splits.items():
-        people = sum(annotation.is_person for picture in folder.pictures for annotation in picture.annotations)
-        print(f"{config.out / 'data.yaml'}: {split}: {len(folder.pictures)} images with {people} people")
+        counts = f"{written.images[split]} images with {written.people[split]} people"
+        print(f"{config.out / 'data.yaml'}: {split}: {counts}")
         yield from folder.left_out(f"{p.entry.get('file_name')}: {text}" for p in folder.pictures for text in p.remarks)
     several = {"categories, now one": len(next(iter(splits.values())).labels.people.identities)}
-    parts = [f"{count} {what}" for what, count in lost.items() if count]
+    parts = [f"{count} {what}" for what, count in written.lost.items() if count]
     parts += [f"{count} {what}" for what, count in several.items() if count > 1]
     print(f"not held by the format: people's areas{''.join(f', {part}' for part in parts)}")
-    yield from remarks
+    if len(splits) == 1:
+        print("val: the images of train, since Ultralytics requires both")
+    yield from written.remarks
 
 
 def _to_coco(config: ConvertConfig, out: Path) -> Iterator[str]:
@@ -83,7 +88,12 @@ def _to_coco(config: ConvertConfig, out: Path) -> Iterator[str]:
     found = find_description(path)
     assert found is not None
     named = read_description(found).splits if path in (found, found.parent) else {path.resolve().name: [path]}
-    for name in named:
+    written: dict[tuple[Path, ...], str] = {}
+    for name, places in named.items():
+        if same := written.get(tuple(places)):
+            print(f"{name}: the images of {same}; not written again")
+            continue
+        written[tuple(places)] = name
         split = read_split(path, name)
         assert split is not None
         _write_coco(split, out / name)

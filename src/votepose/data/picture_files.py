@@ -28,7 +28,7 @@ class PictureFiles:
     def __init__(self, folder: Path, zips: Sequence[Path] = ()) -> None:
         self.folder, self.zips = folder, sorted(zips)
         self.left_out: list[str] = []
-        self._where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by shard (or "" for any) and name
+        self._where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by the zip's name (or "" for any) and the file's
         self._open()
 
     def _open(self) -> None:
@@ -43,21 +43,21 @@ class PictureFiles:
         self._process = os.getpid()
 
     def encoded(self, entry: dict[str, Any]) -> bytes:
-        """The encoded file of an image in the json.
+        """The encoded file of an image in the json: from the zip that its `shard` names, else a plain file or, without
+        `shard`, from any zip.
 
         Raises:
             FileNotFoundError: if there is none. zipfile's exceptions for broken zips.
         """
         if self._process != os.getpid():  # forked processes share file positions, so each reopens the zips
             self._open()
-        name = entry["file_name"]
-        plain = self.folder / name
-        shard = self._where.get((entry.get("shard", ""), name), self._where.get(("", name)))
-        if plain.is_file():
+        name, zip_name = entry["file_name"], str(entry.get("shard") or "")
+        plain, found = self.folder / name, self._where.get((zip_name, name))
+        if plain.is_file() and not (zip_name and found):
             return plain.read_bytes()
-        if shard is not None:
-            return shard.read(name)
-        raise FileNotFoundError(f"neither in {self.folder} nor in a zip")
+        if found is not None:
+            return found.read(name)
+        raise FileNotFoundError(f"neither in {self.folder} nor in {zip_name or 'a zip'}")
 
     def read(self, entry: dict[str, Any]) -> np.ndarray:
         """Read an image in the json as (height, width, 3) uint8 RGB."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from votepose.data.coco_json import values
 from votepose.data.coco_json.labels import Picture
+from votepose.errors import VoteposeError
+
+_SAME_SHAPE = 0.01  # relative difference of two aspect ratios that count as equal
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,14 @@ class Sample:
 
 
 def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sample, list[str]]:
-    """The sample, in image pixels, and remarks on annotations that were left out or adjusted."""
+    """The sample, in image pixels, and remarks on annotations that were left out or adjusted.
+
+    Raises:
+        VoteposeError: if the labels are for the image without its EXIF rotation.
+    """
     height, width = pixels.shape[:2]
     entry, remarks = picture.entry, list(picture.remarks)
-    told = np.array([values.number(entry.get(side)) for side in ("width", "height")])
-    scale = np.array([width, height]) / told if (told > 0).all() else np.ones(2)
-    scale = scale.astype(np.float32)
+    scale = label_scale(entry, width, height).astype(np.float32)
     if abs(scale - 1).max() > 0.01:
         remarks.append(f"is {width}x{height}, unlike in the json; its labels were scaled")
     people, ignore = [], []
@@ -62,7 +69,7 @@ def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sampl
             points = annotation.keypoints.astype(np.float32)
             points[:, :2] *= scale
             area = float(np.float32(annotation.area) * scale.prod())
-            people.append((points, box if (box[2:] > 0).all() else _around(points, area, width, height), area))
+            people.append((points, person_box(whole, points, area, width, height), area))
         elif (box[2:] > 0).all():
             ignore.append(box)
     sample = Sample(
@@ -79,11 +86,34 @@ def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sampl
     return sample, [f"{sample.name}: {text}" for text in remarks]
 
 
-def _around(points: np.ndarray, area: float, width: int, height: int) -> np.ndarray:
-    """A box from the labelled joints, for a person whose own box lies outside the image."""
+def label_scale(entry: Mapping[str, Any], width: int, height: int) -> np.ndarray:
+    """(2,) image pixels per label pixel along x and y, from the size in the json's entry; 1 if it states none.
+
+    Raises:
+        VoteposeError: if width and height are swapped: the labels are for the image without its EXIF rotation.
+    """
+    stated = np.array([values.number(entry.get(side)) for side in ("width", "height")])
+    if not (stated > 0).all():
+        return np.ones(2)
+    on_its_side = abs(stated[0] / stated[1] * (width / height) - 1) < _SAME_SHAPE
+    if on_its_side and abs(width / height - 1) > 2 * _SAME_SHAPE:
+        w, h = (f"{side:g}" for side in stated)
+        raise VoteposeError(
+            f"is {width}x{height}, but {w}x{h} in the json: its labels are for the image without its EXIF rotation; "
+            "rotate the file's pixels or the labels"
+        )
+    return np.array([width, height]) / stated
+
+
+def person_box(box: np.ndarray, points: np.ndarray, area: float, width: int, height: int) -> np.ndarray:
+    """A person's box (x, y, w, h) in the image: the given one, clipped, or if that lies outside, one around the
+    labelled joints."""
+    clipped = _clipped(box, width, height)
+    if (clipped[2:] > 0).all():
+        return clipped
     labelled = points[points[:, 2] > 0, :2]
-    box = values.hull(labelled)
-    return _clipped(values.square(labelled, area) if box is None else box, width, height)
+    hull = values.hull(labelled)
+    return _clipped(values.square(labelled, area) if hull is None else hull, width, height)
 
 
 def _clipped(box: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ from votepose.errors import VoteposeError
 
 @dataclass(frozen=True)
 class KeypointMetrics:
-    """Average precision (AP) over OKS 0.50:0.05:0.95, at 0.50 and 0.75, for medium and large people; average recall."""
+    """Average precision (AP) over OKS 0.50:0.05:0.95, at 0.50 and 0.75, for medium and large people; average recall.
+
+    AP of medium or large people is NaN if there are none.
+    """
 
     ap: float
     ap50: float
@@ -31,11 +35,11 @@ class KeypointMetrics:
     def __str__(self) -> str:
         names = ("AP", "AP50", "AP75", "APM", "APL", "AR")
         values = (self.ap, self.ap50, self.ap75, self.ap_m, self.ap_l, self.ar)
-        return " ".join(f"{name} {value:.3f}" for name, value in zip(names, values, strict=True))
+        return " ".join(f"{name} {f'{v:.3f}' if v == v else '-'}" for name, v in zip(names, values, strict=True))
 
     def paper_row(self, name: str, parameters: float) -> str:
         """A Markdown row in the layout of the paper's Table 1; AP in percent, parameters in millions (0: unknown)."""
-        cells = [f"{100 * v:.1f}" for v in (self.ap50, self.ap75, self.ap_m, self.ap_l)]
+        cells = map(in_percent, (self.ap50, self.ap75, self.ap_m, self.ap_l))
         return f"| {name} | {f'{parameters:.1f}' if parameters else '?'} | {' | '.join(cells)} |"
 
 
@@ -75,8 +79,15 @@ def coco_keypoint_metrics(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    stats = [max(0.0, float(v)) for v in evaluation.stats[:6]]
-    return KeypointMetrics(*stats)
+    # COCO's value for what is undefined, since there are no such people, is -1.
+    ap, ap50, ap75, ap_m, ap_l, ar = (float(v) for v in evaluation.stats[:6])
+    ap_m, ap_l = (math.nan if v < 0 else v for v in (ap_m, ap_l))
+    return KeypointMetrics(max(0.0, ap), max(0.0, ap50), max(0.0, ap75), ap_m, ap_l, max(0.0, ar))
+
+
+def in_percent(metric: float) -> str:
+    """Such as "51.2", or "-" for NaN."""
+    return "-" if math.isnan(metric) else f"{100 * metric:.1f}"
 
 
 def _truth(labels: CocoLabels, numbers: dict[int | str, int]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 
 from votepose.data.coco import CocoDataset
 from votepose.evaluation.runner import Model, find_all, picture_results
+from votepose.inference.graph_outputs import PEOPLE, people_rows, to_poses
 from votepose.letterbox import Letterbox, require_input_size
 from votepose.models.estimator import PoseEstimator
 from votepose.models.loading import load_estimator
@@ -47,16 +48,8 @@ def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: 
     pixels = torch.from_numpy(box.apply(image))[None].to(device)
     with torch.inference_mode():
         people = estimator(pixels, torch.tensor(threshold, device=device))
-    keypoints = box.to_image(people.keypoints.float().cpu().numpy(), 1)
-    poses = Poses(
-        keypoints,
-        people.confidences.float().cpu().numpy(),
-        people.seen.cpu().numpy(),
-        people.scores.float().cpu().numpy(),
-        skeleton,
-        (width, height),
-    )
-    return poses[np.argsort(-poses.scores, kind="stable")]
+    outputs = {name: getattr(people, name).cpu().numpy() for name in PEOPLE}
+    return to_poses(outputs, people_rows(outputs, 0, skeleton.kappas), box, skeleton)
 
 
 def coco_results(

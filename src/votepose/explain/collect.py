@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from votepose.errors import VoteposeError
 from votepose.explain.explanation import Explanation, VoteGroup
 from votepose.grouping import GroupingConfig, group, joint_confidences, vote_distances, vote_strengths
-from votepose.inference.session import OUTPUTS
+from votepose.inference.graph_outputs import PEOPLE, PRESENCE, VOTES, people_rows, to_poses
 from votepose.io.images import read_image
 from votepose.io.sources import ImageSource, source_name
 from votepose.letterbox import Letterbox
@@ -17,7 +18,6 @@ from votepose.oks import body_sizes, oks
 from votepose.poses import Poses
 from votepose.predictor import Predictor
 
-VOTE_OUTPUTS = ("vote_image", "vote_cells", "vote_poses", "vote_scales", "vote_presence", "vote_person")
 _COPY = 0.5  # minimum OKS for a group without a person to count as a copy of a person
 
 
@@ -31,7 +31,10 @@ def gather(predictor: Predictor, image: ImageSource) -> Explanation:
     box = Letterbox.fit(pixels.shape[1], pixels.shape[0], predictor.input_size)
     raw = _outputs(predictor, box.apply(pixels))
     config = _grouping_config(predictor)
-    poses, rank = _people(raw, predictor, box, source_name(image))
+    rows = people_rows(raw, 0, predictor.skeleton.kappas)
+    poses = replace(to_poses(raw, rows, box, predictor.skeleton), source=source_name(image))
+    rank = np.full(len(raw["scores"]) + 1, -1)  # of each row of the output, and of -1: no person
+    rank[rows] = np.arange(len(rows))
 
     stride, kappas = float(predictor.metadata["stride"]), predictor.skeleton.kappas
     votes, log_scales, cells, presence, person = _votes(raw, stride, config.presence_threshold)
@@ -40,7 +43,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Explanation:
     votes, log_scales, cells, presence, person, strengths = (
         x[order] for x in (votes, log_scales, cells, presence, person, strengths)
     )
-    person = np.append(rank, -1)[person]
+    person = rank[person]
     distances = vote_distances(votes, log_scales, config) if len(votes) else np.zeros((0, 0), np.float32)
     found = group(votes, log_scales, cells, presence, kappas, config)
     scale = box.to_image(np.full(2, stride, np.float32), stride=1)
@@ -49,7 +52,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Explanation:
         name=PurePath(source_name(image) or "image").name,
         poses=poses,
         score_threshold=predictor.score_threshold,
-        presence=raw["presence"][0],
+        presence=raw[PRESENCE][0],
         cell=(float(scale[0]), float(scale[1])),
         cells=cells * scale,
         votes=votes * scale,
@@ -79,7 +82,7 @@ def _outputs(predictor: Predictor, pixels: np.ndarray) -> dict[str, np.ndarray]:
     Raises:
         VoteposeError: if the file does not output its votes, or the run fails.
     """
-    wanted = (*OUTPUTS, "presence", *VOTE_OUTPUTS)
+    wanted = (*PEOPLE, PRESENCE, *VOTES)
     if set(wanted) - {output.name for output in predictor.session.get_outputs()}:
         raise VoteposeError("this model file does not output its votes: export it again with `votepose export`")
     return predictor.run(pixels[None], wanted)
@@ -88,22 +91,6 @@ def _outputs(predictor: Predictor, pixels: np.ndarray) -> dict[str, np.ndarray]:
 def _grouping_config(predictor: Predictor) -> GroupingConfig:
     """The file's grouping options, with the predictor's presence threshold."""
     return GroupingConfig(**predictor.metadata["grouping"] | {"presence_threshold": predictor.presence_threshold})
-
-
-def _people(
-    raw: dict[str, np.ndarray], predictor: Predictor, box: Letterbox, source: str | None
-) -> tuple[Poses, np.ndarray]:
-    """All people, best first, and the rank of each row of the model's output (-1 if its keypoints are not finite)."""
-    scores = raw["scores"]
-    finite = np.isfinite(raw["keypoints"]).all(axis=(1, 2)) & (raw["image_index"] == 0)
-    order = np.argsort(-scores, kind="stable")
-    order = order[finite[order]]
-    rank = np.full(len(scores), -1)
-    rank[order] = np.arange(len(order))
-    points = box.to_image(raw["keypoints"][order], stride=1)
-    size = box.width, box.height
-    confidences, seen = raw["confidences"][order], raw["seen"][order]
-    return Poses(points, confidences, seen, scores[order], predictor.skeleton, size, source), rank
 
 
 def _votes(raw: dict[str, np.ndarray], stride: float, threshold: float) -> tuple[np.ndarray, ...]:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from votepose.errors import VoteposeError
-from votepose.export.onnx_graph import INPUT_NAMES, OUTPUT_NAMES, Graph, noise
+from votepose.export.onnx_graph import Graph, noise
+from votepose.inference.graph_outputs import INPUTS, OUTPUTS
 from votepose.inference.runtime import import_onnxruntime, import_openvino
 from votepose.models.estimator import PoseEstimator
 
@@ -35,8 +36,8 @@ def run_onnx(path: Path) -> Run:
     session = import_onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def run(images: np.ndarray, threshold: float) -> Answer:
-        feeds = dict(zip(INPUT_NAMES, (images, np.array(threshold, np.float32)), strict=True))
-        return dict(zip(OUTPUT_NAMES, session.run(OUTPUT_NAMES, feeds), strict=True))
+        feeds = dict(zip(INPUTS, (images, np.array(threshold, np.float32)), strict=True))
+        return dict(zip(OUTPUTS, session.run(OUTPUTS, feeds), strict=True))
 
     return run
 
@@ -64,15 +65,15 @@ def write_openvino(source: Path, path: Path, metadata: dict[str, Any], half: boo
         raise VoteposeError(f"OpenVINO {openvino.__version__} cannot convert this graph: {reason}") from None
 
     def run(images: np.ndarray, threshold: float) -> Answer:
-        found = compiled(dict(zip(INPUT_NAMES, (images, np.array(threshold, np.float32)), strict=True)))
-        return {name: np.asarray(found[name]) for name in OUTPUT_NAMES}
+        found = compiled(dict(zip(INPUTS, (images, np.array(threshold, np.float32)), strict=True)))
+        return {name: np.asarray(found[name]) for name in OUTPUTS}
 
     return run
 
 
 def write_torch(estimator: PoseEstimator, path: Path, metadata: dict[str, Any]) -> Run:
     """Write a `torch.export` program to `path` (.pt2): `torch.export.load(path).module()(images, presence_threshold)`
-    returns the outputs in the order of `OUTPUT_NAMES`.
+    returns the outputs in the order of `OUTPUTS`.
 
     Raises:
         VoteposeError: for MaxViT.
@@ -119,7 +120,7 @@ def _torch_run(module: torch.nn.Module) -> Run:
     def run(images: np.ndarray, threshold: float) -> Answer:
         with torch.no_grad():
             found = module(torch.from_numpy(images), torch.tensor(threshold))
-        return {name: value.numpy() for name, value in zip(OUTPUT_NAMES, found, strict=True)}
+        return {name: value.numpy() for name, value in zip(OUTPUTS, found, strict=True)}
 
     return run
 

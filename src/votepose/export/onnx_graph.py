@@ -18,17 +18,15 @@ from votepose.export.rewrites.copies import drop_copies
 from votepose.export.rewrites.pads import fold_pads
 from votepose.export.rewrites.pixel_shuffles import merge_pixel_shuffles
 from votepose.export.simplify import simplified
+from votepose.inference.graph_outputs import INPUTS, OUTPUTS, PEOPLE, VOTES
 from votepose.models.estimator import PoseEstimator
-from votepose.models.outputs import PoseOutputs, VoteOutputs
 
 OPSET = 17
-INPUT_NAMES = ["images", "presence_threshold"]
-OUTPUT_NAMES = [*PoseOutputs._fields, *VoteOutputs._fields]
 
 
 class Graph(nn.Module):
     """The exported computation: `PoseEstimator.explain` with its outputs as one tuple, in the order of
-    `OUTPUT_NAMES`."""
+    `OUTPUTS`."""
 
     def __init__(self, estimator: PoseEstimator) -> None:
         super().__init__()
@@ -61,13 +59,13 @@ def trace(estimator: PoseEstimator, path: Path) -> onnx.ModelProto:
             str(path),
             opset_version=OPSET,
             dynamo=False,
-            input_names=INPUT_NAMES,
-            output_names=OUTPUT_NAMES,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
             dynamic_axes={
                 "images": {**batch, 1: "height", 2: "width"},
                 "presence": {**batch, 1: "rows", 2: "columns"},
-                **{name: {0: "people"} for name in PoseOutputs._fields[:-1]},
-                **{name: {0: "votes"} for name in VoteOutputs._fields},
+                **{name: {0: "people"} for name in PEOPLE},
+                **{name: {0: "votes"} for name in VOTES},
             },
         )
     model = onnx.load(path)

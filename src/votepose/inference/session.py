@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from votepose.errors import VoteposeError, one_line
+from votepose.inference.graph_outputs import INPUTS, PEOPLE
 from votepose.inference.runtime import import_onnxruntime
 from votepose.skeleton import Skeleton
 from votepose.utils.cpus import usable_cpus
 
-INPUTS = ("images", "presence_threshold")
 _PACKAGES = {
     "cuda": "onnxruntime-gpu",
     "tensorrt": "onnxruntime-gpu",
@@ -23,7 +23,6 @@ _PACKAGES = {
 }
 # By default every convolution is tried in every way for each new shape, and the focus has many shapes.
 _FOR_DEVICE = {"cuda": {"cudnn_conv_algo_search": "HEURISTIC"}}
-OUTPUTS = ("image_index", "keypoints", "confidences", "seen", "scores")
 # Optimisations of onnxruntime that gain nothing in an exported graph: it was simplified when it was exported, and is
 # neither quantised nor a language model. Each walks through all nodes, and together they take half of the time to load.
 # onnxruntime silently accepts names that it does not know (findings/onnxruntime_disabled_optimizers.sh).
@@ -188,7 +187,7 @@ def read_metadata(session: Any, path: Path) -> tuple[dict[str, Any], Skeleton]:
     """
     text = session.get_modelmeta().custom_metadata_map.get("votepose")
     inputs, outputs = ({value.name for value in side} for side in (session.get_inputs(), session.get_outputs()))
-    if text is None or set(INPUTS) - inputs or set(OUTPUTS) - outputs:
+    if text is None or set(INPUTS) - inputs or set(PEOPLE) - outputs:
         raise VoteposeError(f"{path}: is an ONNX model, but not from votepose; create one with `votepose export`")
     try:
         metadata: dict[str, Any] = json.loads(text)

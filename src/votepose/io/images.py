@@ -8,7 +8,7 @@ import io
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -61,14 +61,19 @@ def read_image(source: ImageSource, bgr: bool = False) -> np.ndarray:
         raise VoteposeError(f"{name}: {_reason(error, source)}") from error
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(file: Path | BinaryIO, name: str = "") -> tuple[int, int]:
     """Width and height in pixels of the array that `read_image` returns for a file, read from its header.
+
+    Args:
+        file: a path, or an open file.
+        name: its name in messages; by default the path.
 
     Raises:
         VoteposeError: if it is not an image; the message names the file.
     """
+    name = name or str(file)
     try:
-        with _open(path, str(path)) as image:
+        with _open(file, name) as image:
             width, height = image.size
             with contextlib.suppress(Exception):  # as below
                 if image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE:
@@ -77,7 +82,7 @@ def image_size(path: Path) -> tuple[int, int]:
     except VoteposeError:
         raise
     except Exception as error:
-        raise VoteposeError(f"{path}: {_reason(error, path)}") from error
+        raise VoteposeError(f"{name}: {_reason(error, file)}") from error
 
 
 def open_image(file: Any, name: str, formats: tuple[str, ...] | None = None) -> Image.Image:
@@ -128,7 +133,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     with contextlib.suppress(Exception):  # viewers ignore a damaged EXIF block too
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):  # I;16, I;16B, I, F: more than 8 bits
-        return rgb_from_array(_to_uint16(np.asarray(image)))
+        return rgb_from_array(_to_unsigned(np.asarray(image)))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGB", image.size, _WHITE)
@@ -137,12 +142,14 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _to_uint16(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "u" or (values.dtype.kind == "i" and values.min() >= 0 and values.max() < 2**16):
+def _to_unsigned(values: np.ndarray) -> np.ndarray:
+    """Values of a mode with more than 8 bits as uint16, or as uint8 if 32-bit integers hold no larger ones."""
+    if values.dtype.kind == "i" and values.min() >= 0 and values.max() < 2**16:
+        return values.astype(np.uint8 if values.max() < 2**8 else np.uint16)
+    if values.dtype.kind == "u":
         return values.astype(np.uint16)
-    finite = np.nan_to_num(
-        values.astype(np.float64), posinf=0, neginf=0
-    )  # the white level is unknown: use the range of the file's values
+    # The white level is unknown: use the range of the file's values.
+    finite = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
     low, high = finite.min(), finite.max()
     return ((finite - low) * (65535 / max(high - low, 1e-12))).astype(np.uint16)
 

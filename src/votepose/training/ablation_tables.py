@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from votepose.evaluation.coco_metrics import KeypointMetrics
+from votepose.evaluation.coco_metrics import KeypointMetrics, in_percent
 from votepose.grouping import PAPER
 from votepose.models.presets import Preset, preset
 from votepose.training.recipes import Recipe, recipe
@@ -115,7 +115,7 @@ def _row(cell: Cell, result: Measured | None) -> str:
     if result is None:
         return f"| {cell.name} | {cell.preset} | | {paper} | not yet | | | | |"
     m = result.metrics
-    values = " | ".join(f"{100 * v:.1f}" for v in (m.ap, m.ap50, m.ap75, m.ap_m, m.ap_l))
+    values = " | ".join(map(in_percent, (m.ap, m.ap50, m.ap75, m.ap_m, m.ap_l)))
     return f"| {cell.name} | {cell.preset} | {result.parameters / 1e6:.2f} | {paper} | {values} |"
 
 

@@ -200,8 +200,8 @@ def _adapted(preset: Preset, config: TrainConfig, skeleton: Skeleton) -> Preset:
     network = replace(
         preset.network,
         keypoints=len(skeleton),
-        proposals=preset.network.proposals and skeleton == COCO_17,  # MoveNet only proposes COCO's skeleton
-        aux_backbone=preset.network.aux_backbone and skeleton == COCO_17 and _has_aux_weights(config),
+        proposals=preset.network.proposals and skeleton.names == COCO_17.names,  # MoveNet only proposes COCO's skeleton
+        aux_backbone=preset.network.aux_backbone and skeleton.names == COCO_17.names and _has_aux_weights(config),
         hourglass=preset.network.hourglass and config.hourglass,
         transformer=preset.network.transformer and config.transformer,
     )

@@ -33,8 +33,11 @@ def open_sources(config: TrainConfig) -> list[FolderSource]:
     sources = [FolderSource(CocoFolder.open(folder), weight, mosaic) for folder, weight, mosaic in parsed]
     if config.canvas is not None and config.canvas < 1:
         raise VoteposeError(f"--canvas should be at least 1, but is {config.canvas}")
-    if len({source.folder.labels.skeleton.with_pairs() for source in sources}) > 1:
-        raise VoteposeError("--data: the folders have different skeletons; train on one skeleton at a time")
+    if len({source.folder.labels.skeleton.joints for source in sources}) > 1:
+        raise VoteposeError(
+            "--data: the folders have different skeletons (names, sides or sigmas of the keypoints); "
+            "train on one skeleton at a time"
+        )
     return sources
 
 

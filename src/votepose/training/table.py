@@ -20,11 +20,12 @@ def epoch_cells(
         epoch, step: the epoch and the step that have just ended.
         rate: images per second.
         losses: losses by name; `total` is their weighted sum.
-        metrics: metrics of this epoch, empty if AP was not measured; None omits their columns.
+        metrics: metrics of this epoch, empty if AP was not measured; None omits their columns. NaN is undefined.
     """
     cells = {"epoch": f"{epoch}", "step": f"{step}", "images/s": f"{rate:.1f}"}
     if metrics is not None:
-        cells |= {name: f"{metrics[key]:.3f}" if key in metrics else "-" for key, name in _AP.items()}
+        measured = {name: metrics.get(key, math.nan) for key, name in _AP.items()}
+        cells |= {name: "-" if math.isnan(value) else f"{value:.3f}" for name, value in measured.items()}
     cells |= {"loss": f"{losses['total']:.3f}"} if "total" in losses else {}
     return cells | {name: f"{value:.3f}" for name, value in losses.items() if name != "total"}
 

@@ -34,7 +34,7 @@ class SequenceReader:
 
     def __init__(self, source: Input, part: Part | None = None, rate: float = SEQUENCE_RATE) -> None:
         self.label, self._frames, self._part = source.label, source.frames, part or Part()
-        self.rate = Fraction(rate).limit_denominator(1001)
+        self.rate = _fraction(rate)
         self.count = self._part.frames(len(self._frames), self.rate)
         self.audio: list[Any] = []
         self.on_audio: Callable[[Any], None] = lambda packet: None
@@ -74,3 +74,8 @@ class SequenceReader:
 def open_video(one: Input, part: Part | None = None, rate: float | None = None) -> VideoReader | SequenceReader:
     """Open a video input; `rate` is the frame rate of an image sequence."""
     return SequenceReader(one, part, rate or SEQUENCE_RATE) if one.frames else VideoReader(one, part)
+
+
+def _fraction(rate: float) -> Fraction:
+    """The rate as a fraction with small numbers, such as 30000/1001; below 1, the interval has them."""
+    return Fraction(rate).limit_denominator(1001) if rate >= 1 else 1 / Fraction(1 / rate).limit_denominator(1001)

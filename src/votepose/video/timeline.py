@@ -13,6 +13,7 @@ from typing import Any
 _LEAP = Fraction(10)  # gap in seconds that counts as a jump in formats that allow jumps (FFmpeg's dts_delta_threshold)
 _LONG_LEAP = Fraction(600)  # in other formats, where a gap of minutes may be intended
 _LEAP_STEPS = 10  # minimum jump, in packet durations
+_DIGITS = 9  # of a frame's time in seconds; a difference of floats has fewer, so that 0.92 would be a bit less
 _SAME_JUMP = Fraction(1)  # seconds by which a file's streams may differ in a jump
 
 
@@ -81,7 +82,7 @@ class FrameClock:
         if not self._frames:
             self.origin = stamp or 0.0
         stamp = self.origin + self._frames * self._interval if stamp is None else stamp
-        time = stamp - self.origin
+        time = round(stamp - self.origin, _DIGITS)
         if self._frames and time <= self._time:
             # After a repeated stamp, time advances more slowly until the stamps catch up.
             time = self._time + self._interval * (1.0 if stamp == self._stamp else 0.5)

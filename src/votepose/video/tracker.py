@@ -52,7 +52,7 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._next_id = 1
         self._time: float | None = None
-        self._size: tuple[int, int] | None = None  # size of the first frame, whose pixels are the tracks' unit
+        self._size: tuple[int, int] | None = None  # of the first frame whose size is known; tracks are in its pixels
 
     def __call__(self, poses: Poses, time: float, scene: int = 0) -> Poses:
         """The people in a frame with `ids`, and with smoothed keypoints if so configured.
@@ -73,8 +73,10 @@ class Tracker:
 
     def _to_first_size(self, poses: Poses) -> tuple[float, np.ndarray]:
         """Scale and offset (2,) from this frame's pixels to the first frame's: uniformly scaled and centred."""
-        self._size = self._size or poses.image_size
-        if not poses.image_size or not self._size or poses.image_size == self._size:
+        known = all(poses.image_size)
+        if known and self._size is None:
+            self._size = poses.image_size
+        if not known or self._size is None or poses.image_size == self._size:
             return 1.0, np.zeros(2)
         size, first = np.array(poses.image_size), np.array(self._size)
         scale = float((first / size).min())

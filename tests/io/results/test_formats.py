@@ -15,7 +15,7 @@ import pytest
 from helpers.fake_model import some_poses
 from helpers.written import FORMATS, NAMES, expected, opened, rows
 from votepose.errors import VoteposeError
-from votepose.io.results.coco import CocoWriter, numbered
+from votepose.io.results.coco import CocoWriter, image_numbers
 from votepose.io.results.tables import columns
 from votepose.io.results.writer import Format, Results
 from votepose.poses import Poses
@@ -129,9 +129,9 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
 
 
 def test_image_ids_are_the_stems_only_if_all_are_different_integers(tmp_path: Path) -> None:
-    assert numbered(["000000000139.jpg", "7.png"])
+    assert image_numbers(["000000000139.jpg", "7.png"]) == {139, 7}
     for names in (["139.jpg", "a.jpg"], ["x/7.jpg", "y/7.jpg"], ["\u00b2_.jpg", "\u00b2.jpg"], []):
-        assert not numbered(names)
+        assert not image_numbers(names)
     writer = CocoWriter(tmp_path, COCO_17, ["000000000139.jpg", "7.png"])
     writer.begin()
     for name in ("000000000139.jpg", "7.png"):
@@ -139,6 +139,16 @@ def test_image_ids_are_the_stems_only_if_all_are_different_integers(tmp_path: Pa
     writer.close()
     listed = json.loads((tmp_path / "images.json").read_text())["images"]
     assert [image["id"] for image in listed] == [139, 7]
+
+
+def test_frames_of_a_video_do_not_take_the_ids_of_images(tmp_path: Path) -> None:
+    writer = CocoWriter(tmp_path, COCO_17, ["7.mp4", "2.jpg", "9.mp4"])
+    writer.begin()
+    for name in ("7.mp4", "7.mp4", "7.mp4", "2.jpg", "9.mp4", "9.mp4"):
+        writer.write(name, Poses.empty())
+    writer.close()
+    listed = json.loads((tmp_path / "images.json").read_text())["images"]
+    assert [image["id"] for image in listed] == [7, 1, 3, 2, 9, 4]
 
 
 def test_writers_take_many_people(tmp_path: Path) -> None:

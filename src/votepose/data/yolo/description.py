@@ -14,6 +14,7 @@ from votepose.utils.sides import pairs_by_name
 
 SPLITS = ("train", "val", "test")
 NAME = "data.yaml"
+EXTENSIONS = ("skeleton", "sigmas", "flip_pairs")  # keys of a COCO category that data.yaml may hold, too
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,11 @@ def _category(number: int, name: str, joints: int, data: dict[str, Any], path: P
         names = list(COCO_17.names)
     category: dict[str, Any] = {"id": number + 1, "name": name}
     category["keypoints"] = names or [f"keypoint_{k}" for k in range(joints)]
-    if flip is not None:
+    if flip is not None and "flip_pairs" not in data:
         named = pairs_by_name(category["keypoints"])  # names tell left from right
         pairs = [(a, b) for a, b in enumerate(flip) if a < b]
         category["flip_pairs"] = [[b + 1, a + 1] if (b, a) in named else [a + 1, b + 1] for a, b in pairs]
-    return category | {key: data[key] for key in ("skeleton", "sigmas") if key in data}
+    return category | {key: data[key] for key in EXTENSIONS if key in data}
 
 
 def _flip(flip: Any, joints: int, path: Path) -> list[int] | None:

@@ -13,7 +13,7 @@ from votepose.data.yolo.labels import label_path, read_labels
 from votepose.errors import VoteposeError, one_line
 from votepose.io.folders import LeftOut, search
 from votepose.io.images import image_size
-from votepose.io.results.coco import numbered
+from votepose.io.results.coco import image_numbers
 from votepose.utils.cpus import usable_cpus
 from votepose.utils.parallel import ordered_map
 
@@ -90,7 +90,7 @@ def _others(places: Sequence[Path], labels: Sequence[Path]) -> list[Path]:
 
 def _as_coco(files: Sequence[Path], root: Path, described: Description) -> tuple[dict[str, Any], list[str]]:
     names = [file.relative_to(root).as_posix() for file in files]
-    by_name = numbered(names)
+    by_name = bool(image_numbers(names))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     remarks: list[str] = []

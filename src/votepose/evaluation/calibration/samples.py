@@ -11,6 +11,7 @@ from torch import Tensor
 
 from votepose.data.sample import Sample
 from votepose.evaluation.matching import labelled_similarities, matched_oks, optimal_match, sample_oks_matrix
+from votepose.inference.graph_outputs import PEOPLE, people_rows
 from votepose.letterbox import Letterbox
 from votepose.models.calibration import Calibration
 from votepose.models.estimator import PoseEstimator
@@ -79,8 +80,10 @@ def _of_picture(
     with torch.inference_mode():
         pixels = torch.from_numpy(box.apply(sample.image))[None].to(device)
         people = estimator(pixels, torch.tensor(float(estimator.config.presence_threshold), device=device))
-    poses = box.to_image(people.keypoints.float().cpu().numpy(), 1)
-    confidences, logits, scores = (x.float().cpu().numpy() for x in (people.confidences, people.seen, people.scores))
+    outputs = {name: getattr(people, name).cpu().numpy() for name in PEOPLE}
+    rows = people_rows(outputs, 0, kappas)
+    _, keypoints, confidences, logits, scores = (outputs[name][rows] for name in PEOPLE)
+    poses = box.to_image(keypoints, 1)
     matrix = sample_oks_matrix(poses, sample, kappas)
     match = optimal_match(matrix)
     oks = matched_oks(matrix, match).astype(np.float32)

@@ -22,7 +22,8 @@ class CocoWriter:
         folder: an existing folder, see `prepare_folder`.
         skeleton: the skeleton to write to `images.json`.
         names: names of all images that will be written. The image ids are the files' stems if these are distinct
-            integers (as in COCO), else 1, 2, … in the order of writing.
+            integers (as in COCO), else 1, 2, … in the order of writing. The first frame of a video counts as its image;
+            the others get free ids.
     """
 
     def __init__(self, folder: Path, skeleton: Skeleton, names: Sequence[str]) -> None:
@@ -33,7 +34,7 @@ class CocoWriter:
         self._images = GrowingFile(
             folder / "images.json", '{"images": [\n', ",\n", f'\n],\n"categories": {categories}}}\n'
         )
-        self._numbered = numbered(names)
+        self._numbers = image_numbers(names)
         self._ids: set[int] = set()
         self._last = 0
 
@@ -92,11 +93,15 @@ class CocoWriter:
         return poses.to_coco(number)
 
     def _number(self, name: str) -> int:
-        if self._numbered and (number := int(_stem(name))) not in self._ids:
+        if self._numbers and (number := int(_stem(name))) not in self._ids:
             self._ids.add(number)
             return number
+        return self._next()  # a further frame of a video, or the names are not numbers
+
+    def _next(self) -> int:
+        """The lowest id after the last one from here that is neither used nor an image's own."""
         self._last += 1
-        while self._last in self._ids:
+        while self._last in self._ids or self._last in self._numbers:
             self._last += 1
         return self._last
 
@@ -123,11 +128,11 @@ class CocoAnnotationsWriter(CocoWriter):
         return poses.to_coco_annotations(number, first_id=self._people.entries + 1)
 
 
-def numbered(names: Sequence[str]) -> bool:
-    """Whether the files' stems are distinct integers, so that they can be COCO image ids."""
+def image_numbers(names: Sequence[str]) -> set[int]:
+    """The files' stems as COCO image ids, if they are distinct integers, else none."""
     stems = [_stem(name) for name in names]
     numbers = {int(stem) for stem in stems if stem.isascii() and stem.isdecimal()}
-    return bool(stems) and len(numbers) == len(stems)
+    return numbers if len(numbers) == len(stems) else set()
 
 
 def _stem(name: str) -> str:
