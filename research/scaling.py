@@ -90,7 +90,7 @@ def _share(crops: Path, share: float, folder: Path) -> Path:
         raise SystemExit(f"{crops}: holds no crops; make them with `votepose train --stage refiner --crops`")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for path in (crops / "ranges.json", *people[: math.ceil(share * len(people))]):
+    for path in (crops / "ranges.json", crops / "settings.json", *people[: math.ceil(share * len(people))]):
         os.symlink(path.resolve(), folder / path.name)
     return folder
 

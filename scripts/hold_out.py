@@ -31,7 +31,6 @@ class Config:
 
 def held(image_id: int, share: float) -> bool:
     """Whether an image is held out."""
-    """Whether an image is held out."""
     return int(hashlib.md5(f"hold {image_id}".encode()).hexdigest()[:8], 16) < share * 16**8
 
 

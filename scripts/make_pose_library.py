@@ -67,7 +67,7 @@ def well_labelled(layouts: Layouts) -> np.ndarray:
 
 def without_yaw(orientation: np.ndarray) -> np.ndarray:
     """(N, 3, 3) body to camera -> body to world, without the rotation about the vertical axis (swing-twist)."""
-    world = FACING.numpy().T @ orientation
+    world = FACING.T @ orientation
     yaw = np.arctan2(world[:, 1, 0] - world[:, 0, 1], world[:, 0, 0] + world[:, 1, 1])
     back = np.zeros_like(world)
     back[:, 0, 0] = back[:, 1, 1] = np.cos(yaw)

@@ -28,7 +28,7 @@ from votepose.data.coco_json.values import identity
 from votepose.data.picture_files import PictureFiles
 from votepose.errors import VoteposeError
 from votepose.io.images import read_image
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
 

@@ -80,7 +80,12 @@ class Config:
     dry_run: bool = False
     """Print the commands and the hours only."""
     rehearse: bool = False
-    """Run only two small steps of each training, to check that everything works."""
+    """Run only two small steps of each training, in OUT/rehearsal, to check that everything works."""
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the trainings."""
+        return self.out / "rehearsal" if self.rehearse else self.out
 
 
 def main(config: Config) -> None:
@@ -94,12 +99,12 @@ def main(config: Config) -> None:
     for leg in (leg for network in config.networks for leg in LEGS[network]):
         words = command(leg, config, images)
         print(f"\n{leg.name}: {leg.passes} passes over {images} images, {hours(leg, images)}\n{shlex.join(words)}")
-        finished = config.out / leg.name / "finished"
+        finished = config.runs / leg.name / "finished"
         if config.dry_run or finished.exists():
             continue
         subprocess.run([sys.executable, "-m", *words], check=True)
         finished.touch()
-        if "distill" not in leg.name:
+        if "distill" not in leg.name and not config.rehearse:
             evaluate = [
                 "evaluate",
                 "--data",
@@ -137,8 +142,8 @@ def prepare(coco: Path, out: Path) -> int:
 
 def command(leg: Leg, config: Config, images: int) -> Sequence[str]:
     """The command line of the leg's `votepose train`."""
-    out = config.out / leg.name
-    weights = config.out / leg.weights / "weights.safetensors" if isinstance(leg.weights, str) else leg.weights
+    out = config.runs / leg.name
+    weights = config.runs / leg.weights / "weights.safetensors" if isinstance(leg.weights, str) else leg.weights
     steps = images * leg.passes // leg.batch
     data = ["--data", config.out / "train2017", "--val", config.out / "val2017", "--out", out]
     start = ["--weights", weights] if weights else []

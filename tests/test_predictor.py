@@ -118,6 +118,24 @@ def test_a_batch_equals_its_images_one_by_one(predictor: Predictor, tmp_path: Pa
     assert predictor.batch([]) == []
 
 
+def test_a_batch_keeps_few_inputs_in_memory(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, runs, before = Predictor.run, list[int](), list[int]()
+
+    def counted(self: Predictor, images: np.ndarray) -> dict[str, np.ndarray]:
+        runs.append(len(images))
+        return real(self, images)
+
+    def images() -> Iterator[np.ndarray]:
+        for k in range(7):
+            before.append(sum(runs))
+            yield red_dot(96, 96 if k % 2 else 64, 30, 30, 8)
+
+    monkeypatch.setattr(Predictor, "run", counted)
+    assert len(predictor.batch(images(), batch_size=2)) == 7
+    assert before == [0, 0, 0, 2, 4, 4, 4]
+    assert runs == [2, 2, 2, 1]
+
+
 def test_a_model_that_takes_one_image_at_a_time_is_given_one(fake_model: Path, tmp_path: Path) -> None:
     graph = onnx.load(fake_model)
     graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1

@@ -78,7 +78,8 @@ class Predictor:
 
         Args:
             images: images, each as for a call; or a single image.
-            batch_size: maximum number of images per run. The bundled models take one, as every model with a focus does.
+            batch_size: maximum number of images per run. The bundled models take one, as every model with a focus does,
+                and so does a flip test.
             score_threshold, bgr: as for a call.
 
         Raises:
@@ -89,18 +90,21 @@ class Predictor:
         model = self._with(score_threshold)
         if self.flip_test:
             return [model._one(image, bgr, hold=False) for image in each_image(images)]
-        boxes, inputs, known = [], [], []
-        for image in each_image(images):
-            pixels = read_image(image, bgr)
-            boxes.append(Letterbox.fit(pixels.shape[1], pixels.shape[0], self.input_size))
-            inputs.append(boxes[-1].apply(pixels))
-            known.append((source_name(image), to_hold(image, None)))
-        found: dict[int, ImagePoses] = {}
         fixed = self.session.get_inputs()[0].shape[0]  # a number if the model takes no other batch size
-        for group in _same_shape(inputs, fixed if isinstance(fixed, int) else batch_size):
-            outputs = model.run(np.stack([inputs[k] for k in group]))
-            found |= {k: ImagePoses.of(model._poses(outputs, n, boxes[k]), *known[k]) for n, k in enumerate(group)}
-        return [found[k] for k in range(len(inputs))]
+        most = fixed if isinstance(fixed, int) else batch_size
+        found: dict[int, ImagePoses] = {}
+        waiting: dict[tuple[int, ...], list[_Waiting]] = {}  # by shape of their inputs
+        for number, image in enumerate(each_image(images)):
+            pixels = read_image(image, bgr)
+            box = Letterbox.fit(pixels.shape[1], pixels.shape[0], self.input_size)
+            one = _Waiting(number, box.apply(pixels), box, source_name(image), to_hold(image, None))
+            group = waiting.setdefault(one.pixels.shape, [])
+            group.append(one)
+            if len(group) == most:
+                found |= model._of_group(waiting.pop(one.pixels.shape))
+        for group in waiting.values():
+            found |= model._of_group(group)
+        return [found[k] for k in range(len(found))]
 
     def stream(
         self,
@@ -160,6 +164,12 @@ class Predictor:
         box = Letterbox.fit(pixels.shape[1], pixels.shape[0], self.input_size)
         return self._poses(self.run(box.apply(pixels)[None]), 0, box)
 
+    def _of_group(self, group: Sequence[_Waiting]) -> dict[int, ImagePoses]:
+        """The people in images with inputs of one shape, by the images' numbers."""
+        outputs = self.run(np.stack([one.pixels for one in group]))
+        found = (self._poses(outputs, place, one.box) for place, one in enumerate(group))
+        return {one.number: ImagePoses.of(poses, one.source, one.held) for poses, one in zip(found, group, strict=True)}
+
     def _poses(self, outputs: dict[str, np.ndarray], place: int, box: Letterbox) -> Poses:
         rows = people_rows(outputs, place, self.skeleton.kappas, self.score_threshold)
         return to_poses(outputs, rows, box, self.skeleton)
@@ -206,8 +216,19 @@ def _require_share(name: str, value: float) -> None:
         raise VoteposeError(f"the {name} threshold should be in [0, 1], but is {value}")
 
 
-def _same_shape(inputs: Sequence[np.ndarray], most: int) -> list[list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for k, pixels in enumerate(inputs):
-        groups.setdefault(pixels.shape, []).append(k)
-    return [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]
+@dataclass(frozen=True)
+class _Waiting:
+    """An image that waits for others with the same input shape.
+
+    Attributes:
+        number: place among the images.
+        pixels: network input.
+        box: letterbox of the input.
+        source, held: see `ImagePoses.of`.
+    """
+
+    number: int
+    pixels: np.ndarray
+    box: Letterbox
+    source: str | None
+    held: Any

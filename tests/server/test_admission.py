@@ -180,5 +180,5 @@ def test_queue_is_no_longer_than_its_time() -> None:
     ],
 )
 def test_limits_out_of_range(wrong: dict) -> None:
-    with pytest.raises(VoteposeError, match=next(iter(wrong)).replace("_", " ")):
+    with pytest.raises(VoteposeError, match=next(iter(wrong)).replace("_", "-")):
         Limits(**wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def store(folder: Path, network: PoseNet) -> RoiCache:
 
 def test_what_is_kept_is_what_was_cut(network: PoseNet, tmp_path: Path) -> None:
     find = Finder(network)
-    fill_cache(tmp_path, find, pictures(1), network.feature_specs, workers=0)
+    fill_cache(tmp_path, find, pictures(1), network, ["data"], workers=0)
     (batch,) = find.found
     is_person = batch.targets.is_person
     kept = store(tmp_path, network)
@@ -69,10 +70,10 @@ def test_a_stopped_cut_continues_and_gives_the_same(
 ) -> None:
     monkeypatch.setattr("votepose.training.roi_cache._PICTURES", 8)
     find = Finder(network)
-    fill_cache(tmp_path / "whole", find, pictures(18), network.feature_specs, workers=0)
-    fill_cache(tmp_path / "parts", find, pictures(16), network.feature_specs, workers=0)
+    fill_cache(tmp_path / "whole", find, pictures(18), network, ["data"], workers=0)
+    fill_cache(tmp_path / "parts", find, pictures(16), network, ["data"], workers=0)
     calls = len(find.found)
-    fill_cache(tmp_path / "parts", find, pictures(18), network.feature_specs, workers=0)
+    fill_cache(tmp_path / "parts", find, pictures(18), network, ["data"], workers=0)
     assert len(find.found) == calls + 2
     one, other = (sorted((tmp_path / name).glob("people-*.npy")) for name in ("whole", "parts"))
     assert [path.name for path in one] == [path.name for path in other]
@@ -80,7 +81,7 @@ def test_a_stopped_cut_continues_and_gives_the_same(
 
 
 def test_the_stream_of_batches_is_a_shuffle_and_is_shared(network: PoseNet, tmp_path: Path) -> None:
-    fill_cache(tmp_path, Finder(network), pictures(12, AugmentConfig()), network.feature_specs, workers=0)
+    fill_cache(tmp_path, Finder(network), pictures(12, AugmentConfig()), network, ["data"], workers=0)
     kept = store(tmp_path, network)
     steps = len(kept) // 2
     alone = [batch.poses for batch in roi_loader(kept, 2, 0, 0, steps, rank=0, world=1)]
@@ -123,7 +124,7 @@ def test_jitter_moves_maps_poses_and_targets_alike() -> None:
 
 
 def test_the_refiner_trains_on_kept_regions(network: PoseNet, tmp_path: Path) -> None:
-    fill_cache(tmp_path, Finder(network), pictures(6), network.feature_specs, workers=0)
+    fill_cache(tmp_path, Finder(network), pictures(6), network, ["data"], workers=0)
     kept, stage = store(tmp_path, network), CachedRefinerStage(tmp_path, COCO_17, GroupingConfig(), levels=2)
     stage.select(network)
     assert network.refiner is not None
@@ -135,8 +136,52 @@ def test_the_refiner_trains_on_kept_regions(network: PoseNet, tmp_path: Path) ->
 
 
 def test_regions_of_another_network_are_refused(network: PoseNet, tmp_path: Path) -> None:
-    fill_cache(tmp_path, Finder(network), pictures(1), network.feature_specs, workers=0)
+    fill_cache(tmp_path, Finder(network), pictures(1), network, ["data"], workers=0)
     with pytest.raises(VoteposeError, match="from another network"):
         RoiCache(tmp_path, network.feature_specs[1:], len(COCO_17))
     with pytest.raises(VoteposeError, match="holds no regions"):
         RoiCache(tmp_path / "elsewhere", network.feature_specs, len(COCO_17))
+
+
+def test_regions_are_not_mixed_with_those_of_other_weights_or_images(
+    network: PoseNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("votepose.training.roi_cache._PICTURES", 2)
+    fill_cache(tmp_path, Finder(network), pictures(2), network, ["data"], workers=0)
+    assert network.refiner is not None
+    with torch.no_grad():
+        network.refiner.pose_prior_weight += 1  # only the refiner may change
+    find = Finder(network)
+    fill_cache(tmp_path, find, pictures(2, AugmentConfig()), network, ["other"], workers=0)
+    assert not find.found
+    assert "cut before from data" in capsys.readouterr().out
+    with pytest.raises(VoteposeError, match=r"holds regions made with augmentation .*another --crops"):
+        fill_cache(tmp_path, find, pictures(4, AugmentConfig()), network, ["data"], workers=0)
+    with torch.no_grad():
+        network.project[0].weight += 1
+    with pytest.raises(VoteposeError, match="made with weights"):
+        fill_cache(tmp_path, find, pictures(2), network, ["data"], workers=0)
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(VoteposeError, match="was not written by an earlier run"):
+        fill_cache(tmp_path, find, pictures(2), network, ["data"], workers=0)
+
+
+def test_images_without_people_do_not_spoil_the_regions(
+    network: PoseNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("votepose.training.roi_cache._PICTURES", 1)
+    find, nobody = Finder(network), torch.zeros(0, dtype=torch.long)
+
+    def find_later(batch: Batch) -> RefinerBatch:
+        found = find(batch)
+        if len(find.found) > 1:
+            return found
+        columns = (getattr(found.targets, field.name)[nobody] for field in fields(RefinerTargets))
+        return RefinerBatch([roi[nobody] for roi in found.rois], found.poses[nobody], RefinerTargets(*columns))
+
+    fill_cache(tmp_path, find_later, pictures(1), network, ["data"], workers=0)
+    with pytest.raises(VoteposeError, match="holds no regions"):
+        store(tmp_path, network)
+    fill_cache(tmp_path, find_later, pictures(3), network, ["data"], workers=0)
+    kept = store(tmp_path, network)
+    assert all(roi.isfinite().all() for roi in kept.batch(range(len(kept))).rois)

@@ -119,16 +119,22 @@ def _check(config: AblateConfig) -> None:
         if value is not None and value < 1:
             raise VoteposeError(f"--{name} should be at least 1, but is {value}")
     require_input_size(config.input_size)
-    if any("=" not in pair for pair in config.backbone_weights):
-        raise VoteposeError("--backbone-weights: write PRESET=FILE, such as mobile=mobile.safetensors")
+    for pair in config.backbone_weights:
+        name, _, file = pair.partition("=")
+        if not file:
+            raise VoteposeError("--backbone-weights: write PRESET=FILE, such as mobile=mobile.safetensors")
+        if name not in (*config.presets, *config.ours):
+            raise VoteposeError(f"--backbone-weights {pair}: {name} is not among the presets of this run")
+        if not Path(file).is_file():
+            raise VoteposeError(f"--backbone-weights {pair}: no such file")
     prepare_folder(config.out)
     # All cells must use the same settings, whenever they are run.
     settings = {k: v for k, v in asdict(config).items() if k not in ("presets", "ours", "paper", "out", "workers")}
-    file = config.out / "settings.json"
-    if any(config.out.glob("*/weights.safetensors")) and file.is_file():
-        before = read_note(file.read_bytes(), file, _ELSE)
+    note = config.out / "settings.json"
+    if any(config.out.glob("*/weights.safetensors")) and note.is_file():
+        before = read_note(note.read_bytes(), note, _ELSE)
         require_same_settings(before, settings, f"{config.out}: holds an ablation", _ELSE)
-    save_text(json.dumps(settings, default=str, indent=1), file)
+    save_text(json.dumps(settings, default=str, indent=1), note)
 
 
 def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:

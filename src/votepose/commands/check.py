@@ -19,7 +19,7 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.checks import require_positive
 from votepose.io.files import prepare_folder, save_picture
 from votepose.skeleton import Skeleton
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
 from votepose.visualization.contact_sheet import contact_sheet, tile

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import votepose
 from votepose.errors import VoteposeError, installing
 from votepose.utils import old_names
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 
 COMMANDS = {
     "predict": "find every person's pose in images and videos; write drawings and records",

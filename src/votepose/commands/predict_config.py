@@ -18,7 +18,7 @@ from votepose.errors import VoteposeError
 from votepose.io.inputs import Input
 from votepose.io.results.writer import Format
 from votepose.io.urls import is_address, url_of
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 from votepose.video.streams import import_av
 
 _MOST_WORKERS = 4  # by default; each needs memory

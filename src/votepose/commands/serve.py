@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import math
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ import tyro
 from votepose.commands.model_options import ModelOptions
 from votepose.errors import VoteposeError
 from votepose.inference.weights import ACCURATE, FAST, resolve_weights
+from votepose.io.images import MAX_PIXELS
 from votepose.predictor import Predictor
 from votepose.server.limits import MIB, Limits
 
@@ -51,7 +53,7 @@ class ServeConfig:
     cors: tuple[str, ...] = ()
     """Other origins whose pages may use the server, such as https://app.example; * for any."""
     api_key_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """File of API keys, one per line, of which requests need one. Default: the key in VOTEPOSE_API_KEY, if any."""
+    """File with one API key per line; a request must send one of them. Default: the key in VOTEPOSE_API_KEY, if any."""
     access_log: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """File for a JSON object per request; - for standard output. Log rotation may move it."""
     graceful_timeout: float = 8.0
@@ -114,16 +116,21 @@ def _models(options: ModelOptions) -> tuple[Predictor, dict[str, Predictor | Cal
     resolve_weights(FAST, ".onnx")  # report a missing file at the start, not on the first request
     only = f"use --model {ACCURATE} to serve only that"
     print(f"votepose: the page uses the {FAST} model for the webcam and videos ({only})", file=sys.stderr)
-    fast = replace(options, model=FAST, input_size=None)
+    fast = replace(options, model=FAST)
     return predictor, {ACCURATE: predictor, FAST: fast.load}
 
 
 def _limits(config: ServeConfig) -> Limits:
-    for name, value in (("max megabytes", config.max_megabytes), ("max megapixels", config.max_megapixels)):
-        if not 0 < value < float("inf"):
-            raise VoteposeError(f"{name} should be a positive number, but is {value}")
-    if not 0 <= config.graceful_timeout < float("inf"):
-        raise VoteposeError(f"the graceful timeout should be at least 0 seconds, but is {config.graceful_timeout}")
+    for name, value, most in (
+        ("max-megabytes", config.max_megabytes, math.inf),
+        ("max-megapixels", config.max_megapixels, MAX_PIXELS / 1e6),
+    ):
+        if not 0 < value < math.inf:
+            raise VoteposeError(f"--{name} should be a positive number, but is {value:g}")
+        if value > most:
+            raise VoteposeError(f"--{name} should be at most {int(most)}, but is {value:g}")
+    if not 0 <= config.graceful_timeout < math.inf:
+        raise VoteposeError(f"--graceful-timeout should be at least 0 seconds, but is {config.graceful_timeout:g}")
     return Limits(
         max_bytes=int(config.max_megabytes * MIB),
         max_batch=config.max_batch,
@@ -137,7 +144,7 @@ def _limits(config: ServeConfig) -> Limits:
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
-        raise VoteposeError(f"the port should be in [0, 65535], but is {port}")
+        raise VoteposeError(f"--port should be in [0, 65535], but is {port}")
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, UnicodeError) as error:

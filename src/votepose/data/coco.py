@@ -17,7 +17,7 @@ from votepose.data.yolo.reader import read_split
 from votepose.errors import VoteposeError
 from votepose.io.files import save_text
 from votepose.skeleton import Skeleton
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
 

@@ -25,7 +25,7 @@ from votepose.data.plan import Drawn
 from votepose.data.planned_batch import PlannedBatches
 from votepose.data.sample import Sample
 from votepose.skeleton import Skeleton
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 from votepose.utils.progress import Bar
 
 _AT_ONCE = 256  # images decoded before each transfer to the device

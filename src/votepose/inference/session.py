@@ -13,7 +13,7 @@ from votepose.errors import VoteposeError, one_line
 from votepose.inference.graph_outputs import INPUTS, PEOPLE
 from votepose.inference.runtime import import_onnxruntime
 from votepose.skeleton import Skeleton
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 
 _PACKAGES = {
     "cuda": "onnxruntime-gpu",

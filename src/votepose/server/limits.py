@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from votepose.errors import VoteposeError
+from votepose.io.images import MAX_PIXELS
 from votepose.letterbox import MULTIPLE
 
 MIB = 2**20
-_PILLOW_PIXELS = 178_956_970  # Pillow treats a larger image as a decompression bomb
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,15 @@ class Limits:
         for name, least in (("max_bytes", 1), ("max_batch", 1), ("max_pixels", 1), ("workers", 1), ("queue", 0)):
             value = getattr(self, name)
             if value < least:
-                raise VoteposeError(f"{name.replace('_', ' ')} should be at least {least}, but is {value}")
-        if self.max_pixels > _PILLOW_PIXELS:
-            raise VoteposeError(f"max pixels should be at most {_PILLOW_PIXELS}, but is {self.max_pixels}")
+                raise VoteposeError(f"{_option(name)} should be at least {least}, but is {value}")
+        if self.max_pixels > MAX_PIXELS:
+            raise VoteposeError(f"{_option('max_pixels')} should be at most {MAX_PIXELS}, but is {self.max_pixels}")
         if self.max_input_size < MULTIPLE or self.max_input_size % MULTIPLE:
             message = f"should be a positive multiple of {MULTIPLE}, but is {self.max_input_size}"
-            raise VoteposeError(f"the max input size {message}")
+            raise VoteposeError(f"{_option('max_input_size')} {message}")
         if not 0 < self.timeout < float("inf"):
-            raise VoteposeError(f"the timeout should be a positive number of seconds, but is {self.timeout}")
+            raise VoteposeError(f"--timeout should be a positive number of seconds, but is {self.timeout:g}")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -30,11 +30,11 @@ class CrowdConfig:
     def check(self) -> None:
         """Raise VoteposeError if an option is out of range."""
         if not 1 <= self.people[0] <= self.people[1] <= _MAX_PEOPLE:
-            raise VoteposeError(f"people should be a range within 1..{_MAX_PEOPLE}, but is {self.people}")
+            raise VoteposeError(f"--people should be a range within 1..{_MAX_PEOPLE}, but is {self.people}")
         if not 0.2 <= self.spacing <= 20:
-            raise VoteposeError(f"spacing should be 0.2 to 20 metres, but is {self.spacing:g}")
+            raise VoteposeError(f"--spacing should be 0.2 to 20 metres, but is {self.spacing:g}")
         if self.occlusion is not None and not 0 <= self.occlusion <= 0.8:
-            raise VoteposeError(f"occlusion should be in [0, 0.8], but is {self.occlusion:g}")
+            raise VoteposeError(f"--occlusion should be in [0, 0.8], but is {self.occlusion:g}")
         if not 0.05 <= self.size[0] <= self.size[1] <= 3:
             raise VoteposeError(f"size should be a range of heights within 0.05..3, but is {self.size}")
 
@@ -85,9 +85,9 @@ class SynthConfig:
         ):
             value = getattr(self, name)
             if not low <= value <= high:
-                raise VoteposeError(f"{name} should be {low} to {high}, but is {value}")
+                raise VoteposeError(f"--{name} should be {low} to {high}, but is {value}")
         if self.workers is not None and not 1 <= self.workers <= 256:
-            raise VoteposeError(f"workers should be 1 to 256, but is {self.workers}")
+            raise VoteposeError(f"--workers should be 1 to 256, but is {self.workers}")
         self.crowd.check()
 
     @property

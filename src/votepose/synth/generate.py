@@ -18,7 +18,7 @@ from votepose.synth.backgrounds import Backgrounds
 from votepose.synth.config import SynthConfig
 from votepose.synth.factory import make_block, prepare
 from votepose.synth.shards import Scene, ShardFolder
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 from votepose.utils.progress import Bar
 
 BLOCK = 64  # scenes per task of a process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -128,6 +129,6 @@ def parse_source(text: str) -> tuple[Path, float, bool]:
         weight = float(rest[0]) if rest else 1.0
     except ValueError:
         raise VoteposeError(f"--data {text}: {rest[0]!r} is not a weight; use DIR, DIR:0.5 or DIR:0.5:mosaic") from None
-    if weight <= 0 or rest[1:] not in ([], ["mosaic"]):
+    if not 0 < weight < math.inf or rest[1:] not in ([], ["mosaic"]):
         raise VoteposeError(f"--data {text}: use DIR, DIR:0.5 or DIR:0.5:mosaic, with a weight above 0")
     return Path(folder), weight, bool(rest[1:])

@@ -117,7 +117,7 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
             f"with --weights {config.out / 'weights.safetensors'}"
         )
     config.out.mkdir(parents=True, exist_ok=True)
-    if isinstance(module.stage, CachedRefinerStage) and config.devices * config.nodes == 1:
+    if isinstance(module.stage, CachedRefinerStage) and config.devices * config.nodes == 1 and not config.resume:
         _fill_cache(config, module, module.stage)
     left = max(0, config.steps - checkpoint["global_step"])
     # The total number of epochs includes those before the checkpoint, which may have had another length.
@@ -238,5 +238,5 @@ def _fill_cache(config: TrainConfig, module: PoseModule, stage: CachedRefinerSta
             return stage.refiner_batch(network, batch.to(device)).to("cpu")
 
     network.eval()
-    fill_cache(stage.cache, find, data, network.feature_specs, config.workers)
+    fill_cache(stage.cache, find, data, network, config.data, config.workers)
     module.cpu()

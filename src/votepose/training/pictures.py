@@ -17,6 +17,7 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.checks import print_left_out
 from votepose.training.config import TrainConfig, parse_source
 from votepose.training.stages import require_people
+from votepose.utils.machine import usable_memory
 
 Pictures = ResidentPictures | list[Source]
 
@@ -107,8 +108,8 @@ def _resident(config: TrainConfig, sources: Sequence[FolderSource], longest: int
     room = int(_SHARE * _free_bytes(device))
     if need > room:
         print(
-            f"at {longest} pixels the images need {need} bytes on {device}, but only {room} may be used: training from "
-            "disk instead; a smaller --canvas may fit"
+            f"at {longest} pixels the images need {need / 1e9:.4g} GB on {device}, but only {room / 1e9:.4g} may be "
+            "used: worker processes will augment them instead; a smaller --canvas may fit"
         )
     return need <= room
 
@@ -123,4 +124,4 @@ def _fit_in_memory(sources: Sequence[FolderSource]) -> bool:
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return usable_memory()

@@ -7,10 +7,11 @@ longer possible.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,17 @@ from torch.utils.data import DataLoader, Dataset
 from votepose.data.loader import Batch, TrainingSet, training_loader
 from votepose.errors import VoteposeError
 from votepose.io.files import replacing, save_text
+from votepose.io.settings import as_json, read_note, require_same_settings
 from votepose.models.features import ROI_COLUMNS, ROI_ROWS, FeatureSpec, context_feature
+from votepose.models.posenet import PoseNet
 from votepose.training.refiner_targets import RefinerBatch, RefinerTargets
 from votepose.utils.progress import track
 
 Range = tuple[Tensor, Tensor]  # (C, 1, 1) mean and standard deviation of a region's channels
 
 _PICTURES = 64  # per file
+_SHARDS = "people-*.npy"
+_ELSE = "choose another --crops folder"
 _BACKGROUND = 0.5  # share of background poses to keep
 _STEPS = 20.0  # 8-bit steps per standard deviation
 _LEAST_SPREAD = 0.1  # as in the refiner's normalisation
@@ -44,12 +49,11 @@ class RoiCache:
     """
 
     def __init__(self, folder: Path, specs: Sequence[FeatureSpec], keypoints: int) -> None:
-        paths = sorted(folder.glob("people-*.npy"))
-        if not paths:
+        self.shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob(_SHARDS))]
+        if not any(len(shard) for shard in self.shards):
             raise VoteposeError(f"{folder}: holds no regions of people")
-        self.shards = [np.load(path, mmap_mode="r") for path in paths]
         if self.shards[0].dtype != _row(specs, keypoints):
-            raise VoteposeError(f"{folder}: its regions are from another network; use another folder")
+            raise VoteposeError(f"{folder}: its regions are from another network; {_ELSE}")
         self.ranges = _read_ranges(folder)
         self.starts = np.cumsum([0, *(len(shard) for shard in self.shards)])
 
@@ -87,7 +91,12 @@ def roi_loader(
 
 
 def fill_cache(
-    folder: Path, find: Callable[[Batch], RefinerBatch], data: TrainingSet, specs: Sequence[FeatureSpec], workers: int
+    folder: Path,
+    find: Callable[[Batch], RefinerBatch],
+    data: TrainingSet,
+    network: PoseNet,
+    names: Sequence[str],
+    workers: int,
 ) -> None:
     """Save the refiner batches of all people in `data` to `folder`, atomically; existing files are kept.
 
@@ -95,21 +104,57 @@ def fill_cache(
         folder: folder for the regions.
         find: finds the people in a batch of one image.
         data: augmented images.
-        specs: specifications of the maps that regions are cut from.
+        network: the network that `find` uses. The refiner may differ from that of an earlier run.
+        names: names of the data folders.
         workers: number of processes that load images.
+
+    Raises:
+        VoteposeError: if the folder holds regions from another network, or regions must be added to those of other
+            images.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for first in track(range(0, len(data), _PICTURES), "cutting regions"):
-        path = folder / f"people-{first:07d}.npy"
-        if path.exists():
-            continue
-        part = TrainingSet(data.sources, data.size, data.config, data.seed, min(first + _PICTURES, len(data)))
+    ends = {first: min(first + _PICTURES, len(data)) for first in range(0, len(data), _PICTURES)}
+    left = [first for first, end in ends.items() if not _is_cut(folder, first, end)]
+    _require_same(folder, network, data, names, bool(left))
+    for first in track(left, "cutting regions"):
+        part = TrainingSet(data.sources, data.size, data.config, data.seed, ends[first])
         torch.manual_seed((data.seed << 32) + first)
         batch = _joined([_thinned(find(batch)) for batch in training_loader(part, 1, workers, start=first)])
-        if not (folder / "ranges.json").exists():
+        if len(batch) and not (folder / "ranges.json").exists():
             _write_ranges(folder, batch.rois)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, _packed(batch, _read_ranges(folder), specs))
+        ranges = _read_ranges(folder) if len(batch) else []
+        with replacing(_shard(folder, first, ends[first])) as temporary, temporary.open("wb") as file:
+            np.save(file, _packed(batch, ranges, network.feature_specs))
+        for shorter in set(folder.glob(f"people-{first:07d}-*.npy")) - {_shard(folder, first, ends[first])}:
+            shorter.unlink()  # the last one of a run with fewer images
+
+
+def _shard(folder: Path, first: int, end: int) -> Path:
+    """The file of the people in the images first, first + 1, ... end - 1."""
+    return folder / f"people-{first:07d}-{end:07d}.npy"
+
+
+def _is_cut(folder: Path, first: int, end: int) -> bool:
+    return any(int(path.stem[-7:]) >= end for path in folder.glob(f"people-{first:07d}-*.npy"))
+
+
+def _require_same(folder: Path, network: PoseNet, data: TrainingSet, names: Sequence[str], adds: bool) -> None:
+    """Check that earlier regions are from this network and, if others are added to them, from the same images."""
+    note = folder / "settings.json"
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        if not name.startswith("refiner."):
+            digest.update(value.cpu().numpy().tobytes())
+    cut_with = {"weights": digest.hexdigest()[:16], "input size": data.size}
+    images = {"data": names, "augmentation": asdict(data.config), "seed": data.seed}
+    if any(folder.glob(_SHARDS)):
+        before = read_note(note.read_bytes() if note.is_file() else b"", note, _ELSE)
+        settings = cut_with | images
+        compared = settings if adds else {**before, **as_json(cut_with)}
+        require_same_settings(before, compared, f"{folder}: holds regions", _ELSE)
+        print(f"{folder}: uses the regions that were cut before from {', '.join(before['data'])}")
+    else:
+        save_text(json.dumps(as_json(cut_with | images), indent=1), note)
 
 
 def jittered(batch: RefinerBatch) -> RefinerBatch:
@@ -183,7 +228,9 @@ def _row(specs: Sequence[FeatureSpec], keypoints: int) -> np.dtype:
 
 
 def _packed(batch: RefinerBatch, ranges: Sequence[Range], specs: Sequence[FeatureSpec]) -> np.ndarray:
-    rows = np.zeros(len(batch.poses), _row(specs, batch.poses.shape[1]))
+    rows = np.zeros(len(batch), _row(specs, batch.poses.shape[1]))
+    if not len(batch):
+        return rows
     for i, (roi, (mean, spread)) in enumerate(zip(batch.rois, ranges, strict=True)):
         rows[f"roi{i}"] = ((roi.float() - mean) / spread * _STEPS).round().clamp(-127, 127).cpu().numpy()
     targets = batch.targets

@@ -33,11 +33,11 @@ def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
     assert "the images need" not in shown
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "not"))
-    line = "at 96 pixels the images need 338688 bytes on cpu, but only 300000 may be used: training from disk instead"
+    line = "at 96 pixels the images need 0.0003387 GB on cpu, but only 0.0003 may be used: worker processes will"
     assert line in capsys.readouterr().out
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 100_000)  # nor in memory
     run(replace(config, out=tmp_path / "reread", workers=1))
-    assert "training from disk instead" in capsys.readouterr().out
+    assert "worker processes will augment them" in capsys.readouterr().out
     monkeypatch.setattr("votepose.training.pictures._free_bytes", lambda device: 500_000)
     run(replace(config, out=tmp_path / "smaller", canvas=80))
     assert "the images need" not in capsys.readouterr().out

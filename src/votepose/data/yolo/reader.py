@@ -14,7 +14,7 @@ from votepose.errors import VoteposeError, one_line
 from votepose.io.folders import LeftOut, search
 from votepose.io.images import image_size
 from votepose.io.results.coco import image_numbers
-from votepose.utils.cpus import usable_cpus
+from votepose.utils.machine import usable_cpus
 from votepose.utils.parallel import ordered_map
 
 

@@ -1,4 +1,4 @@
-"""How many CPUs: those of the affinity, or a container's quota."""
+"""How many CPUs and how much memory: the computer's, or a container's if less."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from votepose.utils import cpus
+from votepose.utils import machine
 
 
 def test_it_is_at_most_what_the_machine_has() -> None:
-    assert 1 <= cpus.usable_cpus() <= (os.cpu_count() or 1)
+    assert 1 <= machine.usable_cpus() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
@@ -53,7 +53,28 @@ def test_quotas_of_control_groups(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "cgroup").write_text(lines, encoding="utf-8")
-    monkeypatch.setattr(cpus, "_GROUPS", tmp_path)
-    monkeypatch.setattr(cpus, "_OWN", tmp_path / "cgroup")
+    monkeypatch.setattr(machine, "_GROUPS", tmp_path)
+    monkeypatch.setattr(machine, "_OWN", tmp_path / "cgroup")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-    assert cpus.usable_cpus() == expected
+    assert machine.usable_cpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "lines", "expected"),
+    [
+        ({}, "0::/\n", 8 * 2**30),
+        ({"memory.max": "max\n"}, "0::/\n", 8 * 2**30),
+        ({"memory.max": "1073741824\n", "job/memory.max": "max\n"}, "0::/job\n", 2**30),
+        ({"memory/x/memory.limit_in_bytes": "4096\n"}, "4:memory:/x\n1:cpu:/\n", 4096),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, "4:memory:/\n", 8 * 2**30),
+    ],
+)
+def test_memory_is_what_is_available_or_the_groups_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], lines: str, expected: int
+) -> None:
+    for name, text in (files | {"own": lines, "meminfo": "MemTotal: 9 kB\nMemAvailable:   8388608 kB\n"}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for attribute, name in (("_GROUPS", ""), ("_OWN", "own"), ("_MEMORY", "meminfo")):
+        monkeypatch.setattr(machine, attribute, tmp_path / name)
+    assert machine.usable_memory() == expected
