@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from votepose.models.loading import load_estimator
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import preset
 from votepose.skeleton import COCO_17, Skeleton
+from votepose.utils.old_names import NETWORK_FIELDS, TENSORS
 
 
 @pytest.fixture
@@ -97,12 +98,34 @@ def test_metadata_of_another_network_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_bundled_file_of_format_5_is_read_in_the_terms_of_format_6() -> None:
+def test_the_bundled_file_is_of_the_preset() -> None:
     metadata = read_metadata(BUNDLED_SAFETENSORS)
     assert (metadata.preset, metadata.levels, metadata.input_size) == ("movenet", 2, 640)
     assert metadata.network == preset("movenet").network
     assert metadata.grouping == GroupingConfig()
     assert set(read_tensors(BUNDLED_SAFETENSORS)) == set(PoseNet(metadata.network).state_dict())
+
+
+def test_a_file_of_format_5_is_read_in_the_terms_of_format_6(tmp_path: Path) -> None:
+    network = PoseNet(replace(tiny.NETWORK, sparse_memory=True)).half()
+    old_fields = {new: old for old, new in NETWORK_FIELDS.items()}
+    later = {"sparse_memory", "keypoint_maps", "focus", "fine_refiner"}
+    fields = {old_fields.get(k, k): v for k, v in asdict(network.config).items() if k not in later}
+    metadata = {"preset": "movenet", "network": fields, "input_size": 96, "skeleton": COCO_17.to_coco_category()}
+    # A name's prefixes, the longest first: "pointer.trust", not "pointer.", is that of the logit's weight.
+    by_prefix = sorted(((new, old) for old, new in TENSORS.items()), key=lambda pair: -len(pair[0]))
+
+    def old_name(name: str) -> str:
+        new, old = next(((n, o) for n, o in by_prefix if name.startswith(n)), ("", ""))
+        return old + name.removeprefix(new)
+
+    tensors = {old_name(name): value.contiguous() for name, value in network.state_dict().items()}
+    assert {"pointer", "second_look"} <= {name.split(".")[0] for name in tensors}
+    save_file(tensors, tmp_path / "5.safetensors", {"format": "5", "votepose": json.dumps(metadata)})
+    loaded, found = load_network(tmp_path / "5.safetensors")
+    assert (found.network, found.levels, found.grouping) == (network.config, 2, GroupingConfig())
+    for name, value in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name].half(), value.half()), name
 
 
 def truncated(path: Path) -> None:

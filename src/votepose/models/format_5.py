@@ -1,4 +1,4 @@
-"""Converts weights files of format 5, such as the bundled ones, to format 6."""
+"""Converts weights files of format 5, from before 2026-11-26, to format 6."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def angle_plot(series: Series, angles: Sequence[str]) -> Image.Image:
             people, those with the most known angles are shown.
         angles: names of the angles, as in `series`.
     """
-    from votepose.evaluation.figures import lighten, new_figure, to_picture  # matplotlib is an extra
+    from votepose.visualization.figures import lighten, new_figure, to_picture  # matplotlib is an extra
 
     known = {track: sum(int(np.isfinite(each[1::2]).sum()) for each in of.values()) for track, of in series.items()}
     known = {track: count for track, count in known.items() if count}

@@ -141,7 +141,7 @@ def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
         signal.signal(signal.SIGINT, at_ctrl_c or signal.SIG_DFL)
         raise KeyboardInterrupt(stopped(trainer.global_step, checkpoints)) from None
     if trainer.is_global_zero:
-        print(closing(config, checkpoints))
+        print(closing(module.stage, checkpoints))
 
 
 def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: Checkpoints) -> pl.Trainer:

@@ -8,13 +8,12 @@ from votepose.training.checkpoints import Checkpoints
 from votepose.training.config import TrainConfig
 from votepose.training.lightning_module import PoseModule
 from votepose.training.pictures import count_people, count_pictures
-
-_UNFINISHED = ("distill", "backbone-heads")  # stages that do not train the votes
+from votepose.training.stages.base import Stage
 
 
 def opening(config: TrainConfig, module: PoseModule) -> str:
     """The stage, the data, and the command to watch the run."""
-    people = f" with {count_people(module.pictures)} people" if config.stage != "distill" else ""
+    people = f" with {count_people(module.pictures)} people" if module.stage.reads_labels else ""
     val = f", AP on {config.val}" if config.val else ""
     limit = f"{config.minutes:g} minutes or {config.steps} steps" if config.minutes else f"{config.steps} steps"
     return (
@@ -24,7 +23,7 @@ def opening(config: TrainConfig, module: PoseModule) -> str:
     )
 
 
-def closing(config: TrainConfig, checkpoints: Checkpoints) -> str:
+def closing(stage: Stage, checkpoints: Checkpoints) -> str:
     """The final AP, the path of the weights, and the next command."""
     lines = [f"AP has not risen in {checkpoints.stale} measurements: stopped early"] if checkpoints.exhausted else []
     if checkpoints.ap is not None:
@@ -34,7 +33,7 @@ def closing(config: TrainConfig, checkpoints: Checkpoints) -> str:
     chosen = checkpoints.best if better else checkpoints.weights
     lines += [f"weights: {checkpoints.weights}" + (f"; with the best AP: {checkpoints.best}" if better else "")]
     path = shlex.quote(str(chosen))
-    if config.stage in _UNFINISHED:
+    if not stage.trains_votes:
         return "\n".join([*lines, f"next: votepose train --stage votes --weights {path} ..."])
     target = shlex.quote(str(chosen.with_suffix(".onnx")))
     return "\n".join([*lines, f"next: votepose export --weights {path} --out {target}"])

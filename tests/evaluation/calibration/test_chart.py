@@ -8,7 +8,7 @@ import numpy as np
 
 from votepose.evaluation.calibration.chart import draw_reliability
 from votepose.evaluation.calibration.reliability import reliability
-from votepose.evaluation.figures import BLUE, VERMILION
+from votepose.visualization.figures import BLUE, VERMILION
 
 
 def test_each_title_has_a_panel_and_each_name_a_line() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from votepose.evaluation.error_analysis.chart import draw_chart
 from votepose.evaluation.error_analysis.report import Table
-from votepose.evaluation.figures import GREEN, ORANGE, VERMILION
+from votepose.visualization.figures import GREEN, ORANGE, VERMILION
 
 
 def tables(gain: float, good: float | None) -> dict[str, Table]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from votepose.evaluation.calibration.reliability import Reliability
-from votepose.evaluation.figures import BLUE, GRID, SOFT, VERMILION, lighten, new_figure, to_picture
+from votepose.visualization.figures import BLUE, GRID, SOFT, VERMILION, lighten, new_figure, to_picture
 
 _STYLES = ((VERMILION, "o"), (BLUE, "s"))
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from votepose.evaluation.error_analysis.joints import JointErrorType
 from votepose.evaluation.error_analysis.report import Table
-from votepose.evaluation.figures import (
+from votepose.visualization.figures import (
     BLUE,
     GREEN,
     GRID,

@@ -10,11 +10,11 @@ from votepose.skeleton import COCO_17, Skeleton
 from votepose.training.config import TrainConfig
 from votepose.training.recipes import Recipe
 from votepose.training.stages.backbone_heads import BackboneHeadsStage
-from votepose.training.stages.base import Stage
+from votepose.training.stages.base import Setting, Stage
 from votepose.training.stages.distill import DistillStage
 from votepose.training.stages.focus import FocusStage
 from votepose.training.stages.joint import JointStage
-from votepose.training.stages.refiner import CachedRefinerStage, RefinerStage
+from votepose.training.stages.refiner import RefinerStage
 from votepose.training.stages.votes import VoteStage
 
 _STAGES: dict[str, type[Stage]] = {
@@ -29,22 +29,8 @@ _STAGES: dict[str, type[Stage]] = {
 
 def build_stage(config: TrainConfig, preset: Preset, recipe: Recipe, skeleton: Skeleton) -> Stage:
     """Build the stage that a configuration names, for a network with this preset."""
-    frozen = _frozen_part(config, recipe)
-    match config.stage:
-        case "votes":
-            return VoteStage(recipe.losses, skeleton, frozen)
-        case "distill":
-            return DistillStage(preset.network.channels, frozen)
-        case "backbone-heads":
-            return BackboneHeadsStage(skeleton, frozen)
-        case "refiner" if config.crops:
-            return CachedRefinerStage(config.crops, skeleton, preset.grouping, preset.levels, frozen)
-        case "refiner":
-            return RefinerStage(skeleton, preset.grouping, preset.levels, frozen)
-        case "focus":
-            return FocusStage(recipe.losses.incomplete, frozen)
-        case "joint":
-            return JointStage(recipe.losses, skeleton, preset.grouping, preset.levels, frozen)
+    setting = Setting(config, preset, recipe, skeleton, _frozen_part(config, recipe))
+    return _STAGES[config.stage].build(setting)
 
 
 def require_options(config: TrainConfig, preset: Preset, recipe: Recipe) -> None:

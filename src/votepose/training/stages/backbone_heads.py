@@ -19,7 +19,7 @@ from votepose.models.config import NetworkConfig
 from votepose.models.posenet import PoseNet
 from votepose.skeleton import Skeleton
 from votepose.training.losses.centernet import CenterNetCriterion
-from votepose.training.stages.base import Stage, relative_groups
+from votepose.training.stages.base import Setting, Stage, relative_groups
 
 
 class BackboneHeadsStage(Stage):
@@ -32,12 +32,17 @@ class BackboneHeadsStage(Stage):
         frozen: part of the backbone that is not trained.
     """
 
+    trains_votes: ClassVar[bool] = False
     default_freeze: ClassVar[Part | None] = "stem"
     betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
 
     def __init__(self, skeleton: Skeleton, frozen: Part = "stem") -> None:
         super().__init__(frozen)
         self.criterion = CenterNetCriterion(torch.from_numpy(skeleton.kappas))
+
+    @classmethod
+    def build(cls, setting: Setting) -> Stage:
+        return cls(setting.skeleton, setting.frozen)
 
     @classmethod
     def require(cls, network: NetworkConfig, hint: str) -> None:

@@ -18,6 +18,10 @@ from votepose.data.resident import ResidentPictures
 from votepose.models.backbones.build import Part, freeze
 from votepose.models.config import NetworkConfig
 from votepose.models.posenet import PoseNet
+from votepose.models.presets import Preset
+from votepose.skeleton import Skeleton
+from votepose.training.config import TrainConfig
+from votepose.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,24 @@ class Epoch:
         return training_loader(data, self.batch_size, self.workers, start, self.rank, self.world)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What stages are built from.
+
+    Attributes:
+        config: options of the training.
+        preset, recipe: those of the network.
+        skeleton: skeleton of the people.
+        frozen: part of the backbone that is not trained.
+    """
+
+    config: TrainConfig
+    preset: Preset
+    recipe: Recipe
+    skeleton: Skeleton
+    frozen: Part
+
+
 class Stage(nn.Module, ABC):
     """One way of training a network.
 
@@ -65,15 +87,22 @@ class Stage(nn.Module, ABC):
         default_freeze: default of that part; None for that of the preset's recipe.
         betas: betas of AdamW.
         reads_labels: whether it needs labelled people.
+        trains_votes: whether the network finds people afterwards; otherwise the `votes` stage should follow.
     """
 
     reads_labels: ClassVar[bool] = True
+    trains_votes: ClassVar[bool] = True
     default_freeze: ClassVar[Part | None] = None
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def __init__(self, frozen: Part) -> None:
         super().__init__()
         self.frozen = frozen
+
+    @classmethod
+    @abstractmethod
+    def build(cls, setting: Setting) -> Stage:
+        """The stage with these options, for a network with this preset."""
 
     @abstractmethod
     def forward(self, network: PoseNet, batch: Any) -> dict[str, Tensor]: ...

@@ -13,7 +13,7 @@ from votepose.models.backbones.build import Part
 from votepose.models.checkpoint import load_network
 from votepose.models.posenet import PoseNet
 from votepose.training.losses.feature_distillation import DistillationCriterion
-from votepose.training.stages.base import Stage
+from votepose.training.stages.base import Setting, Stage
 
 
 class DistillStage(Stage):
@@ -25,6 +25,7 @@ class DistillStage(Stage):
     """
 
     reads_labels: ClassVar[bool] = False
+    trains_votes: ClassVar[bool] = False
     default_freeze: ClassVar[Part | None] = "none"
 
     def __init__(self, channels: int, frozen: Part = "none") -> None:
@@ -32,6 +33,10 @@ class DistillStage(Stage):
         teacher = load_network(BUNDLED_SAFETENSORS)[0].backbone.eval().requires_grad_(False)
         self._teacher = [teacher]  # in a list, so that it is neither trained nor saved in checkpoints
         self.criterion = DistillationCriterion(channels, teacher.channels)
+
+    @classmethod
+    def build(cls, setting: Setting) -> Stage:
+        return cls(setting.preset.network.channels, setting.frozen)
 
     def forward(self, network: PoseNet, batch: Batch) -> dict[str, Tensor]:
         features = network.features(batch.images)

@@ -16,7 +16,7 @@ from votepose.models.backbones.build import Part
 from votepose.models.config import NetworkConfig
 from votepose.models.posenet import PoseNet
 from votepose.training.losses.focus import focus_loss
-from votepose.training.stages.base import Stage
+from votepose.training.stages.base import Setting, Stage
 
 
 class FocusStage(Stage):
@@ -32,6 +32,10 @@ class FocusStage(Stage):
     def __init__(self, incomplete: float, frozen: Part = "all") -> None:
         super().__init__(frozen)
         self.incomplete = incomplete
+
+    @classmethod
+    def build(cls, setting: Setting) -> Stage:
+        return cls(setting.recipe.losses.incomplete, setting.frozen)
 
     @classmethod
     def require(cls, network: NetworkConfig, hint: str) -> None:

@@ -27,7 +27,7 @@ from votepose.training.losses.centernet import CenterNetCriterion
 from votepose.training.losses.focus import focus_loss
 from votepose.training.losses.votes import VoteCriterion, VoteLossConfig
 from votepose.training.stages.backbone_heads import head_outputs
-from votepose.training.stages.base import Stage, relative_groups
+from votepose.training.stages.base import Setting, Stage, relative_groups
 from votepose.training.stages.refiner import RefinerStage, refiner_step
 from votepose.training.stages.votes import cast_votes
 
@@ -60,6 +60,11 @@ class JointStage(Stage):
         self.proposals = CenterNetCriterion(kappas)
         self.votes = VoteCriterion(config, kappas)
         self.refiner = RefinerStage(skeleton, grouping, levels)
+
+    @classmethod
+    def build(cls, setting: Setting) -> Stage:
+        preset = setting.preset
+        return cls(setting.recipe.losses, setting.skeleton, preset.grouping, preset.levels, setting.frozen)
 
     @classmethod
     def require(cls, network: NetworkConfig, hint: str) -> None:

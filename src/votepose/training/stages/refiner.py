@@ -30,7 +30,7 @@ from votepose.training.refiner_targets import (
     synthesize_pose_errors,
 )
 from votepose.training.roi_cache import RoiCache, jittered, roi_loader
-from votepose.training.stages.base import Epoch, Stage
+from votepose.training.stages.base import Epoch, Setting, Stage
 from votepose.training.targets import GroundTruth
 
 _MIN_SCORE = 0.02  # minimum score of a pose to refine
@@ -56,6 +56,12 @@ class RefinerStage(Stage):
         self.grouping, self.levels = grouping, levels
         self.register_buffer("kappas", torch.from_numpy(skeleton.kappas), persistent=False)
         self.register_buffer("flip", torch.from_numpy(skeleton.flip), persistent=False)
+
+    @classmethod
+    def build(cls, setting: Setting) -> Stage:
+        common = setting.skeleton, setting.preset.grouping, setting.preset.levels, setting.frozen
+        crops = setting.config.crops
+        return RefinerStage(*common) if crops is None else CachedRefinerStage(crops, *common)
 
     @classmethod
     def require(cls, network: NetworkConfig, hint: str) -> None:

@@ -23,7 +23,7 @@ from votepose.training.losses.focus import focus_loss
 from votepose.training.losses.keypoint_maps import KeypointMapCriterion
 from votepose.training.losses.votes import VoteCriterion, VoteLossConfig
 from votepose.training.refiner_targets import build_refiner_batch
-from votepose.training.stages.base import Stage
+from votepose.training.stages.base import Setting, Stage
 from votepose.training.stages.refiner import refiner_step
 from votepose.training.targets import VoteTargets, choose_cells
 
@@ -51,6 +51,10 @@ class VoteStage(Stage):
         self.criterion = VoteCriterion(config, self.kappas)
         self.keypoint_maps = KeypointMapCriterion(self.kappas, config.incomplete)
         self.recorded = RecordedNetwork()
+
+    @classmethod
+    def build(cls, setting: Setting) -> Stage:
+        return cls(setting.recipe.losses, setting.skeleton, setting.frozen)
 
     def record(self, network: PoseNet, batch: Batch) -> None:
         poses = 0 if self.config.form == "paper" else self.config.refined * len(batch)
