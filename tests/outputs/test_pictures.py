@@ -9,8 +9,6 @@ import pytest
 from PIL import Image
 
 from helpers.fake_model import some_poses
-from votepose.errors import VoteposeError
-from votepose.io.files import require_apart, result_stems
 from votepose.io.inputs import Input
 from votepose.outputs.pictures import ContactSheet, crop
 from votepose.outputs.sink import Item, Prediction
@@ -28,21 +26,6 @@ def test_a_crop_is_the_box_with_a_margin_inside_the_image() -> None:
     assert crop(pixels, pose_at(-40, -50, 50, 50)).size == (70, 70)
     assert crop(pixels, pose_at(-90, -90, -30, -30)) is None
     assert crop(pixels, pose_at(500, 90, 530, 130)) is None
-
-
-def test_stems_are_different_and_short() -> None:
-    names = ["p/a.jpg", "p/b/a.jpg", "p/c.jpg", "p/C.png", "p/c.jpg-2.webp", "p/clip.mp4"]
-    stems = result_stems([Input(name, "video" if name.endswith("mp4") else "image") for name in names])
-    assert [str(stem) for stem in stems] == ["a", "b/a", "c.jpg", "C.png", "c.jpg-2", "clip"]
-    again = result_stems([Input(name, "image") for name in ("a.png", "a.jpg", "a.png.gif")])
-    assert [str(stem) for stem in again] == ["a.png", "a.jpg", "a.png-2"]
-
-
-def test_a_folder_with_inputs_is_not_written_to() -> None:
-    inputs = [Input("photos/a.jpg", "image"), Input("http://x.example/crops/a.jpg", "url")]
-    require_apart(inputs, Path("crops"), "--crops")
-    with pytest.raises(VoteposeError, match=r"photos/a\.jpg: lies in the output folder photos; .* another --crops"):
-        require_apart(inputs, Path("photos"), "--crops")
 
 
 @pytest.mark.parametrize(("count", "pages"), [(3, ["sheet.jpg"]), (61, ["sheet-1.jpg", "sheet-2.jpg"]), (0, [])])

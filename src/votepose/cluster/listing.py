@@ -12,7 +12,7 @@ from votepose.cluster.config import ClusterConfig
 from votepose.errors import VoteposeError, one_line
 from votepose.io.download import is_url
 from votepose.io.folders import LeftOut, natural_key
-from votepose.io.inputs import LISTS, Input, Search, find_inputs
+from votepose.io.inputs import LISTS, Input, Search, find_inputs, parse_list
 from votepose.io.media import medium_of_name
 from votepose.io.urls import is_remote
 from votepose.utils.run_summary import remark
@@ -85,15 +85,12 @@ def read_list(name: str) -> list[str]:
         VoteposeError: if it cannot be read, or is empty.
     """
     try:
-        text = os.fsdecode(files.read(name).removeprefix(b"\xef\xbb\xbf"))
+        content = files.read(name)
     except VoteposeError:
         raise
     except Exception as error:  # each file system has its own exceptions
         raise VoteposeError(f"{name}: cannot be read as a list ({one_line(error)})") from error
-    names = [entry.strip() for entry in text.split("\0" if "\0" in text else "\n") if entry.strip()]
-    if not names:
-        raise VoteposeError(f"{name}: the list is empty; it should name one image path or URL per line")
-    return names
+    return parse_list(content, name)
 
 
 def _is_taken(path: str, left_out: LeftOut) -> bool:

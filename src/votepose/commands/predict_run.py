@@ -10,10 +10,10 @@ import numpy as np
 
 from votepose.commands.predict_config import PredictConfig
 from votepose.errors import VoteposeError
-from votepose.io.files import picture_paths, result_stems
 from votepose.io.images import read_image
 from votepose.io.inputs import Input
 from votepose.io.results.writer import Results
+from votepose.outputs.names import picture_paths, result_stems
 from votepose.outputs.sink import Item, Prediction, Sink, opened
 from votepose.poses import Poses
 from votepose.predictor import Predictor

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from votepose.commands.predict_config import PredictConfig
 from votepose.errors import VoteposeError
-from votepose.io.files import IMAGE_SUFFIXES, prepare_folder, require_apart
+from votepose.io.files import DRAWING_SUFFIXES, prepare_folder
 from votepose.io.inputs import Input
 from votepose.io.results.writer import Results
 from votepose.outputs.angle_table import FOLDER as PLOTS
 from votepose.outputs.angle_table import AngleTable
 from votepose.outputs.joint_angles import Joints, choose_angles
+from votepose.outputs.names import require_apart
 from votepose.outputs.pictures import ContactSheet, Crops, DrawnPictures
 from votepose.outputs.recorded import Recorded
 from votepose.outputs.sink import Sink
@@ -74,7 +75,7 @@ def _angles(text: str, skeleton: Skeleton) -> dict[str, Joints]:
 
 
 def _require_sheet(path: Path, inputs: Sequence[Input]) -> None:
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise VoteposeError(f"--contact-sheet {path}: should be a file ending in {', '.join(IMAGE_SUFFIXES)}")
+    if path.suffix.lower() not in DRAWING_SUFFIXES:
+        raise VoteposeError(f"--contact-sheet {path}: should be a file ending in {', '.join(DRAWING_SUFFIXES)}")
     if any(one.is_file and one.path.absolute() == path.absolute() for one in inputs):
         raise VoteposeError(f"--contact-sheet {path}: is one of the inputs; choose another file")

@@ -126,13 +126,22 @@ def read_list(name: str) -> list[Input]:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise VoteposeError(f"{label}: cannot be read as a list ({error.strerror})") from None
+    return [_classify(text) for text in parse_list(content, label)]
+
+
+def parse_list(content: bytes, label: str) -> list[str]:
+    """The names in a list, one per line or, as `find -print0` writes them, each ended by a zero byte.
+
+    Raises:
+        VoteposeError: if there are none, or it is not such a list; the message names the `label`.
+    """
     entries = content.removeprefix(b"\xef\xbb\xbf").split(b"\0" if b"\0" in content else b"\n")
     names = [text for entry in entries if (text := os.fsdecode(entry).strip())]
     if not names:
         raise VoteposeError(f"{label}: the list is empty; it should name one image path or URL per line")
     if max(map(len, names)) > 4096:  # the longest path on Linux
         raise VoteposeError(f"{label}: is not a list of paths; it should name one image path or URL per line")
-    return [_classify(text) for text in names]
+    return names
 
 
 def result_names(inputs: Sequence[Input]) -> list[Path]:

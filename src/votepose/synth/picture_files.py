@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from votepose.data.coco_json.values import identity
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 from votepose.io.folders import natural_key
 from votepose.io.images import read_image
 from votepose.io.media import IMAGE_SUFFIXES
@@ -87,8 +87,8 @@ def _flaw(place: Place) -> str:
     try:
         place.read()
     except UNUSABLE as error:
-        text = " ".join(str(error).split())
-        return text if text.startswith(str(place)) else f"{place}: {text or type(error).__name__}"
+        text = one_line(error)
+        return text if text.startswith(str(place)) else f"{place}: {text}"
     return ""
 
 

@@ -7,7 +7,7 @@ import importlib
 import sys
 from typing import Any
 
-from votepose.errors import VoteposeError, installing
+from votepose.errors import VoteposeError, installing, one_line
 from votepose.io.inputs import Input
 
 _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpegxl"})
@@ -85,4 +85,4 @@ def reason(av: Any, error: Any) -> str:
         return "is not a video of a known format, or is broken"
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return f"no data within {TIMEOUT:.0f} s"
-    return f"cannot be read ({' '.join((error.strerror or str(error)).split())[:120]})"
+    return f"cannot be read ({one_line(error, 120)})"

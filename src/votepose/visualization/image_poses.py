@@ -12,7 +12,7 @@ from PIL import Image
 
 from votepose.errors import VoteposeError
 from votepose.io.download import is_url
-from votepose.io.files import IMAGE_SUFFIXES, save_picture
+from votepose.io.files import DRAWING_SUFFIXES, save_picture
 from votepose.io.sources import ImageSource
 from votepose.poses import Poses
 from votepose.visualization.draw import Style, draw
@@ -55,8 +55,9 @@ class ImagePoses(Poses):
             OSError: if it cannot be written.
         """
         target = Path(path)
-        if target.suffix.lower() not in IMAGE_SUFFIXES:
-            raise VoteposeError(f"{target}: drawings can be saved as {', '.join(IMAGE_SUFFIXES)}; for JSON use to_json")
+        if target.suffix.lower() not in DRAWING_SUFFIXES:
+            formats = ", ".join(DRAWING_SUFFIXES)
+            raise VoteposeError(f"{target}: drawings can be saved as {formats}; for JSON use to_json")
         if self.source and target.exists() and os.path.exists(self.source) and target.samefile(self.source):
             raise VoteposeError(f"{target}: is the image itself; save the drawing under another name")
         save_picture(self.draw(style), target)
