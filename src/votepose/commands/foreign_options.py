@@ -158,7 +158,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "--degrees": ("use --rotation",),
     "--fliplr": ("use --flip",),
     "--hsv-v": ("use --colour",),
-    "--dynamic": ("the file takes any batch and input size by default",),
+    "--dynamic": ("the file takes any input size; with --whole-image any batch size, too",),
     "--opset": _GRAPH,
     "--simplify": _GRAPH,
 }

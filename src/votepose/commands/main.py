@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; None for `sys.argv`'s.
 
     Returns:
-        The exit status: 0; 1 if some images failed or labels were left out; 2 for a usage error; 130 after Ctrl-C.
+        The exit status: 0; 1 if some images failed or labels were left out; 2 for a usage error; 130 after
+        Ctrl-C; 141 if the reader of its output has gone.
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be unprintable

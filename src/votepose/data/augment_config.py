@@ -18,7 +18,7 @@ class AugmentConfig:
     flip: float = 0.5
     """Share of images that are mirrored, in [0, 1]."""
     colour: float = 0.25
-    """Strength of changes to brightness, contrast and saturation."""
+    """Strength of changes to brightness, contrast and white balance."""
     grey: float = 0.05
     """Share of inputs that are turned grey, in [0, 1]."""
     blur: float = 0.08

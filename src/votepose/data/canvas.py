@@ -29,7 +29,7 @@ def canvas_bytes(longest: int) -> int:
 
 
 def new_canvases(count: int, longest: int, device: torch.device | str) -> Tensor:
-    """New canvases (count, 3, 3/2 C, C) uint8, filled with background."""
+    """New canvases (count, 3, 3/2 C, C) uint8, uninitialised; `put` and `shrink` fill them."""
     side = canvas_side(longest)
     return torch.empty(count, 3, side * 3 // 2, side, dtype=torch.uint8, device=device)
 

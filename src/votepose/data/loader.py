@@ -159,7 +159,7 @@ def cells_inside(boxes: Tensor, index: Tensor, shape: tuple[int, int, int], coun
 def training_loader(
     data: TrainingSet, batch_size: int, workers: int, start: int = 0, rank: int = 0, world: int = 1
 ) -> DataLoader[Batch]:
-    """Batches of samples start, start + 1, …; process `rank` of `world` gets every world-th batch."""
+    """Batches of samples start, start + 1, …; process `rank` of `world` gets every world-th sample."""
     indices = range(start + rank, len(data), world)
     return DataLoader(
         data,  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from votepose.models.calibration import Calibration
 from votepose.models.features import FeatureMaps
 from votepose.models.focus import Focus, pasted
 from votepose.models.heads.keypoint_maps import snap_to_keypoints
-from votepose.models.heads.roi_align import CLOSE_MARGIN
+from votepose.models.heads.roi_align import CLOSE_MARGIN, WIDE_MARGIN
 from votepose.models.outputs import PoseOutputs, RefinedPoses, VoteOutputs, Votes, joined_outputs
 from votepose.models.posenet import PoseNet
 from votepose.oks import body_sizes, oks_nms
@@ -30,7 +31,7 @@ _VOTE_SHARE = 0.15  # exponent of the votes' score in a person's score; chosen o
 
 
 @dataclass(frozen=True)
-class _Level:
+class Level:
     """One level of the image pyramid: the network's maps at this size, and the votes cast there.
 
     Attributes:
@@ -42,6 +43,47 @@ class _Level:
     strength: Tensor
     centres: Tensor
     votes: Votes
+
+
+class VotedPeople(NamedTuple):
+    """P people pooled from their votes.
+
+    Attributes:
+        leader: (P,) flat index of the vote that leads each person's group.
+        image_index: (P,) image of each.
+        poses: (P, K, 2) in cells.
+        log_scales: (P, K) pooled log Laplace scale in cells.
+        voted: (P, K) bool: whether a vote was cast on the joint.
+        scores: (P,) confidence in the votes, in [0, 1].
+    """
+
+    leader: Tensor
+    image_index: Tensor
+    poses: Tensor
+    log_scales: Tensor
+    voted: Tensor
+    scores: Tensor
+
+
+class FoundPeople(NamedTuple):
+    """P people to report, uncalibrated.
+
+    Attributes:
+        leader, image_index, poses: as in `VotedPeople`.
+        confidences: (P, K) in [0, 1].
+        visibility: (P, K) logits.
+        scores: (P,) in [0, 1].
+    """
+
+    leader: Tensor
+    image_index: Tensor
+    poses: Tensor
+    confidences: Tensor
+    visibility: Tensor
+    scores: Tensor
+
+
+People = TypeVar("People", VotedPeople, FoundPeople)
 
 
 class PoseEstimator(nn.Module):
@@ -87,18 +129,18 @@ class PoseEstimator(nn.Module):
         if self.focuses and len(images) > 1:
             return joined_outputs([self.explain(image[None], presence_threshold) for image in images])
         levels, groups = self.vote(images, presence_threshold)
-        leader, image_index, poses, confidences, visible, scores = self._people([x.maps for x in levels], groups)
+        found = self._people([x.maps for x in levels], groups)
         people = PoseOutputs(
-            image_index,
-            poses * self.network.config.stride,
-            self.calibration.of_joints(confidences),
-            self.calibration.is_seen(visible),
-            self.calibration.of_people(scores),
+            found.image_index,
+            found.poses * self.network.config.stride,
+            self.calibration.of_joints(found.confidences),
+            self.calibration.is_seen(found.visibility),
+            self.calibration.of_people(found.scores),
             self._presence(levels, images),
         )
-        return people, self._vote_outputs(levels, groups, leader, presence_threshold)
+        return people, self._vote_outputs(levels, groups, found.leader, presence_threshold)
 
-    def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[_Level], Groups]:
+    def vote(self, images: Tensor, presence_threshold: Tensor) -> tuple[list[Level], Groups]:
         """Images (B, H, W, 3) -> the maps and votes of each level, and the groups of all votes."""
         pixels = images.permute(0, 3, 1, 2).float()
         levels = [self._level(halved(pixels, i), i, presence_threshold) for i in range(self.focuses, self.levels)]
@@ -109,7 +151,7 @@ class PoseEstimator(nn.Module):
         with torch.autocast(images.device.type, enabled=False):  # a bf16 product would round coordinates
             return levels, group(poses, log_scales, centres, strength, self.kappas, config)
 
-    def _vote_outputs(self, levels: Sequence[_Level], groups: Groups, leader: Tensor, threshold: Tensor) -> VoteOutputs:
+    def _vote_outputs(self, levels: Sequence[Level], groups: Groups, leader: Tensor, threshold: Tensor) -> VoteOutputs:
         strength, centres, poses, log_scales = joined_votes(levels)
         image, row = ((strength >= threshold) & (strength > 0)).nonzero(as_tuple=True)
         order = torch.ones_like(leader).cumsum(0) - 1  # arange(P), which the tracer would turn into a constant
@@ -124,7 +166,7 @@ class PoseEstimator(nn.Module):
             person[_flat(groups, image, groups.follow[image, row])],
         )
 
-    def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
+    def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> Level:
         """Maps and votes for the pixels of a level."""
         maps = self.network.encode(pixels)
         presence = maps.presence[-1].sigmoid()
@@ -132,14 +174,14 @@ class PoseEstimator(nn.Module):
         votes = self.network.predict_votes(maps, cells)
         width = presence.shape[-1]
         centres = torch.stack([cells % width, torch.div(cells, width, rounding_mode="floor")], dim=-1) + 0.5
-        return _Level(
+        return Level(
             maps,
             strength,
             centres * 2**level,
             Votes(votes.poses.float() * 2**level, votes.log_scales.float() + level * math.log(2)),
         )
 
-    def _focused(self, pixels: Tensor, coarser: _Level, threshold: Tensor) -> _Level:
+    def _focused(self, pixels: Tensor, coarser: Level, threshold: Tensor) -> Level:
         """The finest level of an image (1, 3, H, W), where the next coarser one shows small people."""
         assert self.network.focus is not None
         stride = self.network.config.stride
@@ -149,14 +191,14 @@ class PoseEstimator(nn.Module):
         # There is a margin around small people, so a pose at the edge is most likely that of a large person, cut off.
         # The coarser levels see all of them.
         whole = extent.contains(poses.amin(dim=2), poses.amax(dim=2), _EDGE / stride)
-        return _Level(
+        return Level(
             replace(level.maps, extent=extent),
             level.strength * whole,
             level.centres + extent.origin,
             Votes(poses, level.votes.log_scales),
         )
 
-    def _presence(self, levels: Sequence[_Level], images: Tensor) -> Tensor:
+    def _presence(self, levels: Sequence[Level], images: Tensor) -> Tensor:
         """(B, h, w) presence on the finest level's cells, outside the focus as the next level finds it."""
         fine, extent = levels[0].maps.presence[-1].sigmoid(), levels[0].maps.extent
         if extent is None:
@@ -182,65 +224,51 @@ class PoseEstimator(nn.Module):
         strength = presence.gather(1, cells)
         return strength, cells * (strength > 0)
 
-    def _people(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
-        """Groups -> the people to report: flat index of the leading vote, image, poses, confidences, visibility logits
-        and scores, the last three uncalibrated."""
+    def _people(self, maps: Sequence[FeatureMaps], groups: Groups) -> FoundPeople:
+        """The people to report."""
         voted = self.pooled(maps, groups)
-        found = self._refined(maps, *voted) if self.network.refiner is not None else self._as_voted(*voted)
-        _, image, poses, *_, scores = found
-        return _rows(self._distinct(poses, scores, image), *found)
+        found = self._refined(maps, voted) if self.network.refiner is not None else self._as_voted(voted)
+        return _rows(self._distinct(found.poses, found.scores, found.image_index), found)
 
-    def _as_voted(
-        self, leader: Tensor, image: Tensor, poses: Tensor, log_scales: Tensor, voted: Tensor, votes: Tensor
-    ) -> tuple[Tensor, ...]:
-        confidences = joint_confidences(log_scales, body_sizes(poses), self.kappas)
-        return leader, image, poses, confidences, _SURE * (2 * voted.float() - 1), votes
+    def _as_voted(self, voted: VotedPeople) -> FoundPeople:
+        confidences = joint_confidences(voted.log_scales, body_sizes(voted.poses), self.kappas)
+        visibility = _SURE * (2 * voted.voted.float() - 1)
+        return FoundPeople(voted.leader, voted.image_index, voted.poses, confidences, visibility, voted.scores)
 
-    def _refined(
-        self,
-        maps: Sequence[FeatureMaps],
-        leader: Tensor,
-        image: Tensor,
-        poses: Tensor,
-        _: Tensor,
-        voted: Tensor,
-        votes: Tensor,
-    ) -> tuple[Tensor, ...]:
+    def _refined(self, maps: Sequence[FeatureMaps], voted: VotedPeople) -> FoundPeople:
         """The refined people, without those that are background or duplicates after the first refinement; people with a
         score between `GroupingConfig.refine_twice` and `good_enough` are refined again."""
-        refined = self.network.refine(maps, poses, image, self.kappas)
-        scores = _scores(votes, refined)
-        # A joint is seen if the refiner finds it visible; a vote cast on it is further evidence.
-        unvoted = _NO_VOTE * (~voted).float()
-        once = leader, image, refined.poses, refined.confidences.sigmoid(), refined.seen - unvoted, scores
-        keep = self._distinct(refined.poses, scores, image)
+        once = self._refined_once(maps, voted)
+        keep = self._distinct(once.poses, once.scores, once.image_index)
         if self.config.refine_twice >= 1:
-            return _rows(keep, *once)
-        again = (scores >= self.config.refine_twice) & (scores < self.config.good_enough)
-        leader, image, poses, unvoted, votes = _rows(keep & again, leader, image, refined.poses, unvoted, votes)
+            return _rows(keep, once)
+        again = (once.scores >= self.config.refine_twice) & (once.scores < self.config.good_enough)
         # The poses are better now, so the second refinement uses a tighter region.
-        refined = self.network.refine(maps, poses, image, self.kappas, CLOSE_MARGIN)
-        scores = _scores(votes, refined)
-        twice = leader, image, refined.poses, refined.confidences.sigmoid(), refined.seen - unvoted, scores
-        rest = _rows(keep & ~again, *once)
-        return tuple(torch.cat(pair) for pair in zip(twice, rest, strict=True))
+        twice = self._refined_once(maps, _rows(keep & again, voted._replace(poses=once.poses)), CLOSE_MARGIN)
+        rest = _rows(keep & ~again, once)
+        return FoundPeople(*(torch.cat(pair) for pair in zip(twice, rest, strict=True)))
+
+    def _refined_once(
+        self, maps: Sequence[FeatureMaps], people: VotedPeople, margin: float = WIDE_MARGIN
+    ) -> FoundPeople:
+        refined = self.network.refine(maps, people.poses, people.image_index, self.kappas, margin)
+        # A joint is seen if the refiner finds it visible; a vote cast on it is further evidence.
+        visibility = refined.seen - _NO_VOTE * (~people.voted).float()
+        scores = _scores(people.scores, refined)
+        confidences = refined.confidences.sigmoid()
+        return FoundPeople(people.leader, people.image_index, refined.poses, confidences, visibility, scores)
 
     def _distinct(self, poses: Tensor, scores: Tensor, image: Tensor) -> Tensor:
         """(P,) bool: whether a person is neither a duplicate nor below the minimum score."""
         return oks_nms(poses, scores, image, self.kappas, _DUPLICATE) & (scores > _MIN_SCORE)
 
-    def pooled(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
-        """People pooled from their votes and corrected by the keypoint maps, if any, without duplicates.
-
-        Returns:
-            Flat index of the leading vote (P,), image (P,), poses (P, K, 2), log_scales, seen (P, K), scores (P,).
-        """
+    def pooled(self, maps: Sequence[FeatureMaps], groups: Groups) -> VotedPeople:
+        """People pooled from their votes and corrected by the keypoint maps, if any, without duplicates."""
         image, row = groups.leader.nonzero(as_tuple=True)
         columns = (groups.poses, groups.log_scales, groups.seen, groups.scores)
-        people = (_flat(groups, image, row), image, *(x[image, row] for x in columns))
-        people = _rows(oks_nms(people[2], people[5], image, self.kappas, _DUPLICATE), *people)
-        leader, image, poses, log_scales, seen, scores = people
-        return leader, image, snapped(maps, poses, log_scales, image), log_scales, seen, scores
+        people = VotedPeople(_flat(groups, image, row), image, *(x[image, row] for x in columns))
+        people = _rows(oks_nms(people.poses, people.scores, image, self.kappas, _DUPLICATE), people)
+        return people._replace(poses=snapped(maps, people.poses, people.log_scales, people.image_index))
 
 
 def _scores(votes: Tensor, refined: RefinedPoses) -> Tensor:
@@ -249,7 +277,7 @@ def _scores(votes: Tensor, refined: RefinedPoses) -> Tensor:
     return votes**_VOTE_SHARE * refined.quality.sigmoid() ** (1 - _VOTE_SHARE)
 
 
-def joined_votes(levels: Sequence[_Level]) -> tuple[Tensor, ...]:
+def joined_votes(levels: Sequence[Level]) -> tuple[Tensor, ...]:
     """Presence (B, Q), centres, poses and log scales of all levels' votes."""
     columns = ((x.strength, x.centres, x.votes.poses, x.votes.log_scales) for x in levels)
     return tuple(torch.cat(column, dim=1) for column in zip(*columns, strict=True))
@@ -283,5 +311,6 @@ def _flat(groups: Groups, image: Tensor, row: Tensor) -> Tensor:
     return image * groups.follow.shape[-1] + row
 
 
-def _rows(keep: Tensor, *columns: Tensor) -> tuple[Tensor, ...]:
-    return tuple(column[keep] for column in columns)
+def _rows(keep: Tensor, people: People) -> People:
+    """The people that `keep` (P,) selects."""
+    return type(people)(*(column[keep] for column in people))

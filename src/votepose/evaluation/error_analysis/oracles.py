@@ -17,7 +17,7 @@ from votepose.evaluation.error_analysis.encode_once import EncodeOnce
 from votepose.evaluation.error_analysis.truth import Truth
 from votepose.evaluation.network import estimate
 from votepose.grouping import Groups, group
-from votepose.models.estimator import PoseEstimator, _Level, joined_votes
+from votepose.models.estimator import FoundPeople, Level, PoseEstimator, joined_votes
 from votepose.models.features import FeatureMaps
 from votepose.models.outputs import Votes
 from votepose.models.posenet import PoseNet
@@ -53,10 +53,10 @@ class OracleEstimator(PoseEstimator):
             focus=False,
         )
         self.truth, self.perfect = truth, frozenset(perfect)
-        self._found: list[_Level] = []  # the levels of this forward pass so far
+        self._found: list[Level] = []  # the levels of this forward pass so far
         self._threshold = torch.tensor(0.0)
 
-    def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> _Level:
+    def _level(self, pixels: Tensor, level: int, threshold: Tensor) -> Level:
         assert len(pixels) == 1
         self._found, self._threshold = self._found[:level], threshold
         found = super()._level(pixels, level, threshold)
@@ -70,17 +70,17 @@ class OracleEstimator(PoseEstimator):
             presence = self.truth.presence(presence.shape[1], presence.shape[2], len(self._found))[None].to(presence)
         return super()._candidates(presence, threshold, count)
 
-    def _people(self, maps: Sequence[FeatureMaps], groups: Groups) -> tuple[Tensor, ...]:
+    def _people(self, maps: Sequence[FeatureMaps], groups: Groups) -> FoundPeople:
         if "grouping" in self.perfect:
             groups = self._true_groups()
-        leader, image, poses, confidences, visible, scores = super()._people(maps, groups)
+        found = super()._people(maps, groups)
         if "pooling" in self.perfect:
-            poses = self._nearest(groups, leader, poses)
+            found = found._replace(poses=self._nearest(groups, found.leader, found.poses))
         if "score" in self.perfect:
-            scores = self.truth.scores(poses)
-        return leader, image, poses, confidences, visible, scores
+            found = found._replace(scores=self.truth.scores(found.poses))
+        return found
 
-    def _true_votes(self, found: _Level, level: int) -> Votes:
+    def _true_votes(self, found: Level, level: int) -> Votes:
         person = self.truth.nearest_person(found.centres[0], torch.full_like(found.strength[0], level))[None]
         if not len(self.truth.sizes):
             return found.votes

@@ -19,7 +19,7 @@ _ACTIVATIONS: dict[type[nn.Module], str] = {
 def accelerate(network: nn.Module) -> int:
     """Make a network's depthwise convolutions and batch normalisations use our GPU kernels in training.
 
-    Only their class changes. On a CPU and in eval mode they behave as before.
+    Only their class changes. On a CPU they behave as before, and so do batch normalisations in eval mode.
 
     Returns:
         The number of layers.

@@ -124,7 +124,8 @@ class RecordedNetwork:
         self._encode: Encode | None = None
         self._votes: nn.Module | None = None
         self._refine: nn.Module | None = None
-        self._shape: torch.Size | None = None
+        self._shape: torch.Size | None = None  # of the images
+        self._poses_shape: torch.Size | None = None
 
     def record(self, network: PoseNet, images: Tensor, votes: int, poses: int, kappas: Tensor) -> None:
         """Record graphs for steps with `images`, `votes` cells per image, and `poses` to refine, if any.
@@ -150,6 +151,7 @@ class RecordedNetwork:
             regions = [x.detach().requires_grad_(network.backbone.frozen != "all") for x in rois]
             shown = grid.to_grid(found)
             self._refine = _recorded(Refine(network.refiner, kappas), shown, draw(shown), *regions)
+            self._poses_shape = shown.shape
         torch.clear_autocast_cache()  # weights cast without gradient must not be reused with gradient
         for buffer, value in zip(network.buffers(), before, strict=True):  # undo the updates by the warm-up runs
             buffer.copy_(value)
@@ -171,7 +173,7 @@ class RecordedNetwork:
         self, refiner: PoseRefiner, rois: list[Tensor], poses: Tensor, kappas: Tensor, drawn: Tensor
     ) -> RefinedPoses:
         """As `PoseRefiner.forward`."""
-        if self._refine is None:
+        if self._refine is None or poses.shape != self._poses_shape:
             refined: RefinedPoses = refiner(rois, poses, kappas, drawn)
             return refined
         return RefinedPoses(*self._refine(poses, drawn, *rois))

@@ -116,10 +116,10 @@ class RefinerStage(Stage):
         threshold = torch.as_tensor(self.grouping.presence_threshold)
         levels, groups = estimator.vote(batch.images.permute(0, 2, 3, 1), threshold)
         maps = [level.maps for level in levels]
-        _, image_index, poses, _, _, scores = estimator.pooled(maps, groups)
-        shown = scores > _MIN_SCORE
+        people = estimator.pooled(maps, groups)
+        shown = people.scores > _MIN_SCORE
         torch.clear_autocast_cache()  # weights cast without gradient must not be reused with gradient
-        return maps, poses[shown], image_index[shown]
+        return maps, people.poses[shown], people.image_index[shown]
 
 
 class CachedRefinerStage(RefinerStage):

@@ -27,7 +27,7 @@ from votepose.training.stages.base import Setting, Stage
 from votepose.training.stages.refiner import refiner_step
 from votepose.training.targets import VoteTargets, choose_cells
 
-_FOUND = 8  # number of poses per image, found as in inference, that the refiner trains on
+_FOUND = 8  # number of poses per image, found by grouping votes, that the refiner trains on
 
 
 class VoteStage(Stage):
@@ -88,7 +88,7 @@ class VoteStage(Stage):
         self, network: PoseNet, maps: FeatureMaps, votes: Votes, owners: Tensor, people: int
     ) -> tuple[Tensor, Tensor]:
         """A fixed number of poses (P, K, 2) and their images (P,): some pooled from a few true votes of each person,
-        and some found as in inference."""
+        and some found by grouping the votes of the strongest cells."""
         poses, log_scales, images, valid = _pool_some(votes, owners, people)
         config = GroupingConfig(presence_threshold=0.3, candidates=96)
         presence = maps.presence[-1].sigmoid().flatten(1)
