@@ -25,7 +25,7 @@ from PIL import Image
 
 from votepose.data.coco_json.labels import read_coco_json
 from votepose.data.coco_json.values import identity
-from votepose.data.picture_files import PictureFiles
+from votepose.data.image_files import ImageFiles
 from votepose.errors import VoteposeError
 from votepose.io.images import read_image
 from votepose.utils.machine import usable_cpus
@@ -111,7 +111,7 @@ def rescaled(annotation: dict[str, Any], scale: np.ndarray) -> dict[str, Any]:
 
 
 def packed(folder: Path, images: list[dict[str, Any]], config: Config) -> Iterator[Packed]:
-    files = PictureFiles(folder / "images", list(folder.glob("images*.zip")))
+    files = ImageFiles(folder / "images", list(folder.glob("images*.zip")))
 
     def pack(entry: dict[str, Any]) -> Packed:
         return shrunk(entry, files.encoded(entry), config.side, config.quality)

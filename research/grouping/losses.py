@@ -85,8 +85,8 @@ def affinity_loss(labels: Labels) -> Loss:
     target = field[:, :, :2] / field[:, :, 2:].clamp(min=1)
     every = (labels.image[:, None] * len(LINKS) + torch.arange(len(LINKS))).flatten()
     boxes = labels.boxes.repeat_interleave(len(LINKS), dim=0)
-    untold = cells_inside(boxes, every, (batch * len(LINKS), height, width), counted=~both.flatten())
-    known = ~labels.ignored[:, None] & ~untold.view_as(on_limb)
+    unlabelled = cells_inside(boxes, every, (batch * len(LINKS), height, width), counted=~both.flatten())
+    known = ~labels.ignored[:, None] & ~unlabelled.view_as(on_limb)
     weight = torch.where(on_limb, 1.0, known * labels.empty[:, None, None, None])[:, :, None]
     total = on_limb.sum().clamp(min=1)
     return lambda output: ((affinity_fields(output) - target) ** 2 * weight).sum() / total

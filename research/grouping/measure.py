@@ -19,7 +19,7 @@ from research.grouping.regroup import REGROUP
 from research.grouping.scores import Found, judge
 from votepose.data.coco import CocoDataset
 from votepose.data.sample import Sample
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.letterbox import Letterbox
 from votepose.oks import oks_nms
 from votepose.poses import Poses
@@ -53,7 +53,7 @@ def measure(data: CocoDataset, trunk: Trunk, size: int, kept: Path, jobs: Mappin
         shot = _Shot(sample, box, trunk.stride, features, Candidates.of(maps))
         for name, (method, head, settings) in jobs.items():
             people = shot.find(method, head, settings.least, settings.limit)
-            found[name].pictures.append(Picture(sample, shot.poses(people, settings.score)))
+            found[name].pictures.append(MatchedImage(sample, shot.poses(people, settings.score)))
             for way, limit in settings.alone.items():
                 found[name].alone.setdefault(way, []).append(shot.regroup(way, head, limit))
     return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from votepose.data.coco import CocoDataset
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.slice_specs import SliceSpec, slice_specs
 from votepose.evaluation.error_analysis.slices import slice_people
@@ -25,7 +25,7 @@ class Found:
     """What one head found in the pictures of a set, and (people, 4) of each picture: own joints, joints, split, merged
     for each way in `REGROUP` of its method."""
 
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[MatchedImage] = field(default_factory=list)
     alone: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
@@ -57,7 +57,7 @@ def ap(found: Found, data: CocoDataset, most: int = 20) -> dict[str, float]:
 
 
 def alone(
-    pictures: Sequence[Picture], tables: Sequence[np.ndarray], chosen: Callable[[Picture], np.ndarray]
+    pictures: Sequence[MatchedImage], tables: Sequence[np.ndarray], chosen: Callable[[MatchedImage], np.ndarray]
 ) -> dict[str, float]:
     """Shares over the people that are true in `chosen` (N,) bool: joints in their own group, people split, merged."""
     rows = np.concatenate([t[chosen(p)] for p, t in zip(pictures, tables, strict=True)])
@@ -76,12 +76,12 @@ def summary(found: Found, data: CocoDataset, size: int, crowded: bool) -> dict[s
         bins = {spec.key: _bins(spec, found.pictures, tables) for spec in slice_specs(size)}
         result["alone"][way] = several | {"by": bins}
     if not crowded:
-        limited, scorer = [Picture.of(p.sample, p.poses) for p in found.pictures], Scorer.of(data)
+        limited, scorer = [MatchedImage.of(p.sample, p.poses) for p in found.pictures], Scorer.of(data)
         result["by"] = {s.key: [asdict(x) for x in slice_people(s, limited, scorer)] for s in slice_specs(size)}
     return result
 
 
-def _bins(spec: SliceSpec, pictures: Sequence[Picture], tables: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+def _bins(spec: SliceSpec, pictures: Sequence[MatchedImage], tables: Sequence[np.ndarray]) -> list[dict[str, Any]]:
     values = [(p, np.digitize(spec.of_labelled(p), spec.edges)) for p in pictures]
     of = {id(p): v for p, v in values}
     rows = [

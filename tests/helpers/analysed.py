@@ -11,7 +11,7 @@ from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 
@@ -60,6 +60,6 @@ def joints(*parts: str) -> list[int]:
     return [COCO_17.names.index(f"{side}_{part}") for part in parts for side in ("left", "right")]
 
 
-def picture_of(sample: Sample, points: np.ndarray, scores: np.ndarray | None = None) -> Picture:
+def picture_of(sample: Sample, points: np.ndarray, scores: np.ndarray | None = None) -> MatchedImage:
     """The image where these (P, K, 2) were found."""
-    return Picture.of(sample, moved(true_poses(sample), points, scores))
+    return MatchedImage.of(sample, moved(true_poses(sample), points, scores))

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, overload
 
-from votepose.data.coco_json.labels import CocoLabels, Picture, coco_labels, read_coco_json
-from votepose.data.picture_files import PictureFiles
+from votepose.data.coco_json.labels import CocoLabels, LabelledImage, coco_labels, read_coco_json
+from votepose.data.image_files import ImageFiles
 from votepose.data.sample import Sample, read_sample
 from votepose.data.yolo.reader import read_split
 from votepose.errors import VoteposeError
@@ -62,9 +62,9 @@ class CocoFolder:
     path: Path
     annotations: Path
     listed: int
-    pictures: list[Picture]
+    pictures: list[LabelledImage]
     labels: CocoLabels
-    files: PictureFiles
+    files: ImageFiles
 
     @staticmethod
     def open(path: Path, limit: int | None = None, split: str = "train") -> CocoFolder:
@@ -82,16 +82,16 @@ class CocoFolder:
         if yolo is not None:
             labels = coco_labels(yolo.json, yolo.description)
             labels = replace(labels, left_out=[*yolo.remarks, *labels.left_out])
-            files = PictureFiles(yolo.images)
+            files = ImageFiles(yolo.images)
             return CocoFolder(path, yolo.description, yolo.listed, list(labels.pictures.values()), labels, files)
         annotations = path / "annotations.json"
         data = read_coco_json(annotations)
         labels = coco_labels(data, annotations)
         pictures, listed = list(labels.pictures.values())[:limit], len(data["images"][:limit])
-        files = PictureFiles(path / "images", list(path.glob("images*.zip")))
+        files = ImageFiles(path / "images", list(path.glob("images*.zip")))
         return CocoFolder(path, annotations, listed, pictures, labels, files)
 
-    def read(self, picture: Picture) -> tuple[Sample | None, list[str]]:
+    def read(self, picture: LabelledImage) -> tuple[Sample | None, list[str]]:
         """Read an image and its people: the sample, None if unusable, and remarks on what was left out or adjusted."""
         try:
             return read_sample(picture, self.files.read(picture.entry), len(self.labels.skeleton))

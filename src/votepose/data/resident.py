@@ -18,7 +18,7 @@ from torch import Tensor
 from votepose.data.augment_config import AugmentConfig
 from votepose.data.canvas import canvas_bytes, new_canvases, put, shrink
 from votepose.data.coco import CocoFolder
-from votepose.data.coco_json.labels import Picture
+from votepose.data.coco_json.labels import LabelledImage
 from votepose.data.coco_json.values import number
 from votepose.data.label_table import LabelTable
 from votepose.data.plan import Drawn
@@ -113,7 +113,7 @@ class ResidentPictures:
 
 
 def _decode(
-    items: Sequence[tuple[CocoFolder, Picture]], canvases: Tensor, longest: int
+    items: Sequence[tuple[CocoFolder, LabelledImage]], canvases: Tensor, longest: int
 ) -> list[tuple[Sample | None, list[str]]]:
     """Paint images on canvases; returns their samples, without pixels, and remarks."""
     side = canvases.shape[-1]
@@ -132,7 +132,9 @@ def _decode(
     return found
 
 
-def _decode_one(item: tuple[CocoFolder, Picture], canvas: np.ndarray, longest: int) -> tuple[Sample | None, list[str]]:
+def _decode_one(
+    item: tuple[CocoFolder, LabelledImage], canvas: np.ndarray, longest: int
+) -> tuple[Sample | None, list[str]]:
     folder, picture = item
     sample, remarks = folder.read(picture)
     if sample is None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from votepose.data.coco_json import values
-from votepose.data.coco_json.labels import Picture
+from votepose.data.coco_json.labels import LabelledImage
 from votepose.errors import VoteposeError
 
 _SAME_SHAPE = 0.01  # relative difference of two aspect ratios that count as equal
@@ -39,7 +39,7 @@ class Sample:
     complete: bool = True
     scale: tuple[float, float] = (1.0, 1.0)
 
-    def untold(self, points: np.ndarray) -> np.ndarray:
+    def may_be_unlabelled(self, points: np.ndarray) -> np.ndarray:
         """(P,) bool: whether unlabelled people may be at points (P, 2): in ignore boxes and incompletely labelled
         images."""
         if not self.complete:
@@ -48,7 +48,7 @@ class Sample:
         return ((points[:, None] >= low) & (points[:, None] < high)).all(axis=-1).any(axis=-1)
 
 
-def read_sample(picture: Picture, pixels: np.ndarray, count: int) -> tuple[Sample, list[str]]:
+def read_sample(picture: LabelledImage, pixels: np.ndarray, count: int) -> tuple[Sample, list[str]]:
     """The sample, in image pixels, and remarks on annotations that were left out or adjusted.
 
     Raises:

@@ -46,7 +46,7 @@ def grade(sample: Sample, poses: Poses) -> float:
     """
     matrix = sample_oks_matrix(poses.keypoints, sample, poses.skeleton.kappas)
     match = greedy_match(matrix)
-    counted = (match >= 0) | ~sample.untold(poses.keypoints.mean(axis=1))
+    counted = (match >= 0) | ~sample.may_be_unlabelled(poses.keypoints.mean(axis=1))
     people = len(sample.keypoints) + int(counted.sum())
     return 2 * float(matched_oks(matrix, match).sum()) / people if people else 1.0
 

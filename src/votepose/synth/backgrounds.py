@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from votepose.errors import VoteposeError
+from votepose.synth.background_files import UNUSABLE, Place, find_places
 from votepose.synth.colour import srgb_to_linear
-from votepose.synth.picture_files import UNUSABLE, Place, find_places
 from votepose.synth.scenery.scene import procedural
 
 __all__ = ["Backgrounds", "procedural"]

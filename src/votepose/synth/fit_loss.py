@@ -168,9 +168,9 @@ class _FaceHints:
         face = visibility[:5]
         # The directions that nose, left eye, right eye, left ear and right ear face at rest.
         self.normals = torch.tensor([[0, -1, 0], [0.5, -0.87, 0], [-0.5, -0.87, 0], [1, 0, 0], [-1, 0, 0]]).T
-        told = (face > 0).any(dim=0)
+        has_face = (face > 0).any(dim=0)
         self.seen = (face == 2).float()
-        self.unseen = ((face == 0) & told).float()
+        self.unseen = ((face == 0) & has_face).float()
 
     def loss(self, head: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
         """(3, 3, M) rotation of the head, (3, M) its position, both in camera axes -> (M,)."""

@@ -19,7 +19,7 @@ BACKGROUND = -1
 
 
 @dataclass(frozen=True)
-class Picture:
+class Rendering:
     """A rendered image, from `samples` x `samples` rays per pixel.
 
     Attributes:
@@ -61,7 +61,7 @@ class Renderer:
         light: Any,
         seed: int,
         samples: int = 2,
-    ) -> Picture:
+    ) -> Rendering:
         """Render the stage with a pinhole camera; focal length and principal point are in pixels."""
         stage, count = self._stage, width * height * samples**2
         colours = wp.zeros(count, dtype=wp.vec3, device=self._device)
@@ -105,7 +105,7 @@ class Renderer:
 
 def _gather(
     colours: np.ndarray, shades: np.ndarray, owners: np.ndarray, depths: np.ndarray, shape: tuple[int, int, int]
-) -> Picture:
+) -> Rendering:
     """Combine the rays of each pixel."""
     height, width, samples = shape
     grid = (height, samples, width, samples)
@@ -114,6 +114,6 @@ def _gather(
     colour = colours.reshape(*grid, 3).mean(axis=(1, 3)) / np.maximum(cover, 1e-6)[..., None]
     seen = shades.reshape(grid).mean(axis=(1, 3))
     middle = samples // 2
-    return Picture(
+    return Rendering(
         colour, cover, seen, owners[:, middle, :, middle].astype(np.int16), depths.reshape(grid)[:, middle, :, middle]
     )

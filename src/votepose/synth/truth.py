@@ -8,7 +8,7 @@ import numpy as np
 
 from votepose.synth.cast import Camera
 from votepose.synth.figures import Figure
-from votepose.synth.render import BACKGROUND, Picture, Renderer
+from votepose.synth.render import BACKGROUND, Renderer, Rendering
 
 # In metres, for an adult: maximum distance from a visible joint to the surface in front of it.
 _REACH = np.array(
@@ -19,7 +19,7 @@ _LEAST_SHARE = 0.03  # minimum visible share of a labelled person within the ima
 
 
 def annotate(
-    figures: list[Figure], sizes: np.ndarray, picture: Picture, renderer: Renderer, camera: Camera
+    figures: list[Figure], sizes: np.ndarray, picture: Rendering, renderer: Renderer, camera: Camera
 ) -> list[dict[str, Any]]:
     """COCO annotations of the people in an image, nearest first; the caller adds `id` and `image_id`.
 
@@ -36,8 +36,8 @@ def annotate(
             continue
         hidden = _hidden_share(figures[k], int(k), picture, camera)
         visibility = _visibility(figures[k].keypoints, int(k), float(sizes[k]), renderer, camera)
-        told = len(xs) >= _LEAST_AREA and 1 - hidden >= _LEAST_SHARE and visibility.any()
-        visibility = visibility if told else np.zeros_like(visibility)
+        is_labelled = len(xs) >= _LEAST_AREA and 1 - hidden >= _LEAST_SHARE and visibility.any()
+        visibility = visibility if is_labelled else np.zeros_like(visibility)
         points = camera.project(figures[k].keypoints)
         rows = [
             [round(float(x), 2), round(float(y), 2), int(v)] if v else [0, 0, 0]
@@ -68,7 +68,7 @@ def _visibility(joints: np.ndarray, person: int, size: float, renderer: Renderer
     return np.where(inside, np.where((owner == person) & near, 2, 1), 0)
 
 
-def _hidden_share(figure: Figure, person: int, picture: Picture, camera: Camera) -> float:
+def _hidden_share(figure: Figure, person: int, picture: Rendering, camera: Camera) -> float:
     """The share of a person's camera-facing side, within the image, that other people or objects hide.
 
     Measured on the vertices that face the camera, each weighted by the image area around it.

@@ -12,14 +12,14 @@ from helpers.analysed import background_only, joints, picture_of, true_poses, tw
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.evaluation.error_analysis.joints import JointErrorType, corrected, joint_error_types
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.skeleton import COCO_17
 
 SIZE = 60  # of the two people: root of their area
 
 
-def error_types(picture: Picture) -> Counter[JointErrorType]:
+def error_types(picture: MatchedImage) -> Counter[JointErrorType]:
     return Counter(JointErrorType(k) for k in joint_error_types(picture).ravel())
 
 

@@ -13,7 +13,7 @@ from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_json.labels import coco_labels
 from votepose.data.coco_writer import write_coco
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.slice_specs import SliceSpec, slice_specs
 from votepose.evaluation.error_analysis.slices import coco_sizes, slice_people
@@ -26,8 +26,8 @@ def dataset(tmp_path: Path) -> CocoDataset:
     return write_data(tmp_path, count=6, people=(1, 4))
 
 
-def perfect(dataset: CocoDataset) -> list[Picture]:
-    return [Picture.of(sample, true_poses(sample)) for sample in dataset.samples]
+def perfect(dataset: CocoDataset) -> list[MatchedImage]:
+    return [MatchedImage.of(sample, true_poses(sample)) for sample in dataset.samples]
 
 
 def spec(key: str) -> SliceSpec:
@@ -71,7 +71,7 @@ def test_cocos_sizes_are_of_the_pixels_that_the_json_counts_in() -> None:
     sample = two_people(size=60)
     twice = replace(sample, keypoints=sample.keypoints * (2, 2, 1), areas=sample.areas * 4, scale=(2.0, 2.0))
     for each in (sample, twice):
-        (medium,) = coco_sizes([Picture.of(each, true_poses(each))], 0.5, 0.6)
+        (medium,) = coco_sizes([MatchedImage.of(each, true_poses(each))], 0.5, 0.6)
         assert (medium.name, medium.people, medium.ap, medium.found) == ("medium, 32 to 96", 2, 0.5, 1)
 
 
@@ -84,7 +84,7 @@ def test_a_picture_without_people_has_no_slices(key: str) -> None:
 def test_the_whole_is_what_evaluate_measures(dataset: CocoDataset) -> None:
     rng = np.random.default_rng(0)
     noisy = [
-        Picture.of(
+        MatchedImage.of(
             p.sample,
             moved(p.poses, p.poses.keypoints + rng.normal(0, 4, p.poses.keypoints.shape), rng.random(len(p.poses))),
         )
@@ -99,7 +99,7 @@ def test_the_whole_is_what_evaluate_measures(dataset: CocoDataset) -> None:
 
 def test_ignored_people_count_for_nothing(dataset: CocoDataset) -> None:
     scorer = Scorer.of(dataset)
-    pictures = [Picture.of(p.sample, p.poses[1:]) for p in perfect(dataset)]
+    pictures = [MatchedImage.of(p.sample, p.poses[1:]) for p in perfect(dataset)]
     assert scorer.changed(pictures, lambda p: p.poses).ap < 0.9
     assert scorer.without(pictures, lambda p: p.missed | p.merged).ap == pytest.approx(1)
 

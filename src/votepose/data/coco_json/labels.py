@@ -19,7 +19,7 @@ from votepose.skeleton import COCO_17, Skeleton
 
 
 @dataclass(frozen=True)
-class Picture:
+class LabelledImage:
     """An image in a COCO json.
 
     Attributes:
@@ -46,7 +46,7 @@ class CocoLabels:
         left_out: remarks on unusable data outside these images.
     """
 
-    pictures: dict[int | str, Picture]
+    pictures: dict[int | str, LabelledImage]
     skeleton: Skeleton
     people: People
     left_out: list[str] = field(default_factory=list)
@@ -118,7 +118,7 @@ def coco_labels(data: dict[str, Any], source: Path | str = "the json") -> CocoLa
 
 def _pictures(
     listing: Listing, entries: dict[int | str, list[dict[str, Any]]], joints: int
-) -> dict[int | str, Picture]:
+) -> dict[int | str, LabelledImage]:
     read = {key: read_annotations(annotations, joints) for key, annotations in entries.items()}
     typical = typical_area([person for people, _ in read.values() for person in people])
     numbers, pictures = count(1), {}
@@ -127,5 +127,5 @@ def _pictures(
         whole, guessed = sized(people, entry, typical)
         numbered = [replace(annotation, number=next(numbers)) for annotation in whole]
         remarks = [*listing.remarks.get(key, []), *remarks, *guessed]
-        pictures[key] = Picture(as_written(entry["id"]), entry, numbered, remarks)
+        pictures[key] = LabelledImage(as_written(entry["id"]), entry, numbered, remarks)
     return pictures

@@ -14,7 +14,7 @@ import yaml
 
 from votepose.data.coco import CocoFolder
 from votepose.data.coco_json.annotations import Annotation
-from votepose.data.coco_json.labels import Picture
+from votepose.data.coco_json.labels import LabelledImage
 from votepose.data.coco_json.values import flag
 from votepose.data.sample import label_scale, person_box
 from votepose.data.yolo.description import EXTENSIONS, NAME
@@ -71,7 +71,7 @@ def describe(skeleton: Skeleton, places: Mapping[str, str]) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
 
 
-def _write(folder: CocoFolder, picture: Picture, images: Path, taken: set[Path], lost: Counter[str]) -> int:
+def _write(folder: CocoFolder, picture: LabelledImage, images: Path, taken: set[Path], lost: Counter[str]) -> int:
     """Write an image and its labels; returns the number of people."""
     name = PurePosixPath(str(picture.entry["file_name"]))
     if name.is_absolute() or ".." in name.parts:

@@ -91,6 +91,6 @@ def _of_picture(
     matched = oks >= MATCHED
     kept[matched] = labelled_similarities(poses[:, None], sample, kappas)[matched, match[matched]]
     v[matched] = sample.keypoints[match[matched], :, 2]
-    counts = matched | ~sample.untold(poses.mean(axis=1))
+    counts = matched | ~sample.may_be_unlabelled(poses.mean(axis=1))
     picture = np.full(len(poses), number)
     return CalibrationSamples(confidences, logits, scores, kept, v > 0, v == 2, oks, picture)[counts]

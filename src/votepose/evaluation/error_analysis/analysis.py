@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from votepose.data.coco import CocoDataset
 from votepose.evaluation.error_analysis.joints import joint_error_types
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.oracles import PARTS, find_variants
-from votepose.evaluation.error_analysis.pictures import Picture
 from votepose.evaluation.error_analysis.report import Report
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.tables import (
@@ -44,12 +44,12 @@ def analyse(
     shown = track(dataset.samples, "analysing", shown=progress)
     found = [find_variants(estimator, sample, size, skeleton, [(), *variants.values()]) for sample in shown]
     plain, *perfect = (list(column) for column in zip(*found, strict=True))
-    pictures = [Picture.of(sample, poses) for sample, poses in zip(dataset.samples, plain, strict=True)]
+    pictures = [MatchedImage.of(sample, poses) for sample, poses in zip(dataset.samples, plain, strict=True)]
     return _report(pictures, dict(zip(variants, perfect, strict=True)), scorer, skeleton, size, facts)
 
 
 def _report(
-    pictures: Sequence[Picture],
+    pictures: Sequence[MatchedImage],
     perfect: dict[str, list[Poses]],
     scorer: Scorer,
     skeleton: Skeleton,

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.matching import labelled_similarities
 from votepose.poses import Poses
 
@@ -33,7 +33,7 @@ class JointErrorType(IntEnum):
 ERRORS = (JointErrorType.JITTER, JointErrorType.INVERSION, JointErrorType.SWAP, JointErrorType.MISS)
 
 
-def own_similarities(picture: Picture) -> np.ndarray:
+def own_similarities(picture: MatchedImage) -> np.ndarray:
     """(P, K) similarity of each joint to the matched person's; 0 where that is unknown."""
     if not len(picture.sample.keypoints):
         return np.zeros(picture.poses.keypoints.shape[:2])
@@ -41,7 +41,7 @@ def own_similarities(picture: Picture) -> np.ndarray:
     return np.where(picture.match[:, None] >= 0, own, 0)
 
 
-def joint_error_types(picture: Picture) -> np.ndarray:
+def joint_error_types(picture: MatchedImage) -> np.ndarray:
     """(P, K) int of `JointErrorType`. If both an inversion and a swap apply, the nearer joint decides."""
     shape, match = picture.poses.keypoints.shape[:2], picture.match
     if not len(picture.sample.keypoints):
@@ -64,7 +64,7 @@ def joint_error_types(picture: Picture) -> np.ndarray:
     return np.where(judged, types, JointErrorType.UNJUDGED)
 
 
-def corrected(picture: Picture, types: np.ndarray, *which: JointErrorType) -> Poses:
+def corrected(picture: MatchedImage, types: np.ndarray, *which: JointErrorType) -> Poses:
     """The people found, with joints of these error types moved to their labelled positions."""
     if not len(picture.sample.keypoints):
         return picture.poses

@@ -11,7 +11,7 @@ from votepose.data.coco import CocoDataset
 from votepose.data.coco_json.labels import CocoLabels
 from votepose.data.sample import Sample
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.runner import picture_results
 from votepose.poses import Poses
 
@@ -46,15 +46,17 @@ class Scorer:
         images = [sample.image_id for sample, _ in pairs]
         return coco_keypoint_metrics(self.labels.ignoring(set(ignored)), results, images)
 
-    def changed(self, pictures: Sequence[Picture], change: Callable[[Picture], Poses]) -> KeypointMetrics:
+    def changed(self, pictures: Sequence[MatchedImage], change: Callable[[MatchedImage], Poses]) -> KeypointMetrics:
         """Metrics of the people that `change` returns for each image."""
         return self.all((picture.sample, change(picture)) for picture in pictures)
 
-    def without(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> KeypointMetrics:
+    def without(
+        self, pictures: Sequence[MatchedImage], people: Callable[[MatchedImage], np.ndarray]
+    ) -> KeypointMetrics:
         """Metrics that ignore the labelled people selected by `people` (N,) bool in each image."""
         return self.all(((p.sample, p.poses) for p in pictures), self.numbers_of(pictures, people))
 
-    def numbers_of(self, pictures: Sequence[Picture], people: Callable[[Picture], np.ndarray]) -> list[int]:
+    def numbers_of(self, pictures: Sequence[MatchedImage], people: Callable[[MatchedImage], np.ndarray]) -> list[int]:
         """The numbers of the people selected by `people` (N,) bool."""
         return [
             number

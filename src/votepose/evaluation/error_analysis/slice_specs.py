@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.letterbox import Letterbox
 from votepose.oks import body_sizes
 from votepose.skeleton import BODY_SHARE
@@ -33,14 +33,14 @@ class SliceSpec:
     title: str
     edges: tuple[float, ...]
     names: tuple[str, ...]
-    of_labelled: Callable[[Picture], np.ndarray]
-    of_unmatched: Callable[[Picture], np.ndarray] | None = None
+    of_labelled: Callable[[MatchedImage], np.ndarray]
+    of_unmatched: Callable[[MatchedImage], np.ndarray] | None = None
 
 
 def slice_specs(input_size: int) -> list[SliceSpec]:
     """All specifications, for a network input whose longest side is `input_size` pixels."""
 
-    def scale(picture: Picture) -> float:
+    def scale(picture: MatchedImage) -> float:
         height, width = picture.sample.image.shape[:2]
         return Letterbox.fit(width, height, input_size).scale
 
@@ -78,12 +78,12 @@ def slice_specs(input_size: int) -> list[SliceSpec]:
     ]
 
 
-def _hidden_shares(picture: Picture) -> np.ndarray:
+def _hidden_shares(picture: MatchedImage) -> np.ndarray:
     v = picture.sample.keypoints[..., 2]
     return (v == 1).sum(axis=1) / np.maximum((v > 0).sum(axis=1), 1)
 
 
-def _covered_shares(picture: Picture) -> np.ndarray:
+def _covered_shares(picture: MatchedImage) -> np.ndarray:
     """(N,) the largest share of each box that another box covers."""
     low, high = picture.sample.boxes[:, :2], picture.sample.boxes[:, :2] + picture.sample.boxes[:, 2:]
     sides = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])

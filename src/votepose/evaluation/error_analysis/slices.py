@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from votepose.evaluation.error_analysis.pictures import Picture
+from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.slice_specs import SliceSpec
 from votepose.evaluation.matching import matched_oks
@@ -34,7 +34,7 @@ class Slice:
     found: float
 
 
-def slice_people(spec: SliceSpec, pictures: Sequence[Picture], scorer: Scorer) -> list[Slice]:
+def slice_people(spec: SliceSpec, pictures: Sequence[MatchedImage], scorer: Scorer) -> list[Slice]:
     """One slice for each bin that has people.
 
     People in other bins are ignored, as COCO ignores crowds. A detection belongs to the bin of the most similar
@@ -55,7 +55,7 @@ def slice_people(spec: SliceSpec, pictures: Sequence[Picture], scorer: Scorer) -
     return slices
 
 
-def coco_sizes(pictures: Sequence[Picture], ap_m: float, ap_l: float) -> list[Slice]:
+def coco_sizes(pictures: Sequence[MatchedImage], ap_m: float, ap_l: float) -> list[Slice]:
     """COCO's AP-M and AP-L, with the number of people and the share found."""
     areas = [p.sample.areas / np.prod(p.sample.scale) for p in pictures]  # in the json's pixels, as for COCO's AP
     slices = []
@@ -67,7 +67,7 @@ def coco_sizes(pictures: Sequence[Picture], ap_m: float, ap_l: float) -> list[Sl
     return slices
 
 
-def _bins_of_found(spec: SliceSpec, picture: Picture, bins: np.ndarray) -> np.ndarray:
+def _bins_of_found(spec: SliceSpec, picture: MatchedImage, bins: np.ndarray) -> np.ndarray:
     """(P,) the bin of each detection; -1 for none."""
     own = np.full(len(picture.poses), -1)
     if spec.of_unmatched is not None:
@@ -75,13 +75,13 @@ def _bins_of_found(spec: SliceSpec, picture: Picture, bins: np.ndarray) -> np.nd
     return np.where(picture.most_similar >= 0, bins[picture.most_similar], own) if len(bins) else own
 
 
-def _share_found(pictures: Sequence[Picture], inside: Sequence[np.ndarray]) -> float:
+def _share_found(pictures: Sequence[MatchedImage], inside: Sequence[np.ndarray]) -> float:
     """The share found of the people selected by `inside`, (N,) bool for each image."""
     found = sum(_found(picture)[mask].sum() for picture, mask in zip(pictures, inside, strict=True))
     return float(found) / sum(int(mask.sum()) for mask in inside)
 
 
-def _found(picture: Picture) -> np.ndarray:
+def _found(picture: MatchedImage) -> np.ndarray:
     """(N,) bool: whether the person is matched with an OKS of `FOUND` or more."""
     good = matched_oks(picture.oks, picture.match) >= FOUND
     return np.isin(np.arange(len(picture.sample.keypoints)), picture.match[good])

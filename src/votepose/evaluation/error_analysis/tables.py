@@ -9,7 +9,7 @@ import numpy as np
 
 from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.evaluation.error_analysis.joints import ERRORS, JointErrorType, corrected, own_similarities
-from votepose.evaluation.error_analysis.pictures import MAX_DETECTIONS, MIN_OKS, Picture, count_people
+from votepose.evaluation.error_analysis.matched_image import MAX_DETECTIONS, MIN_OKS, MatchedImage, count_people
 from votepose.evaluation.error_analysis.report import Table
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.slice_specs import slice_specs
@@ -21,7 +21,9 @@ from votepose.skeleton import Skeleton
 _KAPPA = float(np.exp(-0.5))  # similarity of a joint at a distance of kappa times the person's size
 
 
-def slice_tables(pictures: Sequence[Picture], scorer: Scorer, base: KeypointMetrics, input_size: int) -> list[Table]:
+def slice_tables(
+    pictures: Sequence[MatchedImage], scorer: Scorer, base: KeypointMetrics, input_size: int
+) -> list[Table]:
     """AP by size, number of people and occlusion."""
     title = "COCO's sizes: square root of the person's area, in image pixels"
     tables = [_sliced("coco_size", title, coco_sizes(pictures, base.ap_m, base.ap_l))]
@@ -35,7 +37,7 @@ def _sliced(key: str, title: str, slices: Sequence[Slice]) -> Table:
     return Table(key, f"AP by {title}", columns, [(s.name, s.people, s.ap, s.ap50, s.ar, s.found) for s in slices])
 
 
-def joint_table(pictures: Sequence[Picture], types: Sequence[np.ndarray], skeleton: Skeleton) -> Table:
+def joint_table(pictures: Sequence[MatchedImage], types: Sequence[np.ndarray], skeleton: Skeleton) -> Table:
     """The accuracy and error types of each joint of the people found."""
     all_kept = np.concatenate([own_similarities(picture) for picture in pictures])
     all_types = np.concatenate(types)
@@ -63,7 +65,7 @@ def joint_table(pictures: Sequence[Picture], types: Sequence[np.ndarray], skelet
 
 
 def correction_table(
-    pictures: Sequence[Picture], types: Sequence[np.ndarray], scorer: Scorer, base: KeypointMetrics
+    pictures: Sequence[MatchedImage], types: Sequence[np.ndarray], scorer: Scorer, base: KeypointMetrics
 ) -> Table:
     """AP without one type of error."""
     types_of = {id(picture): kinds for picture, kinds in zip(pictures, types, strict=True)}
@@ -84,7 +86,7 @@ def correction_table(
     return _gains("repairs", "Gain from correcting one type of error", "without", rows, base, note)
 
 
-def people_error_table(pictures: Sequence[Picture]) -> Table:
+def people_error_table(pictures: Sequence[MatchedImage]) -> Table:
     """Counts of errors of whole people."""
     every, shown = asdict(count_people(pictures)), asdict(count_people(pictures, SCORE_THRESHOLD))
     names = {
@@ -105,7 +107,7 @@ def people_error_table(pictures: Sequence[Picture]) -> Table:
 
 
 def oracle_table(
-    pictures: Sequence[Picture], found: Mapping[str, Sequence[Poses]], scorer: Scorer, base: KeypointMetrics
+    pictures: Sequence[MatchedImage], found: Mapping[str, Sequence[Poses]], scorer: Scorer, base: KeypointMetrics
 ) -> Table:
     """AP if one part of the estimator were perfect."""
     samples = [picture.sample for picture in pictures]

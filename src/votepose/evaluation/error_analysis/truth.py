@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from votepose.data.sample import Sample
-from votepose.evaluation.error_analysis.pictures import MIN_OKS
+from votepose.evaluation.error_analysis.matched_image import MIN_OKS
 from votepose.evaluation.matching import greedy_match, labelled_sizes, matched_oks, most_similar, oks_matrix
 from votepose.letterbox import Letterbox
 

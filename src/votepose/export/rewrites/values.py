@@ -50,7 +50,7 @@ def computed(model: onnx.ModelProto, names: list[str]) -> dict[str, np.ndarray]:
     """Evaluate these constant expressions."""
     if not names:
         return {}
-    told = {value.name for value in model.graph.value_info}
-    model.graph.value_info.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in told)
+    stated = {value.name for value in model.graph.value_info}
+    model.graph.value_info.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in stated)
     part = Extractor(model).extract_model([], names)
     return dict(zip(names, ReferenceEvaluator(part).run(None, {}), strict=True))

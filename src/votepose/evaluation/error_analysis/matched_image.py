@@ -17,7 +17,7 @@ MAX_DETECTIONS = 20  # maximum number of people per image that count in COCO's A
 
 
 @dataclass(frozen=True)
-class Picture:
+class MatchedImage:
     """An image with N labelled people and the P people found in it, at most `MAX_DETECTIONS`, best first.
 
     Create it with `of`, which sorts the people and drops the rest.
@@ -27,7 +27,7 @@ class Picture:
     poses: Poses
 
     @classmethod
-    def of(cls, sample: Sample, poses: Poses) -> Picture:
+    def of(cls, sample: Sample, poses: Poses) -> MatchedImage:
         """Create it from all people found in the image."""
         return cls(sample, poses[np.argsort(-poses.scores, kind="stable")[:MAX_DETECTIONS]])
 
@@ -60,7 +60,7 @@ class Picture:
     @cached_property
     def background(self) -> np.ndarray:
         """(P,) bool: whether it is similar to no labelled person, where all people are labelled."""
-        return (self.most_similar < 0) & ~self.sample.untold(self.poses.keypoints.mean(axis=1))
+        return (self.most_similar < 0) & ~self.sample.may_be_unlabelled(self.poses.keypoints.mean(axis=1))
 
     @cached_property
     def found(self) -> np.ndarray:
@@ -89,8 +89,8 @@ class PeopleErrors:
     missed: int
 
 
-def count_people(pictures: Sequence[Picture], min_score: float = 0.0) -> PeopleErrors:
+def count_people(pictures: Sequence[MatchedImage], min_score: float = 0.0) -> PeopleErrors:
     """The counts over all images, for skeletons with at least this score."""
-    shown = [Picture(picture.sample, picture.poses.above(min_score)) for picture in pictures]
+    shown = [MatchedImage(picture.sample, picture.poses.above(min_score)) for picture in pictures]
     names = ("found", "background", "split", "merged", "missed")
     return PeopleErrors(*(sum(int(getattr(picture, name).sum()) for picture in shown) for name in names))

@@ -15,7 +15,7 @@ import numpy as np
 from votepose.io.images import read_image
 
 
-class PictureFiles:
+class ImageFiles:
     """The files in a folder and in zips. Several threads may read at the same time.
 
     Args:

@@ -7,18 +7,18 @@ from dataclasses import astuple, replace
 import numpy as np
 
 from helpers.analysed import background_only, picture_of, true_poses, two_people
-from votepose.evaluation.error_analysis.pictures import Picture, count_people
+from votepose.evaluation.error_analysis.matched_image import MatchedImage, count_people
 
 ORDER = ("found", "background", "split", "merged", "missed")
 
 
-def counts(*pictures: Picture, min_score: float = 0.0) -> dict[str, int]:
+def counts(*pictures: MatchedImage, min_score: float = 0.0) -> dict[str, int]:
     return {k: v for k, v in zip(ORDER, astuple(count_people(pictures, min_score)), strict=True) if v}
 
 
 def test_a_perfect_detector_finds_all_people() -> None:
     sample = two_people()
-    picture = Picture.of(sample, true_poses(sample))
+    picture = MatchedImage.of(sample, true_poses(sample))
     assert counts(picture) == {"found": 2}
     np.testing.assert_allclose(picture.oks.diagonal(), 1)
     np.testing.assert_array_equal(picture.match, [0, 1])
