@@ -23,6 +23,7 @@ from votepose.commands.synth import run
 from votepose.data.coco import load_coco
 from votepose.data.sample import Sample
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
+from votepose.evaluation.matching import coco_match, sample_oks_matrix
 from votepose.inference.weights import BUNDLED_ONNX
 from votepose.poses import Poses
 from votepose.predictor import load
@@ -117,12 +118,8 @@ def _joint_errors(sample: Sample, poses: Poses, hidden: np.ndarray) -> np.ndarra
 
     The body size is the square root of the box area. Skeletons are matched to people in the order of their scores.
     """
-    partner: dict[int, int] = {}
-    for p in range(len(poses)):
-        similar = {t: _oks(poses.keypoints[p], sample, t) for t in range(len(sample.keypoints)) if t not in partner}
-        best = max(similar, key=lambda t: similar[t], default=None)
-        if best is not None and similar[best] >= MATCHED:
-            partner[best] = p
+    matrix = sample_oks_matrix(poses.keypoints, sample, COCO_17.kappas)
+    partner = {int(person): p for p, person in enumerate(coco_match(matrix, MATCHED)) if person >= 0}
     rows = [np.zeros((0, 4))]
     for t, points in enumerate(sample.keypoints):
         labelled = points[:, 2] > 0
@@ -133,14 +130,6 @@ def _joint_errors(sample: Sample, poses: Poses, hidden: np.ndarray) -> np.ndarra
         share, found = np.full(len(points), hidden[t]), np.full(len(points), t in partner)
         rows.append(np.stack([share, points[:, 2] == 2, error, found], axis=1)[labelled])
     return np.concatenate(rows)
-
-
-def _oks(points: np.ndarray, sample: Sample, person: int) -> float:
-    """COCO's object keypoint similarity of a skeleton and a labelled person."""
-    truth = sample.keypoints[person]
-    labelled = truth[:, 2] > 0
-    squared = ((points - truth[:, :2]) ** 2).sum(axis=1)[labelled]
-    return float(np.exp(-squared / (2 * sample.areas[person] * COCO_17.kappas[labelled] ** 2 + 1e-9)).mean())
 
 
 def _by_hidden_share(joints: np.ndarray) -> list[dict[str, Any]]:

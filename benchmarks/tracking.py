@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from votepose.data.toy import _draw_figure
+from votepose.data.toy import draw_figure
 from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 from votepose.utils.assignment import assign
@@ -120,7 +120,7 @@ def _draw(bodies: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     owner = np.full((HEIGHT, WIDTH), -1)
     for n, body in enumerate(bodies):
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-        _draw_figure(picture, mask, body, np.random.default_rng((seed, n)))
+        draw_figure(picture, mask, body, np.random.default_rng((seed, n)))
         owner[mask > 0] = n
     inside = ((bodies >= 0) & (bodies < (WIDTH, HEIGHT))).all(axis=2)
     column, row = bodies.clip(0, (WIDTH - 1, HEIGHT - 1)).astype(int).transpose(2, 0, 1)

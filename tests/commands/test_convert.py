@@ -12,6 +12,7 @@ from votepose.commands.main import main
 from votepose.data.coco import load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
+from votepose.skeleton import COCO_17
 
 
 @pytest.fixture
@@ -40,6 +41,8 @@ def test_there_and_back(tmp_path: Path, folders: tuple[Path, Path], capsys: pyte
     described = yaml.safe_load((yolo / "data.yaml").read_text())
     assert (described["train"], described["val"], described["kpt_shape"]) == ("images/train", "images/val", [17, 3])
     assert main(["convert", str(yolo), "--out", str(back)]) == 0
+    (category,) = json.loads((back / "train" / "annotations.json").read_text())["categories"]
+    assert category["skeleton"] == COCO_17.to_coco_category()["skeleton"]
     for source in folders:
         a, b = load_coco(source), load_coco(back / source.name)
         assert [s.name for s in a.samples] == [s.name for s in b.samples]

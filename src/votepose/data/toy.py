@@ -39,7 +39,7 @@ def _draw_picture(image_id: int, size: int, people: tuple[int, int], rng: np.ran
     keypoints, boxes, areas, masks = [], [], [], []
     for number, body in enumerate(bodies, start=1):
         mask = np.zeros((size, size), np.uint8)
-        _draw_figure(image, mask, body, rng)
+        draw_figure(image, mask, body, rng)
         owner[mask > 0] = number
         masks.append(mask)
     for number, body in enumerate(bodies, start=1):
@@ -94,7 +94,7 @@ def _random_pose(size: int, rng: np.random.Generator) -> np.ndarray:
     return points @ turn.T * height + size * rng.uniform((0.15, 0.35), (0.85, 0.65))
 
 
-def _draw_figure(image: np.ndarray, mask: np.ndarray, body: np.ndarray, rng: np.random.Generator) -> None:
+def draw_figure(image: np.ndarray, mask: np.ndarray, body: np.ndarray, rng: np.random.Generator) -> None:
     """Paint a person into `image`, and their silhouette into `mask`."""
     neck, hips = body[[5, 6]].mean(axis=0), body[[11, 12]].mean(axis=0)
     height = float(np.hypot(*(hips - neck))) / 0.28

@@ -92,6 +92,8 @@ def _category(number: int, name: str, joints: int, data: dict[str, Any], path: P
         names = list(COCO_17.names)
     category: dict[str, Any] = {"id": number + 1, "name": name}
     category["keypoints"] = names or [f"keypoint_{k}" for k in range(joints)]
+    if category["keypoints"] == list(COCO_17.names):  # other readers of COCO jsons need the links
+        category["skeleton"] = COCO_17.to_coco_category()["skeleton"]
     if flip is not None and "flip_pairs" not in data:
         named = pairs_by_name(category["keypoints"])  # names tell left from right
         pairs = [(a, b) for a, b in enumerate(flip) if a < b]
