@@ -11,6 +11,7 @@ from torch import Tensor
 
 from helpers import tiny
 from votepose.errors import VoteposeError
+from votepose.models.features import HEATMAP_LOGIT_SCALE
 from votepose.models.posenet import FeatureMaps, NetworkConfig, PoseNet
 
 CONFIG = replace(tiny.NETWORK, proposals=False)
@@ -170,3 +171,22 @@ def test_refinement_keeps_the_skeleton(keypoints: int) -> None:
 def test_an_auxiliary_backbone_knows_bodies_only() -> None:
     with pytest.raises(VoteposeError, match="has 17 keypoints, not 5"):
         PoseNet(replace(CONFIG, keypoints=5, aux_backbone=True))
+
+
+def test_the_fine_refiner_sees_the_keypoint_maps_but_does_not_train_them() -> None:
+    config = replace(CONFIG, backbone="lite", stride=8, keypoint_maps=8, fine_refiner=True)
+    network = PoseNet(config)
+    maps = network.encode(torch.rand(1, 3, 64, 64) * 255)
+    assert maps.keypoint_maps is not None
+    assert [tuple(x.shape[1:]) for x in maps.roi_features[3:]] == [(24, 16, 16), (17, 16, 16)]
+    torch.testing.assert_close(maps.roi_features[-1] * HEATMAP_LOGIT_SCALE, maps.keypoint_maps.logits)
+    assert not maps.roi_features[-1].requires_grad
+    assert maps.roi_features[-2].requires_grad
+    assert network.feature_specs[-1].heatmaps
+
+
+@pytest.mark.parametrize("changes", [{"backbone": "mobile"}, {"refiner": 0}, {"keypoint_maps": 0}])
+def test_a_fine_refiner_without_its_maps_is_refused(changes: dict[str, Any]) -> None:
+    config = replace(CONFIG, backbone="lite", stride=8, keypoint_maps=8, fine_refiner=True)
+    with pytest.raises(VoteposeError, match="fine_refiner needs the lite backbone, a refiner and keypoint maps"):
+        PoseNet(replace(config, **changes))

@@ -109,6 +109,23 @@ def test_the_bundled_weights_lose_only_the_columns_that_read_the_auxiliary_backb
     assert network(torch.zeros(1, 3, 64, 64))[1].poses.isfinite().all()
 
 
+def test_a_refiner_gets_fine_maps_without_forgetting_anything(tmp_path: Path) -> None:
+    config = replace(preset("lite").network, refiner=12, channels=16, width=24, heads=2, hourglass_width=16)
+    plain = PoseNet(replace(config, fine_refiner=False)).eval()
+    save_weights(tmp_path / "w.safetensors", plain, tiny.metadata(plain.config))
+    network = PoseNet(config).eval()
+    line = start_from(network, tmp_path / "w.safetensors", COCO_17)
+    assert line.endswith("its refiner lacks the fine maps: their layers newly initialised")
+    image, poses = torch.rand(1, 3, 64, 64) * 255, 8 * torch.rand(3, 17, 2)
+    kappas, index = torch.from_numpy(COCO_17.kappas), torch.zeros(3, dtype=torch.long)
+    with torch.no_grad():
+        heats = [one.refine([one.encode(image)], poses, index, kappas).heat for one in (plain, network)]
+    plain_heat, fine_heat = (heat - heat.mean(dim=(2, 3), keepdim=True) for heat in heats)  # a bias changes nothing
+    torch.testing.assert_close(plain_heat, fine_heat, atol=0.05, rtol=0)  # half precision, small weights of a new layer
+    save_weights(tmp_path / "fine.safetensors", network, tiny.metadata(network.config))
+    assert "fine maps dropped" in start_from(plain, tmp_path / "fine.safetensors", COCO_17)
+
+
 def test_another_architecture_is_one_line(tmp_path: Path) -> None:
     weights = tiny.write_weights(tmp_path / "w.safetensors")
     with pytest.raises(VoteposeError, match=r"another network .*: width 32 \(expected 64\)$"):

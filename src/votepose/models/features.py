@@ -115,7 +115,7 @@ class FeatureMaps:
         memory, memory_positions: the encoder's output (B, T, D) and positions (1 or B, T, 2) in cells; None without
             transformer.
         roi_features: the maps that the refiner uses: the backbone's, or its most informative channels, then the
-            auxiliary backbone's.
+            auxiliary backbone's or, with `NetworkConfig.fine_refiner`, the keypoint maps.
         proposals: pose proposals; None if the backbone has none.
         keypoint_maps: keypoint maps; None if the network has none.
         extent: the part of the image that these maps cover; None for all of it.

@@ -20,10 +20,10 @@ from votepose.models.backbones.build import build_backbone, load_trunk
 from votepose.models.backbones.movenet import MoveNet
 from votepose.models.backbones.thunder import Thunder
 from votepose.models.config import NetworkConfig
-from votepose.models.features import FeatureMaps, FeatureSpec, context_feature
+from votepose.models.features import HEATMAP_LOGIT_SCALE, FeatureMaps, FeatureSpec, context_feature
 from votepose.models.heads.focus import FocusHead
 from votepose.models.heads.heatmap import StackedHourglass, presence_head
-from votepose.models.heads.keypoint_maps import KeypointMapHead
+from votepose.models.heads.keypoint_maps import FINER, KeypointMapHead
 from votepose.models.heads.proposals import ProposalAttention
 from votepose.models.heads.refiner import PoseRefiner
 from votepose.models.heads.roi_align import WIDE_MARGIN, RoiGrid, roi_align
@@ -58,7 +58,7 @@ class PoseNet(nn.Module):
         super().__init__()
         _require_parts(config)
         self.config = config
-        self.backbone = build_backbone(config.backbone, pretrained, backbone_weights)
+        self.backbone = build_backbone(config.backbone, pretrained, backbone_weights, config.fine_refiner)
         self.aux_backbone = Thunder() if config.aux_backbone and config.refiner else None
         if self.aux_backbone is not None:
             self.aux_backbone.requires_grad_(False)  # frozen, except in the joint stage
@@ -98,7 +98,12 @@ class PoseNet(nn.Module):
     def encode(self, images: Tensor) -> FeatureMaps:
         """Compute everything that is needed once per image. Sides must be multiples of 32."""
         maps, aux = self.backbone(images), self.aux_features(images)
-        return replace(self._decode(maps, aux, images), roi_features=[*self.backbone.roi_features(maps), *aux])
+        decoded = self._decode(maps, aux, images)
+        features = [*self.backbone.roi_features(maps), *aux]
+        if self.config.fine_refiner:
+            assert decoded.keypoint_maps is not None
+            features.append(decoded.keypoint_maps.logits.detach() / HEATMAP_LOGIT_SCALE)  # they have their own loss
+        return replace(decoded, roi_features=features)
 
     def encode_frozen(self, images: Tensor) -> FeatureMaps:
         """As `encode`, but without the refiner's features, and without gradients to either backbone."""
@@ -149,7 +154,8 @@ class PoseNet(nn.Module):
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """Specifications of `FeatureMaps.roi_features`."""
-        return self.backbone.feature_specs + self._aux_specs
+        fine = FeatureSpec(self.config.keypoints, self.config.stride // FINER, 1 / FINER, heatmaps=True)
+        return self.backbone.feature_specs + self._aux_specs + ((fine,) if self.config.fine_refiner else ())
 
     @property
     def _aux_specs(self) -> tuple[FeatureSpec, ...]:
@@ -251,6 +257,8 @@ def _require_parts(config: NetworkConfig) -> None:
         raise VoteposeError(f"a backbone that proposes poses needs a stride divisible by 4, not {config.stride}")
     if config.aux_backbone and config.keypoints != len(COCO_17):
         raise VoteposeError(f"the auxiliary backbone has {len(COCO_17)} keypoints, not {config.keypoints}")
+    if config.fine_refiner and not (config.backbone == "lite" and config.refiner and config.keypoint_maps):
+        raise VoteposeError("fine_refiner needs the lite backbone, a refiner and keypoint maps")
 
 
 def _presence_branch(config: NetworkConfig) -> nn.Module:

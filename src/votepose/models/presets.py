@@ -47,6 +47,7 @@ _LITE = NetworkConfig(
     decoder_layers=2,
     patch=4,
     refiner=64,
+    fine_refiner=True,
     keypoint_maps=96,
 )
 _MOVENET = NetworkConfig(
@@ -102,4 +103,13 @@ def preset(name: str, paper: bool = False) -> Preset:
 def paper_network(network: NetworkConfig) -> NetworkConfig:
     """The network without our additions to the paper."""
     plain = replace(network, vectors="absolute", relative=False, scales=False)
-    return replace(plain, refiner=0, aux_backbone=False, proposals=False, sparse_memory=False, keypoint_maps=0, focus=0)
+    return replace(
+        plain,
+        refiner=0,
+        fine_refiner=False,
+        aux_backbone=False,
+        proposals=False,
+        sparse_memory=False,
+        keypoint_maps=0,
+        focus=0,
+    )

@@ -17,6 +17,7 @@ from votepose.skeleton import Skeleton
 
 _NORM = re.compile(r"refiner\.norms\.(\d+)\.(.*)")  # one per map; the context's is last
 _HEADS = {"keypoint_maps": "keypoint maps", "focus": "focus head"}  # optional heads, as fields of `NetworkConfig`
+_FINE_REFINER = "fine_refiner"  # further inputs of the refiner, as a field of `NetworkConfig`
 _POSE_PRIOR = "refiner.pose_prior_weight"  # reset together with the refiner's distributions
 
 
@@ -26,8 +27,8 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     From weights for another skeleton, all layers that do not depend on the joints are kept. Pose proposals and the
     auxiliary backbone are dropped, since they only support COCO's 17 keypoints.
 
-    If weights for the same skeleton lack the keypoint maps or the focus head, or have different ones, the network's
-    are newly initialised.
+    If weights for the same skeleton lack the keypoint maps, the focus head or the refiner's fine inputs, or have
+    different ones, the network's are newly initialised.
 
     Returns:
         A line about the layers that were kept and those that are newly initialised; empty if all were kept.
@@ -38,13 +39,15 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     metadata = read_metadata(path)
     ours, theirs = network.config, metadata.network
     if metadata.skeleton.names == skeleton.names:
-        differing_heads = [name for name in _HEADS if getattr(ours, name) != getattr(theirs, name)]
-        if differing_heads:
-            return _without(differing_heads, network, path, metadata)
+        differing_parts = [name for name in (*_HEADS, _FINE_REFINER) if getattr(ours, name) != getattr(theirs, name)]
+        if differing_parts:
+            return _without(differing_parts, network, path, metadata)
         load_into(network, path, skeleton)
         return ""
     differing = replace(ours, keypoints=theirs.keypoints, proposals=theirs.proposals, aux_backbone=theirs.aux_backbone)
-    differing = replace(differing, keypoint_maps=theirs.keypoint_maps, focus=theirs.focus)
+    differing = replace(
+        differing, keypoint_maps=theirs.keypoint_maps, focus=theirs.focus, fine_refiner=theirs.fine_refiner
+    )
     require_same_network(path, metadata, differing)
     state = network.state_dict()
     given = _with_names_of(state, read_whole(path, _shapes(theirs)))
@@ -61,15 +64,25 @@ def start_from(network: PoseNet, path: Path, skeleton: Skeleton) -> str:
     return _line(path, (metadata.skeleton, skeleton), taken, anew, sorted(_parts(given) - _parts(state)))
 
 
-def _without(heads: Sequence[str], network: PoseNet, path: Path, metadata: Metadata) -> str:
-    """Load the weights into all parts but these heads, which differ; returns a line that says so."""
-    theirs = {head: getattr(metadata.network, head) for head in heads}
+def _without(parts: Sequence[str], network: PoseNet, path: Path, metadata: Metadata) -> str:
+    """Load the weights into all but these parts, which differ; returns a line that says so."""
+    theirs = {part: getattr(metadata.network, part) for part in parts}
     require_same_network(path, metadata, replace(network.config, **theirs))
-    given, state = read_whole(path, _shapes(metadata.network)), network.state_dict()
-    taken = {name: x.to(state[name].dtype) for name, x in given.items() if name.split(".")[0] not in heads}
+    state = network.state_dict()
+    given = _with_names_of(state, read_whole(path, _shapes(metadata.network)))
+    taken = {
+        name: x.to(state[name].dtype) for name, x in given.items() if name in state and name.split(".")[0] not in parts
+    }
     network.load_state_dict(state | taken)
     remarks = []
-    for head in heads:
+    if _FINE_REFINER in parts:
+        fine = network.config.fine_refiner
+        remarks.append(
+            "its refiner lacks the fine maps: their layers newly initialised"
+            if fine
+            else "the layers of its refiner's fine maps dropped"
+        )
+    for head in (part for part in parts if part in _HEADS):
         count, ours = theirs[head], getattr(network.config, head)
         remarks.append(f"its {_HEADS[head]} ({count} channels) dropped" if count else f"it has no {_HEADS[head]}")
         if ours:

@@ -49,6 +49,18 @@ def test_maps_have_the_announced_channels_and_strides(
 
 
 @torch.no_grad()
+def test_lite_s_early_map_comes_last_and_changes_no_other(backbones: dict[str, Backbone]) -> None:
+    early = build_backbone("lite", early=True).eval()
+    early.trunk.load_state_dict(backbones["lite"].trunk.state_dict())
+    image = pixels(64, 96)
+    plain, maps = backbones["lite"](image), early(image)
+    assert (early.channels, early.strides) == (backbones["lite"].channels, backbones["lite"].strides)
+    assert all(torch.equal(a, b) for a, b in zip(plain, maps[:3], strict=True))
+    assert maps[3].shape == (1, 24, 16, 24)
+    assert [spec.reduction for spec in early.feature_specs] == [1, 2, 4, 0.5]
+
+
+@torch.no_grad()
 def test_maxvit_gives_the_same_after_it_has_seen_another_size(backbones: dict[str, Backbone]) -> None:
     backbone, small = backbones["maxvit"], pixels(64, 96)
     before = backbone(small)[0]

@@ -32,13 +32,21 @@ Part = Literal["none", "stem", "trunk", "all"]
 
 @dataclass(frozen=True)
 class _Spec:
-    """A backbone's name in timm, the stages whose output is used, its first, high-resolution parts (`stem`), and its
-    last parts, which stay trainable when the trunk is frozen (`head`)."""
+    """A backbone.
+
+    Attributes:
+        model: its name in timm.
+        stages: the stages whose output is used.
+        stem: its first, high-resolution parts.
+        head: its last parts, which stay trainable when the trunk is frozen.
+        early: the stages that only a refiner with `NetworkConfig.fine_refiner` uses.
+    """
 
     model: str
     stages: tuple[int, ...]
     stem: tuple[str, ...]
     head: tuple[str, ...]
+    early: tuple[int, ...] = ()
 
 
 # MaxViT with relative positions from an MLP, which, unlike tables of biases, works at every input size.
@@ -48,18 +56,23 @@ _TIMM = {
     ),
     "maxvit": _Spec("maxvit_rmlp_tiny_rw_256", (3,), ("stem", "stages_0"), ("stages_2",)),
     "lite": _Spec(
-        "tf_efficientnet_lite0", (2, 3, 4), ("conv_stem", "bn1", "blocks.0", "blocks.1"), ("blocks.5", "blocks.6")
+        "tf_efficientnet_lite0",
+        (2, 3, 4),
+        ("conv_stem", "bn1", "blocks.0", "blocks.1"),
+        ("blocks.5", "blocks.6"),
+        early=(1,),
     ),
 }
 _MOVENET = _Spec("", (), ("stem", "blocks.0", "blocks.1", "blocks.2"), ("laterals", "smooth", "hidden", "heads"))
 
 
 class Backbone(nn.Module):
-    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, finest first (MoveNet's
-    early maps, which only the refiner uses, come last).
+    """Images (B, 3, H, W) RGB, uint8 or float in 0..255, sides multiples of 32 -> feature maps, finest first (early
+    maps, which only the refiner uses, come last).
 
     Attributes:
         channels, strides: those of each map that F is computed from.
+        early: channels and stride of each early map; MoveNet describes its own.
         trunk: the network; its parameters are named as in the published weights.
         stem: names of the parts of the trunk that `freeze(..., "stem")` freezes: few weights, at high resolution.
         head: names of the parts that `freeze(..., "trunk")` leaves trainable.
@@ -77,10 +90,11 @@ class Backbone(nn.Module):
         spec: _Spec,
         mean: Sequence[float],
         std: Sequence[float],
+        early: Sequence[tuple[int, int]] = (),
     ) -> None:
         super().__init__()
         self.trunk, self.stem, self.head = trunk, spec.stem, spec.head
-        self.channels, self.strides = tuple(channels), tuple(strides)
+        self.channels, self.strides, self.early = tuple(channels), tuple(strides), tuple(early)
         # The trunk's input statistics, in 0..255; constants of the architecture, so not part of the weights.
         self.register_buffer("mean", 255 * torch.tensor(mean).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).reshape(3, 1, 1), persistent=False)
@@ -88,15 +102,19 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         self.fit_windows(images.shape[-2], images.shape[-1])
-        return self.trunk(self.normalised(images))
+        maps: list[Tensor] = self.trunk(self.normalised(images))
+        if not self.early:
+            return maps
+        count = len(self.early)
+        return maps[count:] + maps[:count]
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """The maps that `roi_features` returns."""
         if isinstance(self.trunk, MoveNet):
             return self.trunk.feature_specs
-        finest = self.strides[0]
-        return tuple(FeatureSpec(c, s, s / finest) for c, s in zip(self.channels, self.strides, strict=True))
+        finest, maps = self.strides[0], zip(self.channels, self.strides, strict=True)
+        return tuple(FeatureSpec(c, s, s / finest) for c, s in (*maps, *self.early))
 
     def roi_features(self, maps: list[Tensor]) -> list[Tensor]:
         """The maps that the refiner uses, selected from the output of `forward`."""
@@ -128,13 +146,14 @@ class Backbone(nn.Module):
                 layer.set_partition_size(size)
 
 
-def build_backbone(name: str, pretrained: bool = False, weights: Path | None = None) -> Backbone:
+def build_backbone(name: str, pretrained: bool = False, weights: Path | None = None, early: bool = False) -> Backbone:
     """Build a backbone.
 
     Args:
         name: `mobile`, `maxvit`, `lite` or `movenet`.
         pretrained: download ImageNet weights with timm; ignored if `weights` is given.
         weights: a safetensors file of the trunk's weights (`scripts/convert_*.py` write them).
+        early: whether `lite` also returns its map of stride 4; `movenet` always returns its early maps.
 
     Raises:
         VoteposeError: if there is no such backbone, the download fails, or the file does not fit.
@@ -145,7 +164,7 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
         trunk = MoveNet()
         backbone = Backbone(trunk, trunk.channels, trunk.strides, _MOVENET, (0.5,) * 3, (0.5,) * 3)
     elif name in _TIMM:
-        backbone = _from_timm(_TIMM[name], pretrained and weights is None)
+        backbone = _from_timm(_TIMM[name], pretrained and weights is None, early)
     else:
         raise VoteposeError(f"no backbone {name!r}: choose from {', '.join((*_TIMM, 'movenet'))}")
     if weights is not None:
@@ -167,12 +186,14 @@ def freeze(backbone: Backbone, part: Part) -> None:
     backbone.train(backbone.training)
 
 
-def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
+def _from_timm(spec: _Spec, pretrained: bool, early: bool) -> Backbone:
     ensure_importable()
     import timm  # slow to import, and not needed for `movenet`
 
+    count = len(spec.early) if early else 0
+    stages = (*spec.early[:count], *spec.stages)
     try:
-        trunk = timm.create_model(spec.model, pretrained=pretrained, features_only=True, out_indices=spec.stages)
+        trunk = timm.create_model(spec.model, pretrained=pretrained, features_only=True, out_indices=stages)
     except Exception as error:
         if not pretrained:
             raise
@@ -184,7 +205,9 @@ def _from_timm(spec: _Spec, pretrained: bool) -> Backbone:
         ) from None
     info: Any = trunk.feature_info
     config: Any = timm.get_pretrained_cfg(spec.model)
-    return Backbone(trunk, info.channels(), info.reduction(), spec, config.mean, config.std)
+    maps = list(zip(info.channels(), info.reduction(), strict=True))
+    channels, strides = zip(*maps[count:], strict=True)
+    return Backbone(trunk, channels, strides, spec, config.mean, config.std, maps[:count])
 
 
 def load_trunk(trunk: nn.Module, path: Path, name: str) -> None:

@@ -25,7 +25,7 @@ from votepose.oks import body_sizes
 
 FINER = 2  # factor by which the distributions' grid is finer than the region's
 _SHIFTS = 3  # steps of mean shift
-_BODY = 0.9  # square root of a body's area over the size of its pose's box
+_BODY = 0.9  # square root of a body's area over the size of its joints' box; more than BODY_SHARE of the person's box
 _SHARPEST = 0.4  # minimum kernel width, in grid units
 _TOKEN = 128
 _CLIP = 6.0  # in standard deviations; bounds the values outside the image, where maps are zero
@@ -102,6 +102,8 @@ class PoseRefiner(nn.Module):
         )
         self.near = nn.Conv2d(near, near_width, 1, bias=False)
         self.pooled = nn.Conv2d(finest, near_width, 1, bias=False) if finest else None
+        if self.pooled is not None:
+            nn.init.zeros_(self.pooled.weight)  # initially not used, so that a refiner without these maps can be kept
         self.stem = nn.Sequential(_into(2 * near_width + keypoints, width), nn.SiLU())
         self.from_middle, self.from_deep = _into(middle_in, middle), _into(deep_in, deep)
         self.down = nn.ModuleList([_into(width, middle, 2), _into(middle, deep, 2)])
