@@ -23,8 +23,6 @@ from votepose.errors import VoteposeError
 
 Network = Literal["lite", "mobile", "maxvit", "joint"]
 
-ROOT = Path(__file__).parents[1]
-LITE = ROOT / "research" / "weights" / "lite.safetensors"
 _VOTES = (
     "--stage votes --learning-rate 8e-4 --backbone-rate 0.5 --weight-decay 0.05 --warmup 150 --clip 20 --average 0.998 "
     "--scale 0.8 2.3 --rotated 0.4 --mosaic 0.25 --occluder 0.3 --input-size 384 --canvas 384"
@@ -56,7 +54,7 @@ class Leg:
 
 
 LEGS: dict[Network, tuple[Leg, ...]] = {
-    "lite": (Leg("lite", LITE, f"--preset lite {_VOTES}", 256, 60, 1220.0),),
+    "lite": (Leg("lite", Path("lite"), f"--preset lite {_VOTES}", 256, 60, 1220.0),),
     "mobile": (
         Leg("mobile-distill", None, f"--preset mobile {_DISTILL}", 256, 20),
         Leg("mobile", "mobile-distill", f"--preset mobile {_VOTES}", 256, 60),

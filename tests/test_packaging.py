@@ -70,7 +70,8 @@ def runtime_modules() -> list[str]:
     """Every module that must work without the training extra, by its import path."""
     files = [*PACKAGE.glob("*.py"), *(path for name in RUNTIME_FOLDERS for path in (PACKAGE / name).rglob("*.py"))]
     files += [path for path in (PACKAGE / "commands").glob("*.py") if path.stem not in TRAINING_COMMANDS]
-    parts = [path.relative_to(ROOT / "src").with_suffix("").parts for path in files if path.stem != "__main__"]
+    others = (PACKAGE / "__main__.py", PACKAGE / "visualization/figures.py")  # charts need the extra [plot]
+    parts = [path.relative_to(ROOT / "src").with_suffix("").parts for path in files if path not in others]
     return sorted(".".join(part for part in module if part != "__init__") for module in parts)
 
 
@@ -113,7 +114,8 @@ def test_version_is_the_same_everywhere() -> None:
 def test_the_model_is_in_the_wheel_and_training_weights_are_not() -> None:
     targets = PROJECT["tool"]["hatch"]["build"]["targets"]
     assert targets["wheel"] == {"packages": ["src/votepose"], "exclude": ["*.safetensors"]}
-    assert targets["sdist"] == {"exclude": ["/.venv-demo", "/research/weights"]}  # the rest is what git tracks
+    left_out = ["/.venv-demo", "/src/votepose/weights/lite.safetensors"]  # the rest is what git tracks
+    assert targets["sdist"] == {"exclude": left_out}
     ignored = [
         line.strip() for line in (ROOT / ".gitignore").read_text().splitlines()
     ]  # hatch leaves these out as well

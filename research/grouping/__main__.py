@@ -29,9 +29,9 @@ from research.grouping.speed import speed
 from research.grouping.train import Run, train
 from votepose.commands import synth
 from votepose.data.coco import CocoDataset, load_coco
+from votepose.inference.weights import FOLDER
 from votepose.io.files import save_text
 
-ROOT = Path(__file__).parents[2]
 CROWDS = (2, 5, 10, 20, 50)  # people in each picture of a generated set
 
 
@@ -45,7 +45,7 @@ class Options:
     """Pictures to measure on."""
     out: Path
     """Folder for results; cached features take 0.4 MB a picture."""
-    weights: Path = ROOT / "research/weights/lite.safetensors"
+    weights: Path = FOLDER / "lite.safetensors"
     """Trained weights with keypoint maps."""
     size: int = 320
     """Side of the training inputs, in pixels."""

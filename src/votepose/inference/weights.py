@@ -54,16 +54,19 @@ def resolve_weights(weights: Path | str | None, suffix: str) -> Path:
     Args:
         weights: None, `bundled` or `accurate` for the default bundled model, `fast` for the other; a path; or the name,
             without suffix, of a file in the package's `weights` folder, such as a preset's.
-        suffix: ".onnx" or ".safetensors": the form of bundled weights to use. A path may have any suffix.
+        suffix: ".onnx" or ".safetensors": the form of bundled weights to use; of weights like `lite`, there is only a
+            safetensors file. A path may have any suffix.
 
     Raises:
         VoteposeError: if there is no such file.
     """
     bundled = {".onnx": BUNDLED_ONNX, ".safetensors": BUNDLED_SAFETENSORS}[suffix]
     path = bundled if weights is None or str(weights) in ("bundled", ACCURATE) else Path(weights)
-    packaged = FOLDER / f"{path}{suffix}"
-    if str(path) == FAST or (not path.is_file() and path.name == str(path) and packaged.is_file()):
-        path = packaged
+    packaged = [FOLDER / f"{path}{one}" for one in (suffix, ".safetensors")]
+    if str(path) == FAST:
+        path = packaged[0]
+    elif not path.is_file() and path.name == str(path):
+        path = next((one for one in packaged if one.is_file()), path)
     if not path.is_file():
         raise VoteposeError(_complaint(path, suffix))
     return path
