@@ -84,6 +84,8 @@ def test_ap_of_sizes_that_nobody_has_is_undefined(truth: dict[str, Any]) -> None
     assert math.isnan(metrics.ap_l)
     assert "APL - AR" in str(metrics)
     assert metrics.paper_row("x", 1.0).endswith(" | - |")
+    assert json.loads(json.dumps(metrics.to_dict(), allow_nan=False))["ap_l"] is None
+    assert math.isnan(KeypointMetrics.from_dict(metrics.to_dict()).ap_l)
 
 
 def test_equal_to_pycocotools_with_sigmas_of_their_own(truth: dict[str, Any]) -> None:

@@ -194,9 +194,9 @@ def _measured(config: AblateConfig, cell: Cell, data: tuple[str, ...], val: Coco
     if not file.is_file():
         _train(config, cell, data)
         result = _measure(config, cell, val)
-        save_text(json.dumps(asdict(result), indent=1), file)
+        save_text(json.dumps({"parameters": result.parameters, "metrics": result.metrics.to_dict()}, indent=1), file)
     values = json.loads(file.read_bytes())
-    return Measured(values["parameters"], KeypointMetrics(**values["metrics"]))
+    return Measured(values["parameters"], KeypointMetrics.from_dict(values["metrics"]))
 
 
 def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,15 @@ class KeypointMetrics:
         names = ("AP", "AP50", "AP75", "APM", "APL", "AR")
         values = (self.ap, self.ap50, self.ap75, self.ap_m, self.ap_l, self.ar)
         return " ".join(f"{name} {f'{v:.3f}' if v == v else '-'}" for name, v in zip(names, values, strict=True))
+
+    def to_dict(self) -> dict[str, float | None]:
+        """A JSON-able dict, which `from_dict` reads; None is NaN."""
+        return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float | None]) -> KeypointMetrics:
+        """The inverse of `to_dict`. Raises TypeError for other names."""
+        return cls(**{name: math.nan if value is None else value for name, value in values.items()})
 
     def paper_row(self, name: str, parameters: float) -> str:
         """A Markdown row in the layout of the paper's Table 1; AP in percent, parameters in millions (0: unknown)."""

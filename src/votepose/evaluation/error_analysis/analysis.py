@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from votepose.data.coco import CocoDataset
 from votepose.evaluation.error_analysis.joints import joint_error_types
@@ -68,4 +67,4 @@ def _report(
     people = sum(len(picture.sample.keypoints) for picture in pictures)
     listed = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
     head = f"{listed[:1].upper()}{listed[1:]}; {people} labelled people.\n\n**{base}**"
-    return Report(head, {**facts, "people": people, "metrics": asdict(base)}, tables)
+    return Report(head, {**facts, "people": people, "metrics": base.to_dict()}, tables)
