@@ -144,6 +144,15 @@ def test_groups_hold_every_vote_once_and_say_what_became_of_them(explanation: Ex
     assert explanation.summary() == f"image: 1 person from 22 votes in {len(explanation.groups)} groups"
 
 
+def test_a_group_whose_person_a_better_pose_shows_says_so() -> None:
+    arrays = fake_arrays()
+    arrays["keypoints"][:] = arrays["keypoints"][0] + 60  # far from all votes, so that only the outputs tell
+    found = gather(fake_predictor(arrays), IMAGE)
+    assert len(found.poses) == 1
+    outcomes = [group.outcome for group in found.groups]
+    assert outcomes.count("left out: a better pose shows the same person") == 1
+
+
 def test_the_rule_is_the_files(explanation: Explanation) -> None:
     grouping = asdict(GroupingConfig(rule="euclidean", threshold=16.0, pooling="mean"))
     paper = gather(fake_predictor(fake_arrays(), grouping=grouping), IMAGE)

@@ -121,14 +121,12 @@ def _models(options: ModelOptions) -> tuple[Predictor, dict[str, Predictor | Cal
 
 
 def _limits(config: ServeConfig) -> Limits:
-    for name, value, most in (
-        ("max-megabytes", config.max_megabytes, math.inf),
-        ("max-megapixels", config.max_megapixels, MAX_PIXELS / 1e6),
-    ):
+    for name, value in (("max-megabytes", config.max_megabytes), ("max-megapixels", config.max_megapixels)):
         if not 0 < value < math.inf:
             raise VoteposeError(f"--{name} should be a positive number, but is {value:g}")
-        if value > most:
-            raise VoteposeError(f"--{name} should be at most {int(most)}, but is {value:g}")
+    if config.max_megapixels > MAX_PIXELS / 1e6:
+        most = int(MAX_PIXELS / 1e6)
+        raise VoteposeError(f"--max-megapixels should be at most {most}, but is {config.max_megapixels:g}")
     if not 0 <= config.graceful_timeout < math.inf:
         raise VoteposeError(f"--graceful-timeout should be at least 0 seconds, but is {config.graceful_timeout:g}")
     return Limits(

@@ -69,7 +69,7 @@ def read_sample(picture: LabelledImage, pixels: np.ndarray, count: int) -> tuple
             points = annotation.keypoints.astype(np.float32)
             points[:, :2] *= scale
             area = float(np.float32(annotation.area) * scale.prod())
-            people.append((points, person_box(whole, points, area, width, height), area))
+            people.append((points, person_box(box, points, area, width, height), area))
         elif (box[2:] > 0).all():
             ignore.append(box)
     sample = Sample(

@@ -35,7 +35,8 @@ class KeypointMetrics:
     def __str__(self) -> str:
         names = ("AP", "AP50", "AP75", "APM", "APL", "AR")
         values = (self.ap, self.ap50, self.ap75, self.ap_m, self.ap_l, self.ar)
-        return " ".join(f"{name} {f'{v:.3f}' if v == v else '-'}" for name, v in zip(names, values, strict=True))
+        texts = ("-" if math.isnan(value) else f"{value:.3f}" for value in values)
+        return " ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
 
     def to_dict(self) -> dict[str, float | None]:
         """A JSON-able dict, which `from_dict` reads; None is NaN."""

@@ -42,14 +42,21 @@ def estimate(estimator: PoseEstimator, image: np.ndarray, size: int, threshold: 
         size: longest side of the network input, in pixels.
         threshold: minimum presence of a candidate cell, in [0, 1].
     """
-    height, width = image.shape[:2]
-    box = Letterbox.fit(width, height, size)
-    device = estimator.kappas.device
+    outputs, box = run_estimator(estimator, image, size, threshold)
+    return to_poses(outputs, people_rows(outputs, 0, skeleton.kappas), box, skeleton)
+
+
+def run_estimator(
+    estimator: PoseEstimator, image: np.ndarray, size: int, threshold: float
+) -> tuple[dict[str, np.ndarray], Letterbox]:
+    """The outputs `PEOPLE` for an image, as from the exported graph, and its letterbox; arguments as for `estimate`."""
+    box, device = Letterbox.fit(image.shape[1], image.shape[0], size), estimator.kappas.device
     pixels = torch.from_numpy(box.apply(image))[None].to(device)
     with torch.inference_mode():
         people = estimator(pixels, torch.tensor(threshold, device=device))
-    outputs = {name: getattr(people, name).cpu().numpy() for name in PEOPLE}
-    return to_poses(outputs, people_rows(outputs, 0, skeleton.kappas), box, skeleton)
+    values = {name: getattr(people, name).cpu() for name in PEOPLE}
+    # NumPy has no bfloat16, which autocast may leave.
+    return {name: (x.float() if x.is_floating_point() else x).numpy() for name, x in values.items()}, box
 
 
 def coco_results(

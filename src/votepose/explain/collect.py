@@ -43,7 +43,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Explanation:
     votes, log_scales, cells, presence, person, strengths = (
         x[order] for x in (votes, log_scales, cells, presence, person, strengths)
     )
-    person = rank[person]
+    repeated, person = (person >= 0) & (rank[person] < 0), rank[person]
     distances = vote_distances(votes, log_scales, config) if len(votes) else np.zeros((0, 0), np.float32)
     found = group(votes, log_scales, cells, presence, kappas, config)
     scale = box.to_image(np.full(2, stride, np.float32), stride=1)
@@ -63,7 +63,7 @@ def gather(predictor: Predictor, image: ImageSource) -> Explanation:
         follows=_first_steps(distances, strengths, config.threshold),
         leads=found.follow,
         distances=distances,
-        groups=_groups(found.follow, person, found.poses * scale, poses, predictor.score_threshold),
+        groups=_groups(found.follow, person, repeated, found.poses * scale, poses, predictor.score_threshold),
         config=config,
         focus=bool(predictor.metadata.get("focus")),
     )
@@ -104,20 +104,23 @@ def _votes(raw: dict[str, np.ndarray], stride: float, threshold: float) -> tuple
 
 
 def _groups(
-    leads: np.ndarray, person: np.ndarray, pooled: np.ndarray, poses: Poses, least: float
+    leads: np.ndarray, person: np.ndarray, repeated: np.ndarray, pooled: np.ndarray, poses: Poses, least: float
 ) -> tuple[VoteGroup, ...]:
-    """The groups among V votes, the largest first, each with its outcome."""
+    """The groups among V votes, the largest first, each with its outcome.
+
+    Votes with a `repeated` (V,) person belong to a pose that was left out because a better one shows the same person.
+    """
     groups = []
     for leader in np.unique(leads):
         members = np.flatnonzero(leads == leader)
         whose = person[members]
         chosen = int(np.bincount(whose[whose >= 0]).argmax()) if (whose >= 0).any() else -1
-        outcome = _outcome(chosen, pooled[leader], poses, least)
+        outcome = _outcome(chosen, bool(repeated[members].any()), pooled[leader], poses, least)
         groups.append(VoteGroup(int(leader), tuple(int(m) for m in members), chosen, outcome))
     return tuple(sorted(groups, key=lambda g: (-len(g.members), g.leader)))
 
 
-def _outcome(person: int, pooled: np.ndarray, poses: Poses, least: float) -> str:
+def _outcome(person: int, repeated: bool, pooled: np.ndarray, poses: Poses, least: float) -> str:
     if person >= 0:
         score = float(poses.scores[person])
         if score >= least:
@@ -128,4 +131,6 @@ def _outcome(person: int, pooled: np.ndarray, poses: Poses, least: float) -> str
         if likeness.max() >= _COPY:
             copied = int(likeness.argmax()) + 1
             return f"left out: it duplicates person {copied} (OKS {likeness.max():.2f}), who has a higher score"
+    if repeated:
+        return "left out: a better pose shows the same person"
     return "left out: the refined person's score was too low"

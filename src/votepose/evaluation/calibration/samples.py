@@ -11,8 +11,8 @@ from torch import Tensor
 
 from votepose.data.sample import Sample
 from votepose.evaluation.matching import labelled_similarities, matched_oks, optimal_match, sample_oks_matrix
+from votepose.evaluation.network import run_estimator
 from votepose.inference.graph_outputs import PEOPLE, people_rows
-from votepose.letterbox import Letterbox
 from votepose.models.calibration import Calibration
 from votepose.models.estimator import PoseEstimator
 from votepose.skeleton import Skeleton
@@ -75,12 +75,7 @@ def _of_picture(
     estimator: PoseEstimator, sample: Sample, number: int, size: int, kappas: np.ndarray
 ) -> CalibrationSamples:
     """The people found in one image, without those that may be unlabelled."""
-    height, width = sample.image.shape[:2]
-    box, device = Letterbox.fit(width, height, size), estimator.kappas.device
-    with torch.inference_mode():
-        pixels = torch.from_numpy(box.apply(sample.image))[None].to(device)
-        people = estimator(pixels, torch.tensor(float(estimator.config.presence_threshold), device=device))
-    outputs = {name: getattr(people, name).cpu().numpy() for name in PEOPLE}
+    outputs, box = run_estimator(estimator, sample.image, size, float(estimator.config.presence_threshold))
     rows = people_rows(outputs, 0, kappas)
     _, keypoints, confidences, logits, scores = (outputs[name][rows] for name in PEOPLE)
     poses = box.to_image(keypoints, 1)

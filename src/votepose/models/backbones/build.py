@@ -190,10 +190,11 @@ def _from_timm(spec: _Spec, pretrained: bool, early: bool) -> Backbone:
     ensure_importable()
     import timm  # slow to import, and not needed for `movenet`
 
-    count = len(spec.early) if early else 0
-    stages = (*spec.early[:count], *spec.stages)
+    first = spec.early if early else ()
     try:
-        trunk = timm.create_model(spec.model, pretrained=pretrained, features_only=True, out_indices=stages)
+        trunk = timm.create_model(
+            spec.model, pretrained=pretrained, features_only=True, out_indices=(*first, *spec.stages)
+        )
     except Exception as error:
         if not pretrained:
             raise
@@ -206,8 +207,8 @@ def _from_timm(spec: _Spec, pretrained: bool, early: bool) -> Backbone:
     info: Any = trunk.feature_info
     config: Any = timm.get_pretrained_cfg(spec.model)
     maps = list(zip(info.channels(), info.reduction(), strict=True))
-    channels, strides = zip(*maps[count:], strict=True)
-    return Backbone(trunk, channels, strides, spec, config.mean, config.std, maps[:count])
+    channels, strides = zip(*maps[len(first) :], strict=True)
+    return Backbone(trunk, channels, strides, spec, config.mean, config.std, maps[: len(first)])
 
 
 def load_trunk(trunk: nn.Module, path: Path, name: str) -> None:
