@@ -102,7 +102,7 @@ def test_a_broken_picture_is_left_out_and_named(tmp_path: Path) -> None:
     source = FolderSource(CocoFolder.open(tmp_path))
     pictures = ResidentPictures.load([source], 240, "cpu")
     assert len(pictures) == len(pictures.canvases) == 2
-    assert pictures.left_out == [["2.png: is not an image of a known format"]]
+    assert [list(map(str, remarks)) for remarks in pictures.left_out] == [["2.png: is not an image of a known format"]]
     assert check(drawn(pictures, replace(NONE, scale=(0.7, 1.4)))) > 15
     for name in ("1.png", "3.png"):
         (tmp_path / "images" / name).unlink()

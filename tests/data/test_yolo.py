@@ -13,7 +13,6 @@ from PIL import Image
 
 from votepose.data.coco import CocoDataset, CocoFolder, load_coco
 from votepose.data.coco_writer import write_coco
-from votepose.data.remarks import count_remarks
 from votepose.data.toy import synthetic_dataset
 from votepose.data.yolo.labels import label_path
 from votepose.data.yolo.writer import write_yolo
@@ -125,8 +124,8 @@ def test_no_label_file_means_no_people_and_so_does_an_empty_one(tmp_path: Path) 
     Image.new("RGB", (64, 64)).save(tmp_path / "d/images/d.png")
     dataset = load_coco(path)
     assert [len(sample.keypoints) for sample in dataset.samples] == [1, 0, 0, 0]
-    assert dataset.left_out == ["d.png: has no label file; taken as without people"]
-    assert count_remarks(dataset.left_out)[0].adjusted
+    assert list(map(str, dataset.left_out)) == ["d.png: has no label file; taken as without people"]
+    assert dataset.left_out[0].adjusted
 
 
 @pytest.mark.parametrize(
@@ -148,14 +147,14 @@ def test_no_label_file_means_no_people_and_so_does_an_empty_one(tmp_path: Path) 
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, remark: str, people: int, ignored: int) -> None:
     dataset = one(tmp_path, f"{PERSON}{line}\n")
     assert [(len(s.keypoints), len(s.ignore)) for s in dataset.samples] == [(1 + people, ignored)]
-    (found,) = dataset.left_out
+    (found,) = map(str, dataset.left_out)
     assert found.startswith(f"labels/a.txt, line 2: {remark}")
 
 
 def test_confidences_in_place_of_visibilities_are_rounded(tmp_path: Path) -> None:
     dataset = one(tmp_path, "0 .5 .5 .2 .4 .5 .4 .9 .6 .5 .3")
     assert dataset.samples[0].keypoints[0, :, 2].tolist() == [2, 0]
-    assert count_remarks(dataset.left_out)[0].adjusted
+    assert dataset.left_out[0].adjusted
 
 
 def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
@@ -165,7 +164,7 @@ def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
     (tmp_path / "d/labels/z.txt").write_text(PERSON)
     dataset = load_coco(path)
     assert [(sample.name, len(sample.keypoints)) for sample in dataset.samples] == [("a.jpg", 1), ("c.jpg", 0)]
-    first, second, third = dataset.left_out
+    first, second, third = map(str, dataset.left_out)
     assert first == "labels/z.txt: belongs to no image; left out"
     assert "b.jpg: is not an image" in second
     assert third.startswith("labels/c.txt: not readable as text")

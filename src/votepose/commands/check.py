@@ -13,7 +13,7 @@ from PIL import Image
 
 from votepose.data.coco import CocoFolder
 from votepose.data.label_poses import label_poses
-from votepose.data.remarks import Remarks, count_remarks
+from votepose.data.remarks import Remark, RemarkCount, count_remarks
 from votepose.data.sample import Sample
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import require_positive
@@ -57,14 +57,14 @@ def run(config: CheckConfig) -> int:
     if config.examples:
         prepare_folder(config.out)
     joints: list[np.ndarray] = []  # visibility flags (N, K) of the people in each usable image
-    lines: list[str] = []
+    remarks: list[Remark] = []
     tiles: list[Image.Image] = []
-    for sample, remarks, drawn in _read(folder, config.examples):
-        lines += remarks
+    for sample, its_remarks, drawn in _read(folder, config.examples):
+        remarks += its_remarks
         if sample is not None:
             joints.append(sample.keypoints[..., 2])
             tiles += [_drawn(sample, folder.labels.skeleton)] if drawn else []
-    left_out = folder.left_out(lines)
+    left_out = folder.left_out(remarks)
     folder.require_some(len(joints), left_out)
     kinds = count_remarks(left_out)
     print("\n".join(_report(folder, joints, kinds)))
@@ -72,10 +72,10 @@ def run(config: CheckConfig) -> int:
         path = config.out / f"{config.data.resolve().name}.labels.jpg"
         save_picture(contact_sheet(tiles), path)
         print(f"{path}: the labels of {len(tiles)} images; hidden joints are drawn as rings")
-    return int(any(not remarks.adjusted for remarks in kinds))
+    return int(any(not kind.first.adjusted for kind in kinds))
 
 
-def _read(folder: CocoFolder, examples: int) -> Iterator[tuple[Sample | None, list[str], bool]]:
+def _read(folder: CocoFolder, examples: int) -> Iterator[tuple[Sample | None, list[Remark], bool]]:
     """Each image, the remarks on it, and whether to draw it on the sheet."""
     count = len(folder.pictures)
     peopled = [place for place in range(count) if any(a.is_person for a in folder.pictures[place].annotations)]
@@ -89,7 +89,7 @@ def _drawn(sample: Sample, skeleton: Skeleton) -> Image.Image:
     return tile([draw(sample.image, label_poses(sample, skeleton))])
 
 
-def _report(folder: CocoFolder, joints: Sequence[np.ndarray], kinds: Sequence[Remarks]) -> Iterator[str]:
+def _report(folder: CocoFolder, joints: Sequence[np.ndarray], kinds: Sequence[RemarkCount]) -> Iterator[str]:
     skeleton = folder.labels.skeleton
     people = np.concatenate(joints)
     peopled = sum(len(v) > 0 for v in joints)
@@ -106,6 +106,6 @@ def _report(folder: CocoFolder, joints: Sequence[np.ndarray], kinds: Sequence[Re
             yield f"{name:<{width}}  {(v > 0).mean():>8.0%}  {(v == 1).mean():>6.0%}"
         yield ""
     for title, adjusted in (("left out", False), ("used after adjustment", True)):
-        chosen = [remarks for remarks in kinds if remarks.adjusted == adjusted]
-        yield f"{title}: {sum(remarks.count for remarks in chosen) or 'nothing'}"
-        yield from (f"  {remarks}" for remarks in chosen)
+        chosen = [kind for kind in kinds if kind.first.adjusted == adjusted]
+        yield f"{title}: {sum(kind.count for kind in chosen) or 'nothing'}"
+        yield from (f"  {kind}" for kind in chosen)

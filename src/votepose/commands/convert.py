@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from votepose.data.coco import CocoFolder
-from votepose.data.remarks import count_remarks
+from votepose.data.remarks import Remark, count_remarks
 from votepose.data.yolo.description import SPLITS, find_description, read_description
 from votepose.data.yolo.reader import YoloSplit, read_split
 from votepose.data.yolo.writer import write_yolo
@@ -55,10 +55,10 @@ def run(config: ConvertConfig) -> int:
     kinds = count_remarks(remarks)
     for kind in kinds:
         print(kind)
-    return int(any(not kind.adjusted for kind in kinds))
+    return int(any(not kind.first.adjusted for kind in kinds))
 
 
-def _to_yolo(config: ConvertConfig, out: Path) -> Iterator[str]:
+def _to_yolo(config: ConvertConfig, out: Path) -> Iterator[Remark]:
     """Yields remarks."""
     if len(config.data) > len(SPLITS):
         raise VoteposeError(f"{config.data[3]}: is one folder too many; a YOLO dataset has {', '.join(SPLITS)}")
@@ -72,7 +72,7 @@ def _to_yolo(config: ConvertConfig, out: Path) -> Iterator[str]:
     for split, folder in splits.items():
         counts = f"{written.images[split]} images with {written.people[split]} people"
         print(f"{config.out / 'data.yaml'}: {split}: {counts}")
-        yield from folder.left_out(f"{p.entry.get('file_name')}: {text}" for p in folder.pictures for text in p.remarks)
+        yield from folder.left_out(r.at(str(p.entry.get("file_name"))) for p in folder.pictures for r in p.remarks)
     several = {"categories, now one": len(next(iter(splits.values())).labels.people.identities)}
     parts = [f"{count} {what}" for what, count in written.lost.items() if count]
     parts += [f"{count} {what}" for what, count in several.items() if count > 1]
@@ -82,7 +82,7 @@ def _to_yolo(config: ConvertConfig, out: Path) -> Iterator[str]:
     yield from written.remarks
 
 
-def _to_coco(config: ConvertConfig, out: Path) -> Iterator[str]:
+def _to_coco(config: ConvertConfig, out: Path) -> Iterator[Remark]:
     """Yields remarks."""
     (path,) = config.data
     found = find_description(path)

@@ -12,6 +12,7 @@ from typing import Any, Self, overload
 
 from votepose.data.coco_json.labels import CocoLabels, LabelledImage, coco_labels, read_coco_json
 from votepose.data.image_files import ImageFiles
+from votepose.data.remarks import Remark
 from votepose.data.sample import Sample, read_sample
 from votepose.data.yolo.reader import read_split
 from votepose.errors import VoteposeError
@@ -41,7 +42,7 @@ class CocoDataset:
     samples: Sequence[Sample]
     skeleton: Skeleton
     annotations: Path | None = None
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[Remark] = field(default_factory=list)
     category_id: int | str = 1
     labels: CocoLabels | None = None
 
@@ -91,7 +92,7 @@ class CocoFolder:
         files = ImageFiles(path / "images", list(path.glob("images*.zip")))
         return CocoFolder(path, annotations, listed, pictures, labels, files)
 
-    def read(self, picture: LabelledImage) -> tuple[Sample | None, list[str]]:
+    def read(self, picture: LabelledImage) -> tuple[Sample | None, list[Remark]]:
         """Read an image and its people: the sample, None if unusable, and remarks on what was left out or adjusted."""
         try:
             return read_sample(picture, self.files.read(picture.entry), len(self.labels.skeleton))
@@ -108,7 +109,7 @@ class CocoFolder:
         read = ordered_map(self.read, self.pictures, usable_cpus())
         found = list(track(read, f"reading {self.path.name}", count, shown=count >= 200))
         samples = [sample for sample, _ in found if sample is not None]
-        left_out = self.left_out(line for _, lines in found for line in lines)
+        left_out = self.left_out(remark for _, remarks in found for remark in remarks)
         self.require_some(len(samples), left_out)
         return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 
@@ -117,11 +118,11 @@ class CocoFolder:
         labels, samples, left_out = self.labels, SamplesOnDemand(self), self.left_out([])
         return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 
-    def left_out(self, remarks: Iterable[str]) -> list[str]:
+    def left_out(self, remarks: Iterable[Remark]) -> list[Remark]:
         """All remarks on what was left out or adjusted: on zips, on labels, and the given ones on images."""
         return [*self.files.left_out, *self.labels.left_out, *remarks]
 
-    def require_some(self, usable: int, left_out: Sequence[str]) -> None:
+    def require_some(self, usable: int, left_out: Sequence[Remark]) -> None:
         """Raise VoteposeError if no image is usable."""
         if not usable:
             first = f"; first: {left_out[0]}" if left_out else ""
@@ -149,14 +150,14 @@ class SamplesOnDemand(Sequence[Sample]):
         pictures = self._folder.pictures
         if not -len(pictures) <= index < len(pictures):
             raise IndexError(index)
-        remarks: list[str] = []
+        remarks: list[Remark] = []
         for place in (number % len(pictures) for number in range(index, index + len(pictures))):
             sample, remarks = self._folder.read(pictures[place])
             if sample is not None:
                 return sample
             if place not in self._named:
                 self._named.add(place)
-                print(f"{self._folder.path}: {'; '.join(remarks)}; left out")
+                print(f"{self._folder.path}: {'; '.join(map(str, remarks))}; left out")
         self._folder.require_some(0, remarks)
         raise IndexError(index)
 
@@ -182,9 +183,9 @@ def relabel(folder: Path, out: Path, data: dict[str, Any]) -> None:
     save_text(json.dumps(data), out / "annotations.json")
 
 
-def _remark(entry: dict[str, Any], error: Exception) -> str:
-    name = entry.get("file_name", "?")
+def _remark(entry: dict[str, Any], error: Exception) -> Remark:
+    name = str(entry.get("file_name", "?"))
     text = next(iter(str(error).splitlines()), "")
     if isinstance(error, KeyError):
         text = f"the json's entry lacks {text}"
-    return text if text.startswith(str(name)) else f"{name}: {text or type(error).__name__}"
+    return Remark(text.removeprefix(f"{name}: ") or type(error).__name__, place=name)

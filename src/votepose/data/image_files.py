@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from votepose.data.remarks import Remark
 from votepose.io.images import read_image
 
 
@@ -27,7 +28,7 @@ class ImageFiles:
 
     def __init__(self, folder: Path, zips: Sequence[Path] = ()) -> None:
         self.folder, self.zips = folder, sorted(zips)
-        self.left_out: list[str] = []
+        self.left_out: list[Remark] = []
         self._where: dict[tuple[str, str], zipfile.ZipFile] = {}  # by the zip's name (or "" for any) and the file's
         self._open()
 
@@ -37,7 +38,7 @@ class ImageFiles:
             try:
                 shard = zipfile.ZipFile(path)
             except (OSError, zipfile.BadZipFile) as error:
-                self.left_out.append(f"{path.name}: not a readable zip file ({error})")
+                self.left_out.append(Remark(f"not a readable zip file ({error})", place=path.name))
                 continue
             self._where |= {(key, name): shard for name in shard.namelist() for key in ("", path.name)}
         self._process = os.getpid()

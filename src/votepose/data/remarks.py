@@ -1,44 +1,57 @@
-"""Counts remarks on data, in the form `NAME: problem`, by kind."""
+"""Remarks on labelled data: what is left out, and what is used after an adjustment."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-_ADJUSTED = re.compile(  # endings of such remarks
-    r"(; clipped|were scaled|read once|read as one|taken from its box|taken to be \d+ pixels|, the only one"
-    r"|taken as without people|otherwise as visible)$"
-)
 _DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|\([^)]*\)|\bnan\b|\d+(\.\d+)?(x\d+)?")
 
 
 @dataclass(frozen=True)
-class Remarks:
+class Remark:
+    """A remark on data.
+
+    Attributes:
+        problem: what is wrong and what was done about it.
+        adjusted: whether the data is used after an adjustment; otherwise an image or label is left out.
+        place: the image, file or line; empty for the whole dataset.
+    """
+
+    problem: str
+    adjusted: bool = False
+    place: str = ""
+
+    def at(self, place: str) -> Remark:
+        """The remark at a place, which may contain its own."""
+        return replace(self, place=f"{place}, {self.place}" if self.place else place)
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}" if self.place else self.problem
+
+
+@dataclass(frozen=True)
+class RemarkCount:
     """Remarks of one kind.
 
     Attributes:
         first: the first of them. count: number of remarks.
     """
 
-    first: str
+    first: Remark
     count: int
 
     def __str__(self) -> str:
-        return self.first if self.count == 1 else f"{self.first} (and {self.count - 1} more like this)"
-
-    @property
-    def adjusted(self) -> bool:
-        """Whether the data is used after an adjustment; otherwise an image or label is left out."""
-        return bool(_ADJUSTED.search(self.first))
+        return str(self.first) if self.count == 1 else f"{self.first} (and {self.count - 1} more like this)"
 
 
-def count_remarks(lines: Iterable[str]) -> list[Remarks]:
-    """The kinds of remarks, in order of first occurrence. Remarks that differ only in names and numbers are one
+def count_remarks(remarks: Iterable[Remark]) -> list[RemarkCount]:
+    """The kinds of remarks, in order of first occurrence. Remarks that differ only in places, names and numbers are one
     kind."""
-    kinds: dict[str, tuple[str, int]] = {}
-    for line in lines:
-        kind = _DETAIL.sub("", line.partition(": ")[2] or line)
-        first, count = kinds.get(kind, (line, 0))
-        kinds[kind] = first, count + 1
-    return [Remarks(first, count) for first, count in kinds.values()]
+    kinds: dict[tuple[str, bool], RemarkCount] = {}
+    for remark in remarks:
+        kind = _DETAIL.sub("", remark.problem), remark.adjusted
+        known = kinds.get(kind, RemarkCount(remark, 0))
+        kinds[kind] = replace(known, count=known.count + 1)
+    return list(kinds.values())

@@ -23,6 +23,7 @@ from votepose.data.coco_json.values import number
 from votepose.data.label_table import LabelTable
 from votepose.data.plan import Drawn
 from votepose.data.planned_batch import PlannedBatches
+from votepose.data.remarks import Remark
 from votepose.data.sample import Sample
 from votepose.skeleton import Skeleton
 from votepose.utils.machine import usable_cpus
@@ -69,7 +70,7 @@ class ResidentPictures:
     table: LabelTable
     sources: list[Drawn]
     skeleton: Skeleton
-    left_out: list[list[str]]
+    left_out: list[list[Remark]]
 
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
         return self  # it is immutable, and a device has no room for two
@@ -97,8 +98,9 @@ class ResidentPictures:
         for source in sources:
             stop = start + len(source.folder.pictures)
             count = sum(sample is not None for sample, _ in found[start:stop])
-            left_out.append(source.folder.left_out(line for _, lines in found[start:stop] for line in lines))
-            source.folder.require_some(count, left_out[-1])
+            remarks = source.folder.left_out(remark for _, its_remarks in found[start:stop] for remark in its_remarks)
+            source.folder.require_some(count, remarks)
+            left_out.append(remarks)
             # Weights are per image, so that a small folder does not dominate a large one.
             drawn.append(Drawn(first, count, source.weight * count, source.mosaic_only))
             first, start = first + count, stop
@@ -114,12 +116,12 @@ class ResidentPictures:
 
 def _decode(
     items: Sequence[tuple[CocoFolder, LabelledImage]], canvases: Tensor, longest: int
-) -> list[tuple[Sample | None, list[str]]]:
+) -> list[tuple[Sample | None, list[Remark]]]:
     """Paint images on canvases; returns their samples, without pixels, and remarks."""
     side = canvases.shape[-1]
     count = min(len(items), _AT_ONCE)
     host = torch.empty(count, 3, side, side, dtype=torch.uint8, pin_memory=canvases.is_cuda)
-    found: list[tuple[Sample | None, list[str]]] = []
+    found: list[tuple[Sample | None, list[Remark]]] = []
     with ThreadPoolExecutor(usable_cpus()) as pool, Bar("decoding images", len(items)) as bar:
         for start in range(0, len(items), _AT_ONCE):
             part = items[start : start + _AT_ONCE]
@@ -134,7 +136,7 @@ def _decode(
 
 def _decode_one(
     item: tuple[CocoFolder, LabelledImage], canvas: np.ndarray, longest: int
-) -> tuple[Sample | None, list[str]]:
+) -> tuple[Sample | None, list[Remark]]:
     folder, picture = item
     sample, remarks = folder.read(picture)
     if sample is None:

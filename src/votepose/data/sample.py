@@ -10,6 +10,7 @@ import numpy as np
 
 from votepose.data.coco_json import values
 from votepose.data.coco_json.labels import LabelledImage
+from votepose.data.remarks import Remark
 from votepose.errors import VoteposeError
 
 _SAME_SHAPE = 0.01  # relative difference of two aspect ratios that count as equal
@@ -48,7 +49,7 @@ class Sample:
         return ((points[:, None] >= low) & (points[:, None] < high)).all(axis=-1).any(axis=-1)
 
 
-def read_sample(picture: LabelledImage, pixels: np.ndarray, count: int) -> tuple[Sample, list[str]]:
+def read_sample(picture: LabelledImage, pixels: np.ndarray, count: int) -> tuple[Sample, list[Remark]]:
     """The sample, in image pixels, and remarks on annotations that were left out or adjusted.
 
     Raises:
@@ -58,13 +59,14 @@ def read_sample(picture: LabelledImage, pixels: np.ndarray, count: int) -> tuple
     entry, remarks = picture.entry, list(picture.remarks)
     scale = label_scale(entry, width, height).astype(np.float32)
     if abs(scale - 1).max() > 0.01:
-        remarks.append(f"is {width}x{height}, unlike in the json; its labels were scaled")
+        problem = f"is {width}x{height}, unlike in the json; its labels were scaled"
+        remarks.append(Remark(problem, adjusted=True))
     people, ignore = [], []
     for annotation in picture.annotations:
         whole = annotation.box.astype(np.float32) * np.tile(scale, 2)
         box = _clipped(whole, width, height)
         if annotation.boxed and abs(box - whole).max() > 1:  # smaller differences are rounding
-            remarks.append("an annotation's box exceeds the image; clipped")
+            remarks.append(Remark("an annotation's box exceeds the image; clipped", adjusted=True))
         if annotation.is_person:
             points = annotation.keypoints.astype(np.float32)
             points[:, :2] *= scale
@@ -83,7 +85,7 @@ def read_sample(picture: LabelledImage, pixels: np.ndarray, count: int) -> tuple
         values.flag(entry.get("persons_complete", True)) is not False,
         (float(scale[0]), float(scale[1])),
     )
-    return sample, [f"{sample.name}: {text}" for text in remarks]
+    return sample, [remark.at(sample.name) for remark in remarks]
 
 
 def label_scale(entry: Mapping[str, Any], width: int, height: int) -> np.ndarray:

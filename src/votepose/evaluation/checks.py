@@ -39,10 +39,10 @@ def print_left_out(dataset: CocoDataset, folder: Path) -> None:
     if dataset.skeleton.side_remark:
         print(f"{folder}: {dataset.skeleton.side_remark}")
     kinds = count_remarks(dataset.left_out)
-    for remarks in kinds[:_KINDS]:
-        print(f"{folder}: {remarks}")
+    for kind in kinds[:_KINDS]:
+        print(f"{folder}: {kind}")
     if len(kinds) > _KINDS:
-        more = sum(remarks.count for remarks in kinds[_KINDS:])
+        more = sum(kind.count for kind in kinds[_KINDS:])
         print(f"{folder}: and {more} more remarks; `votepose check {folder}` prints all")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from votepose.data.coco_json import values
+from votepose.data.remarks import Remark
 from votepose.skeleton import BODY_SHARE
 
 _SIZE = 0.1  # square root of a person's area over the image's, if there is no information about sizes
@@ -46,31 +47,33 @@ class Annotation:
         return self.keypoints[self.keypoints[:, 2] > 0, :2]
 
 
-def read_annotations(entries: Sequence[dict[str, Any]], count: int) -> tuple[list[Annotation], list[str]]:
+def read_annotations(entries: Sequence[dict[str, Any]], count: int) -> tuple[list[Annotation], list[Remark]]:
     """The annotations of an image, with `count` keypoints each, and remarks on what could not be read."""
-    found, remarks, known = [], [], set()
+    found: list[Annotation] = []
+    remarks: list[Remark] = []
+    known = set()
     for entry in entries:
-        annotation, texts = _read(entry, count)
-        remarks += texts
+        annotation, its_remarks = _read(entry, count)
+        remarks += its_remarks
         key = annotation.keypoints.tobytes(), annotation.box.tobytes()
         if annotation.is_person and key in known:
-            remarks.append("a person is annotated twice with identical values; read once")
+            remarks.append(Remark("a person is annotated twice with identical values; read once", adjusted=True))
             continue
         known.add(key)
         found.append(annotation)
     return found, remarks
 
 
-def _read(entry: dict[str, Any], count: int) -> tuple[Annotation, list[str]]:
+def _read(entry: dict[str, Any], count: int) -> tuple[Annotation, list[Remark]]:
     points, wrong_points = values.keypoints(entry.get("keypoints"), count)
     box, wrong_box = values.box(entry.get("bbox"))
     area, wrong_area = values.area(entry.get("area"))
     crowd = values.flag(entry.get("iscrowd"))
-    wrong_crowd = "" if crowd is not None else f"an annotation's iscrowd is {entry['iscrowd']!r}; ignored region"
+    wrong_crowd = crowd is None and Remark(f"an annotation's iscrowd is {entry['iscrowd']!r}; ignored region")
     whole = values.hull(points[points[:, 2] > 0, :2]) if box is None else box
     if area is None:
         area = 0.0 if whole is None else BODY_SHARE * float(whole[2] * whole[3])
-    remarks = [text for text in (wrong_points, wrong_box, wrong_area, wrong_crowd) if text]
+    remarks = [remark for remark in (wrong_points, wrong_box, wrong_area, wrong_crowd) if remark]
     whole = np.zeros(4) if whole is None else whole
     return Annotation(points, whole, area, crowd is not False, box is not None), remarks
 
@@ -83,7 +86,7 @@ def typical_area(annotations: Sequence[Annotation]) -> float:
 
 def sized(
     annotations: Sequence[Annotation], picture: dict[str, Any], typical: float
-) -> tuple[list[Annotation], list[str]]:
+) -> tuple[list[Annotation], list[Remark]]:
     """The annotations of an image, with area and box of people filled in if the json lacks them.
 
     A person whose labelled joints coincide gets the size of the others in the image, or else the `typical` size in the
@@ -104,5 +107,5 @@ def sized(
             annotation = replace(annotation, box=values.square(annotation.labelled, annotation.area))
         found.append(annotation)
     people = "a person" if guessed == 1 else f"{guessed} people"
-    remark = f"{people} labelled at one point, without box: size unknown, taken to be {guess**0.5:.0f} pixels"
-    return found, [remark] if guessed else []
+    problem = f"{people} labelled at one point, without box: size unknown, taken to be {guess**0.5:.0f} pixels"
+    return found, [Remark(problem, adjusted=True)] if guessed else []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from votepose.data.coco_json.values import as_written, identity, missing
+from votepose.data.remarks import Remark
 
 Entry = dict[str, Any]
 
@@ -26,7 +27,7 @@ class People:
     category: Entry | None
     category_id: int | str
     identities: frozenset[int | str]
-    left_out: list[str]
+    left_out: list[Remark]
 
     def include(self, annotation: Entry) -> bool:
         """Whether an annotation belongs to these categories; one without a category does."""
@@ -52,7 +53,8 @@ def find_people(categories: Sequence[Entry], annotations: Sequence[Entry]) -> Pe
     if len(categories) == len(used) == 1 and not used[own]:
         ((number, count),) = used.items()
         identities.add(number)
-        left_out = [f"{count} annotations have category_id {number}, which is not listed: taken as {own}, the only one"]
+        problem = f"{count} annotations have category_id {number}, which is not listed: taken as {own}, the only one"
+        left_out = [Remark(problem, adjusted=True)]
     written = chosen[0].get("id")
     return People(chosen[0], own if identity(written) is None else as_written(written), frozenset(identities), left_out)
 
@@ -72,12 +74,14 @@ def _id(category: Entry) -> int | str:
     return 1 if found is None else found
 
 
-def _others(used: Counter[int | str], people: set[int | str], categories: Sequence[Entry]) -> list[str]:
+def _others(used: Counter[int | str], people: set[int | str], categories: Sequence[Entry]) -> list[Remark]:
     """Remarks on annotations that have keypoints but are not in the categories of people."""
     names = {_id(category): f" ({category.get('name', '?')})" for category in categories}
     return [
-        f"{count} annotations with keypoints are of category {number}{names.get(number, ', which is not listed')}; "
-        "left out"
+        Remark(
+            f"{count} annotations with keypoints are of category {number}{names.get(number, ', which is not listed')}; "
+            "left out"
+        )
         for number, count in used.items()
         if number not in people
     ]

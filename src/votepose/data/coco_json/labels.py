@@ -14,6 +14,7 @@ from votepose.data.coco_json.annotations import Annotation, read_annotations, si
 from votepose.data.coco_json.categories import People, find_people
 from votepose.data.coco_json.listing import Listing, list_pictures
 from votepose.data.coco_json.values import as_written
+from votepose.data.remarks import Remark
 from votepose.errors import VoteposeError
 from votepose.skeleton import COCO_17, Skeleton
 
@@ -32,7 +33,7 @@ class LabelledImage:
     image_id: int | str
     entry: dict[str, Any]
     annotations: list[Annotation]
-    remarks: list[str]
+    remarks: list[Remark]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class CocoLabels:
     pictures: dict[int | str, LabelledImage]
     skeleton: Skeleton
     people: People
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[Remark] = field(default_factory=list)
 
     def ignoring(self, numbers: Collection[int]) -> CocoLabels:
         """The same labels, but people with these numbers become ignore regions."""
@@ -112,7 +113,8 @@ def coco_labels(data: dict[str, Any], source: Path | str = "the json") -> CocoLa
     left_out = [*people.left_out, *listing.left_out]
     if foreign:
         ids = ", ".join([*list(foreign)[:3], *(["…"] if len(foreign) > 3 else [])])
-        left_out.append(f"{foreign.total()} annotations have an image_id without a usable image ({ids}); left out")
+        problem = f"{foreign.total()} annotations have an image_id without a usable image ({ids}); left out"
+        left_out.append(Remark(problem))
     return CocoLabels(_pictures(listing, entries, len(skeleton)), skeleton, people, left_out)
 
 

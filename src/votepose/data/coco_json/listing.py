@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from votepose.data.coco_json.values import identity
+from votepose.data.remarks import Remark
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Listing:
 
     entries: dict[int | str, dict[str, Any]]
     same: dict[int | str, int | str]
-    left_out: list[str]
-    remarks: dict[int | str, list[str]]
+    left_out: list[Remark]
+    remarks: dict[int | str, list[Remark]]
 
     def key(self, image_id: Any) -> int | str | None:
         """The key in `entries` of the image with this id; None if there is none."""
@@ -44,21 +45,23 @@ def list_pictures(images: Iterable[Any]) -> Listing:
         key = identity(entry.get("id")) if isinstance(entry, dict) else None
         if key is None:
             reason = "has no usable 'id'" if isinstance(entry, dict) and "id" in entry else "lacks 'id'"
-            listing.left_out.append(f"{name}: the json's entry {reason}")
+            listing.left_out.append(Remark(f"the json's entry {reason}", place=name))
             continue
         first = places.setdefault((str(entry.get("shard", "")), name), key) if "file_name" in entry else key
         if first != key:
             listing.same[key] = first
-            listing.remarks.setdefault(first, []).append(f"listed twice, with ids {first} and {key}; read as one")
+            remark = Remark(f"listed twice, with ids {first} and {key}; read as one", adjusted=True)
+            listing.remarks.setdefault(first, []).append(remark)
         elif key not in listing.entries:
             listing.entries[key] = entry
         elif _name(listing.entries[key]) == name:
-            listing.remarks.setdefault(key, []).append("listed twice; read as one")
+            listing.remarks.setdefault(key, []).append(Remark("listed twice; read as one", adjusted=True))
         else:
             repeated.setdefault(key, [_name(listing.entries[key])]).append(name)
     for key, names in repeated.items():
         del listing.entries[key]
-        listing.left_out.extend(f"{name}: has the same id ({key}) as another image; left out" for name in names)
+        remark = Remark(f"has the same id ({key}) as another image; left out")
+        listing.left_out.extend(remark.at(name) for name in names)
     return listing
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from votepose.data.remarks import Remark
 from votepose.skeleton import BODY_SHARE
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
@@ -60,21 +61,22 @@ def flag(value: Any) -> bool | None:
     return {0.0: False, 1.0: True}.get(found)
 
 
-def keypoints(values: Any, count: int) -> tuple[np.ndarray, str]:
+def keypoints(values: Any, count: int) -> tuple[np.ndarray, Remark | None]:
     """(count, 3) float64 keypoints, 0 where not labelled or unusable, and a remark on unusable ones."""
     points = np.zeros((count, 3))
     if values is None or (isinstance(values, list) and not values):
-        return points, ""
+        return points, None
     if isinstance(values, list) and all(isinstance(joint, list) and len(joint) == 3 for joint in values):
         values = [value for joint in values for value in joint]
     if not isinstance(values, list) or len(values) != 3 * count:
         lengths = len(values) if isinstance(values, list) else "no"
-        return points, f"an annotation has {lengths} keypoint numbers instead of {3 * count}; ignored region"
+        wanted = f"instead of {3 * count}"
+        return points, Remark(f"an annotation has {lengths} keypoint numbers {wanted}; ignored region")
     points = _numbers(values).reshape(count, 3)
     broken = ~np.isfinite(points).all(axis=1)
     wrong = any(not _unlabelled(*values[3 * k : 3 * k + 3]) for k in np.flatnonzero(broken))
     points[broken] = 0
-    return points, "an annotation has keypoints that are not numbers; taken as unlabelled" if wrong else ""
+    return points, Remark("an annotation has keypoints that are not numbers; taken as unlabelled") if wrong else None
 
 
 def _unlabelled(x: Any, y: Any, v: Any) -> bool:
@@ -89,26 +91,26 @@ def _numbers(values: list[Any]) -> np.ndarray:
     return np.array([number(value) for value in values])
 
 
-def box(values: Any) -> tuple[np.ndarray | None, str]:
+def box(values: Any) -> tuple[np.ndarray | None, Remark | None]:
     """(4,) x, y, and positive width and height; None if there is no such box, and a remark if it is invalid."""
     if values is None or (isinstance(values, list) and not values):
-        return None, ""
+        return None, None
     found = _numbers(values) if isinstance(values, list) else np.zeros(0)
     if found.shape != (4,) or not np.isfinite(found).all():
-        return None, "an annotation's box is not four numbers; left out"
+        return None, Remark("an annotation's box is not four numbers; left out")
     if (found[2:] < 0).any():
-        return None, "an annotation's box has a negative side; left out"
-    return (found if (found[2:] > 0).all() else None), ""
+        return None, Remark("an annotation's box has a negative side; left out")
+    return (found if (found[2:] > 0).all() else None), None
 
 
-def area(value: Any) -> tuple[float | None, str]:
+def area(value: Any) -> tuple[float | None, Remark | None]:
     """A positive area in square pixels; None if there is none, and a remark if it is invalid."""
     found = number(value)
     if value is None or value == "" or found == 0:
-        return None, ""
+        return None, None
     if not 0 < found < math.inf:
-        return None, f"an annotation's area is {value!r}; taken from its box"
-    return found, ""
+        return None, Remark(f"an annotation's area is {value!r}; taken from its box", adjusted=True)
+    return found, None
 
 
 def hull(points: np.ndarray) -> np.ndarray | None:

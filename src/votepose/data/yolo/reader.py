@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from votepose.data.remarks import Remark
 from votepose.data.yolo.description import Description, find_description, read_description
 from votepose.data.yolo.labels import label_path, read_labels
 from votepose.errors import VoteposeError, one_line
@@ -33,7 +34,7 @@ class YoloSplit:
     images: Path
     listed: int
     json: dict[str, Any]
-    remarks: list[str]
+    remarks: list[Remark]
 
 
 def read_split(path: Path, split: str, limit: int | None = None) -> YoloSplit | None:
@@ -59,14 +60,15 @@ def read_split(path: Path, split: str, limit: int | None = None) -> YoloSplit | 
     if not any(label.is_file() for label in labels):
         raise VoteposeError(f"{found}: none of its {len(files)} images has a label file, such as {labels[0]}")
     if all(place.is_dir() for place in places):
-        remarks += [f"{_shown(label, found)}: belongs to no image; left out" for label in _others(places, labels)]
+        lost = Remark("belongs to no image; left out")
+        remarks += [lost.at(_shown(label, found)) for label in _others(places, labels)]
     alone = len(places) == 1 and places[0].is_dir()
     root = Path(os.path.abspath(places[0]) if alone else os.path.commonpath([file.parent for file in files]))
     data, more = _as_coco(files[:limit], root, described)
     return YoloSplit(found, root, len(files[:limit]), data, [*remarks, *more])
 
 
-def _image_files(places: Sequence[Path], description: Path) -> tuple[list[Path], list[str]]:
+def _image_files(places: Sequence[Path], description: Path) -> tuple[list[Path], list[Remark]]:
     """The absolute paths of the images in folders and lists, without duplicates, and remarks on unreadable folders."""
     files: dict[Path, None] = {}
     left_out = LeftOut()
@@ -79,7 +81,7 @@ def _image_files(places: Sequence[Path], description: Path) -> tuple[list[Path],
             files |= dict.fromkeys(map(Path, paths))
         else:
             raise VoteposeError(f"{description}: {place} is neither a folder of images nor a text file that lists them")
-    return list(files), left_out.troubles
+    return list(files), [Remark(trouble) for trouble in left_out.troubles]
 
 
 def _others(places: Sequence[Path], labels: Sequence[Path]) -> list[Path]:
@@ -88,15 +90,15 @@ def _others(places: Sequence[Path], labels: Sequence[Path]) -> list[Path]:
     return sorted({path for folder in folders for path in folder.rglob("*.txt")} - set(labels))
 
 
-def _as_coco(files: Sequence[Path], root: Path, described: Description) -> tuple[dict[str, Any], list[str]]:
+def _as_coco(files: Sequence[Path], root: Path, described: Description) -> tuple[dict[str, Any], list[Remark]]:
     names = [file.relative_to(root).as_posix() for file in files]
     by_name = bool(image_numbers(names))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    remarks: list[str] = []
+    remarks: list[Remark] = []
     read = ordered_map(lambda file: _read(file, described), files, usable_cpus())
-    for number, (file, name, (size, people, texts)) in enumerate(zip(files, names, read, strict=True), start=1):
-        remarks += texts
+    for number, (file, name, (size, people, its_remarks)) in enumerate(zip(files, names, read, strict=True), start=1):
+        remarks += its_remarks
         if size is None:
             continue
         image_id = int(file.stem) if by_name else number
@@ -106,21 +108,22 @@ def _as_coco(files: Sequence[Path], root: Path, described: Description) -> tuple
     return {"images": images, "annotations": annotations, "categories": categories}, remarks
 
 
-def _read(file: Path, described: Description) -> tuple[tuple[int, int] | None, list[dict[str, Any]], list[str]]:
+def _read(file: Path, described: Description) -> tuple[tuple[int, int] | None, list[dict[str, Any]], list[Remark]]:
     """An image's size (None if it cannot be read), its annotations, and remarks."""
     try:
         size = image_size(file)
     except VoteposeError as error:
-        return None, [], [str(error)]
+        return None, [], [Remark(str(error))]
     path = label_path(file)
+    shown = _shown(path, described.path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        return size, [], [f"{file.name}: has no label file; taken as without people"]
+        return size, [], [Remark("has no label file; taken as without people", adjusted=True, place=file.name)]
     except (OSError, ValueError) as error:
-        return size, [], [f"{_shown(path, described.path)}: not readable as text ({one_line(error)}); left out"]
+        return size, [], [Remark(f"not readable as text ({one_line(error)}); left out", place=shown)]
     annotations, remarks = read_labels(text, size, described)
-    return size, annotations, [f"{_shown(path, described.path)}, {remark}" for remark in remarks]
+    return size, annotations, [remark.at(shown) for remark in remarks]
 
 
 def _shown(path: Path, description: Path) -> str:

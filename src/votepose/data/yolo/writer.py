@@ -16,6 +16,7 @@ from votepose.data.coco import CocoFolder
 from votepose.data.coco_json.annotations import Annotation
 from votepose.data.coco_json.labels import LabelledImage
 from votepose.data.coco_json.values import flag
+from votepose.data.remarks import Remark
 from votepose.data.sample import label_scale, person_box
 from votepose.data.yolo.description import EXTENSIONS, NAME
 from votepose.data.yolo.labels import label_path
@@ -37,7 +38,7 @@ class Written:
     images: Counter[str] = field(default_factory=Counter)
     people: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
 
 def write_yolo(splits: Mapping[str, CocoFolder], out: Path) -> Written:
@@ -49,7 +50,8 @@ def write_yolo(splits: Mapping[str, CocoFolder], out: Path) -> Written:
             try:
                 people = _write(folder, picture, out / "images" / split, taken, written.lost)
             except (OSError, LookupError, ValueError, RuntimeError) as error:
-                written.remarks.append(f"{picture.entry.get('file_name', '?')}: {error}; left out")
+                name = str(picture.entry.get("file_name", "?"))
+                written.remarks.append(Remark(f"{error}; left out", place=name))
             else:
                 written.images[split] += 1
                 written.people[split] += people
