@@ -48,8 +48,12 @@ class Measured:
 
 
 def table_2(name: str, paper: bool) -> list[Cell]:
-    """The paper's rows for one preset (V-F): 1x1 heads instead of the hourglass, the transformer, or both."""
+    """The paper's rows for one preset (V-F): 1x1 heads instead of the hourglass, the transformer, or both.
+
+    They measure votes: a pose refiner, which the paper does not have, would hide differences between them.
+    """
     chosen, how = preset(name, paper), recipe(name, paper)
+    votes_only = replace(chosen.network, refiner=0, fine_refiner=False, aux_backbone=False, keypoint_maps=0)
     rows = (
         (_WHOLE, True, True),
         ("w/o both (only 1x1 conv head)", False, False),
@@ -58,7 +62,7 @@ def table_2(name: str, paper: bool) -> list[Cell]:
     )
     cells = []
     for i, (title, hourglass, transformer) in enumerate(rows):
-        network = replace(chosen.network, hourglass=hourglass, transformer=transformer)
+        network = replace(votes_only, hourglass=hourglass, transformer=transformer)
         key = _slug(name, title, "paper" if paper else "")
         known = _PAPER_AP[name][i] if name in _PAPER_AP else None
         cells.append(Cell(title, name, replace(chosen, network=network), how, key, key, known))
