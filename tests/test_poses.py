@@ -64,6 +64,16 @@ def test_iteration_and_indexing_agree(poses: Poses) -> None:
         poses[3]
     with pytest.raises(KeyError, match="left_wrist"):
         poses[0]["tail"]
+    with pytest.raises(TypeError, match="one person"):
+        poses["nose"]
+
+
+def test_a_pose_is_a_dict_of_its_keypoints(poses: Poses) -> None:
+    pose = poses[0]
+    assert "nose" in pose
+    assert "tail" not in pose
+    assert list(dict(pose)) == list(COCO_17.names)
+    np.testing.assert_array_equal(dict(pose)["left_wrist"], pose.keypoints[9])
 
 
 @pytest.mark.parametrize("name", ["keypoints", "confidences", "seen", "scores"])

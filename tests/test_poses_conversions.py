@@ -195,6 +195,27 @@ def test_a_record_with_other_values_is_one_line(change: dict[str, Any], said: st
         Poses.from_record(some_poses(1).to_record() | change)
 
 
+def test_json_comes_back(people: Poses) -> None:
+    assert Poses.from_json(people.to_json()).to_record() == people.to_record()
+    for text, said in (("{", "poses.jsonl"), ("[]", "dict")):
+        with pytest.raises(VoteposeError, match=said):
+            Poses.from_json(text)
+    with pytest.raises(VoteposeError, match="from_json"):
+        Poses.from_record(people.to_json())  # type: ignore[arg-type]
+
+
+def test_coco_people_are_dicts_of_one_image() -> None:
+    results = some_poses(2).to_coco(1)
+    for wrong, said in (
+        (results + some_poses(2).to_coco(2), "2 images"),
+        ({"annotations": results}, "list of dicts"),
+        (results[0], "list of dicts"),
+        ([results[0] | {"keypoints": ["left"] * 51}], "51 numbers"),
+    ):
+        with pytest.raises(VoteposeError, match=said):
+            Poses.from_coco(wrong)
+
+
 def test_a_record_without_a_coordinate_is_one_line() -> None:
     record = some_poses(1).to_record()
     record["people"][0]["keypoints"]["nose"]["x"] = None

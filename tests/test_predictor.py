@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -239,9 +240,12 @@ def test_files_that_are_not_weights_are_named_in_one_line(tmp_path: Path, fake_m
 
 @pytest.mark.parametrize(
     "option",
-    [{"input_size": 100}, {"input_size": 0}, {"presence_threshold": 2.0}, {"score_threshold": -0.1}, {"threads": 0}],
+    [
+        *({"input_size": 100}, {"input_size": 0}, {"presence_threshold": 2.0}, {"score_threshold": -0.1}),
+        *({"threads": 0}, {"input_size": 64.5}, {"input_size": (480, 640)}, {"score_threshold": None}),
+    ],
 )
-def test_options_out_of_range_are_one_line(fake_model: Path, option: dict[str, float]) -> None:
+def test_options_out_of_range_are_one_line(fake_model: Path, option: dict[str, Any]) -> None:
     assert str(next(iter(option.values()))) in _error(load, fake_model, **option)
 
 
@@ -251,6 +255,7 @@ def test_an_unknown_device_names_those_that_are_there(fake_model: Path, device: 
         assert load(fake_model, device=device)
     else:
         assert "cpu" in _error(load, fake_model, device=device)
+    assert "'cuda:1'" in _error(load, fake_model, device=1)
 
 
 def test_a_device_that_does_not_start_is_an_error_not_the_cpu(

@@ -21,8 +21,8 @@ FILL = 114  # grey of the padding
 
 def require_input_size(size: int) -> None:
     """Raise VoteposeError unless `size` is a valid longest side of a network input, in pixels."""
-    if size < MULTIPLE or size % MULTIPLE:
-        raise VoteposeError(f"the input size should be a positive multiple of {MULTIPLE}, but is {size}")
+    if not isinstance(size, int | np.integer) or size < MULTIPLE or size % MULTIPLE:
+        raise VoteposeError(f"the input size should be a positive multiple of {MULTIPLE}, but is {size!r}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -44,6 +44,16 @@ class Pose:
         if name not in self.skeleton.names:
             raise KeyError(f"no keypoint {name!r}; there are {', '.join(self.skeleton.names)}")
         return self.keypoints[self.skeleton.names.index(name)]
+
+    def keys(self) -> tuple[str, ...]:
+        """The keypoints' names, so that `dict(pose)` maps each to its (x, y)."""
+        return self.skeleton.names
+
+    _ipython_key_completions_ = keys
+
+    def __iter__(self) -> Iterator[str]:
+        """The keypoints' names, as of a dict."""
+        return iter(self.keys())
 
     @property
     def box(self) -> np.ndarray:
@@ -132,8 +142,16 @@ class Poses:
     def __iter__(self) -> Iterator[Pose]:
         return (self[k] for k in range(len(self)))
 
+    @overload
+    def __getitem__(self, index: int | np.integer) -> Pose: ...
+
+    @overload
+    def __getitem__(self, index: slice | np.ndarray | Sequence[int]) -> Self: ...
+
     def __getitem__(self, index: Any) -> Any:
         """A `Pose` for an int; `Poses` for a slice, a (P,) mask or an array of indices."""
+        if isinstance(index, str):
+            raise TypeError(f"poses[{index!r}]: a keypoint belongs to one person, as in poses[0][{index!r}]")
         if isinstance(index, int | np.integer):
             row = self.keypoints[index], self.confidences[index], self.seen[index], float(self.scores[index])
             return Pose(*row, self.skeleton, None if self.ids is None else int(self.ids[index]))
@@ -145,8 +163,7 @@ class Poses:
 
     def above(self, score: float) -> Self:
         """The people whose score is at least `score`."""
-        people: Self = self[self.scores >= score]
-        return people
+        return self[self.scores >= score]
 
     @property
     def boxes(self) -> np.ndarray:
@@ -164,12 +181,27 @@ class Poses:
         return json.dumps(self.to_record())
 
     @classmethod
+    def from_json(cls, line: str | bytes, skeleton: Skeleton = COCO_17) -> Poses:
+        """The inverse of `to_json`: reads a line of `poses.jsonl`, see `from_record`.
+
+        Raises:
+            VoteposeError: if it is not JSON, or as in `from_record`.
+        """
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise VoteposeError(f"not a line of poses.jsonl: {error}") from None
+        return cls.from_record(record, skeleton)
+
+    @classmethod
     def from_record(cls, record: Mapping[str, Any], skeleton: Skeleton = COCO_17) -> Poses:
-        """The inverse of `to_record`, up to its rounding: reads a line of `poses.jsonl`.
+        """The inverse of `to_record`, up to its rounding.
 
         Raises:
             VoteposeError: if it is not such a record, is of another skeleton, or says that the image could not be read.
         """
+        if not isinstance(record, Mapping):
+            raise VoteposeError(f"a record should be a dict, but is a {type(record).__name__}; from_json reads text")
         if "error" in record:
             raise VoteposeError(f"{record['error']}")
         try:
@@ -261,14 +293,22 @@ class Poses:
         the middle of the person's others, so that it does not count for the person's box and size.
 
         Raises:
-            VoteposeError: if a person's keypoints are not 3 K numbers.
+            VoteposeError: if a person's keypoints are not 3 K numbers, or the people are of several images.
         """
         joints = len(skeleton)
+        if isinstance(people, Mapping) or not all(isinstance(person, Mapping) for person in people):
+            raise VoteposeError("COCO people should be a list of dicts: one image's results or annotations")
+        if len(images := {person["image_id"] for person in people if "image_id" in person}) > 1:
+            raise VoteposeError(f"COCO people of {len(images)} images: pass those with one image_id")
         for person in people:
             if (count := len(person.get("keypoints") or ())) != 3 * joints:
                 expected = f"{joints} keypoints should be {3 * joints} numbers"
                 raise VoteposeError(f"COCO person: {expected}, but there are {count}")
-        triples = np.array([person["keypoints"] for person in people], np.float64).reshape(len(people), joints, 3)
+        try:
+            flat = np.array([person["keypoints"] for person in people], np.float64)
+        except (TypeError, ValueError):
+            raise VoteposeError(f"COCO person: {joints} keypoints should be {3 * joints} numbers") from None
+        triples = flat.reshape(len(people), joints, 3)
         triples[~np.isfinite(triples).all(axis=2)] = 0  # null: not labelled
         labelled = np.array(["score" not in person for person in people], bool)[:, None]
         confidences = np.where(labelled, triples[..., 2] > 0, triples[..., 2])

@@ -191,8 +191,9 @@ def load(
         weights: path of the file; None or "accurate" for the default bundled model, "fast" for the other.
         input_size: longest side of the network input in pixels, a multiple of 32; None for the model's.
         presence_threshold: in [0, 1], see `Predictor`; None for the model's.
-        score_threshold: in [0, 1], see `Predictor`.
-        device: "cpu", "cuda", "cuda:1", or another provider of the installed onnxruntime; there is no fallback.
+        score_threshold: in [0, 1], see `Predictor`; 0.35 by default.
+        device: "cpu", "cuda", "cuda:1", or another provider of the installed onnxruntime; there is no fallback. A
+            torch.device works, too.
         threads: CPU threads per operator; None lets onnxruntime choose.
         flip_test: see `Predictor`.
 
@@ -203,7 +204,7 @@ def load(
     path = resolve_weights(weights, ".onnx")
     session = open_session(path, device, threads)
     metadata, skeleton = read_metadata(session, path)
-    size = int(metadata["input_size"] if input_size is None else input_size)
+    size = int(metadata["input_size"]) if input_size is None else input_size
     presence = float(metadata["presence_threshold"] if presence_threshold is None else presence_threshold)
     require_input_size(size)
     _require_share("presence", presence)
@@ -212,8 +213,8 @@ def load(
 
 
 def _require_share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise VoteposeError(f"the {name} threshold should be in [0, 1], but is {value}")
+    if not isinstance(value, int | float | np.number) or not 0 <= value <= 1:
+        raise VoteposeError(f"the {name} threshold should be a number in [0, 1], but is {value!r}")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.fake_model import some_poses
+from votepose.errors import VoteposeError
 from votepose.poses import Poses
 from votepose.skeleton import Skeleton
 from votepose.visualization.draw import PALETTE, Style, draw, limb_radius, person_colours
@@ -35,6 +36,11 @@ def test_without_people_the_picture_is_unchanged_and_the_input_never_changes(pos
     np.testing.assert_array_equal(np.asarray(draw(image, Poses.empty())), image)
     assert (np.asarray(draw(image, poses, Style(scores=True))) != image).any()
     np.testing.assert_array_equal(image, before)
+
+
+def test_a_pose_is_refused_with_what_to_pass_instead(poses: Poses) -> None:
+    with pytest.raises(VoteposeError, match=r"poses\[\[0\]\]"):
+        draw(np.zeros((480, 640, 3), np.uint8), poses[0])  # type: ignore[arg-type]
 
 
 def test_what_is_drawn_lies_where_the_person_is() -> None:

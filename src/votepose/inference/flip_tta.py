@@ -34,7 +34,8 @@ def find_in_both_views(find: Finder, image: np.ndarray) -> Poses:
     joined = _joined([both, *(replace(view, scores=view.scores / 2) for view in alone)])
     joined = joined[np.argsort(-joined.scores, kind="stable")]
     same_image = np.zeros(len(joined), int)
-    joined = joined[oks_nms(joined.keypoints, joined.scores, same_image, kappas, _DUPLICATE)]
+    kept: np.ndarray = oks_nms(joined.keypoints, joined.scores, same_image, kappas, _DUPLICATE)
+    joined = joined[kept]
     return joined[without_doubles(joined.keypoints, joined.confidences, kappas)]
 
 

@@ -142,7 +142,7 @@ def open_session(path: Path, device: str, threads: int | None) -> Session:
         raise VoteposeError(f"{path}: is a training checkpoint, not an ONNX file; export it first: {command}")
     if path.suffix in (".pt", ".pth", ".ckpt"):
         raise VoteposeError(f"{path}: is a PyTorch file; use an ONNX file written by `votepose export`")
-    return Session(path.read_bytes(), path, device, threads)
+    return Session(path.read_bytes(), path, str(device), threads)  # str: a torch.device, or another library's number
 
 
 def _open(model: bytes, path: Path, device: str, threads: int | None) -> Any:
@@ -152,6 +152,7 @@ def _open(model: bytes, path: Path, device: str, threads: int | None) -> Any:
     if kind not in available or (number and not number.isdecimal()):
         there, package = ", ".join(available), _PACKAGES.get(kind)
         hint = f"; for {kind}, install {package} in its place" if package and kind not in available else ""
+        hint = f"; for a GPU, use 'cuda:{kind}'" if kind.isdecimal() else hint
         raise VoteposeError(
             f"no device {device!r}: the installed onnxruntime {onnxruntime.__version__} has {there}{hint}"
         )

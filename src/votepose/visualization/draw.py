@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from votepose.errors import VoteposeError
 from votepose.io.images import read_image
 from votepose.io.sources import ImageSource
 from votepose.oks import body_sizes
@@ -55,8 +56,10 @@ def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.
         style: None for `Style()`.
 
     Raises:
-        VoteposeError: if the image cannot be read.
+        VoteposeError: if the image cannot be read, or `poses` are not `Poses`.
     """
+    if not isinstance(poses, Poses):
+        raise VoteposeError(f"draw needs Poses, not a {type(poses).__name__}; poses[[0]] are Poses of one person")
     style = style or Style()
     canvas = read_image(image).copy()
     colours = PALETTE[person_colours(poses)]
