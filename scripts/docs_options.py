@@ -31,7 +31,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def options_table(path: str) -> str:
     """Markdown table of the fields of the dataclass at `path`; undocumented fields have name and default only."""
-    return "\n".join(["| option | default | |", "|---|---|---|", *_rows(_find(path))])
+    return "\n".join(["| option | default | meaning |", "|---|---|---|", *_rows(_find(path))])
 
 
 @functools.cache
@@ -72,21 +72,33 @@ def _nested(config: Any, field: Any) -> Any:
 
 
 def _flag(key: str, field: Any) -> str:
-    if "Positional" in str(field.annotation):
-        return key.upper()
+    annotation = str(field.annotation)
+    if "Positional" in annotation:
+        named = re.search(r"metavar='(.+?)'", annotation)
+        return named[1] if named else key.upper()
     return f"--{'no-' * (str(field.value) == 'True')}{key.replace('_', '-')}"
 
 
 def _default(config: Any, field: Any) -> str:
-    value = str(field.value)
     if field.value is None and "Positional" not in str(field.annotation):
-        return "(needed)"
+        return "(required)"
+    value = str(field.value)
     if value in ("None", "False", "True", "()"):
         return ""
-    if value.isidentifier():  # a constant, maybe of another module
-        value = str(_find(config.resolve(value)).value)
-    if other := re.fullmatch(r"(\w+)\.\w+Config\.\w+", value):
-        return f"as for {other[1]}"
-    value = re.sub(r"^Path\((.*)\)$", r"\1", value)
+    value = re.sub(r"^Path\((.*)\)$", r"\1", _computed(config, value))
     bare = re.sub(r"[\"'(),]", "", value)
     return f"`{bare}`"
+
+
+def _computed(scope: Any, value: str) -> str:
+    """The text of a default; constants and their products, such as `Limits.max_bytes / MIB`, as numbers."""
+    if not re.fullmatch(r"[\w.]+( (\*|\*\*|/) [\w.]+)*", value):
+        return value
+
+    def constant(match: re.Match[str]) -> str:  # maybe of another module, or a field of a class
+        name, _, attribute = match[0].partition(".")
+        found = _find(scope.resolve(name))
+        found = found[attribute] if attribute else found
+        return _computed(found.parent, str(found.value))
+
+    return str(eval(re.sub(r"(?<![\w.])[A-Za-z_][\w.]*", constant, value)))

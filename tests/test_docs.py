@@ -231,6 +231,8 @@ def test_option_tables_are_the_commands() -> None:
     assert [row.split("`")[1] for row in table[3:-1]] == ["IMAGE", *options[1:]]
     assert "| `--score-threshold` | `0.35` | Minimum score " in "\n".join(table)
     assert (table[0], table[-1]) == ("a", "b")
+    limits = script("docs_options").options_table("votepose.commands.serve.ServeConfig")
+    assert "| `--max-megabytes` | `16.0` |" in limits  # Limits.max_bytes / MIB
 
 
 def field_names(config: type) -> Iterator[str]:

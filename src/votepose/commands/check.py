@@ -30,7 +30,7 @@ from votepose.visualization.draw import draw
 class CheckConfig:
     """Check labelled data before training: count its images, people and joints, and draw a sheet of labels."""
 
-    data: Annotated[Path, tyro.conf.Positional]
+    data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """COCO folder (annotations.json beside images/ or images-*.zip), YOLO data.yaml (`train`), or folder of images."""
     out: Path = Path("out")
     """Folder for NAME.labels.jpg, a contact sheet of images with their labels. Created if missing."""

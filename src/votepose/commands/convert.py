@@ -25,7 +25,7 @@ from votepose.utils.progress import track
 class ConvertConfig:
     """Convert labelled data from COCO to YOLO format, or back. Images are copied."""
 
-    data: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    data: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATA...")]
     """Up to three COCO folders, which become `train`, `val` and `test`; or one YOLO data.yaml, whose splits become COCO
     folders."""
     out: Path

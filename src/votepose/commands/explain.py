@@ -17,7 +17,7 @@ from votepose.io.files import prepare_folder, save_picture, save_text
 class ExplainConfig:
     """Show why people were found in an image or missed: its presence heatmap, its votes, and which votes agree."""
 
-    image: Annotated[Path, tyro.conf.Positional]
+    image: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
     """An image file."""
     out: Path = Path("out")
     """Folder for NAME.explain.html, a page to open in a browser, and NAME.explain.jpg. Created if missing."""
