@@ -14,5 +14,5 @@ def one_line(error: BaseException, most: int = 200) -> str:
 
 
 def installing(extra: str) -> str:
-    """How to install an extra: no package index has votepose, so from its folder."""
-    return f'pip install ".[{extra}]" in votepose\'s folder'
+    """How to install an extra: from a clone, as no package index has votepose."""
+    return f'pip install ".[{extra}]" in a clone of votepose'

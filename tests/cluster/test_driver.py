@@ -92,6 +92,6 @@ def test_what_is_missing_is_named(predict: Predict, monkeypatch: pytest.MonkeyPa
     monkeypatch.delitem(sys.modules, "votepose.cluster.driver")
     monkeypatch.delattr(votepose.cluster, "driver")
     status, _, err = predict("in", "--engine", "ray")
-    message = '--engine ray needs ray, which is not installed: pip install ".[cluster]" in votepose\'s folder'
+    message = '--engine ray needs ray, which is not installed: pip install ".[cluster]" in a clone of votepose'
     assert (status, err) == (2, f"votepose: error: {message}\n")
     assert isinstance(driver, ModuleType)

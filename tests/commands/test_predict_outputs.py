@@ -234,6 +234,6 @@ def test_heic_without_its_extra_is_one_line(predict: Predict, monkeypatch: pytes
     status, _, err = predict("x.heic", "--no-draw")
     assert status == 1
     assert err == (
-        'votepose: x.heic: is a HEIC image, which needs pi-heif: pip install ".[heic]" in votepose\'s folder, or '
+        'votepose: x.heic: is a HEIC image, which needs pi-heif: pip install ".[heic]" in a clone of votepose, or '
         "convert it to JPEG\n"
     )

@@ -205,6 +205,7 @@ def test_health_model_and_docs(client: TestClient) -> None:
     assert len(about["keypoints"]) == len(about["sides"]) == 17
     assert (about["input_size"], about["max_bytes"]) == (96, 65536)
     schema = client.get("/openapi.json").json()
+    assert "\n" not in schema["info"]["description"]  # no Python in the API's page
     route = schema["paths"][URL]["post"]
     assert {"200", "400", "413", "415", "422", "503", "504"} <= set(route["responses"])
     example = route["responses"]["200"]["content"]["application/json"]["example"]
@@ -282,7 +283,7 @@ def test_heic_is_limited_in_pixels(predictor: Predictor) -> None:
 def test_heic_without_pi_heif_says_what_to_install(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     said = detail(client.post(URL, content=HEIC_DOT), 415)
-    needed = 'needs pi-heif on the server: pip install ".[heic]" in votepose\'s folder, or convert it to JPEG'
+    needed = 'needs pi-heif on the server: pip install ".[heic]" in a clone of votepose, or convert it to JPEG'
     assert said == f"this is a HEIC image, which {needed}"
 
 

@@ -80,8 +80,8 @@ class AblateConfig:
     limit: int | None = None
     """Measure AP on the first N images only. Default: all."""
     precision: Literal["32-true", "bf16-mixed"] | None = None
-    """Default: bf16-mixed, which is faster, or 32-true on CPUs without bf16 instructions, where bf16 is many times
-    slower."""
+    """Precision of the computation. Default: bf16-mixed, which is faster, or 32-true on CPUs without bf16 instructions,
+    where bf16 is many times slower."""
     accelerator: str = "auto"
     """Hardware to train on: cpu, gpu, or auto, which uses a GPU if there is one."""
     workers: int = 1

@@ -112,5 +112,7 @@ def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
     usage = "usage: votepose COMMAND [...]"
+    about = (votepose.__doc__ or "").partition("\n")[0]
+    example = "  votepose predict photo.jpg holiday/ --out out"
     more = "`votepose COMMAND --help` lists a command's options; `votepose --version` prints the version."
-    return "\n".join([usage, "", votepose.__doc__ or "", "", "commands:", *lines, "", more])
+    return "\n".join([usage, "", about, "", example, "", "commands:", *lines, "", more])

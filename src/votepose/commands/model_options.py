@@ -18,8 +18,7 @@ class ModelOptions:
     weights: Path | None = None
     """An ONNX file written by `votepose export`, instead of a bundled model."""
     model: str | None = None
-    """Bundled model: accurate, or fast, which takes a fraction of the time. Default: fast for live inputs, else
-    accurate."""
+    """Bundled model: accurate or fast. Default: accurate, but fast for live inputs; `serve` offers both."""
     input_size: int | None = None
     """Longest side of the input in pixels, a multiple of 32: larger finds smaller people. Default: the model's."""
     presence_threshold: float | None = None

@@ -39,7 +39,7 @@ class PredictConfig:
     recursive: bool = False
     """Also search subfolders."""
     out: Path = Path("out")
-    """Folder for the results. Created if missing. Replaces earlier results of the same name, but never an input."""
+    """Folder for the results. Created if missing. Earlier results of the same name are replaced, inputs never."""
     format: Format = "records"
     """records: poses.jsonl, one JSON object per image. coco: results.json, images.json.
     coco-annotations: annotations.json, labels for CVAT or training. csv, parquet: a table."""
@@ -65,7 +65,7 @@ class PredictConfig:
     """Average the results with those on the mirrored image: more accurate, takes twice as long."""
     workers: int | None = None
     """Images or frames processed at the same time. Default: one per CPU, up to 4, but 1 with --threads, on other
-    devices, and for a single image. With --engine ray: number of processes. Default: one per CPU."""
+    devices, and for a single image. With --engine ray: number of processes, by default one per CPU."""
     engine: Literal["local", "ray"] = "local"
     """ray: run on a Ray cluster. It always resumes, and --out may be s3:// or gs://."""
     model: ModelOptions = field(default_factory=ModelOptions)

@@ -31,7 +31,7 @@ class VideoFlags:
     end: str | None = None
     """Stop at this time."""
     follow: int | None = None
-    """Id of a person: also write a clip that follows them, follow/NAME-ID.mp4, square and silent."""
+    """Id of a person: also write follow/NAME-ID.mp4, a square, silent clip that follows them."""
     show: bool = False
     """Show the drawing in a window during the run. q, Esc or closing the window stops the run and keeps its results."""
     as_video: float | None = None

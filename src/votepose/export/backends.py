@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, installing
 from votepose.export.onnx_graph import Graph, noise
 from votepose.inference.graph_outputs import INPUTS, OUTPUTS
 from votepose.inference.runtime import import_onnxruntime, import_openvino
@@ -51,7 +51,8 @@ def write_openvino(source: Path, path: Path, metadata: dict[str, Any], half: boo
     try:
         openvino = import_openvino()
     except ImportError:
-        raise VoteposeError("--format openvino needs the openvino package: pip install openvino") from None
+        message = f"--format openvino needs openvino, which is not installed: {installing('openvino')}"
+        raise VoteposeError(message) from None
     core = openvino.Core()
     try:
         model = core.read_model(source)

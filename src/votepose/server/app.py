@@ -72,7 +72,7 @@ def create_app(
     app = FastAPI(
         title="votepose",
         version=votepose.__version__,
-        description=votepose.__doc__ or "",
+        description=(votepose.__doc__ or "").partition("\n")[0],
         license_info={"name": "Apache-2.0"},
         docs_url=None,  # FastAPI's page loads files from other hosts
         redoc_url=None,

@@ -52,7 +52,8 @@ class SynthConfig:
     size: int = 320
     """Longest side of the images, in pixels."""
     layouts: Path | None = None
-    """Keypoints and boxes of real images (coco-layouts npz) to re-enact: the same people, places and overlap."""
+    """An .npz file of people in real images to re-enact, with the arrays width_height (P, 2), offset (P + 1,), box (M,
+    4) and keypoints (M, 17, 3): image i has the people offset[i] up to offset[i + 1]."""
     reenact: float = 0.75
     """With --layouts, share of images that re-enact a layout, in [0, 1]; the others are free crowds."""
     backgrounds: Path | None = None

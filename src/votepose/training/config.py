@@ -43,15 +43,15 @@ class TrainConfig:
     pretrained: bool = False
     """Download the backbone's ImageNet weights with timm."""
     freeze: Part | None = None
-    """Part of the backbone to freeze: none, stem (its first stages, which take most of the time), trunk (all but its
-    last stages) or all. The default depends on stage and preset."""
+    """Part of the backbone to freeze. stem: its first stages, which take most of the time. trunk: all but its last
+    stages. The default depends on stage and preset."""
     stage: Literal["votes", "distill", "backbone-heads", "refiner", "focus", "joint"] = "votes"
-    """Part to train. votes: the whole network. distill: only the backbone, to predict the features of the bundled one,
-    for a backbone without pretrained weights (labels are not used). backbone-heads: only a movenet backbone, on the
-    targets of its own heads, which propose the poses that votes start from (--learning-rate is then relative to the
-    size of each weight tensor). refiner: only the refiner, over the preset's whole image pyramid. focus: only the focus
-    head, at half of the input size of inference. joint: every part of a movenet network with its own losses, including
-    the auxiliary backbone (the backbones' rate is relative to the size of each tensor)."""
+    """Part to train. votes: the whole network. joint: every part of a movenet network, including the auxiliary
+    backbone, each by its own losses. refiner: only the refiner, over the preset's whole image pyramid. focus: only the
+    focus head, at half of the input size of inference. backbone-heads: only a movenet backbone, through its own heads,
+    which propose poses. distill: only a backbone without pretrained weights, to predict the features of the bundled
+    one; labels are not used. In backbone-heads and joint, the backbones' learning rate is relative to the size of each
+    weight tensor."""
     crops: Path | None = None
     """With --stage refiner, a folder to cache the regions around people. They are cut once and reused, which saves most
     of the time on a CPU. --batch-size then counts people."""
@@ -79,8 +79,8 @@ class TrainConfig:
     average: float = 0.999
     """Decay of the moving average of the weights."""
     precision: Literal["32-true", "bf16-mixed"] | None = None
-    """Default: bf16-mixed, which is faster, or 32-true on CPUs without bf16 instructions, where bf16 is many times
-    slower."""
+    """Precision of the computation. Default: bf16-mixed, which is faster, or 32-true on CPUs without bf16 instructions,
+    where bf16 is many times slower."""
     accelerator: str = "auto"
     """Hardware to train on: cpu, gpu, or auto, which uses a GPU if there is one."""
     cuda_graphs: bool = True
