@@ -298,7 +298,7 @@ def test_weights_of_another_network_are_refused_with_the_difference(weights: Pat
     with pytest.raises(VoteposeError) as error:
         load_into(network, weights)
     assert "\n" not in str(error.value)
-    assert "preset movenet" in str(error.value)
+    assert "try --preset movenet" in str(error.value)
     assert "width 32 (expected 64)" in str(error.value)
     assert "scales True (expected False)" in str(error.value)
     for name, value in network.state_dict().items():

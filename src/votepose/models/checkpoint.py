@@ -211,7 +211,7 @@ def require_same_network(path: Path, metadata: Metadata, ours: NetworkConfig) ->
     differing = [f.name for f in fields(ours) if getattr(theirs, f.name) != getattr(ours, f.name)]
     if differing:
         listed = ", ".join(f"{name} {getattr(theirs, name)} (expected {getattr(ours, name)})" for name in differing)
-        raise VoteposeError(f"{path}: weights of another network (preset {metadata.preset}): {listed}")
+        raise VoteposeError(f"{path}: weights of another network (try --preset {metadata.preset}): {listed}")
 
 
 def _require_same_skeleton(path: Path, known: Skeleton, skeleton: Skeleton) -> None:
