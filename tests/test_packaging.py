@@ -195,7 +195,7 @@ def test_onnx_files_are_evaluated_and_described_without_torch(tmp_path: Path, fa
     assert evaluated.stdout.splitlines()[-1].startswith("AP 0.")
     described = run("info", "--weights", fake_model)
     assert described.returncode == 0, described.stderr
-    assert "presets: not listed, as that needs torch: pip install " in described.stdout
+    assert "the list of presets needs torch: pip install " in described.stdout
     assert "preset fake, input 96, 17 keypoints" in described.stdout
     for command in (
         ("check", tmp_path / "data", "--examples", 0),

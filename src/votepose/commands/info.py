@@ -27,7 +27,7 @@ def run(config: InfoConfig) -> None:
     try:
         from votepose.models.summary import preset_table
     except ModuleNotFoundError as error:
-        print(f"presets: not listed, as that needs {error.name}: {installing('train')}\n")
+        print(f"the list of presets needs {error.name}: {installing('train')}\n")
     else:
         print(preset_table())
     if config.weights:
