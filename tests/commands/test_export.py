@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,7 +21,16 @@ from helpers.bodies import KAPPAS, people_apart
 from test_grouping import cast
 from votepose.commands.export import ExportConfig, run
 from votepose.errors import VoteposeError
-from votepose.export.backends import OPENVINO_OPTIONS, Answer, Run, check_same, run_onnx, run_torch, write_torch
+from votepose.export.backends import (
+    OPENVINO_OPTIONS,
+    Answer,
+    Run,
+    check_same,
+    run_onnx,
+    run_torch,
+    write_openvino,
+    write_torch,
+)
 from votepose.export.onnx_graph import noise, trace
 from votepose.grouping import PAPER, GroupingConfig, Groups, group
 from votepose.inference.graph_outputs import OUTPUTS
@@ -282,3 +292,11 @@ def test_a_file_that_answers_otherwise_is_refused(estimator: PoseEstimator, tmp_
     check_same(right, right, tmp_path / "a.onnx", quantized=True)
     assert "presence" in wrong("presence", 0.1)
     assert "people" in wrong("keypoints", 5.0)
+
+
+def test_openvino_that_is_not_installed_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(VoteposeError, match=r'needs openvino, .*pip install "\.\[openvino\]"'):
+        write_openvino(tmp_path / "a.onnx", tmp_path / "a.xml", {}, half=True)
