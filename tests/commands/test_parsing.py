@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,28 @@ def test_groups_change_the_help_only(capsys: pytest.CaptureFixture[str]) -> None
     assert places == sorted(places)
     assert "What to read, which is described on two lines." in shown
     assert "More about it" not in shown
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_wrong_argument_gets_one_line(
+    encoding: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where tyro draws its boxes without Unicode."""
+    monkeypatch.setattr(sys.stdout, "reconfigure", lambda **_: None, raising=False)
+    monkeypatch.setattr(type(sys.stdout), "encoding", encoding)
+    expected = {
+        ("predict", "x", "--workers", "1.5"): "--workers should be a whole number, but is 1.5",
+        ("predict", "x", "--every", "q"): "--every should be a whole number, but is q",
+        ("predict", "x", "--score-threshold", "q"): "--score-threshold should be a number, but is q",
+        ("predict", "x", "--engine", "spark"): "--engine should be one of local, ray, but is spark",
+        ("predict", "x", "--out"): "--out needs a value",
+        ("predict", "x", "--worker", "3"): "--worker: not an option of `votepose predict`; did you mean --workers?",
+        ("explain", "a", "b"): "b: not an argument of `votepose explain`; `votepose explain --help` lists what it takes",
+        ("explain",): "`votepose explain` needs PATH: An image file",
+    }
+    for argv, message in expected.items():
+        assert cli.main(argv) == 2
+        assert capsys.readouterr() == ("", f"votepose: error: {message}\n")
 
 
 def test_options_of_a_dataclass() -> None:

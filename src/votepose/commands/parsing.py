@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+import io
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -15,6 +19,8 @@ from tyro.constructors import (
     StructFieldSpec,
     StructTypeInfo,
 )
+
+from votepose.errors import VoteposeError
 
 Config = TypeVar("Config")
 Groups = Mapping[str, Sequence[str]]
@@ -33,12 +39,20 @@ def parse(kind: type[Config], command: str, argv: Sequence[str], groups: Groups)
         groups: title -> fields of `kind` that `--help` shows under it. A nested dataclass forms its own group.
 
     Raises:
-        SystemExit: 0 after `--help`, 2 after an error message about an argument.
+        VoteposeError: if an argument is unknown, missing or of the wrong kind.
+        SystemExit: 0 after `--help`.
     """
     registry = ConstructorRegistry()
     registry.struct_rule(_Layout(kind, groups))
     about = " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
-    return tyro.cli(kind, prog=f"votepose {command}", description=about, args=argv, config=_MARKERS, registry=registry)
+    prog, printed = f"votepose {command}", io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(kind, prog=prog, description=about, args=argv, config=_MARKERS, registry=registry)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+    raise VoteposeError(_in_one_line(printed.getvalue(), prog, options_of(kind)))
 
 
 def options_of(kind: type) -> frozenset[str]:
@@ -51,6 +65,32 @@ def options_of(kind: type) -> frozenset[str]:
         elif tyro.conf.Positional not in getattr(annotated[one.name], "__metadata__", ()):
             names.add(f"--{'no-' if one.default is True else ''}{one.name.replace('_', '-')}")
     return frozenset(names)
+
+
+def _in_one_line(box: str, prog: str, options: Collection[str]) -> str:
+    """The error in a box printed by tyro: a title, the reason, and help texts between rules."""
+    rows = [row.strip(" │╭╮╰╯") for row in re.sub(r"\x1b\[[\d;]*m", "", box).splitlines()[1:]]
+    parts = re.split(r"^[─-]{8,}$", "\n".join(rows), flags=re.MULTILINE)
+    reason = next(filter(None, (" ".join(part.split()) for part in parts)), "unusable arguments")
+    number = r"Error parsing (\S+): (?:no type matching|invalid literal for|could not convert string to) (int|float)"
+    if found := re.match(rf"{number}\b.*?'(.*?)'(?:\]|$)", reason, re.IGNORECASE):
+        option, what, given = found.groups()
+        return f"{option} should be a {'whole ' * (what.lower() == 'int')}number, but is {given}"
+    if found := re.match(r"invalid choice '(.*)' for argument '(\S+)'\. Expected one of \((.*)\)", reason):
+        given, option, choices = found.groups()
+        known = [choice for choice in re.findall(r"'(.*?)'", choices) if choice not in _PYTHON_VALUES]
+        return f"{option} should be one of {', '.join(known)}, but is {given}"
+    if found := re.match(r"Missing value for argument '(\S+)'", reason):
+        return f"{found[1]} needs a value"
+    if found := re.match(r"Missing from [^:]*: (\S+) (?:\[.*\] |[A-Z]+ )?(.*?)\.? (?:\(required\)|[A-Z])", reason):
+        return f"`{prog}` needs {found[1]}: {found[2]}"
+    if found := re.match(r"Unrecognized options: (.*)", reason):
+        words = found[1].split(", ")
+        name = next((word for word in words if word.startswith("-")), words[0])
+        close = difflib.get_close_matches(name, options, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"`{prog} --help` lists what it takes"
+        return f"{name}: not an {'option' if name.startswith('-') else 'argument'} of `{prog}`; {hint}"
+    return f"{reason}; see `{prog} --help`"
 
 
 @dataclass

@@ -38,11 +38,11 @@ def run(config: PredictConfig) -> int:
         OSError: if a result cannot be written.
         KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, after the results so far have been saved.
     """
+    config.check_engine()
     return _run_on_ray(config) if config.engine == "ray" else _run_locally(config)
 
 
 def _run_on_ray(config: PredictConfig) -> int:
-    config.check_ray()
     model = config.model
     on_cpu = replace(model, device="cpu")  # this machine may lack the workers' devices
     return cluster.run(
@@ -63,7 +63,6 @@ def _run_on_ray(config: PredictConfig) -> int:
 
 
 def _run_locally(config: PredictConfig) -> int:
-    config.check_local()
     how = Search(config.recursive, config.out, as_video=config.video.as_video is not None, report=remark)
     inputs = find_inputs(config.images, [config.list] if config.list else [], how)
     config.check_inputs(inputs)

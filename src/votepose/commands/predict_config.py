@@ -83,18 +83,20 @@ class PredictConfig:
         workers = self.workers or (min(cpus, _MOST_WORKERS) if shared else 1)
         return workers, max(1, cpus // workers) if shared and workers > 1 else threads
 
-    def check_local(self) -> None:
-        """Raise VoteposeError for options that only the Ray engine supports, or a number out of range."""
-        self._check_workers()
+    def check_engine(self) -> None:
+        """Raise VoteposeError for options that the engine does not support, or a number out of its range."""
+        if self.workers is not None and self.workers < 1:
+            raise VoteposeError(f"--workers should be at least 1, but is {self.workers}")
+        self._check_ray() if self.engine == "ray" else self._check_local()
+
+    def _check_local(self) -> None:
         if is_address(self.out):
             raise VoteposeError(f"{url_of(self.out)}: only --engine ray writes to a URL; --out should be a folder")
         for option in fields(self.ray):
             if getattr(self.ray, option.name) is not None:
                 raise VoteposeError(f"--{option.name} needs --engine ray: add that, or omit --{option.name}")
 
-    def check_ray(self) -> None:
-        """Raise VoteposeError for options that the Ray engine does not support, or a number out of range."""
-        self._check_workers()
+    def _check_ray(self) -> None:
         if self.format != "records":
             raise VoteposeError(f"--engine ray writes records, not {self.format}: leave out --format")
         if self.fail_fast:
@@ -119,10 +121,6 @@ class PredictConfig:
         # If there are images too, a video fails when its turn comes.
         if inputs and all(one.moving and not (one.frames and self.no_draw) for one in inputs):
             import_av()
-
-    def _check_workers(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise VoteposeError(f"--workers should be at least 1, but is {self.workers}")
 
     def _idle(self, inputs: Sequence[Input]) -> dict[str, str]:
         """The given options that have no effect on these inputs, and what they are for."""

@@ -12,7 +12,7 @@ _GAP = 6
 
 
 def contact_sheet(tiles: Sequence[Image.Image]) -> Image.Image:
-    """The tiles, each `TILE_HEIGHT` high, row by row on a white sheet; a short last row is not scaled."""
+    """The tiles, all of one height, row by row on a white sheet; a short last row is not scaled."""
     rows: list[list[Image.Image]] = [[]]
     for tile in tiles:
         if sum(other.width + _GAP for other in rows[-1]) > 0.8 * _WIDTH:
@@ -37,24 +37,24 @@ def tile(views: Sequence[Image.Image]) -> Image.Image:
 
 
 def captioned(picture: Image.Image, text: str) -> Image.Image:
-    """A copy of a tile with a caption at the bottom."""
-    marked = picture.copy()
+    """A copy of a tile with a caption below it."""
+    height = TILE_HEIGHT // 12
+    marked = Image.new("RGB", (picture.width, picture.height + height), (20, 22, 28))
+    marked.paste(picture)
     pen = ImageDraw.Draw(marked)
     font = ImageFont.load_default(13)
-    height = TILE_HEIGHT // 12
     while len(text) > 1 and pen.textlength(text, font=font) > picture.width - 8:
         text = f"…{text[2:]}" if text.startswith("…") else f"…{text[1:]}"  # names differ at the end
-    pen.rectangle((0, picture.height - height, picture.width, picture.height), fill=(20, 22, 28))
-    pen.text((4, picture.height - height / 2), text, font=font, fill="white", anchor="lm")
+    pen.text((4, picture.height + height / 2), text, font=font, fill="white", anchor="lm")
     return marked
 
 
 def _strip(row: Sequence[Image.Image]) -> Image.Image:
-    strip = Image.new("RGB", (sum(tile.width + _GAP for tile in row) - _GAP, TILE_HEIGHT), "white")
+    strip = Image.new("RGB", (sum(tile.width + _GAP for tile in row) - _GAP, row[0].height), "white")
     left = 0
     for tile in row:
         strip.paste(tile, (left, 0))
         left += tile.width + _GAP
     if strip.width < 0.7 * _WIDTH:
         return strip
-    return strip.resize((_WIDTH, max(1, round(TILE_HEIGHT * _WIDTH / strip.width))), Image.Resampling.LANCZOS)
+    return strip.resize((_WIDTH, max(1, round(strip.height * _WIDTH / strip.width))), Image.Resampling.LANCZOS)
