@@ -67,7 +67,7 @@ def test_a_wrong_argument_gets_one_line(
         ("predict", "x", "--engine", "spark"): "--engine should be one of local, ray, but is spark",
         ("predict", "x", "--out"): "--out needs a value",
         ("predict", "x", "--worker", "3"): "--worker: not an option of `votepose predict`; did you mean --workers?",
-        ("explain", "a", "b"): "b: not an argument of `votepose explain`; `votepose explain --help` lists what it takes",
+        ("explain", "a", "b"): "b: not an argument of `votepose explain`; see `votepose explain --help`",
         ("explain",): "`votepose explain` needs PATH: An image file",
     }
     for argv, message in expected.items():

@@ -204,8 +204,12 @@ def test_health_model_and_docs(client: TestClient) -> None:
     about = client.get("/v1/model").json()
     assert len(about["keypoints"]) == len(about["sides"]) == 17
     assert (about["input_size"], about["max_bytes"]) == (96, 65536)
-    schema = client.get("/openapi.json").json()
-    assert "\n" not in schema["info"]["description"]  # no Python in the API's page
+    text = client.get("/openapi.json").text
+    assert '"null"' not in text  # OpenAPI 3.0 has no such type
+    schema = json.loads(text)
+    assert list(schema["paths"]["/metrics"]["get"]["responses"]["200"]["content"]) == ["text/plain"]
+    assert "503" in schema["paths"]["/readyz"]["get"]["responses"]
+    assert "\n" not in schema["info"]["description"]  # no Python in the API\'s page
     route = schema["paths"][URL]["post"]
     assert {"200", "400", "413", "415", "422", "503", "504"} <= set(route["responses"])
     example = route["responses"]["200"]["content"]["application/json"]["example"]

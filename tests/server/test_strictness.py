@@ -38,9 +38,10 @@ def detail(answer: Any, status: int) -> str:
         ("=1", ("a name: no such option",)),
         ("%0a%00=1", ("a name: no such option",)),
         ("score_threshold=0.1&score_threshold=0.9", ("score_threshold: given 2 times",)),
-        ("format=PNG", ("format: Input should be 'json', 'png' or 'jpeg'",)),
+        ("format=PNG", ("format should be 'json', 'png' or 'jpeg', but is PNG",)),
         ("scores=true", ("scores: only affects drawings",)),
-        ("input_size=banana", ("input_size: ", "integer")),
+        ("input_size=banana", ("input_size should be a valid integer, but is banana",)),
+        ("score_threshold=", ("score_threshold should be a valid number, but is empty",)),
     ],
 )
 def test_queries(client: TestClient, query: str, parts: tuple[str, ...]) -> None:

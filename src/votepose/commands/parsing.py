@@ -88,7 +88,7 @@ def _in_one_line(box: str, prog: str, options: Collection[str]) -> str:
         words = found[1].split(", ")
         name = next((word for word in words if word.startswith("-")), words[0])
         close = difflib.get_close_matches(name, options, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"`{prog} --help` lists what it takes"
+        hint = f"did you mean {close[0]}?" if close else f"see `{prog} --help`"
         return f"{name}: not an {'option' if name.startswith('-') else 'argument'} of `{prog}`; {hint}"
     return f"{reason}; see `{prog} --help`"
 

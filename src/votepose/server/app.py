@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
@@ -118,7 +118,13 @@ def _add_about(app: FastAPI, models: Models, limits: Limits, metrics: Metrics, g
         check_query(request.query_params, ())
         return about | {"models": models.about()}
 
-    @app.get("/metrics", tags=["about"], summary="Metrics for Prometheus", dependencies=guard)
+    @app.get(
+        "/metrics",
+        tags=["about"],
+        summary="Metrics for Prometheus",
+        dependencies=guard,
+        response_class=PlainTextResponse,
+    )
     async def prometheus() -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
@@ -128,7 +134,9 @@ def _add_health(app: FastAPI, readiness: Readiness) -> None:
     async def healthz() -> dict[str, str]:
         return {"status": "ok", "version": votepose.__version__}
 
-    @app.get("/readyz", tags=["about"], summary="Readiness for requests; 503 if not ready")
+    unready: dict[int | str, dict[str, Any]] = {503: {"description": "Starting, overloaded or stopping"}}
+
+    @app.get("/readyz", tags=["about"], summary="Readiness for requests; 503 if not ready", responses=unready)
     async def readyz() -> JSONResponse:
         return JSONResponse({"status": readiness.state}, 200 if readiness.state == "ready" else 503)
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from votepose.errors import VoteposeError
+from votepose.server.errors import printable
 
 _ORIGIN = re.compile(r"https?://[^/\s@?#]+")
 
@@ -39,7 +40,7 @@ class OtherOrigins(CORSMiddleware):
         answer = super().preflight_response(request_headers)
         if answer.status_code == 200:
             return answer
-        origin = "".join(c for c in request_headers["origin"] if c.isprintable())[:100]
+        origin = printable(request_headers["origin"], 100)
         if self.is_allowed_origin(request_headers["origin"]):
             return JSONResponse({"detail": f"{bytes(answer.body).decode()}: only GET and POST"}, 403)
         detail = f"pages of {origin} may not use this server; start it with --cors {origin} to allow them"

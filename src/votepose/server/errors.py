@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +27,11 @@ class RequestError(Exception):
         self.status, self.detail, self.headers = status, detail, headers or {}
 
 
+def printable(text: str, most: int) -> str:
+    """The start of a client's text, without control characters."""
+    return "".join(c for c in text if c.isprintable())[:most]
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error with one line, `{"detail": "..."}`, never with a traceback."""
 
@@ -39,8 +45,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        lines = [f"{'.'.join(map(str, problem['loc'][1:]))}: {problem['msg']}" for problem in error.errors()]
-        return JSONResponse({"detail": "; ".join(lines)}, 422)
+        return JSONResponse({"detail": "; ".join(map(_reason, error.errors()))}, 422)
 
     @app.exception_handler(ClientDisconnect)
     async def disconnected(_: Request, __: ClientDisconnect) -> Response:
@@ -49,6 +54,12 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, __: Exception) -> Response:
         return JSONResponse({"detail": "internal error; see the server's log"}, 500)
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    """Pydantic's "Input should be …, unable to …" about an option, in our words."""
+    wanted = problem["msg"].removeprefix("Input ").partition(", unable")[0]
+    return f"{problem['loc'][-1]} {wanted}, but is {printable(str(problem['input']), 60) or 'empty'}"
 
 
 class CutOff:

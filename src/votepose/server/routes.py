@@ -24,6 +24,7 @@ def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
     """Add the routes; `guard` are dependencies that may refuse a request."""
     names = service.models.names
     name_text = f"one of {names}" if names else "this server has one model only"
+    # None if it is left out, but declared as str: OpenAPI 3.0 knows no type null
     named = Query(None, description=f"model to use: {name_text}")
     given = Depends(_options(service))
     form = Query("json", description="format of the response: the people as JSON, or drawn on the image")
@@ -42,7 +43,7 @@ def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
         options: Options = given,
         format: Format = form,
         scores: bool = scores_query,
-        model: str | None = named,
+        model: str = named,
     ) -> Response:
         """Send one image, as a file in a multipart form or as the whole body. Returns its people, best first."""
         options = replace(options, form=format, scores=scores)
@@ -56,7 +57,7 @@ def add_poses(app: FastAPI, service: Service, guard: list[Any]) -> None:
         openapi_extra={"requestBody": BATCH_BODY},
         dependencies=guard,
     )
-    async def batch(request: Request, options: Options = given, model: str | None = named) -> Response:
+    async def batch(request: Request, options: Options = given, model: str = named) -> Response:
         """Send images as files in a multipart form. Returns the people or an error for each, in order.
 
         The limits of bytes and time apply to all of them together, and they use one worker.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
+
+# OpenAPI 3.0 knows no type null
+FileName = Annotated[str | None, WithJsonSchema({"type": "string", "nullable": True})]
 
 
 class Keypoint(BaseModel):
@@ -27,7 +30,7 @@ class Person(BaseModel):
 class Record(BaseModel):
     """The people in one image, best first, as written by `votepose predict --format records`."""
 
-    image: str | None = Field(description="file name sent by the client")
+    image: FileName = Field(description="file name sent by the client")
     width: int
     height: int
     people: list[Person]
@@ -42,7 +45,7 @@ class Problem(BaseModel):
 class Failure(BaseModel):
     """An image of a batch that failed, with the status and reason as from /v1/poses."""
 
-    image: str | None = Field(description="file name sent by the client")
+    image: FileName = Field(description="file name sent by the client")
     status: int
     detail: str = Field(description="one line of text")
 

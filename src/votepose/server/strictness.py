@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from starlette.datastructures import QueryParams
 
-from votepose.server.errors import RequestError
+from votepose.server.errors import RequestError, printable
 
 OPTIONS = ("input_size", "presence_threshold", "score_threshold", "format", "scores", "model")  # of /v1/poses
 BATCH_OPTIONS = ("input_size", "presence_threshold", "score_threshold", "model")  # of /v1/batch
@@ -57,4 +57,4 @@ def _hint(name: str, options: Sequence[str]) -> str:
 
 
 def _shown(name: str) -> str:
-    return "".join(c for c in name if c.isprintable())[:60] or "a name"
+    return printable(name, 60) or "a name"

@@ -20,7 +20,7 @@ from votepose.errors import VoteposeError
 from votepose.io.heif import needs_pi_heif
 from votepose.io.images import open_image, read_image
 from votepose.io.media import medium_of_bytes
-from votepose.server.errors import RequestError
+from votepose.server.errors import RequestError, printable
 from votepose.server.limits import MIB, Limits
 from votepose.server.strictness import how_to_send, stray_field
 
@@ -152,7 +152,7 @@ def decode(data: bytes, limits: Limits, stop: threading.Event) -> np.ndarray:
 def safe_name(name: str | None) -> str | None:
     """A client's file name as a label: without folders and control characters, at most 255 characters long."""
     last = re.split(r"[/\\]", name or "")[-1]
-    return "".join(c for c in last if c.isprintable())[:255] or None
+    return printable(last, 255) or None
 
 
 async def _capped(request: Request, most: int, too_large: RequestError) -> AsyncGenerator[bytes, None]:
