@@ -8,8 +8,11 @@ class VoteposeError(ValueError):
 
 
 def one_line(error: BaseException, most: int = 200) -> str:
-    """An error's message on one line of at most `most` characters, or its type's name if it has no message."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    """An error's message on one line of at most `most` characters, or its type's name if it has no message.
+
+    An error about a file or URL is described without it, since a URL may contain a password.
+    """
+    text = getattr(error, "strerror", None) or str(error)
     return " ".join(text.split())[:most] or type(error).__name__
 
 

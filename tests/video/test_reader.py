@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +144,23 @@ def test_a_server_that_is_not_there_is_one_line_without_the_password(scheme: str
     assert str(caught.value).startswith(f"{scheme}://127.0.0.1:9/live: ")
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_refuses_is_quoted_without_the_password() -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{web.server_port}/a.mp4"
+        with pytest.raises(VoteposeError) as caught:
+            VideoReader(Input(f"http://me:secret@{address}", "video"))
+        web.shutdown()
+    assert str(caught.value) == f"http://{address}: the server answers 401 Unauthorized (authorization failed)"
 
 
 def test_without_pyav_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

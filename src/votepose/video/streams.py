@@ -77,8 +77,8 @@ def _open_camera(av: Any, one: Input) -> Any:
 
 def reason(av: Any, error: Any) -> str:
     """The reason why FFmpeg failed, in one line."""
-    if isinstance(error, av.error.HTTPError):
-        return f"the server answers {(error.strerror or '').removeprefix('Server returned ')}"
+    if (error.strerror or "").startswith("Server returned "):
+        return f"the server answers {error.strerror.removeprefix('Server returned ')}"
     if isinstance(error, av.error.EOFError):
         return "holds no frame that can be decoded"
     if isinstance(error, av.error.InvalidDataError):
