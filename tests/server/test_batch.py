@@ -36,6 +36,11 @@ def test_a_batch_of_one(client: TestClient, picture: bytes) -> None:
     assert len(client.post(URL, files=form(("a.png", picture))).json()["results"]) == 1
 
 
+def test_several_images_for_one_are_sent_here(client: TestClient, picture: bytes) -> None:
+    answer = client.post("/v1/poses", files=form(*[("a.png", picture)] * 2))
+    assert (answer.status_code, answer.json()["detail"]) == (400, "the form holds several files; /v1/batch takes them")
+
+
 def test_limits_hold_for_all_together(
     predictor: Predictor, picture: bytes, encoded: Callable[..., bytes], client: TestClient
 ) -> None:

@@ -168,7 +168,9 @@ async def _from_form(request: Request, stream: AsyncGenerator[bytes, None], most
     try:
         form = await _InMemory(request.headers, stream, max_files=most, max_fields=8).parse()
     except MultiPartException as error:
-        if most > 1 and error.message.startswith("Too many files"):
+        if error.message.startswith("Too many files"):
+            if most == 1:
+                raise RequestError(400, "the form holds several files; /v1/batch takes them") from None
             raise RequestError(413, f"the form holds more than {most} images; send fewer at a time") from None
         raise RequestError(400, f"the form cannot be read: {error.message}") from error
     except (ValueError, LookupError, TypeError) as error:  # invalid boundaries and charsets
