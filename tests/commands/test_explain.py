@@ -183,6 +183,18 @@ def test_no_votes_and_one_vote_alone_are_shown(scheme: str) -> None:
     assert len(data_of(to_page(few))["votes"]) == int(keep.sum())
 
 
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium")
+def test_without_votes_there_is_no_agreement_to_show(tmp_path: Path) -> None:
+    arrays = fake_arrays()
+    page = tmp_path / "page.html"
+    page.write_text(
+        to_page(gather(fake_predictor(arrays | {name: arrays[name][:0] for name in VOTES + PEOPLE}), IMAGE))
+    )
+    with opened(page) as tab:
+        assert "No cell reaches the presence threshold" in tab.locator("#inspect").inner_text()
+        assert not tab.locator("#agreement").is_visible()
+
+
 def test_page_holds_the_numbers_and_requests_nothing_else(explanation: Explanation) -> None:
     page = to_page(explanation)
     data = data_of(page)

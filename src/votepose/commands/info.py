@@ -19,7 +19,7 @@ class InfoConfig:
 
 
 def run(config: InfoConfig) -> None:
-    """Print one line per preset, with millions of parameters (if torch is installed), and one about the weights.
+    """Print the presets and their parameters (if torch is installed), and one line about each weights file.
 
     Raises:
         VoteposeError: if `config.weights` is not a weights file.
@@ -29,7 +29,7 @@ def run(config: InfoConfig) -> None:
     except ModuleNotFoundError as error:
         print(f"the list of presets needs {error.name}: {installing('train')}\n")
     else:
-        print(preset_table())
+        print(f"{preset_table()}\n")
     if config.weights:
         print(describe(resolve_weights(config.weights, ".onnx")))
     else:

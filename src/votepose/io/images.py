@@ -176,5 +176,5 @@ def _unidentified(source: Any) -> str:
     if source == b"" or (isinstance(source, str | os.PathLike) and os.path.getsize(source) == 0):
         return "is empty (0 bytes)"
     if medium_of_bytes(start) == "video":
-        return "is a video, not an image; for `votepose predict`, write video: before its name"
+        return "is a video, not an image; `votepose predict video:FILE` reads it"
     return "is not an image of a known format"

@@ -19,15 +19,17 @@ _PARTS = {
 
 
 def preset_table() -> str:
-    """A line per preset: input size, stride, and millions of parameters, in total and of each part."""
-    lines = [" ".join((f"{'preset':<8}{'input':>6}{'stride':>8}{'total':>8} M =", *(f"{part:>11}" for part in _PARTS)))]
-    for name in NAMES:
-        chosen = preset(name)
-        counts = parameters(PoseNet(chosen.network))
-        cells = (f"{count / 1e6:11.2f}" if count else f"{'-':>11}" for count in counts.values())
-        total = f"{sum(counts.values()) / 1e6:8.2f}"
-        lines.append(" ".join((f"{name:<8}{chosen.input_size:>6}{chosen.network.stride:>8}{total} M  ", *cells)))
-    return "\n".join(lines)
+    """A column per preset: input size, stride, and millions of parameters, in total and of each part."""
+    presets = [preset(name) for name in NAMES]
+    counts = [parameters(PoseNet(one.network)) for one in presets]
+    rows: dict[str, list[object]] = {
+        "preset": list(NAMES),
+        "input": [one.input_size for one in presets],
+        "stride": [one.network.stride for one in presets],
+        "parameters": [f"{sum(parts.values()) / 1e6:.2f} M" for parts in counts],
+    }
+    rows |= {f"  {name}": [f"{of[name] / 1e6:.2f} M" if of[name] else "-" for of in counts] for name in _PARTS}
+    return "\n".join(f"{title:<13}" + "".join(f"{cell:>10}" for cell in cells) for title, cells in rows.items())
 
 
 def parameters(network: PoseNet) -> dict[str, int]:

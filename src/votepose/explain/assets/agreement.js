@@ -7,6 +7,7 @@ function listGroups() {
       <span>${esc(name)}</span><span class="soft">${votes}</span></li>`;
   });
   $("groups").innerHTML = rows.join("") || '<li class="out"><span></span><span>none</span></li>';
+  $("agreement").hidden = !COUNT;
 }
 
 const canvas = $("matrix");
