@@ -118,6 +118,15 @@ def test_ids_are_written_above_their_people() -> None:
     assert draw(image, replace(tracked, ids=np.array([8]))).tobytes() != labelled.tobytes()
 
 
+def test_the_best_persons_label_is_on_top() -> None:
+    first, second = stick((90, 60), (110, 60)), stick((90, 61), (110, 61))
+    points = np.concatenate([first.keypoints, second.keypoints])
+    both = replace(first, keypoints=points, confidences=np.ones((2, 2)), seen=np.ones((2, 2)), scores=np.ones(2))
+    label = np.asarray(draw(np.zeros((100, 200, 3), np.uint8), replace(both, ids=np.array([1, 4])), Style()))[35:50]
+    best, other = ((label == PALETTE[k].astype(int)).all(axis=2).sum() for k in (0, 3))
+    assert best > 3 * other > 0
+
+
 def test_neighbours_in_a_row_differ_in_colour() -> None:
     row = stick((0, 0), (10, 50))
     points = row.keypoints + np.arange(30)[:, None, None] * np.array([20, 0])

@@ -21,6 +21,8 @@ PALETTE = np.array(
 )
 _INK = np.array((20, 22, 28), dtype=np.float32)
 _WHITE = np.array((255, 255, 255), dtype=np.float32)
+_LUMA = np.array((0.299, 0.587, 0.114), dtype=np.float32)
+_DARK = 100  # luma up to which a label's text is white
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def draw(image: ImageSource, poses: Poses, style: Style | None = None) -> Image.
     for k in reversed(range(len(poses))):  # the best last, on top
         _draw_person(canvas, poses[k], colours[k], style)
     picture = Image.fromarray(canvas)
-    for pose, colour in zip(poses, colours, strict=True):
-        _draw_label(picture, pose, colour, style)
+    for k in reversed(range(len(poses))):
+        _draw_label(picture, poses[k], colours[k], style)
     return picture
 
 
@@ -154,4 +156,4 @@ def _draw_label(picture: Image.Image, pose: Pose, colour: np.ndarray, style: Sty
     y = min(max(y1 - height - 4 * pad, pad), picture.height - height - pad)
     box = (x - pad, y - pad, x + width + pad, y + height + pad)
     pen.rounded_rectangle(box, radius=pad, fill=tuple(int(v) for v in colour), outline=tuple(int(v) for v in _INK))
-    pen.text((x - left, y - top), text, font=font, fill=(0, 0, 0))
+    pen.text((x - left, y - top), text, font=font, fill="black" if colour @ _LUMA > _DARK else "white")
