@@ -33,6 +33,15 @@ def test_the_line_tells_count_rate_and_time_left() -> None:
     assert bar.line(10.0) == f"predict {'━' * 32} 40/40 4.0/s"
 
 
+def test_a_long_name_leaves_room_for_the_numbers() -> None:
+    bar = Bar("holiday-in-the-mountains-with-everyone-2026-07-31.mp4", 100_000)
+    bar.advance(50_000)
+    line = bar.line(20_000.0)
+    assert line.startswith("holiday-in-…26-07-31.mp4 ━")
+    assert line.endswith(" 50000/100000 2.5/s 5:33:20")
+    assert len(line) < 90
+
+
 def test_what_was_done_before_does_not_count_for_the_rate() -> None:
     bar = Bar("synth", 100, done=50)
     bar.advance(10)
@@ -61,9 +70,9 @@ def test_it_fits_the_terminal_and_its_encoding(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.setattr(Terminal, "encoding", "ascii")
     terminal = Terminal()
-    with Bar("an image with a long name.jpg", 2, file=terminal):
+    with Bar("image, long name.jpg", 2, file=terminal):
         assert terminal.getvalue().isascii()
-        assert terminal.screen() == "an image with a lon"
+        assert terminal.screen() == "image, long name.jp"
 
 
 def test_nothing_is_shown_where_there_is_no_terminal() -> None:

@@ -11,6 +11,7 @@ from typing import Self, TextIO, TypeVar
 Item = TypeVar("Item")
 
 _WIDTH = 32  # characters of the bar itself
+_NAME = 24  # maximum characters of the name, so that the numbers fit on a line of 80
 _INTERVAL = 0.1  # seconds between two drawings
 
 
@@ -20,7 +21,7 @@ class Bar:
     Bars may be nested: the inner one uses the line while it is active.
 
     Args:
-        what: name of the work, such as "predict".
+        what: name of the work, such as "predict"; the middle of a long one is left out.
         total: number of steps, if known.
         done: number of steps done before, which do not count towards the rate.
         shown: whether to show the bar at all.
@@ -30,7 +31,8 @@ class Bar:
     def __init__(
         self, what: str, total: int | None = None, done: int = 0, shown: bool = True, file: TextIO | None = None
     ) -> None:
-        self.what, self.total, self.done = what, total, done
+        self.what = what if len(what) <= _NAME else f"{what[: _NAME // 2 - 1]}…{what[-_NAME // 2 :]}"
+        self.total, self.done = total, done
         self._file = file or sys.stderr
         self._shown = shown and self._file.isatty()
         self._before, self._started = done, time.perf_counter()

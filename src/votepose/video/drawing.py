@@ -34,8 +34,6 @@ class DrawnVideos(Sink):
         source = Source(item.video.codec, item.source.path.suffix, audio)
         with VideoWriter(item.target.with_suffix(""), item.video.rate, source, self._codec) as writer:
             item.video.on_audio = writer.write_audio if audio else item.video.on_audio
-            if writer.note:
-                self._note(writer.note)
             origin: float | None = None if self._from_first else 0.0
 
             def take(found: Prediction) -> None:
@@ -43,5 +41,7 @@ class DrawnVideos(Sink):
                 time = found.time or 0.0
                 origin = time if origin is None else origin
                 writer.write(np.asarray(found.drawing), time - origin)
+                if writer.note:  # not if there is no drawing
+                    self._note(writer.note)
 
             yield take

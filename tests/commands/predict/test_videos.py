@@ -139,6 +139,7 @@ def test_another_format_than_the_sources_is_one_line_for_the_run(predict: Predic
     assert "not as flv1; use --video-codec for another" in err
     assert predict("a.avi", "--video-codec", "mpeg4", "--out", "chosen")[2] == ""
     assert Path("chosen/a.mp4").exists()
+    assert "drawn" not in predict("a.avi", "--start", "1:00", "--out", "none")[2]  # nothing is
 
 
 @pytest.mark.usefixtures("tall")
