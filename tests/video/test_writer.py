@@ -125,6 +125,16 @@ def test_an_encoder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
             VideoWriter(tmp_path / "a", Fraction(RATE), codec=codec)
 
 
+def test_an_encoder_for_other_containers_or_pixels_is_one_line(tmp_path: Path) -> None:
+    for codec, suffix in (("gif", ".mkv"), ("mjpeg", ".mp4")):
+        with (
+            pytest.raises(VoteposeError, match=rf"as {codec} in {suffix} \(.*\): choose another --video-codec$"),
+            VideoWriter(tmp_path / "a", Fraction(RATE), codec=codec) as writer,
+        ):
+            writer.write(dot_frames(1)[0], 0.0)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("codec", "suffix", "audio", "target"),
     [

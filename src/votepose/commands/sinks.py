@@ -18,9 +18,11 @@ from votepose.outputs.pictures import ContactSheet, Crops, DrawnPictures
 from votepose.outputs.recorded import Recorded
 from votepose.outputs.sink import Sink
 from votepose.skeleton import Skeleton
+from votepose.video.codecs import Source, choose_target
 from votepose.video.drawing import DrawnVideos
 from votepose.video.follow import FOLDER as CLIPS
 from votepose.video.follow import FollowedPerson
+from votepose.video.streams import import_av
 from votepose.video.window import Window
 
 
@@ -44,6 +46,8 @@ def make_sinks(
         VoteposeError: if an option cannot be used.
     """
     video, sinks = config.video, list[Sink]([Recorded(results)])
+    if video.video_codec:
+        choose_target(import_av(), video.video_codec, Source())  # report a wrong one now, not after the first frame
     if not config.no_draw:
         sinks += [DrawnPictures(), DrawnVideos(video.video_codec, not video.realtime, video.part.start > 0, note)]
     if config.angles is not None:

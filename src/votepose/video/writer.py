@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from votepose.errors import VoteposeError
+from votepose.errors import VoteposeError, one_line
 from votepose.io.files import temporary_beside
 from votepose.video.codecs import Source, bit_rate, choose_target, codec_options
 from votepose.video.sound import Copied, Opus
@@ -41,7 +41,8 @@ class VideoWriter:
         note: one line for the user about the format; None if it is the source's.
 
     Raises:
-        VoteposeError: if PyAV is not installed, or FFmpeg has no such encoder.
+        VoteposeError: if PyAV is not installed, or FFmpeg has no such encoder; with the first frame, if that does not
+            take it.
     """
 
     def __init__(self, stem: Path, rate: Fraction, source: Source | None = None, codec: str | None = None) -> None:
@@ -107,21 +108,33 @@ class VideoWriter:
 
     def _begin(self, width: int, height: int) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        encoder = self._target.encoder
         self._container = self._av.open(str(self._partial), mode="w")
-        self._video = self._container.add_stream(encoder, rate=self._rate, options=codec_options(encoder))
         self._size = height, width
-        self._video.width, self._video.height = width + width % 2, height + height % 2
-        self._video.pix_fmt = "yuv420p"
-        context = self._video.codec_context
-        context.time_base = _TICK
-        context.colorspace = context.color_primaries = context.color_trc = _BT709  # what `write` converts to
-        context.color_range = _LIMITED_RANGE
-        context.bit_rate = bit_rate(encoder, width, height, float(self._rate))
+        try:
+            self._video = self._open_stream(width, height)
+        except (ValueError, self._av.error.FFmpegError) as error:
+            self.discard()
+            what = f"{width}x{height} pixels as {self._target.encoder} in {self.path.suffix}"
+            message = f"cannot encode {what} ({one_line(error, 120)}): choose another --video-codec"
+            raise VoteposeError(f"{self.path}: {message}") from None
         self._sounds = {stream.index: self._sound(stream) for stream in self._source.audio}
         waiting, self._waiting = self._waiting, []
         for packet in waiting:
             self.write_audio(packet)
+
+    def _open_stream(self, width: int, height: int) -> Any:
+        """The av.VideoStream, whose encoder is open."""
+        encoder = self._target.encoder
+        stream = self._container.add_stream(encoder, rate=self._rate, options=codec_options(encoder))
+        stream.width, stream.height = width + width % 2, height + height % 2
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = _TICK
+        context.colorspace = context.color_primaries = context.color_trc = _BT709  # what `write` converts to
+        context.color_range = _LIMITED_RANGE
+        context.bit_rate = bit_rate(encoder, width, height, float(self._rate))
+        context.open(strict=False)
+        return stream
 
     def _sound(self, stream: Any) -> Copied | Opus:
         return Opus(self._av, self._container, stream) if self._target.opus else Copied(self._container, stream)

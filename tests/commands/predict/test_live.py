@@ -105,10 +105,11 @@ def test_a_missing_camera_and_a_missing_encoder_are_one_line(predict: Predict) -
     assert status == 1
     assert err.startswith("votepose: webcam:97: no such camera")
     save_clip(Path("clip.mp4"), dot_frames(2))
-    status, _, err = predict("clip.mp4", "--video-codec", "nothing")
-    assert status == 1
+    status, _, err = predict("clip.mp4", "--video-codec", "nothing", "--out", "new")
+    assert status == 2
     assert "cannot encode nothing" in err
     assert err.count("\n") == 1
+    assert not Path("new").exists()  # found before the run
 
 
 def test_a_live_stream_is_read_over_the_network(predict: Predict) -> None:
