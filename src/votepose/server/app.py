@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from swagger_ui_bundle import swagger_ui_path
 
 import votepose
 from votepose.predictor import Predictor
-from votepose.server.access_log import AccessLog
+from votepose.server.access_log import log_exchange
 from votepose.server.admission import AdmissionQueue
 from votepose.server.cors import OtherOrigins, check_origins
 from votepose.server.errors import CutOff, add_error_handlers
+from votepose.server.exchange import Measured
 from votepose.server.headers import SafeHeaders
 from votepose.server.keys import KeyCheck
 from votepose.server.limits import Limits
-from votepose.server.metrics import CONTENT_TYPE, Counted, Metrics
+from votepose.server.metrics import CONTENT_TYPE, Metrics
 from votepose.server.models import Loader, Models
 from votepose.server.readiness import Readiness
 from votepose.server.routes import BATCH, POSES, add_poses
@@ -60,7 +62,7 @@ def create_app(
     check_origins(origins)
     limits = limits or Limits()
     queue = AdmissionQueue(limits.workers, limits.queue, limits.timeout)
-    metrics, readiness = Metrics(queue.slots, lambda: queue.taken), Readiness(queue, stopping)
+    metrics, readiness = Metrics(queue.slots, lambda: queue.taken, (POSES, BATCH)), Readiness(queue, stopping)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -80,11 +82,12 @@ def create_app(
     )
     app.openapi_version = "3.0.3"  # the version that the bundled Swagger UI reads
     app.add_middleware(CutOff)
-    app.add_middleware(Counted, metrics=metrics, paths=(POSES, BATCH))
     app.add_middleware(OtherOrigins, origins=tuple(origins))
     app.add_middleware(SafeHeaders)
+    reports = [metrics.count]
     if access_log:
-        app.add_middleware(AccessLog, logger=access_log)  # added last, so called first
+        reports.append(partial(log_exchange, access_log))
+    app.add_middleware(Measured, reports=reports)  # added last, so called first
     add_error_handlers(app)
     models = Models(predictor, others or {})
     guard = [Depends(KeyCheck(keys, limits))] if keys else []
