@@ -143,6 +143,16 @@ def test_ctrl_c_keeps_what_is_done(
     assert len(records(Path("out"))) == 2
 
 
+def test_ctrl_c_promises_no_results_where_none_are_kept(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("votepose.commands.explain.run", interrupted)
+    assert run("explain", "a.jpg") == Result(130, "", "votepose: stopped\n")
+
+
 def test_a_full_disk_is_one_line(
     run: Callable[..., Result], photos: Path, fake_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

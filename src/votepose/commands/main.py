@@ -35,6 +35,8 @@ COMMANDS = {
 EXTRAS = {"synth": "synth", "serve": "serve", "check": "evaluate", "convert": "evaluate", "evaluate": "evaluate"}
 """The extra that a command's imports need, if not train."""
 
+_KEEPS = ("predict", "synth")  # commands whose results are kept when they are stopped; train says itself what is kept
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
@@ -50,14 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be unprintable
     if (usable := usable_cpus()) < (os.cpu_count() or 1):
         os.environ.setdefault("OMP_NUM_THREADS", str(usable))  # torch and OpenBLAS ignore a container's CPU quota
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        status = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        status = _dispatch(words)
         sys.stdout.flush()
         return status
     except VoteposeError as error:
         return _complain(str(error), 2)
     except KeyboardInterrupt as stop:
-        return _complain(str(stop) or "stopped; the results so far are kept", 130)
+        kept = "; the results so far are kept" if words[:1] and words[0] in _KEEPS else ""
+        return _complain(str(stop) or f"stopped{kept}", 130)
     except BrokenPipeError:  # `votepose info | head` is not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
