@@ -48,7 +48,7 @@ def train_refiner(folder: Path, crops: Path, start: Path, skeleton_data: Path, s
             weights=start,
             stage="refiner",
             crops=crops,
-            crop_pictures=1,  # the crops exist already
+            crop_images=1,  # the crops exist already
             batch_size=people,
             learning_rate=1e-3,
             weight_decay=0.1,

@@ -246,7 +246,15 @@ def test_python_m_votepose_is_the_command() -> None:
     assert done.stdout == f"votepose {votepose.__version__}\n"
 
 
-@pytest.mark.parametrize(("old", "new"), [("--teach", "--stage"), ("--witness-weights", "--aux-weights")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("--teach", "--stage"),
+        ("--witness-weights", "--aux-weights"),
+        ("--evaluate-pictures", "--evaluate-images"),
+        ("--crop_pictures", "--crop-images"),
+    ],
+)
 def test_an_option_that_was_renamed_is_one_line_that_names_the_new(
     capsys: pytest.CaptureFixture[str], old: str, new: str
 ) -> None:

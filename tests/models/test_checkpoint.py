@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -317,3 +318,15 @@ def test_weights_of_another_skeleton_of_as_many_keypoints_are_refused(weights: P
         assert torch.equal(value, before[name])
     load_into(network, weights, COCO_17)
     assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_weights_that_cannot_be_written_are_one_line_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("votepose.models.checkpoint.save_file", fail)
+    with pytest.raises(VoteposeError, match=r"w.safetensors: cannot be written \(.*No space left"):
+        tiny.write_weights(tmp_path / "w.safetensors")
+    assert not list(tmp_path.iterdir())

@@ -166,6 +166,19 @@ def test_regions_are_not_mixed_with_those_of_other_weights_or_images(
         fill_cache(tmp_path, find, pictures(2), network, ["data"], workers=0)
 
 
+def test_several_processes_check_regions_as_one_does_but_cut_none(network: PoseNet, tmp_path: Path) -> None:
+    find = Finder(network)
+    with pytest.raises(VoteposeError, match=r"lacks regions .*--devices 1"):
+        fill_cache(tmp_path / "new", find, pictures(1), network, ["data"], workers=0, processes=2)
+    assert not (tmp_path / "new").exists()
+    fill_cache(tmp_path, find, pictures(1), network, ["data"], workers=0)
+    fill_cache(tmp_path, find, pictures(1), network, ["data"], workers=0, processes=2)
+    assert len(find.found) == 1
+    torch.manual_seed(1)
+    with pytest.raises(VoteposeError, match="made with weights"):
+        fill_cache(tmp_path, find, pictures(1), PoseNet(tiny.NETWORK), ["data"], workers=0, processes=2)
+
+
 def test_images_without_people_do_not_spoil_the_regions(
     network: PoseNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,9 +26,9 @@ def test_a_terminal_gets_what_fits(monkeypatch: pytest.MonkeyPatch, columns: int
 
 
 def test_metrics_that_were_not_measured_are_dashes() -> None:
-    cells = epoch_cells(3, 40, 2.0, {"votes": 1.0, "total": 2.0}, {})
+    cells = epoch_cells(3, 40, 2.0, "images", {"votes": 1.0, "total": 2.0}, {})
     assert list(cells.values()) == ["3", "40", "2.0", *["-"] * 6, "2.000", "1.000"]
-    assert list(epoch_cells(3, 40, 2.0, {"votes": 1.0, "total": 2.0}, None)) == [
+    assert list(epoch_cells(3, 40, 2.0, "images", {"votes": 1.0, "total": 2.0}, None)) == [
         "epoch",
         "step",
         "images/s",

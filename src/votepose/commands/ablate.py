@@ -18,7 +18,7 @@ from votepose.data.coco import CocoDataset, CocoFolder, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
-from votepose.evaluation.checks import print_left_out
+from votepose.evaluation.checks import print_left_out, require_labelled
 from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
 from votepose.evaluation.network import coco_results
 from votepose.io.files import prepare_folder, replacing, save_text
@@ -82,7 +82,7 @@ class AblateConfig:
     precision: Literal["32-true", "bf16-mixed"] | None = None
     """Precision of the computation. Default: bf16-mixed, which is faster, or 32-true on CPUs without bf16 instructions,
     where bf16 is many times slower."""
-    accelerator: str = "auto"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Hardware to train on: cpu, gpu, or auto, which uses a GPU if there is one."""
     workers: int = 1
     """Processes that load images."""
@@ -148,6 +148,7 @@ def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
     data = config.data or (str(folders["train"]),)
     val = load_coco(config.val or folders["val"], config.limit, "val")
     print_left_out(val, config.val or folders["val"])
+    require_labelled(val)
     skeletons = {load_coco(parse_source(source)[0], limit=1).skeleton.joints for source in data}
     if skeletons != {val.skeleton.joints}:
         raise VoteposeError(f"--val {config.val}: has a different skeleton from --data")

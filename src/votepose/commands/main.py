@@ -85,8 +85,9 @@ def _dispatch(argv: list[str]) -> int:
         hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(COMMANDS)}"
         raise VoteposeError(f"no command {command!r}; {hint}")
     for word in argv[1:]:
-        if new := old_names.OPTIONS.get(word.partition("=")[0]):
-            raise VoteposeError(f"{word.partition('=')[0]} is now called {new}")
+        option = word.partition("=")[0]
+        if new := old_names.OPTIONS.get(option.replace("_", "-")):
+            raise VoteposeError(f"{option} is now called {new}")
     try:
         return _run(command, argv[1:])
     except ModuleNotFoundError as error:

@@ -31,8 +31,8 @@ GROUPS = {  # of the options in --help
         "clip",
         "average",
     ),
-    "measuring": ("evaluate_every", "evaluate_pictures", "patience"),
-    "refiner": ("crops", "crop_pictures"),
+    "measuring": ("evaluate_every", "evaluate_images", "patience"),
+    "refiner": ("crops", "crop_images"),
     "hardware": (
         "precision",
         "accelerator",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from votepose.errors import VoteposeError
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,19 @@ class AugmentConfig:
     """Share of inputs that are mosaics of four images, in [0, 1]."""
     occluder: float = 0.0
     """Share of inputs with a coloured patch in front of people, in [0, 1]; joints behind it count as hidden."""
+
+    def check(self) -> None:
+        """Raise VoteposeError if an option is out of range."""
+        low, high = self.scale
+        if not 0 < low <= high < math.inf:
+            raise VoteposeError(f"--scale should be two numbers above 0, the smaller first, but is {low:g} {high:g}")
+        if not 0 <= self.rotation <= 180:
+            raise VoteposeError(f"--rotation should be in [0, 180] degrees, but is {self.rotation:g}")
+        if not 0 <= self.colour < math.inf:
+            raise VoteposeError(f"--colour should be at least 0, but is {self.colour:g}")
+        for name in ("rotated", "flip", "grey", "blur", "mosaic", "occluder"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise VoteposeError(f"--{name} should be in [0, 1], but is {getattr(self, name):g}")
 
 
 NONE = AugmentConfig((1.0, 1.0), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

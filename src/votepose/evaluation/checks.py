@@ -46,10 +46,15 @@ def print_left_out(dataset: CocoDataset, folder: Path) -> None:
         print(f"{folder}: and {more} more remarks; `votepose check {folder}` prints all")
 
 
-def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
-    """Raise VoteposeError unless the data label the keypoints that the weights predict."""
+def require_labelled(dataset: CocoDataset) -> None:
+    """Raise VoteposeError if the data have no labelled people."""
     if not any(len(sample.keypoints) for sample in dataset.samples):
         raise VoteposeError(f"{dataset.annotations}: has no labelled keypoints to measure on")
+
+
+def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
+    """Raise VoteposeError unless the data label the keypoints that the weights predict."""
+    require_labelled(dataset)
     theirs, ours = dataset.skeleton, skeleton
     if theirs.names != ours.names:
         differing = sorted(set(theirs.names) ^ set(ours.names))

@@ -60,10 +60,10 @@ def run_estimator(
 
 
 def coco_results(
-    estimator: PoseEstimator, dataset: CocoDataset, size: int, limit: int | None = None, progress: bool = True
+    estimator: PoseEstimator, dataset: CocoDataset, size: int, progress: bool = True
 ) -> list[dict[str, Any]]:
-    """COCO results for a dataset's first `limit` images."""
+    """COCO results for a dataset's images."""
     threshold = float(estimator.config.presence_threshold)
     find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=dataset.skeleton)
-    found = find_all(find, dataset.samples[:limit], progress)
+    found = find_all(find, dataset.samples, progress)
     return [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]

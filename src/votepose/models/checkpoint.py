@@ -103,6 +103,7 @@ def save_weights(path: Path, network: PoseNet, metadata: Metadata) -> None:
 
     Raises:
         ValueError: if the metadata describes another network.
+        VoteposeError: if the file cannot be written.
     """
     if metadata.network != network.config:
         raise ValueError(f"the metadata describes {metadata.network}, not {network.config}")
@@ -111,7 +112,10 @@ def save_weights(path: Path, network: PoseNet, metadata: Metadata) -> None:
         for name, value in network.state_dict().items()
     }
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": _FORMAT, "votepose": json.dumps(metadata.to_dict())})
+        try:
+            save_file(tensors, temporary, metadata={"format": _FORMAT, "votepose": json.dumps(metadata.to_dict())})
+        except SafetensorError as error:
+            raise VoteposeError(f"{path}: cannot be written ({one_line(error)})") from error
         temporary.chmod(0o644)  # safetensors creates files that only the owner can read
 
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from votepose.errors import VoteposeError, one_line
 from votepose.io.files import replacing
 from votepose.models.checkpoint import save_weights
 from votepose.models.posenet import PoseNet
 from votepose.training.averaging import averaged_module
 from votepose.training.lightning_module import PoseModule
+
+
+class PlainFiles(TorchCheckpointIO):
+    """Writes a checkpoint where it belongs; Lightning's own takes a detour through the system's temporary folder, which
+    may be small."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Path | str, storage_options: Any = None) -> None:
+        try:
+            with open(path, "wb") as file:
+                torch.save(checkpoint, file)
+        except (OSError, RuntimeError) as error:  # with a full disk torch raises the second after the first
+            reason = next((e.strerror for e in (error, error.__context__) if isinstance(e, OSError)), one_line(error))
+            raise VoteposeError(f"{Path(path).parent}: the checkpoint cannot be written ({reason})") from error
 
 
 class Checkpoints(pl.Callback):
@@ -55,6 +72,13 @@ class Checkpoints(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, PoseModule)
+        loss = trainer.callback_metrics.get("loss/total", 0.0)  # none if --minutes ended the epoch
+        finite = math.isfinite(float(loss))
+        if not trainer.strategy.broadcast(finite):
+            raise VoteposeError(
+                f"the loss at step {trainer.global_step} is not finite, as the training diverged: start a new --out "
+                "with a smaller --learning-rate"
+            )
         if trainer.is_global_zero:
             improved = self._compare(trainer.global_step, module.metrics.get("ap"))
             with replacing(self.last) as temporary:

@@ -11,6 +11,22 @@ from votepose.data.augment_config import AugmentConfig
 from votepose.errors import VoteposeError
 from votepose.models.backbones.build import Part
 
+_AT_LEAST = {  # minimum of each option
+    "steps": 1,
+    "steps_per_epoch": 1,
+    "batch_size": 1,
+    "warmup": 0,
+    "devices": 1,
+    "nodes": 1,
+    "workers": 0,
+    "canvas": 1,
+    "crop_images": 1,
+    "evaluate_every": 1,
+    "evaluate_images": 1,
+    "patience": 1,
+    "seed": 0,
+}
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -55,7 +71,7 @@ class TrainConfig:
     crops: Path | None = None
     """With --stage refiner, a folder to cache the regions around people. They are cut once and reused, which saves most
     of the time on a CPU. --batch-size then counts people."""
-    crop_pictures: int | None = None
+    crop_images: int | None = None
     """Number of augmented images to cut regions from. Default: the number of images."""
     steps: int = 20_000
     """Optimiser steps in total."""
@@ -81,7 +97,7 @@ class TrainConfig:
     precision: Literal["32-true", "bf16-mixed"] | None = None
     """Precision of the computation. Default: bf16-mixed, which is faster, or 32-true on CPUs without bf16 instructions,
     where bf16 is many times slower."""
-    accelerator: str = "auto"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Hardware to train on: cpu, gpu, or auto, which uses a GPU if there is one."""
     cuda_graphs: bool = True
     """Do not use CUDA graphs, which by default speed up --stage votes on a single GPU."""
@@ -102,7 +118,7 @@ class TrainConfig:
     largest zoom can show."""
     evaluate_every: int = 4
     """Number of epochs between measurements of AP on --val. It is also measured at the end."""
-    evaluate_pictures: int | None = None
+    evaluate_images: int | None = None
     """Measure AP on the first N images of --val only. Default: all."""
     patience: int | None = None
     """Stop early if AP on --val has not risen in this many measurements in a row. Default: never."""
@@ -116,6 +132,33 @@ class TrainConfig:
     def log_every(self) -> int:
         """Number of steps between log entries."""
         return min(25, self.steps_per_epoch)
+
+    def check(self) -> None:
+        """Raise VoteposeError if an option is out of range, or contradicts or lacks another."""
+        for name, least in _AT_LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise VoteposeError(f"--{name.replace('_', '-')} should be at least {least}, but is {value}")
+        for name in ("learning_rate", "clip", "minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise VoteposeError(f"--{name.replace('_', '-')} should be above 0, but is {value:g}")
+        for name in ("learning_rate", "minutes", "backbone_rate", "weight_decay"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise VoteposeError(f"--{name.replace('_', '-')} should be at least 0 and finite, but is {value:g}")
+        if not 0 <= self.average < 1:
+            raise VoteposeError(f"--average should be at least 0 and below 1, but is {self.average:g}")
+        if not self.data:
+            raise VoteposeError("--data needs at least one folder")
+        if self.resident and self.from_disk:
+            raise VoteposeError("--resident and --from-disk contradict each other: leave out one of them")
+        for name in ("patience", "evaluate_images"):
+            if getattr(self, name) is not None and self.val is None:
+                raise VoteposeError(f"--{name.replace('_', '-')} needs --val, the data to measure AP on")
+        if self.crop_images is not None and self.crops is None:
+            raise VoteposeError("--crop-images needs --crops, the folder for the regions")
+        self.augment.check()
 
 
 def parse_source(text: str) -> tuple[Path, float, bool]:

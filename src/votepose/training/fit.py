@@ -10,7 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import signal
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +25,16 @@ ensure_importable()  # before Lightning, which imports torchvision
 # ruff: noqa: E402
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.loader import Batch, TrainingSet
 from votepose.errors import VoteposeError
-from votepose.evaluation.checks import print_left_out, require_positive
+from votepose.evaluation.checks import print_left_out, require_labelled
 from votepose.inference.weights import resolve_weights
+from votepose.io.files import prepare_folder
 from votepose.letterbox import require_input_size
 from votepose.models import presets
 from votepose.models.checkpoint import read_metadata
@@ -37,7 +42,7 @@ from votepose.models.presets import Preset
 from votepose.skeleton import COCO_17, Skeleton
 from votepose.training import recipes
 from votepose.training.averaging import EmaWeights
-from votepose.training.checkpoints import Checkpoints
+from votepose.training.checkpoints import Checkpoints, PlainFiles
 from votepose.training.config import TrainConfig
 from votepose.training.lightning_module import PoseModule
 from votepose.training.pictures import count_pictures, load_pictures, open_sources, training_device
@@ -46,6 +51,7 @@ from votepose.training.quiet import quiet_lightning
 from votepose.training.recipes import Recipe
 from votepose.training.refiner_targets import RefinerBatch
 from votepose.training.report import closing, opening, stopped
+from votepose.training.resuming import read_checkpoint, require_resumable
 from votepose.training.roi_cache import fill_cache
 from votepose.training.stages import require_options, require_parts
 from votepose.training.stages.refiner import CachedRefinerStage
@@ -68,7 +74,7 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
     """
     torch.set_flush_denormal(True)  # denormals make CPUs many times slower
     try:
-        with quiet_lightning(), _stoppable(config):
+        with quiet_lightning(), _printing_once(), stop_like_ctrl_c():
             module, epochs = _prepare(config, preset, recipe)
             _run(config, module, epochs)
     except torch.OutOfMemoryError as error:
@@ -81,25 +87,35 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
         torch.set_flush_denormal(False)
 
 
-def _stoppable(config: TrainConfig) -> contextlib.AbstractContextManager[None]:
-    """Let SIGTERM end a run like Ctrl-C; with several processes, Lightning handles it."""
-    return stop_like_ctrl_c() if config.devices * config.nodes == 1 else contextlib.nullcontext()
+@contextlib.contextmanager
+def _printing_once() -> Iterator[None]:
+    """Of several processes, let only the first one print."""
+    with contextlib.ExitStack() as stack:
+        if getattr(rank_zero_only, "rank", 0):
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        yield
+
+
+def _keep_signals() -> pl.Callback:
+    """A callback that restores SIGTERM's handler in place of Lightning's, which waits forever for other processes."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def restore(*_: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+    return LambdaCallback(on_train_start=restore)
 
 
 def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) -> tuple[PoseModule, int]:
     """The module to train, and the number of epochs."""
+    config.check()
+    _require_devices(config)
     last = config.out / "last.ckpt"
-    if config.resume and not last.is_file():
-        raise VoteposeError(f"--resume: {last} does not exist; start without --resume")
     if not config.resume and last.is_file():
         raise VoteposeError(f"{last} exists: continue it with --resume, or choose another --out")
-    if config.minutes is not None and not 0 < config.minutes < math.inf:
-        raise VoteposeError(f"--minutes should be above 0, but is {config.minutes}")
-    require_positive("patience", config.patience)
-    if config.patience is not None and config.val is None:
-        raise VoteposeError("--patience needs --val, the data to measure AP on")
     begun: dict[str, Any] = {"epoch": -1, "global_step": 0}
-    checkpoint = _read_checkpoint(last) if config.resume else begun
+    checkpoint = read_checkpoint(last) if config.resume else begun
     preset = preset or presets.preset(config.preset, config.paper)
     recipe = recipe or recipes.recipe(config.preset, config.paper)
     require_options(config, preset, recipe)
@@ -108,20 +124,28 @@ def _prepare(config: TrainConfig, preset: Preset | None, recipe: Recipe | None) 
     skeleton = sources[0].folder.labels.skeleton
     preset = _adapted(preset, config, skeleton)
     require_parts(config, preset.network)
+    prepare_folder(config.out)
     pictures = load_pictures(config, sources, preset.input_size)
-    val = _validation(config.val, skeleton) if config.val else None
+    val = _validation(config.val, config.evaluate_images, skeleton) if config.val else None
     module = PoseModule(config, preset, recipe, skeleton, pictures, val)
-    if config.resume and checkpoint["state_dict"].keys() != module.state_dict().keys():
-        raise VoteposeError(
-            f"{last}: cannot be resumed, as it is from another preset, stage or version of votepose; start a new --out "
-            f"with --weights {config.out / 'weights.safetensors'}"
-        )
-    config.out.mkdir(parents=True, exist_ok=True)
-    if isinstance(module.stage, CachedRefinerStage) and config.devices * config.nodes == 1 and not config.resume:
+    if config.resume:
+        require_resumable(checkpoint, module, config, last)
+    if isinstance(module.stage, CachedRefinerStage):
+        if config.resume:
+            module.load_state_dict(checkpoint["current_model_state"])  # the weights that the regions were cut with
         _fill_cache(config, module, module.stage)
     left = max(0, config.steps - checkpoint["global_step"])
     # The total number of epochs includes those before the checkpoint, which may have had another length.
     return module, checkpoint["epoch"] + 1 + math.ceil(left / config.steps_per_epoch)
+
+
+def _require_devices(config: TrainConfig) -> None:
+    """Raise VoteposeError unless the machine has the GPUs that the options ask for."""
+    count = torch.cuda.device_count() if config.accelerator != "cpu" else 0
+    if config.accelerator == "gpu" and not count:
+        raise VoteposeError("--accelerator gpu: torch finds no CUDA GPU on this machine")
+    if 0 < count < config.devices:
+        raise VoteposeError(f"--devices {config.devices}: this machine has only {count}")
 
 
 def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
@@ -139,6 +163,8 @@ def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
         if not isinstance(end.__context__, KeyboardInterrupt):
             raise
         signal.signal(signal.SIGINT, at_ctrl_c or signal.SIG_DFL)
+        if not trainer.is_global_zero:
+            raise
         raise KeyboardInterrupt(stopped(trainer.global_step, checkpoints)) from None
     if trainer.is_global_zero:
         print(closing(module.stage, checkpoints))
@@ -147,7 +173,7 @@ def _run(config: TrainConfig, module: PoseModule, epochs: int) -> None:
 def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: Checkpoints) -> pl.Trainer:
     processes = config.devices * config.nodes
     return pl.Trainer(
-        accelerator=config.accelerator,
+        accelerator=training_device(config).type,
         devices=config.devices,
         num_nodes=config.nodes,
         precision=_precision(config),
@@ -159,6 +185,7 @@ def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: 
         num_sanity_val_steps=0,
         gradient_clip_val=config.clip,
         log_every_n_steps=config.log_every,
+        plugins=[PlainFiles()],
         enable_checkpointing=False,
         use_distributed_sampler=False,
         enable_model_summary=False,
@@ -172,8 +199,14 @@ def _trainer(config: TrainConfig, module: PoseModule, epochs: int, checkpoints: 
             EmaWeights(config.average),
             LearningRateMonitor(),
             module.timer,
-            Progress(config.batch_size * processes, None if config.minutes else config.steps, config.val is not None),
+            Progress(
+                config.batch_size * processes,
+                module.stage.unit,
+                None if config.minutes else config.steps,
+                config.val is not None,
+            ),
             checkpoints,
+            _keep_signals(),
         ],
     )
 
@@ -186,10 +219,11 @@ def _precision(config: TrainConfig) -> Literal["32-true", "bf16-mixed"]:
     return "bf16-mixed" if training_device(config).type != "cpu" or computes_bf16() else "32-true"
 
 
-def _validation(folder: Path, skeleton: Skeleton) -> CocoDataset:
+def _validation(folder: Path, limit: int | None, skeleton: Skeleton) -> CocoDataset:
     """The images to measure AP on."""
-    data = load_coco(folder, split="val")
+    data = load_coco(folder, limit, "val")
     print_left_out(data, folder)
+    require_labelled(data)
     if data.skeleton.names != skeleton.names:
         raise VoteposeError(f"--val {folder}: has a different skeleton from --data")
     return data
@@ -217,18 +251,10 @@ def _has_aux_weights(config: TrainConfig) -> bool:
     return read_metadata(resolve_weights(config.weights, ".safetensors")).network.aux_backbone
 
 
-def _read_checkpoint(last: Path) -> dict[str, Any]:
-    try:
-        checkpoint: dict[str, Any] = torch.load(last, mmap=True, map_location="cpu", weights_only=False)
-        return {name: checkpoint[name] for name in ("epoch", "global_step", "state_dict")}
-    except Exception as error:  # torch's exception depends on where the file is broken
-        raise VoteposeError(f"{last}: not a readable checkpoint ({type(error).__name__}); start a new run") from error
-
-
 def _fill_cache(config: TrainConfig, module: PoseModule, stage: CachedRefinerStage) -> None:
-    """Cut the regions that are missing in the cache."""
+    """Check that the regions in the cache are from this network, and cut those that are missing."""
     assert isinstance(module.pictures, list)
-    count = config.crop_pictures or count_pictures(module.pictures)
+    count = config.crop_images or count_pictures(module.pictures)
     data = TrainingSet(module.pictures, module.input_size, config.augment, config.seed, count)
     device = training_device(config)
     network, stage = module.network.to(device), stage.to(device)
@@ -238,5 +264,5 @@ def _fill_cache(config: TrainConfig, module: PoseModule, stage: CachedRefinerSta
             return stage.refiner_batch(network, batch.to(device)).to("cpu")
 
     network.eval()
-    fill_cache(stage.cache, find, data, network, config.data, config.workers)
+    fill_cache(stage.cache, find, data, network, config.data, config.workers, config.devices * config.nodes)
     module.cpu()

@@ -43,6 +43,7 @@ from votepose.training.stages.base import Epoch
 from votepose.training.stages.refiner import RefinerStage
 
 _PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
+_FIXED = ("preset", "paper", "stage", "learning_rate", "backbone_rate", "weight_decay")
 
 
 class PoseModule(pl.LightningModule):
@@ -60,6 +61,7 @@ class PoseModule(pl.LightningModule):
         metadata: metadata for the weights file.
         metrics: AP and AR by name, if they were measured after this epoch; otherwise empty.
         timer: callback that ends the training after --minutes.
+        fixed_settings: options that cannot change on --resume.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class PoseModule(pl.LightningModule):
         self.config, self.pictures, self.val, self.input_size = config, pictures, val, preset.input_size
         self.metadata = Metadata.of(config.preset, preset, skeleton)
         self.metrics: dict[str, float] = {}
+        self.fixed_settings = {name: getattr(config, name) for name in _FIXED}
+        self._parameter_groups: list[list[str]] = []  # names, in the optimiser's order
         self.recorded = False  # whether recording CUDA graphs has been tried
         self.timer = Timer(timedelta(minutes=config.minutes) if config.minutes else None)
         self.network = PoseNet(preset.network, config.pretrained, config.backbone_weights, config.aux_weights)
@@ -155,13 +159,16 @@ class PoseModule(pl.LightningModule):
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         norms = [torch.nn.utils.clip_grad_norm_(group, gradient_clip_val) for group in self._clip_groups]
-        if norms and norms[0].is_cuda:  # fused AdamW skips a step that is not finite, without synchronising
-            optimizer.found_inf = (~torch.stack(norms).isfinite().all()).float()
+        finite = torch.stack(norms).isfinite().all()
+        if finite.is_cuda:  # fused AdamW skips a step that is not finite, without synchronising
+            optimizer.found_inf = (~finite).float()
+        elif not finite:
+            optimizer.zero_grad()  # AdamW skips parameters without gradient
 
     def configure_optimizers(self) -> Any:
         config = self.config
         rate = _PAPER_RATE if config.paper else config.learning_rate
-        groups = self.stage.parameter_groups(self.network, rate, config.backbone_rate)
+        groups = self._grouped(self.stage.parameter_groups(self.network, rate, config.backbone_rate))
         fused = self.device.type == "cuda"
         optimizer = torch.optim.AdamW(groups, betas=self.stage.betas, weight_decay=config.weight_decay, fused=fused)
         if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
@@ -171,6 +178,22 @@ class PoseModule(pl.LightningModule):
             return {"optimizer": optimizer, "lr_scheduler": {**schedule, "frequency": config.steps_per_epoch}}
         cosine = torch.optim.lr_scheduler.LambdaLR(optimizer, self._relative_rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
+
+    def _grouped(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The optimiser's groups or, on resuming, those of the checkpoint, which also has their rates: groups may
+        depend on the size of the weights."""
+        parameters = dict(self.named_parameters())
+        if not self._parameter_groups:
+            names = {id(parameter): name for name, parameter in parameters.items()}
+            self._parameter_groups = [[names[id(parameter)] for parameter in group["params"]] for group in groups]
+            return groups
+        return [{"params": [parameters[name] for name in names]} for names in self._parameter_groups]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["fixed_settings"], checkpoint["parameter_groups"] = self.fixed_settings, self._parameter_groups
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._parameter_groups = checkpoint.get("parameter_groups", [])
 
     def _relative_rate(self, step: int) -> float:
         """The learning rate relative to its peak: linear warmup, then a cosine until the last step or minute."""
@@ -191,10 +214,9 @@ class PoseModule(pl.LightningModule):
             return
         from votepose.evaluation.coco_metrics import coco_keypoint_metrics  # not needed to train without --val
 
-        limit = self.config.evaluate_pictures
-        results = coco_results(self.estimator, self.val, self.input_size, limit)
+        results = coco_results(self.estimator, self.val, self.input_size)
         self._fit_windows()  # before the weights are swapped with their averages
-        metrics = coco_keypoint_metrics(self.val.labels, results, [s.image_id for s in self.val.samples[:limit]])
+        metrics = coco_keypoint_metrics(self.val.labels, results, [s.image_id for s in self.val.samples])
         self.metrics = asdict(metrics)
         self.log_dict({f"val/{name}": value for name, value in self.metrics.items()}, rank_zero_only=True)
 

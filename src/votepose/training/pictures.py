@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from votepose.data.coco import CocoDataset, CocoFolder
+from votepose.data.coco import CocoDataset, CocoFolder, SamplesOnDemand
 from votepose.data.coco_json.values import number
 from votepose.data.loader import Source
 from votepose.data.resident import FolderSource, ResidentPictures, bytes_needed, longest_side
@@ -32,8 +32,6 @@ def open_sources(config: TrainConfig) -> list[FolderSource]:
     """
     parsed = map(parse_source, config.data)
     sources = [FolderSource(CocoFolder.open(folder), weight, mosaic) for folder, weight, mosaic in parsed]
-    if config.canvas is not None and config.canvas < 1:
-        raise VoteposeError(f"--canvas should be at least 1, but is {config.canvas}")
     if len({source.folder.labels.skeleton.joints for source in sources}) > 1:
         raise VoteposeError(
             "--data: the folders have different skeletons (names, sides or sigmas of the keypoints); "
@@ -56,7 +54,7 @@ def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_si
         print(f"{len(pictures)} images decoded in {seconds:.1f} s and kept on {device}: {size} bytes")
         for source, left_out in zip(sources, pictures.left_out, strict=True):
             print_left_out(CocoDataset([], pictures.skeleton, left_out=left_out), source.folder.path)
-        require_people(config, len(pictures.table.keypoints) > 0)
+        require_people(config, count_people(pictures) > 0)
         return pictures
     loaded, kept = [], _fit_in_memory(sources)
     for source in sources:
@@ -64,8 +62,7 @@ def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_si
         print_left_out(data, source.folder.path)
         # Weights are per image, so that a small folder does not dominate a large one.
         loaded.append(Source(data, source.weight * len(data.samples), source.mosaic_only))
-    labelled = (a.is_person for s in sources for picture in s.folder.pictures for a in picture.annotations)
-    require_people(config, any(labelled))
+    require_people(config, count_people(loaded) > 0)
     return loaded
 
 
@@ -80,9 +77,15 @@ def count_people(pictures: Pictures) -> int:
     """The number of labelled people in the images."""
     if isinstance(pictures, ResidentPictures):
         return len(pictures.table.keypoints)
-    labels = (source.dataset.labels for source in pictures)
-    found = (picture for each in labels if each is not None for picture in each.pictures.values())
-    return sum(annotation.is_person for picture in found for annotation in picture.annotations)
+    return sum(_people_in(source.dataset) for source in pictures)
+
+
+def _people_in(dataset: CocoDataset) -> int:
+    """The number of labelled people in usable images or, if these are decoded on demand, in all."""
+    if not isinstance(dataset.samples, SamplesOnDemand):
+        return sum(len(sample.keypoints) for sample in dataset.samples)
+    assert dataset.labels is not None
+    return sum(a.is_person for picture in dataset.labels.pictures.values() for a in picture.annotations)
 
 
 def training_device(config: TrainConfig) -> torch.device:

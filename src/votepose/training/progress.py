@@ -20,13 +20,13 @@ class Progress(pl.Callback):
     It does not synchronise with the GPU within an epoch.
 
     Args:
-        per_step: images per step, over all processes.
+        per_step: images or people per step, over all processes. unit: which of them.
         total: total number of steps; None if --minutes ends the training.
         measured: whether AP is measured.
     """
 
-    def __init__(self, per_step: int, total: int | None, measured: bool) -> None:
-        self.per_step, self.total, self.measured = per_step, total, measured
+    def __init__(self, per_step: int, unit: str, total: int | None, measured: bool) -> None:
+        self.per_step, self.unit, self.total, self.measured = per_step, unit, total, measured
         self._bar = Bar("training", shown=False)
         self._headed = False  # whether the table's header has been printed
         self._begun = 0.0
@@ -53,7 +53,7 @@ class Progress(pl.Callback):
         logged = trainer.callback_metrics.items()
         losses = {name.removeprefix("loss/"): float(value) for name, value in logged if name.startswith("loss/")}
         metrics = module.metrics if self.measured else None
-        cells = epoch_cells(trainer.current_epoch, trainer.global_step, rate, losses, metrics)
+        cells = epoch_cells(trainer.current_epoch, trainer.global_step, rate, self.unit, losses, metrics)
         self._bar.hide()
         if not self._headed:
             module.print(row({name: name for name in cells}))

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 
 _LOGGERS = (
+    "lightning_fabric.utilities.distributed",
     "lightning_fabric.utilities.rank_zero",
     "lightning_fabric.utilities.seed",
     "pytorch_lightning.accelerators.cuda",
@@ -29,6 +30,9 @@ _LINES = (  # parts of the hidden lines
     "`weights_only` was not set",
     "Restoring states from",
     "Restored all states",
+    "Initializing distributed:",
+    "distributed_backend=",
+    "Found current_model_state",
     "Time limit reached.",
     "Detected KeyboardInterrupt",
     "Received SIGTERM",
@@ -38,6 +42,8 @@ _WARNINGS = (  # regular expressions, matched from the beginning
     r".*isinstance\(treespec, LeafSpec\)",
     r".*`weights_only",
     r"Found \d+ module\(s\) in eval mode",  # frozen parts
+    r"It is recommended to use .*sync_dist=True",  # AP, which the first process measures
+    r"Grad strides do not match bucket view strides",
     r".*number of training batches \(\d+\) is smaller than the logging interval",
     r"Total length of `\w+` across ranks is zero",  # a finished run is resumed
 )

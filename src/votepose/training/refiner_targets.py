@@ -77,7 +77,9 @@ def build_refiner_batch(
     Half of the poses are refined once and get tighter regions; the others are unchanged.
     """
     twice = torch.rand(len(poses), device=poses.device) < _TWICE
+    poses = poses.nan_to_num()  # of a network that diverges; the loss tells, after regions that can be cut
     poses = torch.where(twice[:, None, None], _refined(network, pyramid, poses, image_index, kappas), poses)
+    poses = poses.nan_to_num()
     person, is_person = people.match(poses, image_index, kappas)
     grid = RoiGrid.around(poses, image_index, torch.where(twice, CLOSE_MARGIN, WIDE_MARGIN), network.roi_pitch)
     targets = RefinerTargets(

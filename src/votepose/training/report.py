@@ -16,9 +16,10 @@ def opening(config: TrainConfig, module: PoseModule) -> str:
     people = f" with {count_people(module.pictures)} people" if module.stage.reads_labels else ""
     val = f", AP on {config.val}" if config.val else ""
     limit = f"{config.minutes:g} minutes or {config.steps} steps" if config.minutes else f"{config.steps} steps"
+    batch = config.batch_size * config.devices * config.nodes
     return (
         f"training {config.preset} (stage {config.stage}) on {count_pictures(module.pictures)} images{people}{val}: "
-        f"{limit} of {config.batch_size} images at {module.input_size} pixels\n"
+        f"{limit} of {batch} {module.stage.unit} at {module.input_size} pixels\n"
         f"curves: tensorboard --logdir {shlex.quote(str(config.out / 'tensorboard'))}"
     )
 

@@ -97,6 +97,7 @@ def fill_cache(
     network: PoseNet,
     names: Sequence[str],
     workers: int,
+    processes: int = 1,
 ) -> None:
     """Save the refiner batches of all people in `data` to `folder`, atomically; existing files are kept.
 
@@ -107,14 +108,20 @@ def fill_cache(
         network: the network that `find` uses. The refiner may differ from that of an earlier run.
         names: names of the data folders.
         workers: number of processes that load images.
+        processes: number of processes that train; only one can cut regions.
 
     Raises:
-        VoteposeError: if the folder holds regions from another network, or regions must be added to those of other
-            images.
+        VoteposeError: if the folder holds regions from another network, regions must be added to those of other images,
+            or several processes would have to cut them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     ends = {first: min(first + _PICTURES, len(data)) for first in range(0, len(data), _PICTURES)}
     left = [first for first, end in ends.items() if not _is_cut(folder, first, end)]
+    if left and processes > 1:
+        raise VoteposeError(
+            f"{folder}: lacks regions of some of the {len(data)} images: cut them with one process first "
+            "(--devices 1 --nodes 1 --steps 1 and another --out)"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
     _require_same(folder, network, data, names, bool(left))
     for first in track(left, "cutting regions"):
         part = TrainingSet(data.sources, data.size, data.config, data.seed, ends[first])

@@ -12,17 +12,17 @@ _WIDTHS = {"step": 7, "loss": 7}  # in characters, if not max(5, length of the n
 
 
 def epoch_cells(
-    epoch: int, step: int, rate: float, losses: Mapping[str, float], metrics: Mapping[str, float] | None
+    epoch: int, step: int, rate: float, unit: str, losses: Mapping[str, float], metrics: Mapping[str, float] | None
 ) -> dict[str, str]:
     """The cells of a row, by column name.
 
     Args:
         epoch, step: the epoch and the step that have just ended.
-        rate: images per second.
+        rate: images or people per second. unit: which of them.
         losses: losses by name; `total` is their weighted sum.
         metrics: metrics of this epoch, empty if AP was not measured; None omits their columns. NaN is undefined.
     """
-    cells = {"epoch": f"{epoch}", "step": f"{step}", "images/s": f"{rate:.1f}"}
+    cells = {"epoch": f"{epoch}", "step": f"{step}", f"{unit}/s": f"{rate:.1f}"}
     if metrics is not None:
         measured = {name: metrics.get(key, math.nan) for key, name in _AP.items()}
         cells |= {name: "-" if math.isnan(value) else f"{value:.3f}" for name, value in measured.items()}

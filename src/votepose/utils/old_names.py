@@ -5,6 +5,8 @@ from __future__ import annotations
 OPTIONS = {  # on the command line
     "--teach": "--stage (votes, distill, backbone-heads, refiner or joint)",
     "--witness-weights": "--aux-weights",
+    "--evaluate-pictures": "--evaluate-images",
+    "--crop-pictures": "--crop-images",
 }
 NETWORK_FIELDS = {"second_look": "refiner", "witness": "aux_backbone", "prior": "proposals"}  # weights of format 5
 TENSORS = {  # weights of format 5, by prefix; the first match is used

@@ -14,6 +14,7 @@ import pytest
 from helpers import tiny
 from helpers.train_runs import tiny_config
 from votepose.commands.train import run
+from votepose.data.augment_config import AugmentConfig
 from votepose.errors import VoteposeError
 from votepose.models.checkpoint import load_network
 from votepose.training.config import parse_source
@@ -46,7 +47,7 @@ def test_another_skeleton_starts_from_weights_of_people(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start, sticks = tiny.write_weights(tmp_path / "start.safetensors"), edited(data, tmp_path / "five", of_five_joints)
-    config = tiny_config(sticks, tmp_path / "run", weights=start, val=sticks, evaluate_every=1, evaluate_pictures=2)
+    config = tiny_config(sticks, tmp_path / "run", weights=start, val=sticks, evaluate_every=1, evaluate_images=2)
     run(config)
     assert "weights for person (17 keypoints), used for stick (5 keypoints): kept: " in capsys.readouterr().out
     network, metadata = load_network(tmp_path / "run" / "weights.safetensors")
@@ -68,7 +69,7 @@ def test_validation_reads_labels_as_the_loader_does(
             annotation["keypoints"][:3] = [None] * 3
 
     val = edited(data, tmp_path / "val", change)
-    run(tiny_config(data, tmp_path / "run", val=val, evaluate_every=1, evaluate_pictures=2, steps=2))
+    run(tiny_config(data, tmp_path / "run", val=val, evaluate_every=1, evaluate_images=2, steps=2))
     output = capsys.readouterr().out
     assert re.search(r"^epoch +step  images/s +AP +AP50 .*\n +0 +2 +[\d.]+ +0\.\d{3} +0\.\d{3} ", output, re.MULTILINE)
     assert "an annotation's area is nan; taken from its box" in output
@@ -85,6 +86,16 @@ def test_names_without_sides_are_remarked_on_once(
     assert capsys.readouterr().out.count("5 of 5 keypoints have no left-right counterpart by their names") == 1
 
 
+def test_people_of_unusable_images_are_not_counted(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = edited(data, tmp_path / "broken", lambda content: None)
+    people = [a["image_id"] for a in json.loads((broken / "annotations.json").read_bytes())["annotations"]]
+    (broken / "images" / "000001.png").write_bytes(b"")
+    run(tiny_config(broken, tmp_path / "run", steps=1))
+    assert f"on 5 images with {len(people) - people.count(1)} people" in capsys.readouterr().out
+
+
 def of_no_picture(content: dict[str, Any]) -> None:
     for annotation in content["annotations"]:
         annotation["image_id"] += 100
@@ -95,6 +106,7 @@ def of_no_picture(content: dict[str, Any]) -> None:
     [
         ("data", of_no_picture, "has no labelled keypoints to train on"),
         ("val", of_five_joints, "has a different skeleton from --data"),
+        ("val", of_no_picture, "has no labelled keypoints to measure on"),
     ],
 )
 def test_labels_that_teach_nothing_are_refused(
@@ -118,6 +130,20 @@ def test_labels_that_teach_nothing_are_refused(
         ({"patience": 2}, "--patience needs --val"),
         ({"patience": 0}, "--patience should be at least 1"),
         ({"minutes": 0.0}, "--minutes should be above 0"),
+        ({"steps": 0}, "--steps should be at least 1, but is 0"),
+        ({"steps_per_epoch": 0}, "--steps-per-epoch should be at least 1"),
+        ({"workers": -1}, "--workers should be at least 0"),
+        ({"clip": 0.0}, "--clip should be above 0"),
+        ({"learning_rate": float("nan")}, "--learning-rate should be above 0"),
+        ({"weight_decay": -1.0}, "--weight-decay should be at least 0"),
+        ({"average": 1.0}, "--average should be at least 0 and below 1"),
+        ({"augment": AugmentConfig(scale=(1.8, 0.6))}, "--scale should be two numbers above 0, the smaller first"),
+        ({"augment": AugmentConfig(mosaic=float("nan"))}, "--mosaic should be in [0, 1]"),
+        ({"data": ()}, "--data needs at least one folder"),
+        ({"resident": True, "from_disk": True}, "--resident and --from-disk contradict each other"),
+        ({"evaluate_images": 3}, "--evaluate-images needs --val"),
+        ({"crop_images": 3}, "--crop-images needs --crops"),
+        ({"weights": Path("bundled"), "pretrained": True}, "--pretrained: --weights already sets the whole network"),
         ({"resume": True}, "start without --resume"),
         ({"preset": "huge"}, "no preset 'huge'"),
         (

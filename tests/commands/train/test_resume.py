@@ -29,11 +29,19 @@ class StopError(Exception):
     """Stands for a power cut."""
 
 
-@pytest.mark.parametrize("changed", [{}, {"paper": True}, {"resident": True}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"paper": True},
+        {"resident": True},
+        {"stage": "backbone-heads", "learning_rate": 0.03},  # whose weights change their optimiser group
+    ],
+)
 def test_stop_and_resume_equals_no_stop(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, bool]
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
 ) -> None:
-    changes = changed | {"val": data, "evaluate_every": 1, "evaluate_pictures": 2, "steps": 5}
+    changes = changed | {"val": data, "evaluate_every": 1, "evaluate_images": 2, "steps": 5}
     run(tiny_config(data, tmp_path / "whole", **changes))
     with monkeypatch.context() as patch:
         save = Checkpoints.on_train_epoch_end
@@ -57,7 +65,7 @@ def test_stop_and_resume_equals_no_stop(
 
 
 def test_a_run_leaves_logs_and_resuming_a_finished_one_changes_nothing(data: Path, tmp_path: Path) -> None:
-    config = tiny_config(data, tmp_path / "out", steps=2, val=data, evaluate_every=1, evaluate_pictures=2)
+    config = tiny_config(data, tmp_path / "out", steps=2, val=data, evaluate_every=1, evaluate_images=2)
     run(config)
     (table,) = (tmp_path / "out").glob("csv/*/metrics.csv")
     columns = table.read_text().splitlines()[0].split(",")
@@ -99,10 +107,11 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(data: Path, tmp_path: Pat
 def test_a_signal_ends_a_run_in_one_line(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], number: int
 ) -> None:
-    step = PoseModule.training_step
+    step, handlers = PoseModule.training_step, list[Any]()
 
     def interrupted(self: PoseModule, *args: Any) -> torch.Tensor:
         if self.global_step == 3:
+            handlers.append(signal.getsignal(signal.SIGTERM))
             os.kill(os.getpid(), number)
         return step(self, *args)
 
@@ -112,6 +121,7 @@ def test_a_signal_ends_a_run_in_one_line(
     last = tmp_path / "last.ckpt"
     assert capfd.readouterr().err == f"votepose: stopped at step 3; --resume continues from step 2 ({last})\n"
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+    assert handlers[0].__module__ == "votepose.utils.signals"  # Lightning's lets several processes wait forever
 
 
 def test_a_finished_run_goes_on_with_more_steps_and_other_epochs(data: Path, tmp_path: Path) -> None:
@@ -133,11 +143,20 @@ def test_a_broken_checkpoint_is_one_line(data: Path, tmp_path: Path) -> None:
         run(tiny_config(data, tmp_path, resume=True))
 
 
-def test_a_checkpoint_of_another_stage_is_one_line(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stage": "distill"}, "made with stage votes, not distill"),
+        ({"learning_rate": 1e-5}, "made with learning_rate 0.0006, not 1e-05"),
+        ({"freeze": "all"}, "of another network, skeleton, frozen part or version"),
+    ],
+)
+def test_a_run_is_not_resumed_with_options_that_cannot_change(
+    data: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     config = tiny_config(data, tmp_path, steps=1)
     run(config)
-    start = tmp_path / "weights.safetensors"
     before = (tmp_path / "last.ckpt").read_bytes()
-    with pytest.raises(VoteposeError, match=r"another preset, stage or version .* --weights .*weights.safetensors$"):
-        run(replace(config, steps=2, stage="distill", weights=start, resume=True))
+    with pytest.raises(VoteposeError, match=f"cannot be resumed, as it .*{message}.* --weights .*weights.safetensors$"):
+        run(replace(config, steps=2, resume=True, **changes))
     assert (tmp_path / "last.ckpt").read_bytes() == before

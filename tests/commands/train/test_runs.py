@@ -20,6 +20,7 @@ from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.models.checkpoint import load_network
+from votepose.training.checkpoints import PlainFiles
 
 
 def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
@@ -43,6 +44,19 @@ def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
     assert "the images need" not in capsys.readouterr().out
     states = [checkpoint(tmp_path / name)["state_dict"] for name in ("not", "reread")]
     torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
+
+
+def test_a_training_that_diverges_ends_and_spoils_no_weights(data: Path, tmp_path: Path) -> None:
+    config = tiny_config(data, tmp_path, learning_rate=1e9)
+    with pytest.raises(VoteposeError, match="the loss at step 2 is not finite"):
+        run(config)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_line() -> None:
+    with pytest.raises(VoteposeError, match=r"/dev: the checkpoint cannot be written \(No space left on device\)$"):
+        PlainFiles().save_checkpoint({"state_dict": {"a": torch.zeros(100)}}, "/dev/full")
 
 
 def test_a_full_gpu_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +143,7 @@ def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
     # Images without people leave parts of the network without gradient.
     write_coco(synthetic_dataset(4, size=96, people=(0, 0)), tmp_path / "empty")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    options = {"steps": 4, "batch-size": 1, "devices": 2, "val": data, "evaluate-every": 2, "evaluate-pictures": 2}
+    options = {"steps": 4, "batch-size": 1, "devices": 2, "val": data, "evaluate-every": 2, "evaluate-images": 2}
     call = [
         *torchrun,
         *command(tmp_path / "empty", tmp_path / "out", **options),

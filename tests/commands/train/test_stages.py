@@ -47,13 +47,29 @@ def test_the_refiner_stage_changes_only_the_refiner(data: Path, tmp_path: Path) 
     assert {name for name in before if name.startswith("refiner.")} >= changed
 
 
-def test_the_refiner_trains_on_regions_that_are_cut_once(data: Path, tmp_path: Path) -> None:
+def test_the_refiner_trains_on_regions_that_are_cut_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     start, crops = tiny.write_weights(tmp_path / "start.safetensors"), tmp_path / "crops"
     config = tiny_config(data, tmp_path / "run", weights=start, stage="refiner", freeze=None, crops=crops)
     run(config)
+    shown = capsys.readouterr().out
+    assert "4 steps of 2 people at 64 pixels" in shown
+    assert " people/s " in shown
     files = {path: path.stat().st_mtime_ns for path in crops.iterdir()}
     run(replace(config, steps=6, resume=True))
     assert {path: path.stat().st_mtime_ns for path in crops.iterdir()} == files
+    run(
+        replace(
+            config,
+            steps=1,
+            out=tmp_path / "other",
+            weights=tiny.write_weights(tmp_path / "o.safetensors", 5),
+            crops=tmp_path / "others",
+        )
+    )
+    with pytest.raises(VoteposeError, match="holds regions made with weights"):
+        run(replace(config, steps=8, resume=True, crops=tmp_path / "others"))
     before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed

@@ -47,8 +47,10 @@ def require_options(config: TrainConfig, preset: Preset, recipe: Recipe) -> None
         raise VoteposeError(f"--aux-weights: the {config.preset} network cannot use them: use --preset movenet")
     if config.crops and not issubclass(stage, RefinerStage):
         raise VoteposeError("--crops: is for the refiner only: add --stage refiner")
-    if config.crops and config.devices * config.nodes > 1 and not any(config.crops.glob("people-*.npy")):
-        raise VoteposeError("--crops: cut them with one process first (--devices 1 --steps 1)")
+    parts = {"backbone-weights": config.backbone_weights, "aux-weights": config.aux_weights}
+    for option, given in {**parts, "pretrained": config.pretrained}.items():
+        if config.weights and given:
+            raise VoteposeError(f"--{option}: --weights already sets the whole network: leave out one of them")
     start = config.weights or config.backbone_weights or config.pretrained or config.resume
     if _frozen_part(config, recipe) != "none" and not start:
         raise VoteposeError(

@@ -87,10 +87,12 @@ class Stage(nn.Module, ABC):
         default_freeze: default of that part; None for that of the preset's recipe.
         betas: betas of AdamW.
         reads_labels: whether it needs labelled people.
+        unit: what a batch consists of, in the plural.
         trains_votes: whether the network finds people afterwards; otherwise the `votes` stage should follow.
     """
 
     reads_labels: ClassVar[bool] = True
+    unit: ClassVar[str] = "images"
     trains_votes: ClassVar[bool] = True
     default_freeze: ClassVar[Part | None] = None
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)

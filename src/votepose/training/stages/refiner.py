@@ -130,6 +130,8 @@ class CachedRefinerStage(RefinerStage):
         skeleton, grouping, levels, frozen: see `RefinerStage`.
     """
 
+    unit: ClassVar[str] = "people"
+
     def __init__(
         self, cache: Path, skeleton: Skeleton, grouping: GroupingConfig, levels: int, frozen: Part = "all"
     ) -> None:
