@@ -20,6 +20,7 @@ from typing import Any, Literal
 import tyro
 
 from votepose.errors import VoteposeError
+from votepose.io.files import save_text
 
 Network = Literal["lite", "mobile", "maxvit", "joint"]
 
@@ -134,7 +135,7 @@ def prepare(coco: Path, out: Path) -> int:
             data["annotations"] = [person for person in data["annotations"] if person["image_id"] in people]
             count = len(data["images"])
         if not written.exists():
-            written.write_text(json.dumps(data), encoding="utf-8")
+            save_text(json.dumps(data), written)
     return count
 
 
@@ -163,3 +164,7 @@ if __name__ == "__main__":
         main(tyro.cli(Config, description=__doc__))
     except VoteposeError as error:
         sys.exit(str(error))
+    except subprocess.CalledProcessError as error:  # the command has said why
+        sys.exit(error.returncode)
+    except KeyboardInterrupt:
+        sys.exit(130)
