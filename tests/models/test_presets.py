@@ -52,12 +52,13 @@ def test_paper_keeps_to_the_letter(name: str) -> None:
     network, losses = chosen.network, recipe(name, paper=True).losses
     assert (network.vectors, network.relative, network.scales) == ("absolute", False, False)
     assert (network.refiner, network.aux_backbone, network.proposals) == (0, False, False)
-    assert network.keypoint_maps == 0
+    assert (network.keypoint_maps, network.focus, network.sparse_memory) == (0, 0, False)
+    assert chosen.levels == 1
     assert losses == PAPER
     assert losses.form == "paper"
     assert chosen.grouping == grouping.PAPER
     rule = chosen.grouping
-    assert (rule.presence_threshold, rule.rule, rule.pooling) == (0.8, "euclidean", "mean")
+    assert (rule.presence_threshold, rule.rule, rule.pooling, rule.peaks) == (0.8, "euclidean", "mean", False)
     assert ours.network.vectors == "residual"
     assert recipe(name).losses.form == "likelihood"
 

@@ -89,7 +89,7 @@ NAMES = tuple(_PRESETS)
 
 
 def preset(name: str, paper: bool = False) -> Preset:
-    """The preset of this name; with `paper`, vectors and grouping are those of the paper.
+    """The preset of this name; with `paper`, vectors and grouping are those of the paper, on one pyramid level.
 
     Raises:
         VoteposeError: if there is no such preset.
@@ -97,7 +97,9 @@ def preset(name: str, paper: bool = False) -> Preset:
     if name not in _PRESETS:
         raise VoteposeError(f"no preset {name!r}: choose from {', '.join(NAMES)}")
     chosen = _PRESETS[name]
-    return replace(chosen, network=paper_network(chosen.network), grouping=grouping.PAPER) if paper else chosen
+    if not paper:
+        return chosen
+    return replace(chosen, network=paper_network(chosen.network), grouping=grouping.PAPER, levels=1)
 
 
 def paper_network(network: NetworkConfig) -> NetworkConfig:

@@ -1,4 +1,4 @@
-"""The backbones: pixels -> feature maps. Paper III-A names MobileNetV3-Large and MaxViT; `lite` and `movenet` are ours.
+"""The backbones: pixels -> feature maps. The paper (III-B) names MobileNetV3 and MaxViT; `lite` and `movenet` are ours.
 
 | name      | trunk                                         | channels      | strides   | million parameters |
 |-----------|-----------------------------------------------|---------------|-----------|--------------------|
