@@ -18,6 +18,7 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.models import presets
 from votepose.models.checkpoint import save_weights
+from votepose.models.config import NetworkConfig
 from votepose.models.posenet import PoseNet
 from votepose.models.presets import Preset, preset
 from votepose.training.ablation_tables import Measured, document, own_options, table_2
@@ -152,6 +153,14 @@ def test_a_row_of_ours_differs_in_what_it_says(name: str) -> None:
     assert ("no proposals" in [row.name for row in rows]) == (name == "movenet")
 
 
+@pytest.mark.parametrize("network", [tiny.NETWORK, replace(tiny.NETWORK, hourglass=False)])
+def test_cells_share_a_run_only_with_the_same_network(monkeypatch: pytest.MonkeyPatch, network: NetworkConfig) -> None:
+    monkeypatch.setitem(presets._PRESETS, "movenet", replace(tiny.PRESET, network=network))
+    cells = table_2("movenet", False) + own_options("movenet")
+    trained = {(cell.run, cell.chosen.network) for cell in cells}
+    assert len(trained) == len({run for run, _ in trained}) == len({network for _, network in trained})
+
+
 @pytest.mark.parametrize("paper", [False, True])
 def test_table_2_has_the_papers_figures(paper: bool) -> None:
     figures = {
@@ -192,7 +201,7 @@ def test_the_table_says_when_nothing_can_be_seen() -> None:
 
 def test_without_data_figures_are_drawn(tmp_path: Path, trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablate, "_DRAWN", {"train": 3, "val": 2})
-    run(AblateConfig(presets=("movenet",), input_size=64, accelerator="cpu", out=tmp_path))
+    run(AblateConfig(presets=("movenet",), input_size=64, accelerator="cpu", freeze="none", out=tmp_path))
     table = (tmp_path / "table.md").read_text()
     assert f"{tmp_path / 'drawn-train-64'} (3 images)" in table
     assert "Measured on 2 images" in table
@@ -227,6 +236,15 @@ def test_mistakes_are_one_line(data: Path, tmp_path: Path, changes: dict[str, An
         run(replace(tiny_config(data, tmp_path), **changes))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_frozen_backbone_without_weights_is_refused_before_any_training(
+    data: Path, tmp_path: Path, trained: list[Any]
+) -> None:
+    config = tiny_config(data, tmp_path, presets=("mobile",), ours=("movenet",), freeze=None)
+    with pytest.raises(VoteposeError, match=r"movenet backbone is frozen but has no weights: use --backbone-weights"):
+        run(config)
+    assert not trained
 
 
 def test_an_out_of_other_settings_is_not_continued(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,7 @@ from votepose.models.estimator import PoseEstimator
 from votepose.training.ablation_tables import Cell, Measured, document, own_options, table_2
 from votepose.training.config import TrainConfig, parse_source
 from votepose.training.fit import fit
+from votepose.training.stages import require_options
 
 _ELSE = "choose another --out"
 _DRAWN = {"train": 400, "val": 100}  # images, where no data is given
@@ -69,8 +71,8 @@ class AblateConfig:
     """Images per step."""
     input_size: int = 256
     """Side of the input in pixels, a multiple of 32."""
-    learning_rate: float = TrainConfig.learning_rate
-    """Peak learning rate."""
+    learning_rate: float | None = TrainConfig.learning_rate
+    """Peak learning rate. Default: that of `votepose train`."""
     backbone_weights: tuple[str, ...] = ()
     """Pretrained weights of the backbones, each as PRESET=FILE."""
     pretrained: bool = False
@@ -101,17 +103,18 @@ def run(config: AblateConfig) -> None:
     tables = {"Table 2 of the paper": [cell for name in config.presets for cell in table_2(name, config.paper)]}
     tables |= {f"Our own options: {name}": own_options(name) for name in config.ours}
     tables = {title: cells for title, cells in tables.items() if cells}
-    _check(config)
+    every = [cell for cells in tables.values() for cell in cells]
+    _check(config, every)
     data, val = _data(config)
     head = _head(config, data, val)
     measured: dict[str, Measured] = {}
-    for cell in (cell for cells in tables.values() for cell in cells):
+    for cell in every:
         measured[cell.key] = _measured(config, cell, data, val)
         save_text(document(head, tables, measured), config.out / "table.md")
     print((config.out / "table.md").read_text(encoding="utf-8"))
 
 
-def _check(config: AblateConfig) -> None:
+def _check(config: AblateConfig, cells: Sequence[Cell]) -> None:
     """Check the options, and that `out` is new or holds a run with the same settings, before any slow work."""
     if bool(config.data) != (config.val is not None):
         raise VoteposeError("--data and --val go together: give both, or neither to use generated stick figures")
@@ -127,6 +130,8 @@ def _check(config: AblateConfig) -> None:
             raise VoteposeError(f"--backbone-weights {pair}: {name} is not among the presets of this run")
         if not Path(file).is_file():
             raise VoteposeError(f"--backbone-weights {pair}: no such file")
+    for cell in cells:
+        require_options(_settings(config, cell, config.data), cell.chosen, cell.recipe)
     prepare_folder(config.out)
     # All cells must use the same settings, whenever they are run.
     settings = {k: v for k, v in asdict(config).items() if k not in ("presets", "ours", "paper", "out", "workers")}
@@ -205,8 +210,19 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
     if (folder / "trained").is_file():
         return
     print(f"{cell.preset}, {cell.name}: training in {folder}")
+    try:
+        fit(_settings(config, cell, data), cell.chosen, cell.recipe)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command continues from the last checkpoint") from None
+    (folder / "trained").touch()
+    (folder / "last.ckpt").unlink(missing_ok=True)  # four times the size of the weights
+
+
+def _settings(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> TrainConfig:
+    """The options of `votepose train` for a cell."""
+    folder = config.out / cell.run
     weights = dict(pair.split("=", 1) for pair in config.backbone_weights)
-    settings = TrainConfig(
+    return TrainConfig(
         data,
         folder,
         preset=cell.preset,
@@ -227,12 +243,6 @@ def _train(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> None:
         seed=config.seed,
         resume=(folder / "last.ckpt").is_file(),
     )
-    try:
-        fit(settings, cell.chosen, cell.recipe)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("stopped; the same command continues from the last checkpoint") from None
-    (folder / "trained").touch()
-    (folder / "last.ckpt").unlink(missing_ok=True)  # four times the size of the weights
 
 
 def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:

@@ -87,7 +87,7 @@ def own_options(name: str) -> list[Cell]:
         "Euclidean rule, fixed threshold": replace(grouping, rule="euclidean", threshold=PAPER.threshold),
         "the paper's grouping (0.8, Euclidean, mean)": PAPER,
     }
-    whole = _slug(name, _WHOLE)
+    whole = next(cell.run for cell in table_2(name, paper=False) if cell.chosen == chosen)  # need not be `with both`
     cells = [Cell(_AS_IT_IS, name, chosen, how, _slug(name, _AS_IT_IS), whole)]
     for title, changed in trained.items():
         if changed != network:

@@ -54,8 +54,9 @@ def require_options(config: TrainConfig, preset: Preset, recipe: Recipe) -> None
     start = config.weights or config.backbone_weights or config.pretrained or config.resume
     if _frozen_part(config, recipe) != "none" and not start:
         raise VoteposeError(
-            f"the {config.preset} backbone is frozen but has no weights: start from --weights (such as `bundled`) or "
-            f"--backbone-weights (see scripts/convert_*.py), or train it with --freeze none"
+            f"the {config.preset} backbone is frozen but has no weights: use --backbone-weights (see "
+            "scripts/convert_*.py) or, with `votepose train`, --weights (such as `bundled`), or train it with "
+            "--freeze none"
         )
 
 
