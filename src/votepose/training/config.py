@@ -42,7 +42,7 @@ class TrainConfig:
     preset: str = "movenet"
     """Architecture: mobile, maxvit, lite, movenet or fast."""
     paper: bool = False
-    """Use the paper's losses, vectors, grouping and schedule."""
+    """Use the paper's losses, vectors, grouping and schedule, which has no warmup and does not follow --minutes."""
     hourglass: bool = True
     """Replace the hourglass with a 1x1 convolution (paper V-F)."""
     transformer: bool = True
@@ -82,8 +82,8 @@ class TrainConfig:
     """Steps between checkpoints."""
     batch_size: int = 8
     """Images per step and process."""
-    learning_rate: float = 6e-4
-    """Peak learning rate."""
+    learning_rate: float | None = None
+    """Peak learning rate. Default: 6e-4, or the paper's 3e-3 with --paper."""
     backbone_rate: float = 0.1
     """The backbone's learning rate, relative to --learning-rate."""
     weight_decay: float = 1e-5

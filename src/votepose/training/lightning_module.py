@@ -42,7 +42,7 @@ from votepose.training.stages import build_stage
 from votepose.training.stages.base import Epoch
 from votepose.training.stages.refiner import RefinerStage
 
-_PAPER_RATE = 3e-3  # V-B: bounded in [1e-4, 3e-3]
+_RATE, _PAPER_RATE, _PAPER_LEAST = 6e-4, 3e-3, 1e-4  # paper V-B: bounded in [1e-4, 3e-3]
 _FIXED = ("preset", "paper", "stage", "learning_rate", "backbone_rate", "weight_decay")
 
 
@@ -129,6 +129,7 @@ class PoseModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.metrics = {}
+        self._losses: list[Tensor] = []
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         torch.manual_seed((self.config.seed << 32) + self.global_step * self.trainer.world_size + self.global_rank)
@@ -148,7 +149,18 @@ class PoseModule(pl.LightningModule):
         # Not at every step, as it takes a millisecond, but always at the last step of an epoch.
         if (self.global_step + 1) % self.config.log_every == 0 or self.trainer.is_last_batch:
             self.log_dict({f"loss/{k}": v.detach() for k, v in parts.items()}, batch_size=len(batch))
+        if self.config.paper:
+            self._log_epoch_loss(parts["total"].detach())
         return parts["total"]
+
+    def _log_epoch_loss(self, loss: Tensor) -> None:
+        """Log the mean loss of the epoch at its last step: the loss of a single batch is too noisy to show a plateau.
+
+        It is the mean over all processes, whose learning rates would otherwise differ.
+        """
+        self._losses.append(loss)
+        if self.trainer.is_last_batch:
+            self.log("loss/epoch", torch.stack(self._losses).mean(), sync_dist=True, batch_size=1)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Measure AP in the last epoch too, whatever --evaluate-every; the timer has been asked before."""
@@ -167,14 +179,15 @@ class PoseModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.config
-        rate = _PAPER_RATE if config.paper else config.learning_rate
+        rate = _PAPER_RATE if config.paper else _RATE
+        rate = rate if config.learning_rate is None else config.learning_rate
         groups = self._grouped(self.stage.parameter_groups(self.network, rate, config.backbone_rate))
         fused = self.device.type == "cuda"
         optimizer = torch.optim.AdamW(groups, betas=self.stage.betas, weight_decay=config.weight_decay, fused=fused)
-        if config.paper:  # V-B: adaptive, from 3e-3 down to 1e-4
-            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=1e-4)
+        if config.paper:  # V-B: adaptive
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=_PAPER_LEAST)
             # Monitored at the last step of an epoch, since the checkpoint is written before the end of the epoch.
-            schedule = {"scheduler": plateau, "monitor": "loss/total", "interval": "step"}
+            schedule = {"scheduler": plateau, "monitor": "loss/epoch", "interval": "step"}
             return {"optimizer": optimizer, "lr_scheduler": {**schedule, "frequency": config.steps_per_epoch}}
         cosine = torch.optim.lr_scheduler.LambdaLR(optimizer, self._relative_rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}

@@ -9,9 +9,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from helpers.train_runs import ENVIRONMENT, checkpoint, command, tiny_config
 from votepose.commands.train import run
@@ -21,6 +23,7 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.models.checkpoint import load_network
 from votepose.training.checkpoints import PlainFiles
+from votepose.training.stages.votes import VoteStage
 
 
 def test_pictures_that_do_not_fit_on_the_device_are_read_from_disk(
@@ -137,6 +140,26 @@ def test_ap_is_measured_when_the_minutes_are_over(
     run(tiny_config(data, tmp_path, steps=1000, steps_per_epoch=500, minutes=0.5, val=data))
     assert len(measured) == 1
     assert "\nAP 0.100, best 0.100 at step " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("option", "rate"), [(None, 3e-3), (2e-3, 2e-3)])
+def test_the_papers_rate_follows_the_mean_loss_of_an_epoch(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: float | None, rate: float
+) -> None:
+    losses, forward = list[float](), VoteStage.forward
+
+    def recorded(self: VoteStage, *inputs: Any) -> dict[str, Tensor]:
+        parts = forward(self, *inputs)
+        losses.append(parts["total"].item())
+        return parts
+
+    monkeypatch.setattr(VoteStage, "forward", recorded)
+    run(tiny_config(data, tmp_path, paper=True, learning_rate=option))
+    state = checkpoint(tmp_path)
+    (plateau,) = state["lr_schedulers"]
+    assert plateau["best"] == pytest.approx(min(sum(losses[:2]), sum(losses[2:])) / 2)
+    assert set(plateau["min_lrs"]) == {1e-4}
+    assert state["optimizer_states"][0]["param_groups"][0]["lr"] == rate
 
 
 def test_two_processes_share_the_samples(data: Path, tmp_path: Path) -> None:
