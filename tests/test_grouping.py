@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import fields, replace
 from typing import Any
 
@@ -116,13 +115,11 @@ def test_votes_below_the_presence_threshold_do_not_count(config: GroupingConfig)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_two_hundred_people_are_found_as_fast_as_two(config: GroupingConfig) -> None:
+def test_two_hundred_people_are_found(config: GroupingConfig) -> None:
     rng = np.random.default_rng(0)
     people = people_apart(200, rng)
     votes = cast(people, 4, rng, noise=0.05)
-    started = time.perf_counter()
     groups = group(*votes, KAPPAS, config)
-    assert time.perf_counter() - started < 5
     assert matched(found(groups), people) < 0.3
 
 
