@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import onnxrun
 for stop, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(stop) is signal.SIG_IGN:  # in a shell's background job, and under nohup
         signal.signal(stop, usual)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _denormals(request: pytest.FixtureRequest) -> None:
+    """Flush denormals only where a tiny network runs, which is slow with them: hypothesis then refuses to draw floats."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(hasattr(request.module, "tiny"))
 
 
 @pytest.fixture(scope="session")

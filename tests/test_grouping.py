@@ -12,7 +12,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from helpers.bodies import KAPPAS, matched, people_apart
-from votepose.grouping import PAPER, GroupingConfig, Groups, group, joint_confidences, vote_distances
+from votepose.grouping import (
+    PAPER,
+    GroupingConfig,
+    Groups,
+    group,
+    joint_confidences,
+    vote_distances,
+    vote_strengths,
+)
 from votepose.oks import body_sizes, oks, oks_nms
 
 CONFIGS = [GroupingConfig(), replace(PAPER, threshold=8.0)]
@@ -166,6 +174,41 @@ def test_the_papers_rule_by_hand() -> None:
     np.testing.assert_allclose(groups.support[leader], 0.9 + 0.85, rtol=1e-6)
 
 
+def test_a_chain_of_agreement_leads_to_its_strongest_vote() -> None:
+    body = people_apart(1, np.random.default_rng(0))[0]
+    poses = np.stack([body + np.float32(2 * i) for i in range(9)])  # neighbours are 2 sqrt(34) = 11.7 cells apart
+    presence = np.linspace(0.8, 1, 9, dtype=np.float32)
+    groups = group(poses, np.zeros((9, 17), np.float32), np.zeros((9, 2), np.float32), presence, KAPPAS, PAPER)
+    assert groups.follow.tolist() == [8] * 9
+
+
+def test_a_vote_below_the_threshold_leads_nobody() -> None:
+    body = people_apart(1, np.random.default_rng(0))[0]
+    log_scales = np.array([[2.0] * 17, [-3.0] * 17], np.float32)  # the second is surer, and stronger if it counted
+    presence = np.array([0.5, 0.3], np.float32)
+    groups = group(np.stack([body, body]), log_scales, np.zeros((2, 2), np.float32), presence, KAPPAS, GroupingConfig())
+    assert groups.leader.tolist() == [True, False]
+
+
+def test_strengths_confidences_and_scores_by_hand() -> None:
+    body = np.zeros((1, 17, 2), np.float32)
+    body[0, 0] = 16, 9  # its size is 12
+    kappas, log_scales = np.full(17, 0.25), np.full((1, 17), np.log(6.0), np.float32)
+    confidences = joint_confidences(log_scales, body_sizes(body), kappas)
+    np.testing.assert_allclose(confidences, 0.2, rtol=1e-6)  # 1 / (1 + (6 / 3)^2)
+    presence = np.array([0.6], np.float32)
+    np.testing.assert_allclose(vote_strengths(presence, confidences), 0.6 * 0.25, rtol=1e-6)
+    groups = group(body, log_scales, np.zeros((1, 2), np.float32), presence, kappas, GroupingConfig())
+    np.testing.assert_allclose(groups.scores, (1 - np.exp(-0.6 / 3)) * 0.2, rtol=1e-6)
+
+
+def test_a_joint_of_a_small_person_is_seen_from_a_cell_away() -> None:
+    body = np.tile(np.float32(5), (1, 17, 2))
+    cells = np.array([[5.5, 5.5]], np.float32)  # 0.7 cells away, more than half of kappa times the size
+    groups = group(body, np.zeros((1, 17), np.float32), cells, np.ones(1, np.float32), KAPPAS, GroupingConfig())
+    assert groups.seen.all()
+
+
 def test_euclidean_distances_by_definition() -> None:
     poses = np.random.default_rng(0).uniform(0, 64, (6, 17, 2)).astype(np.float32)
     expected = np.linalg.norm((poses[:, None] - poses[None]).reshape(6, 6, 34), axis=-1)
@@ -205,6 +248,8 @@ def test_certain_pooling_by_hand() -> None:
     weights = np.array([0.9, 0.6 / 2**2])  # presence over the squared scale
     expected = body[0, 0] + weights[1] / weights.sum()
     np.testing.assert_allclose(groups.poses[groups.leader][0, 0, 0], expected, rtol=1e-6)
+    doubt = np.log(2) * weights[1] / weights.sum()
+    np.testing.assert_allclose(groups.log_scales[groups.leader][0], [doubt, *[0.0] * 16], rtol=1e-6)
 
 
 def test_joints_are_seen_where_a_member_was_cast_and_otherwise_inferred() -> None:

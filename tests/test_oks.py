@@ -38,6 +38,43 @@ def test_copies_of_a_better_pose_are_suppressed_within_their_image() -> None:
     assert kept.tolist() == [True, False, True, True]
 
 
+def crowd() -> tuple[np.ndarray, np.ndarray]:
+    """60 poses (P, K, 2) of 4 people, best first, and their confidences (P, K); unsure joints are far off."""
+    rng = np.random.default_rng(0)
+    confidences = rng.choice([0.1, 1.0], (60, 17))
+    noise = rng.uniform(0, 6, (60, 1)) + (confidences < 1) * rng.uniform(0, 60, (60, 1))
+    bodies = rng.uniform(0, 300, (4, 1, 2)) + BODY
+    return bodies[rng.integers(0, 4, 60)] + noise[..., None] * rng.normal(size=(60, 17, 2)), confidences
+
+
+def test_suppression_compares_by_the_smaller_size() -> None:
+    poses, _ = crowd()
+    scores, sizes = np.linspace(1, 0, 60), body_sizes(poses)
+    expected = [
+        all(oks(poses[i], poses[j], np.minimum(sizes[i], sizes[j]), KAPPAS) <= 0.4 for j in range(i)) for i in range(60)
+    ]
+    assert 10 < sum(expected) < 50
+    assert oks_nms(poses, scores, np.zeros(60), KAPPAS, 0.4).tolist() == expected
+
+
+def test_doubles_overlap_and_agree_in_confident_joints_with_a_pose_that_is_kept() -> None:
+    poses, confidences = crowd()
+    sizes, kept = body_sizes(poses), list[int]()
+
+    def double(i: int, j: int) -> bool:
+        similarity = oks(poses[i], poses[j], np.minimum(sizes[i], sizes[j]), KAPPAS, confidences[i] * confidences[j])
+        low, high = np.maximum(poses[i].min(0), poses[j].min(0)), np.minimum(poses[i].max(0), poses[j].max(0))
+        shared = float((high - low).clip(0).prod())
+        areas = sum(float((poses[k].max(0) - poses[k].min(0)).prod()) for k in (i, j))
+        return bool(similarity > 0.72 and shared / (areas - shared) > 0.3)
+
+    for i in range(60):
+        if not any(double(i, j) for j in kept):
+            kept.append(i)
+    assert 10 < len(kept) < 50
+    assert np.flatnonzero(without_doubles(poses, confidences, KAPPAS)).tolist() == kept
+
+
 _FACE = [(30, 10), (33, 7), (27, 7), (37, 9), (23, 9)]
 _ARMS = [(45, 30), (15, 30), (52, 55), (8, 55), (54, 78), (6, 78)]
 _LEGS = [(40, 80), (20, 80), (41, 115), (19, 115), (42, 150), (18, 150)]

@@ -40,8 +40,6 @@ NETWORK = NetworkConfig(
 GROUPING = GroupingConfig(candidates=16)  # each person that is found costs a test 40 ms in the refiner
 PRESET = Preset(NETWORK, input_size=64, grouping=GROUPING)
 
-torch.set_flush_denormal(True)  # an untrained network has many denormals, with which CPUs are slow
-
 
 def write_data(folder: Path, count: int = 6) -> Path:
     """A folder of drawn people."""

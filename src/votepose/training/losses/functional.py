@@ -10,8 +10,8 @@ from torch import Tensor, nn
 def asymmetric_loss(
     logits: Tensor,
     targets: Tensor,
-    gamma_positive: float = 0.0,
-    gamma_negative: float = 4.0,
+    gamma_positive: float,
+    gamma_negative: float,
     weights: Tensor | None = None,
 ) -> Tensor:
     """Eq. 2 in its published form (Ridnik et al., ICCV 2021), summed and divided by the number of positives.
@@ -35,10 +35,10 @@ def asymmetric_loss(
 def chamfer_loss(logits: Tensor, points: Tensor, temperature: float = 1.0, weights: Tensor | None = None) -> Tensor:
     """Eq. 3 between the presence map of one image and its true keypoints, made differentiable.
 
-    The predicted set is soft: every cell belongs to it with its presence p as weight. Predicted -> true is the mean
-        squared distance of cells to their nearest keypoint, weighted by p; true -> predicted is a soft minimum over
-        cells, -t log sum_c p_c exp(-d_c^2 / t), which is d^2 to the nearest cell if p is 0 or 1 and t is small, and at
-        most 28 t.
+    The predicted set is soft: every cell belongs to it with its presence p as weight. Predicted -> true is the squared
+    distance of cells to their nearest keypoint, weighted by p; true -> predicted is a soft minimum over cells,
+    -t log sum_c p_c exp(-d_c^2 / t), which is d^2 to the nearest cell if p is 0 or 1 and t is small, and at most 28 t.
+    Both are means, where eq. 3 has sums.
 
     Args:
         logits: (h, w).
@@ -85,38 +85,26 @@ class BalancedSum(nn.Module):
         return (first * heatmap + second * group) / (first + second)
 
 
-def laplace_loss(
-    predicted: Tensor,
-    log_scales: Tensor,
-    target: Tensor,
-    sizes: Tensor,
-    labelled: Tensor,
-    weights: Tensor | None = None,
-) -> Tensor:
+def laplace_loss(predicted: Tensor, log_scales: Tensor, target: Tensor, sizes: Tensor, labelled: Tensor) -> Tensor:
     """Negative log-likelihood of joints under a Laplace distribution of the predicted scale, in units of the person's
     size.
 
     Args:
         predicted, target: (..., K, 2) in cells; log_scales: (..., K), log cells.
         sizes: (...) square root of the person's area in cells; labelled: (..., K) 1 for labelled joints.
-        weights: (...) weight of each pose.
     """
     distance = (predicted - target).abs().sum(dim=-1)
     nll = 2 * (log_scales - sizes[..., None].log()) + distance * torch.exp(-log_scales)
-    return _masked_mean(nll, labelled, weights)
+    return _masked_mean(nll, labelled)
 
 
-def oks_loss(
-    predicted: Tensor, target: Tensor, sizes: Tensor, kappas: Tensor, labelled: Tensor, weights: Tensor | None = None
-) -> Tensor:
+def oks_loss(predicted: Tensor, target: Tensor, sizes: Tensor, kappas: Tensor, labelled: Tensor) -> Tensor:
     """log(1 + d^2 / (2 kappa^2 s^2)), which is 1 - OKS for small d; OKS itself has no gradient far away."""
     squared = ((predicted - target) ** 2).sum(dim=-1)
     ratio = squared / (2 * (kappas * sizes[..., None]) ** 2)
-    return _masked_mean(torch.log1p(ratio), labelled, weights)
+    return _masked_mean(torch.log1p(ratio), labelled)
 
 
-def _masked_mean(values: Tensor, labelled: Tensor, weights: Tensor | None) -> Tensor:
+def _masked_mean(values: Tensor, labelled: Tensor) -> Tensor:
     mask = labelled.to(values.dtype)
-    if weights is not None:
-        mask = mask * weights[..., None]
     return (values * mask).sum() / mask.sum().clamp(min=1)
