@@ -23,7 +23,7 @@ for stop, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP,
 
 @pytest.fixture(autouse=True, scope="module")
 def _denormals(request: pytest.FixtureRequest) -> None:
-    """Flush denormals only where a tiny network runs, which is slow with them: hypothesis then refuses to draw floats."""
+    """Flush denormals only where a tiny network runs, which is slow with them; hypothesis then draws no floats."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(hasattr(request.module, "tiny"))
 
