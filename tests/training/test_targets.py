@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from helpers.bodies import KAPPAS, matched, people_apart
+from votepose.data.loader import Batch
 from votepose.grouping import GroupingConfig, group
-from votepose.training.targets import TargetConfig, Targets, choose_cells, paint
+from votepose.training.targets import TargetConfig, Targets, VoteTargets, choose_cells, paint
 
 SHAPE = (2, 40, 72)
 PAPER = TargetConfig(disc=0.0)
@@ -135,3 +136,24 @@ def test_chosen_cells_are_owned_and_every_person_is_asked_as_often() -> None:
     assert torch.equal(owners[0], targets.owner[0].flatten()[cells[0]])
     torch.testing.assert_close(owners[0].bincount() / 30_000, torch.full((3,), 1 / 3), atol=0.01, rtol=0)
     assert (owners[1] == -1).all()  # no person in the second image
+
+
+def test_cells_weigh_by_what_is_known_of_them() -> None:
+    ignore = torch.zeros(2, 8, 8, dtype=torch.bool)
+    ignore[:, :, 4:] = True  # the right half
+    batch = Batch(
+        torch.zeros(2, 3, 32, 32, dtype=torch.uint8),
+        torch.tensor([[[12.0, 12.0, 2.0]], [[28.0, 12.0, 1.0]]]),
+        torch.zeros(2, 4),
+        torch.tensor([16.0**2, 24.0**2]),
+        torch.tensor([0, 1]),
+        ignore,
+        complete=torch.tensor([True, False]),
+    )
+    targets = VoteTargets.of(batch, 8, (2, 4, 4), torch.ones(1), PAPER, incomplete=0.3)
+    weights = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.3, 0.3, 0.0, 0.0]])[:, None].repeat(1, 4, 1)
+    weights[1, 1, 3] = 1.0  # a labelled keypoint
+    torch.testing.assert_close(targets.weights, weights)
+    assert targets.people.certain.tolist() == [[[True, True, False, False]] * 4, [[False] * 4] * 4]
+    assert targets.people.keypoints.tolist() == [[[1.5, 1.5, 2.0]], [[3.5, 1.5, 1.0]]]
+    assert targets.people.sizes.tolist() == [2.0, 3.0]

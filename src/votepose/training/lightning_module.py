@@ -160,7 +160,7 @@ class PoseModule(pl.LightningModule):
         """
         self._losses.append(loss)
         if self.trainer.is_last_batch:
-            self.log("loss/epoch", torch.stack(self._losses).mean(), sync_dist=True, batch_size=1)
+            self.log("mean_loss", torch.stack(self._losses).mean(), sync_dist=True, batch_size=1)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Measure AP in the last epoch too, whatever --evaluate-every; the timer has been asked before."""
@@ -187,7 +187,7 @@ class PoseModule(pl.LightningModule):
         if config.paper:  # V-B: adaptive
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=4, min_lr=_PAPER_LEAST)
             # Monitored at the last step of an epoch, since the checkpoint is written before the end of the epoch.
-            schedule = {"scheduler": plateau, "monitor": "loss/epoch", "interval": "step"}
+            schedule = {"scheduler": plateau, "monitor": "mean_loss", "interval": "step"}
             return {"optimizer": optimizer, "lr_scheduler": {**schedule, "frequency": config.steps_per_epoch}}
         cosine = torch.optim.lr_scheduler.LambdaLR(optimizer, self._relative_rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
