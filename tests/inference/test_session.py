@@ -10,6 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import pytest
 import votepose
 from helpers.fake_model import red_dot
 from votepose.errors import VoteposeError
-from votepose.inference.session import _IDLE_OPTIMISERS
+from votepose.inference.session import _IDLE_OPTIMISERS, open_session
 from votepose.poses import Poses
 from votepose.predictor import Predictor
 
@@ -82,6 +83,17 @@ def test_calls_in_progress_can_be_ended() -> None:
         with pytest.raises(VoteposeError, match="the model failed on an input of 1 x 512 x 512 x 3"):
             call.result()
     assert len(model(red_dot(96, 64, 30, 20))) == len(found)
+
+
+def test_products_on_a_gpu_have_full_precision(fake_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = MagicMock()
+    session.get_providers.return_value = ["CUDAExecutionProvider"]
+    runtime = MagicMock(InferenceSession=MagicMock(return_value=session))
+    runtime.get_available_providers.return_value = ["CUDAExecutionProvider"]
+    monkeypatch.setattr("votepose.inference.session.import_onnxruntime", lambda: runtime)
+    open_session(fake_model, "cuda:1", None)
+    ((name, options),) = runtime.InferenceSession.call_args.kwargs["providers"]
+    assert (name, options["use_tf32"], options["device_id"]) == ("CUDAExecutionProvider", "0", "1")
 
 
 def test_the_optimisers_that_are_skipped_exist(fake_model: Path) -> None:

@@ -21,8 +21,9 @@ _PACKAGES = {
     "openvino": "onnxruntime-openvino",
     "dml": "onnxruntime-directml",
 }
-# By default every convolution is tried in every way for each new shape, and the focus has many shapes.
-_FOR_DEVICE = {"cuda": {"cudnn_conv_algo_search": "HEURISTIC"}}
+# By default every convolution is tried in every way for each new shape, and the focus has many shapes. TF32, also the
+# default, keeps 10 bits of coordinates in the products of the grouping, which splits small people.
+_FOR_DEVICE = {"cuda": {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
 # Optimisations of onnxruntime that gain nothing in an exported graph: it was simplified when it was exported, and is
 # neither quantised nor a language model. Each walks through all nodes, and together they take half of the time to load.
 # onnxruntime silently accepts names that it does not know (findings/onnxruntime_disabled_optimizers.sh).
