@@ -55,7 +55,7 @@ def test_paper_keeps_to_the_letter(name: str) -> None:
     assert (network.keypoint_maps, network.focus, network.sparse_memory) == (0, 0, False)
     assert chosen.levels == 1
     assert losses == PAPER
-    assert losses.form == "paper"
+    assert (losses.form, losses.targets.disc) == ("paper", 0)
     assert chosen.grouping == grouping.PAPER
     rule = chosen.grouping
     assert (rule.presence_threshold, rule.rule, rule.pooling, rule.peaks) == (0.8, "euclidean", "mean", False)
