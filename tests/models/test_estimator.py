@@ -79,6 +79,17 @@ def test_planted_people_are_found_in_input_pixels(config: GroupingConfig) -> Non
     assert (found.scores > 0.5).all()
 
 
+@pytest.mark.parametrize(("config", "every"), [(PAPER, True), (GroupingConfig(), False)])
+@torch.no_grad()
+def test_in_the_paper_every_cell_over_the_threshold_votes(config: GroupingConfig, every: bool) -> None:
+    pose = people_apart(1, np.random.default_rng(0), columns=1)[0] * 0.9
+    oracle = Oracle([(0, pose)])
+    encode, slope = oracle.encode, torch.linspace(0, 1, HEIGHT * WIDTH).view(HEIGHT, WIDTH)
+    oracle.encode = lambda images: replace(encode(images), presence=[encode(images).presence[0] - slope])  # type: ignore[method-assign]
+    _, votes_out = estimator(oracle, config).explain(pictures(height=4 * HEIGHT, width=4 * WIDTH), torch.tensor(0.8))
+    assert (len(votes_out.vote_image) == len(np.unique(np.floor(pose), axis=0))) == every
+
+
 @torch.no_grad()
 def test_a_person_found_twice_is_one() -> None:
     pose = people_apart(1, np.random.default_rng(0), columns=1)[0]

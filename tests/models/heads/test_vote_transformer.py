@@ -98,6 +98,13 @@ def test_position_codes_differ_cell_by_cell_and_by_axis() -> None:
     torch.testing.assert_close(angles[0], angles[1].roll(4))
 
 
+def test_relative_positions_are_in_units_of_the_pitch() -> None:
+    network = GroupingTransformer(7, 32, 2, encoder_layers=1, decoder_layers=1, patch=4, relative=True, pitch=2)
+    angles = network.angles(torch.tensor([[3.0, 5.0]]))
+    assert angles is not None
+    torch.testing.assert_close(angles, phases(torch.tensor([[6.0, 10.0]]), 8))
+
+
 @pytest.mark.parametrize("patch", [1, 2, 4])
 def test_gradient_reaches_every_parameter(patch: int) -> None:
     network = transformer(True, patch).train()
