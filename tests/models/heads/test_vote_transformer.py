@@ -96,6 +96,8 @@ def test_position_codes_differ_cell_by_cell_and_by_axis() -> None:
     assert gaps.min() > 0.1
     angles = phases(torch.tensor([[3.0, 5.0], [5.0, 3.0]]), 8)
     torch.testing.assert_close(angles[0], angles[1].roll(4))
+    turns = phases(torch.tensor([[1.0, 0.0]]), 8)[0] / (2 * torch.pi)
+    torch.testing.assert_close(turns[[0, 3, 4]], torch.tensor([1 / 4, 1 / 400, 0]))  # wavelengths of 4 to 400 cells
 
 
 def test_relative_positions_are_in_units_of_the_pitch() -> None:
