@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from votepose.data.coco import CocoDataset, load_coco
-from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.evaluation.coco_metrics import KeypointMetrics, metrics_of
 from votepose.evaluation.loading import load_model
-from votepose.evaluation.runner import Model, find_all, picture_results
+from votepose.evaluation.runner import Model, find_all
 from votepose.inference.flip_tta import Finder
 from votepose.inference.weights import BUNDLED_SAFETENSORS
 from votepose.io.images import read_image
@@ -51,9 +51,7 @@ def main() -> None:
 def measure(find: Finder, data: CocoDataset) -> KeypointMetrics:
     """COCO AP of the people that `find` returns, with any score."""
     assert data.labels is not None
-    found = find_all(find, data.samples, progress=False)
-    results = [entry for sample, poses in found for entry in picture_results(poses, sample, data.category_id)]
-    return coco_keypoint_metrics(data.labels, results, [sample.image_id for sample in data.samples])
+    return metrics_of(data.labels, find_all(find, data.samples, progress=False))
 
 
 def time_in_turns(finders: dict[str, Finder], rounds: int = 5) -> dict[str, list[float]]:

@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 
 from votepose.data.coco import CocoDataset
-from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.data.sample import Sample
+from votepose.evaluation.coco_metrics import KeypointMetrics, metrics_of
 from votepose.evaluation.network import estimate
-from votepose.evaluation.runner import picture_results
 from votepose.grouping import Groups
 from votepose.inference.weights import BUNDLED_SAFETENSORS
 from votepose.models.checkpoint import load_network, save_weights
 from votepose.models.estimator import PoseEstimator
 from votepose.models.heads.refiner import PoseRefiner
 from votepose.models.posenet import PoseNet
+from votepose.poses import Poses
 from votepose.training.config import TrainConfig
 from votepose.training.fit import fit
 from votepose.training.recipes import Recipe
@@ -102,16 +103,15 @@ def measured(refiners: Mapping[str, PoseRefiner | None], data: CocoDataset) -> d
     network, metadata = load_network(BUNDLED_SAFETENSORS)
     refiners = {**refiners, "bundled": network.refiner}
     grouping, kappas = metadata.grouping, torch.from_numpy(data.skeleton.kappas)
-    results: dict[str, list[dict[str, object]]] = {name: [] for name in refiners}
+    found: dict[str, list[tuple[Sample, Poses]]] = {name: [] for name in refiners}
     for sample in track(data.samples, "measuring"):
         estimator = _VotesOnce(network, kappas, grouping, metadata.levels).eval()
         for name, module in refiners.items():
             network.refiner = module
             poses = estimate(estimator, sample.image, metadata.input_size, grouping.presence_threshold, data.skeleton)
-            results[name] += picture_results(poses, sample, data.category_id)
-    images = [sample.image_id for sample in data.samples]
+            found[name].append((sample, poses))
     assert data.labels is not None
-    metrics = {name: coco_keypoint_metrics(data.labels, found, images) for name, found in results.items()}
-    for name, found in metrics.items():
-        print(f"{name:<28}{found}")
+    metrics = {name: metrics_of(data.labels, pairs) for name, pairs in found.items()}
+    for name, measured in metrics.items():
+        print(f"{name:<28}{measured}")
     return metrics

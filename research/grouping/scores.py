@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from votepose.data.coco import CocoDataset
-from votepose.evaluation.coco_metrics import coco_keypoint_metrics
+from votepose.evaluation.coco_metrics import metrics_of
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.slice_specs import SliceSpec, slice_specs
 from votepose.evaluation.error_analysis.slices import slice_people
-from votepose.evaluation.runner import picture_results
 from votepose.utils.assignment import assign
 
 _MOST = 100  # people of a generated crowd that count
@@ -51,8 +50,7 @@ def judge(labels: np.ndarray, person: np.ndarray, count: int) -> np.ndarray:
 def ap(found: Found, data: CocoDataset, most: int = 20) -> dict[str, float]:
     """AP, AP50 and AP75 of a set."""
     assert data.labels is not None
-    results = [entry for p in found.pictures for entry in picture_results(p.poses, p.sample, data.category_id)]
-    metrics = coco_keypoint_metrics(data.labels, results, [p.sample.image_id for p in found.pictures], most)
+    metrics = metrics_of(data.labels, ((p.sample, p.poses) for p in found.pictures), most)
     return {name: round(getattr(metrics, name), 4) for name in ("ap", "ap50", "ap75")}
 
 

@@ -20,8 +20,8 @@ from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import print_left_out, require_labelled
-from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
-from votepose.evaluation.network import coco_results
+from votepose.evaluation.coco_metrics import KeypointMetrics, metrics_of
+from votepose.evaluation.network import find_people
 from votepose.io.files import prepare_folder, replacing, save_text
 from votepose.io.settings import read_note, require_same_settings
 from votepose.letterbox import require_input_size
@@ -252,7 +252,6 @@ def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:
         network, torch.from_numpy(val.skeleton.kappas), cell.chosen.grouping, cell.chosen.levels
     ).eval()
     estimator.to("cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu")
-    results = coco_results(estimator, val, config.input_size)
-    metrics = coco_keypoint_metrics(val.labels, results, [sample.image_id for sample in val.samples])
+    metrics = metrics_of(val.labels, find_people(estimator, val, config.input_size))
     print(f"{cell.preset}, {cell.name}: {metrics}")
     return Measured(network.parameter_count, metrics)

@@ -13,7 +13,7 @@ import tyro
 from votepose.data.coco import load_coco
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import check_match, check_options, print_left_out, require_positive
-from votepose.evaluation.coco_metrics import coco_keypoint_metrics
+from votepose.evaluation.coco_metrics import metrics_of
 from votepose.evaluation.gallery import write_gallery
 from votepose.evaluation.loading import load_model
 from votepose.evaluation.runner import find_all, picture_results
@@ -72,14 +72,14 @@ def run(config: EvaluateConfig) -> None:
     )
     find = partial(find_in_both_views, model.find) if config.flip_test else model.find
     found = list(find_all(find, dataset.samples))
-    results = [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
-    metrics = coco_keypoint_metrics(dataset.labels, results, [s.image_id for s in dataset.samples])
     if config.out:
+        results = [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
         save_text(json.dumps(results), config.out)
         print(f"{len(results)} detections in {config.out}")
     if config.gallery:
         count = write_gallery(config.gallery, found, config.examples)
         print(f"{count} drawings in {config.gallery}: detections on the left, labels on the right")
+    metrics = metrics_of(dataset.labels, found)
     print("| Method | Parameters (M) | AP50 | AP75 | AP-M | AP-L |\n|---|---|---|---|---|---|")
     print(metrics.paper_row(f"votepose [{model.preset}]", model.parameters / 1e6))
     print(metrics)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
 from votepose.data.coco_json.labels import CocoLabels, coco_labels, read_coco_json
 from votepose.data.coco_json.values import identity
+from votepose.data.sample import Sample
 from votepose.errors import VoteposeError
+from votepose.evaluation.runner import picture_results
+from votepose.poses import Poses
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def coco_keypoint_metrics(
     labels = annotations if isinstance(annotations, CocoLabels) else coco_labels(annotations)
     if not results or not any(picture.annotations for picture in labels.pictures.values()):
         return KeypointMetrics(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    from faster_coco_eval import COCO, COCOeval_faster  # training without --val does not need it
+
     order = sorted(labels.pictures, key=lambda key: (isinstance(key, str), key))
     numbers = {key: number for number, key in enumerate(order, start=1)}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -93,6 +97,13 @@ def coco_keypoint_metrics(
     ap, ap50, ap75, ap_m, ap_l, ar = (float(v) for v in evaluation.stats[:6])
     ap_m, ap_l = (math.nan if v < 0 else v for v in (ap_m, ap_l))
     return KeypointMetrics(max(0.0, ap), max(0.0, ap50), max(0.0, ap75), ap_m, ap_l, max(0.0, ar))
+
+
+def metrics_of(labels: CocoLabels, found: Iterable[tuple[Sample, Poses]], most: int = 20) -> KeypointMetrics:
+    """`coco_keypoint_metrics` of the people found in images, measured on these images."""
+    pairs, category = list(found), labels.people.category_id
+    results = [entry for sample, poses in pairs for entry in picture_results(poses, sample, category)]
+    return coco_keypoint_metrics(labels, results, [sample.image_id for sample, _ in pairs], most)
 
 
 def in_percent(metric: float) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from votepose.data.coco import CocoDataset
-from votepose.evaluation.runner import Model, find_all, picture_results
+from votepose.data.sample import Sample
+from votepose.evaluation.runner import Model, find_all
 from votepose.inference.graph_outputs import PEOPLE, people_rows, to_poses
 from votepose.letterbox import Letterbox, require_input_size
 from votepose.models.estimator import PoseEstimator
@@ -59,11 +60,10 @@ def run_estimator(
     return {name: (x.float() if x.is_floating_point() else x).numpy() for name, x in values.items()}, box
 
 
-def coco_results(
+def find_people(
     estimator: PoseEstimator, dataset: CocoDataset, size: int, progress: bool = True
-) -> list[dict[str, Any]]:
-    """COCO results for a dataset's images."""
+) -> Iterator[tuple[Sample, Poses]]:
+    """Yield each image of a dataset with the people found in it, letterboxed to `size` pixels."""
     threshold = float(estimator.config.presence_threshold)
     find = partial(estimate, estimator, size=size, threshold=threshold, skeleton=dataset.skeleton)
-    found = find_all(find, dataset.samples, progress)
-    return [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
+    return find_all(find, dataset.samples, progress)

@@ -25,7 +25,8 @@ from votepose.data.loader import Batch
 from votepose.data.planned_batch import PlannedBatch
 from votepose.data.resident import ResidentPictures
 from votepose.errors import VoteposeError
-from votepose.evaluation.network import coco_results
+from votepose.evaluation.coco_metrics import metrics_of
+from votepose.evaluation.network import find_people
 from votepose.inference.weights import resolve_weights
 from votepose.models.checkpoint import Metadata, read_metadata
 from votepose.models.estimator import PoseEstimator
@@ -225,11 +226,8 @@ class PoseModule(pl.LightningModule):
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
         if self.val is None or self.val.labels is None or self.trainer.global_rank:
             return
-        from votepose.evaluation.coco_metrics import coco_keypoint_metrics  # not needed to train without --val
-
-        results = coco_results(self.estimator, self.val, self.input_size)
+        metrics = metrics_of(self.val.labels, find_people(self.estimator, self.val, self.input_size))
         self._fit_windows()  # before the weights are swapped with their averages
-        metrics = coco_keypoint_metrics(self.val.labels, results, [s.image_id for s in self.val.samples])
         self.metrics = asdict(metrics)
         self.log_dict({f"val/{name}": value for name, value in self.metrics.items()}, rank_zero_only=True)
 

@@ -75,9 +75,9 @@ def test_the_best_weights_are_kept_and_a_run_without_progress_ends(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aps = iter([0.2, 0.3, 0.25, 0.1])
-    monkeypatch.setattr("votepose.training.lightning_module.coco_results", lambda *_: [])
+    monkeypatch.setattr("votepose.training.lightning_module.find_people", lambda *_: [])
     monkeypatch.setattr(
-        "votepose.evaluation.coco_metrics.coco_keypoint_metrics", lambda *_: KeypointMetrics(next(aps), 0, 0, 0, 0, 0)
+        "votepose.training.lightning_module.metrics_of", lambda *_: KeypointMetrics(next(aps), 0, 0, 0, 0, 0)
     )
     config = tiny_config(data, tmp_path, steps=2, steps_per_epoch=1, val=data, evaluate_every=1, patience=2)
     run(config)
@@ -104,8 +104,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         aps.append((len(aps) + 1) / 10)
         return KeypointMetrics(aps[-1], 0, 0, 0, 0, 0)
 
-    monkeypatch.setattr("votepose.training.lightning_module.coco_results", lambda *_: [])
-    monkeypatch.setattr("votepose.evaluation.coco_metrics.coco_keypoint_metrics", measure)
+    monkeypatch.setattr("votepose.training.lightning_module.find_people", lambda *_: [])
+    monkeypatch.setattr("votepose.training.lightning_module.metrics_of", measure)
     return aps
 
 

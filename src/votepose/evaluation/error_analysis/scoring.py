@@ -10,9 +10,8 @@ import numpy as np
 from votepose.data.coco import CocoDataset
 from votepose.data.coco_json.labels import CocoLabels
 from votepose.data.sample import Sample
-from votepose.evaluation.coco_metrics import KeypointMetrics, coco_keypoint_metrics
+from votepose.evaluation.coco_metrics import KeypointMetrics, metrics_of
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
-from votepose.evaluation.runner import picture_results
 from votepose.poses import Poses
 
 
@@ -40,11 +39,7 @@ class Scorer:
 
         People with a number in `ignored` do not count, nor do detections of them.
         """
-        pairs = list(found)
-        category = self.labels.people.category_id
-        results = [entry for sample, poses in pairs for entry in picture_results(poses, sample, category)]
-        images = [sample.image_id for sample, _ in pairs]
-        return coco_keypoint_metrics(self.labels.ignoring(set(ignored)), results, images)
+        return metrics_of(self.labels.ignoring(set(ignored)), found)
 
     def changed(self, pictures: Sequence[MatchedImage], change: Callable[[MatchedImage], Poses]) -> KeypointMetrics:
         """Metrics of the people that `change` returns for each image."""
