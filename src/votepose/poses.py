@@ -12,6 +12,7 @@ import numpy as np
 from votepose.errors import VoteposeError
 from votepose.oks import body_sizes
 from votepose.skeleton import BODY_SHARE, COCO_17, Skeleton
+from votepose.utils.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,7 @@ class Poses:
 
     def __repr__(self) -> str:
         """Such as "Poses(5 people, 1024x746, best 0.78)"."""
-        facts = ["1 person" if len(self) == 1 else f"{len(self)} people"]
+        facts = [counted(len(self), "person", "people")]
         facts += ["x".join(map(str, self.image_size))] if any(self.image_size) else []
         facts += [f"best {self.scores.max():.2f}"] if len(self) else []
         return f"Poses({', '.join(facts)})"

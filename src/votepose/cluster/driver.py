@@ -29,6 +29,7 @@ from votepose.predictor import Predictor
 from votepose.utils.progress import Bar
 from votepose.utils.run_summary import RunSummary
 from votepose.utils.signals import stop_like_ctrl_c
+from votepose.utils.wording import counted
 
 
 def run(config: ClusterConfig, predictor: Predictor) -> int:
@@ -70,7 +71,7 @@ def _check_room(job: Job, growing: bool) -> None:
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if any(all(has.get(name, 0) >= number for name, number in wanted.items()) for has in machines):
         return
-    asked = f"{job.threads} CPU{'s' * (job.threads > 1)}{' and a GPU' * _on_gpu(job)}"
+    asked = f"{counted(job.threads, 'CPU')}{' and a GPU' * _on_gpu(job)}"
     if not growing:
         missing = f"a worker needs {asked}, which this machine does not have"
         raise VoteposeError(f"{missing}: lower --threads, or use --device cpu")

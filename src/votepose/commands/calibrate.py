@@ -19,6 +19,7 @@ from votepose.inference.weights import resolve_weights
 from votepose.io.files import prepare_folder, save_picture, save_text
 from votepose.models.checkpoint import save_weights
 from votepose.models.loading import load_estimator
+from votepose.utils.wording import counted
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def run(config: CalibrateConfig) -> None:
     variants = {"current": calibrated_predictions(estimator.calibration, samples)}
     if config.out:
         variants["calibrated"] = cross_validated_predictions(samples)
-    source = f"{len(pictures)} images of {', '.join(map(str, config.data))}; {config.weights}"
+    source = f"{counted(len(pictures), 'image')} of {', '.join(map(str, config.data))}; {config.weights}"
     text = report_text(source, samples, variants, skeleton)
     print(text)
     if config.report:
@@ -71,7 +72,7 @@ def run(config: CalibrateConfig) -> None:
         print(f"report.md and reliability.png in {config.report}")
     if config.out:
         save_weights(config.out, estimator.network, replace(metadata, calibration=fit(samples)))
-        print(f"{config.out}: calibrated on {len(pictures)} images")
+        print(f"{config.out}: calibrated on {counted(len(pictures), 'image')}")
 
 
 def _check(config: CalibrateConfig) -> None:

@@ -22,6 +22,7 @@ from votepose.skeleton import Skeleton
 from votepose.utils.machine import usable_cpus
 from votepose.utils.parallel import ordered_map
 from votepose.utils.progress import track
+from votepose.utils.wording import counted
 from votepose.visualization.contact_sheet import contact_sheet, tile
 from votepose.visualization.draw import draw
 
@@ -71,7 +72,7 @@ def run(config: CheckConfig) -> int:
     if tiles:
         path = config.out / f"{config.data.resolve().name}.labels.jpg"
         save_picture(contact_sheet(tiles), path)
-        print(f"{path}: the labels of {len(tiles)} images; hidden joints are drawn as rings")
+        print(f"{path}: the labels of {counted(len(tiles), 'image')}; hidden joints are drawn as rings")
     return int(any(not kind.first.adjusted for kind in kinds))
 
 
@@ -95,7 +96,7 @@ def _report(folder: CocoFolder, joints: Sequence[np.ndarray], kinds: Sequence[Re
     peopled = sum(len(v) > 0 for v in joints)
     each = f"{(people > 0).sum() / len(people):.1f}" if len(people) else "no"
     yield f"{folder.path}: {len(joints)} of {folder.listed} images can be used, {peopled} of them with people"
-    yield f"{len(people)} people, with {each} labelled joints of {len(skeleton)} each"
+    yield f"{counted(len(people), 'person', 'people')}, with {each} labelled joints of {len(skeleton)} each"
     if skeleton.side_remark:
         yield skeleton.side_remark
     if len(people):

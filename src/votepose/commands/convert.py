@@ -19,6 +19,7 @@ from votepose.data.yolo.writer import write_yolo
 from votepose.errors import VoteposeError
 from votepose.io.files import prepare_folder, replacing
 from votepose.utils.progress import track
+from votepose.utils.wording import counted
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _to_yolo(config: ConvertConfig, out: Path) -> Iterator[Remark]:
         )
     written = write_yolo(splits, out)
     for split, folder in splits.items():
-        counts = f"{written.images[split]} images with {written.people[split]} people"
+        counts = f"{counted(written.images[split], 'image')} with {counted(written.people[split], 'person', 'people')}"
         print(f"{config.out / 'data.yaml'}: {split}: {counts}")
         yield from folder.left_out(r.at(str(p.entry.get("file_name"))) for p in folder.pictures for r in p.remarks)
     several = {"categories, now one": len(next(iter(splits.values())).labels.people.identities)}
@@ -97,8 +98,9 @@ def _to_coco(config: ConvertConfig, out: Path) -> Iterator[Remark]:
         split = read_split(path, name)
         assert split is not None
         _write_coco(split, out / name)
+        images = counted(len(split.json["images"]), "image")
         people = sum(entry["num_keypoints"] > 0 for entry in split.json["annotations"])
-        print(f"{config.out / name}: {len(split.json['images'])} images with {people} people")
+        print(f"{config.out / name}: {images} with {counted(people, 'person', 'people')}")
         yield from split.remarks
 
 

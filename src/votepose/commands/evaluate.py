@@ -20,6 +20,7 @@ from votepose.evaluation.runner import find_all, picture_results
 from votepose.inference.flip_tta import find_in_both_views
 from votepose.inference.weights import chosen_weights, resolve_weights
 from votepose.io.files import prepare_folder, save_text
+from votepose.utils.wording import counted
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def run(config: EvaluateConfig) -> None:
     views = ", each and its mirror image" if config.flip_test else ""
     size = f", {model.parameters / 1e6:.1f} M parameters" if model.parameters else ""
     print(
-        f"{len(dataset.samples)} images of {config.data}{views}; {weights} (preset {model.preset}{size}), "
+        f"{counted(len(dataset.samples), 'image')} of {config.data}{views}; {weights} (preset {model.preset}{size}), "
         f"input {model.input_size}"
     )
     find = partial(find_in_both_views, model.find) if config.flip_test else model.find
@@ -75,10 +76,10 @@ def run(config: EvaluateConfig) -> None:
     if config.out:
         results = [entry for sample, poses in found for entry in picture_results(poses, sample, dataset.category_id)]
         save_text(json.dumps(results), config.out)
-        print(f"{len(results)} detections in {config.out}")
+        print(f"{counted(len(results), 'detection')} in {config.out}")
     if config.gallery:
         count = write_gallery(config.gallery, found, config.examples)
-        print(f"{count} drawings in {config.gallery}: detections on the left, labels on the right")
+        print(f"{counted(count, 'drawing')} in {config.gallery}: detections on the left, labels on the right")
     metrics = metrics_of(dataset.labels, found)
     print("| Method | Parameters (M) | AP50 | AP75 | AP-M | AP-L |\n|---|---|---|---|---|---|")
     print(metrics.paper_row(f"votepose [{model.preset}]", model.parameters / 1e6))

@@ -8,6 +8,7 @@ import numpy as np
 
 from votepose.grouping import GroupingConfig
 from votepose.poses import Poses
+from votepose.utils.wording import counted
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,5 @@ class Explanation:
 
     def summary(self) -> str:
         """One line with the numbers of people, votes and groups."""
-        people, votes = int(self.shown.sum()), len(self.votes)
-        counted = [f"{people} {'person' if people == 1 else 'people'}", f"{votes} vote{'s' * (votes != 1)}"]
-        return f"{self.name}: {counted[0]} from {counted[1]} in {len(self.groups)} group{'s' * (len(self.groups) != 1)}"
+        people, votes = counted(int(self.shown.sum()), "person", "people"), counted(len(self.votes), "vote")
+        return f"{self.name}: {people} from {votes} in {counted(len(self.groups), 'group')}"

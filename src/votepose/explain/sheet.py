@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from votepose.explain.explanation import Explanation
+from votepose.utils.wording import counted
 from votepose.visualization.colormap import heat_colours
 from votepose.visualization.draw import PALETTE, draw, person_colours
 
@@ -95,11 +96,9 @@ def _people(explanation: Explanation) -> _Panel:
     # drawn on the whole image, so that limbs are as wide as in `predict`
     drawn = draw(explanation.image, explanation.poses[explanation.shown])
     panel, _ = _backdrop(explanation, 1)
-    found = int(explanation.shown.sum())
+    found = counted(int(explanation.shown.sum()), "person", "people")
     note = f"Pooled votes, refined. Scores of {explanation.score_threshold:g} or more; dashed: inferred."
-    return _Panel(
-        drawn.resize(panel.size, Image.Resampling.LANCZOS), f"3  {found} {'person' if found == 1 else 'people'}", note
-    )
+    return _Panel(drawn.resize(panel.size, Image.Resampling.LANCZOS), f"3  {found}", note)
 
 
 def _agreement(explanation: Explanation) -> _Panel:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from votepose.errors import one_line
 from votepose.io.media import CAMERA_RAW, Medium, medium_of_file
+from votepose.utils.wording import counted
 
 
 @dataclass
@@ -35,13 +36,13 @@ class LeftOut:
         """A summary in one line; empty if nothing was left out."""
         suffixes = ", ".join(suffix or "no suffix" for suffix, _ in self.others.most_common(5))
         more = ", …" if len(self.others) > 5 else ""
-        counted = [
+        kinds = [
             (self.others.total(), "file", f"neither an image nor a video ({suffixes}{more})"),
             (self.raw, "camera raw file", "convert to JPEG"),
             (self.videos, "video", "only images are processed here"),
             (self.subfolders, "subfolder", "not searched without --recursive"),
         ]
-        parts = [f"{number} {what}{'s' * (number > 1)}: {why}" for number, what, why in counted if number]
+        parts = [f"{counted(number, what)}: {why}" for number, what, why in kinds if number]
         parts += self.troubles[:3] + ([f"{len(self.troubles) - 3} more"] if len(self.troubles) > 3 else [])
         return "; ".join(parts)
 

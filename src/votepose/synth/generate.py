@@ -20,6 +20,7 @@ from votepose.synth.factory import make_block, prepare
 from votepose.synth.shards import Scene, ShardFolder
 from votepose.utils.machine import usable_cpus
 from votepose.utils.progress import Bar
+from votepose.utils.wording import counted
 
 BLOCK = 64  # scenes per task of a process
 SHARD = 4 * BLOCK  # scenes per zip, and so the most that a stopped run loses
@@ -46,7 +47,7 @@ def run(config: SynthConfig) -> int:
         from votepose.synth.sheet import write_sheet
 
         write_sheet(config.out, config.sheet)
-    print(f"{config.count} images, {people} people; in {config.out}")
+    print(f"{counted(config.count, 'image')}, {counted(people, 'person', 'people')}; in {config.out}")
     return 0
 
 

@@ -18,6 +18,7 @@ from votepose.evaluation.checks import print_left_out
 from votepose.training.config import TrainConfig, parse_source
 from votepose.training.stages import require_people
 from votepose.utils.machine import usable_memory
+from votepose.utils.wording import counted
 
 Pictures = ResidentPictures | list[Source]
 
@@ -51,7 +52,7 @@ def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_si
         begun = time.perf_counter()
         pictures = ResidentPictures.load(sources, longest, device)
         seconds, size = time.perf_counter() - begun, pictures.canvases.nbytes
-        print(f"{len(pictures)} images decoded in {seconds:.1f} s and kept on {device}: {size} bytes")
+        print(f"{counted(len(pictures), 'image')} decoded in {seconds:.1f} s and kept on {device}: {size} bytes")
         for source, left_out in zip(sources, pictures.left_out, strict=True):
             print_left_out(CocoDataset([], pictures.skeleton, left_out=left_out), source.folder.path)
         require_people(config, count_people(pictures) > 0)

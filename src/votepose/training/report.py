@@ -9,16 +9,18 @@ from votepose.training.config import TrainConfig
 from votepose.training.lightning_module import PoseModule
 from votepose.training.pictures import count_people, count_pictures
 from votepose.training.stages.base import Stage
+from votepose.utils.wording import counted
 
 
 def opening(config: TrainConfig, module: PoseModule) -> str:
     """The stage, the data, and the command to watch the run."""
-    people = f" with {count_people(module.pictures)} people" if module.stage.reads_labels else ""
+    people = f" with {counted(count_people(module.pictures), 'person', 'people')}" if module.stage.reads_labels else ""
     val = f", AP on {config.val}" if config.val else ""
     limit = f"{config.minutes:g} minutes or {config.steps} steps" if config.minutes else f"{config.steps} steps"
     batch = config.batch_size * config.devices * config.nodes
+    images = counted(count_pictures(module.pictures), "image")
     return (
-        f"training {config.preset} (stage {config.stage}) on {count_pictures(module.pictures)} images{people}{val}: "
+        f"training {config.preset} (stage {config.stage}) on {images}{people}{val}: "
         f"{limit} of {batch} {module.stage.unit} at {module.input_size} pixels\n"
         f"curves: tensorboard --logdir {shlex.quote(str(config.out / 'tensorboard'))}"
     )

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from votepose.utils.wording import counted
+
 
 @dataclass
 class RunSummary:
@@ -50,23 +52,19 @@ class RunSummary:
             remark(line)
         left = total - self.finished - self.skipped - len(self.failures)
         processed = self.pictures + self.frames
-        counted = {what: number for what, number in (("image", self.pictures), ("frame", self.frames)) if number}
-        counted = counted or {"frame" if self.videos else "image": 0}
-        counts = [_count(number, what) for what, number in counted.items()]
-        counts += ["1 person" if self.people == 1 else f"{self.people} people"]
-        counts += [f"{_count(self.dropped, 'frame')} dropped"] if self.dropped or self.realtime else []
+        done = {what: number for what, number in (("image", self.pictures), ("frame", self.frames)) if number}
+        done = done or {"frame" if self.videos else "image": 0}
+        counts = [counted(number, what) for what, number in done.items()]
+        counts += [counted(self.people, "person", "people")]
+        counts += [f"{counted(self.dropped, 'frame')} dropped"] if self.dropped or self.realtime else []
         counts += [f"{self.skipped} done before"] if self.skipped else []
         counts += [f"{len(self.failures)} failed"] if self.failures else []
         counts += [f"{left} not done"] if left else []
         if processed:
-            counts += [f"{1000 * seconds / processed:.0f} ms/{' or '.join(counted)}"]
+            counts += [f"{1000 * seconds / processed:.0f} ms/{' or '.join(done)}"]
         print(f"{', '.join(counts)}; results in {out}")
 
 
 def remark(line: str) -> None:
     """Print a line to stderr, prefixed with "votepose:"."""
     print(f"votepose: {line}", file=sys.stderr)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -11,6 +11,7 @@ import numpy as np
 from votepose.data.coco_json import values
 from votepose.data.remarks import Remark
 from votepose.skeleton import BODY_SHARE
+from votepose.utils.wording import counted
 
 _SIZE = 0.1  # square root of a person's area over the image's, if there is no information about sizes
 _PICTURE = (640.0, 480.0)  # size in pixels, if the json has none
@@ -106,6 +107,6 @@ def sized(
         if annotation.is_person and not annotation.box[2:].all():
             annotation = replace(annotation, box=values.square(annotation.labelled, annotation.area))
         found.append(annotation)
-    people = "a person" if guessed == 1 else f"{guessed} people"
+    people = counted(guessed, "person", "people")
     problem = f"{people} labelled at one point, without box: size unknown, taken to be {guess**0.5:.0f} pixels"
     return found, [Remark(problem, adjusted=True)] if guessed else []
