@@ -87,12 +87,13 @@ def own_options(name: str) -> list[Cell]:
         "Euclidean rule, fixed threshold": replace(grouping, rule="euclidean", threshold=PAPER.threshold),
         "the paper's grouping (0.8, Euclidean, mean)": PAPER,
     }
-    whole = next(cell.run for cell in table_2(name, paper=False) if cell.chosen == chosen)  # need not be `with both`
+    runs = {cell.chosen.network: cell.run for cell in table_2(name, paper=False)}  # one run for each network
+    whole = runs.get(network, _slug(name, _AS_IT_IS))
     cells = [Cell(_AS_IT_IS, name, chosen, how, _slug(name, _AS_IT_IS), whole)]
     for title, changed in trained.items():
         if changed != network:
             key = _slug(name, title)
-            cells.append(Cell(title, name, replace(chosen, network=changed), how, key, key))
+            cells.append(Cell(title, name, replace(chosen, network=changed), how, key, runs.get(changed, key)))
     for title, rule in grouped.items():
         cells.append(Cell(title, name, replace(chosen, grouping=rule), how, _slug(name, title), whole))
     return cells
