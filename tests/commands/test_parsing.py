@@ -68,7 +68,7 @@ def test_a_wrong_argument_gets_one_line(
         ("predict", "x", "--out"): "--out needs a value",
         ("predict", "x", "--worker", "3"): "--worker: not an option of `votepose predict`; did you mean --workers?",
         ("explain", "a", "b"): "b: not an argument of `votepose explain`; see `votepose explain --help`",
-        ("explain",): "`votepose explain` needs PATH: An image file",
+        ("explain",): "`votepose explain` needs IMAGE: An image file",
     }
     for argv, message in expected.items():
         assert cli.main(argv) == 2
