@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,14 @@ for stop, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP,
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _denormals(request: pytest.FixtureRequest) -> None:
-    """Flush denormals only where a tiny network runs, which is slow with them; hypothesis then draws no floats."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_flush_denormal(hasattr(request.module, "tiny"))
+def _denormals(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep denormals where hypothesis draws floats, which it refuses to do while `helpers.tiny` has them flushed."""
+    torch = sys.modules["torch"] if "helpers.tiny" in sys.modules and hasattr(request.module, "given") else None
+    if torch is not None:
+        torch.set_flush_denormal(False)
+    yield
+    if torch is not None:
+        torch.set_flush_denormal(True)
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,10 @@ NETWORK = NetworkConfig(
 GROUPING = GroupingConfig(candidates=16)  # each person that is found costs a test 40 ms in the refiner
 PRESET = Preset(NETWORK, input_size=64, grouping=GROUPING)
 
+# An untrained network has many denormals, with which CPUs are slow. Set before the first thread, as threads inherit it:
+# if some threads flush and others do not, they disagree about what is above zero.
+torch.set_flush_denormal(True)
+
 
 def write_data(folder: Path, count: int = 6) -> Path:
     """A folder of drawn people."""
