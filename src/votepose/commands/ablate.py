@@ -71,7 +71,7 @@ class AblateConfig:
     """Images per step."""
     input_size: int = 256
     """Side of the input in pixels, a multiple of 32."""
-    learning_rate: float | None = TrainConfig.learning_rate
+    learning_rate: float | None = None
     """Peak learning rate. Default: that of `votepose train`."""
     backbone_weights: tuple[str, ...] = ()
     """Pretrained weights of the backbones, each as PRESET=FILE."""

@@ -129,6 +129,13 @@ class TrainConfig:
     """Continue from the last checkpoint in --out."""
 
     @property
+    def peak_rate(self) -> float:
+        """The peak learning rate: the given one or the default, with --paper that of its section V-B."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 3e-3 if self.paper else 6e-4
+
+    @property
     def log_every(self) -> int:
         """Number of steps between log entries."""
         return min(25, self.steps_per_epoch)

@@ -92,7 +92,9 @@ def _printing_once() -> Iterator[None]:
     """Of several processes, let only the first one print."""
     with contextlib.ExitStack() as stack:
         if getattr(rank_zero_only, "rank", 0):
-            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+            stack.enter_context(
+                contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
+            )
         yield
 
 

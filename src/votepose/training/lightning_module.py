@@ -43,8 +43,8 @@ from votepose.training.stages import build_stage
 from votepose.training.stages.base import Epoch
 from votepose.training.stages.refiner import RefinerStage
 
-_RATE, _PAPER_RATE, _PAPER_LEAST = 6e-4, 3e-3, 1e-4  # paper V-B: bounded in [1e-4, 3e-3]
-_FIXED = ("preset", "paper", "stage", "learning_rate", "backbone_rate", "weight_decay")
+_PAPER_LEAST = 1e-4  # minimum learning rate with --paper; V-B: bounded in [1e-4, 3e-3]
+_FIXED = ("preset", "paper", "stage", "backbone_rate", "weight_decay")
 
 
 class PoseModule(pl.LightningModule):
@@ -78,7 +78,7 @@ class PoseModule(pl.LightningModule):
         self.config, self.pictures, self.val, self.input_size = config, pictures, val, preset.input_size
         self.metadata = Metadata.of(config.preset, preset, skeleton)
         self.metrics: dict[str, float] = {}
-        self.fixed_settings = {name: getattr(config, name) for name in _FIXED}
+        self.fixed_settings = {name: getattr(config, name) for name in _FIXED} | {"learning_rate": config.peak_rate}
         self._parameter_groups: list[list[str]] = []  # names, in the optimiser's order
         self.recorded = False  # whether recording CUDA graphs has been tried
         self.timer = Timer(timedelta(minutes=config.minutes) if config.minutes else None)
@@ -180,9 +180,7 @@ class PoseModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.config
-        rate = _PAPER_RATE if config.paper else _RATE
-        rate = rate if config.learning_rate is None else config.learning_rate
-        groups = self._grouped(self.stage.parameter_groups(self.network, rate, config.backbone_rate))
+        groups = self._grouped(self.stage.parameter_groups(self.network, config.peak_rate, config.backbone_rate))
         fused = self.device.type == "cuda"
         optimizer = torch.optim.AdamW(groups, betas=self.stage.betas, weight_decay=config.weight_decay, fused=fused)
         if config.paper:  # V-B: adaptive
