@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from votepose.data.augment_config import AugmentConfig
 from votepose.errors import VoteposeError
 from votepose.models.backbones.build import Part
 
+_SOURCE = re.compile(r"(.+?)(?::([^:/\\]*))?(?::([^:/\\]*))?")  # the folder may contain colons, as in C:\data
 _AT_LEAST = {  # minimum of each option
     "steps": 1,
     "steps_per_epoch": 1,
@@ -174,11 +176,12 @@ def parse_source(text: str) -> tuple[Path, float, bool]:
     Raises:
         VoteposeError: for anything else.
     """
-    folder, *rest = text.split(":")
+    found = _SOURCE.fullmatch(text)
+    folder, given, mosaic = found.groups() if found else (text, None, None)
     try:
-        weight = float(rest[0]) if rest else 1.0
+        weight = 1.0 if given is None else float(given)
     except ValueError:
-        raise VoteposeError(f"--data {text}: {rest[0]!r} is not a weight; use DIR, DIR:0.5 or DIR:0.5:mosaic") from None
-    if not 0 < weight < math.inf or rest[1:] not in ([], ["mosaic"]):
+        raise VoteposeError(f"--data {text}: {given!r} is not a weight; use DIR, DIR:0.5 or DIR:0.5:mosaic") from None
+    if not 0 < weight < math.inf or mosaic not in (None, "mosaic"):
         raise VoteposeError(f"--data {text}: use DIR, DIR:0.5 or DIR:0.5:mosaic, with a weight above 0")
-    return Path(folder), weight, bool(rest[1:])
+    return Path(folder), weight, mosaic is not None

@@ -171,3 +171,5 @@ def test_a_source_is_a_folder_a_weight_and_a_use() -> None:
     assert parse_source("a/b") == (Path("a/b"), 1.0, False)
     assert parse_source("a:0.2") == (Path("a"), 0.2, False)
     assert parse_source("a:0.2:mosaic") == (Path("a"), 0.2, True)
+    assert parse_source("C:\\a") == (Path("C:\\a"), 1.0, False)
+    assert parse_source("a:b/c:0.2") == (Path("a:b/c"), 0.2, False)
