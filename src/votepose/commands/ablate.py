@@ -74,7 +74,7 @@ class AblateConfig:
     learning_rate: float | None = None
     """Peak learning rate. Default: that of `votepose train`."""
     backbone_weights: tuple[str, ...] = ()
-    """Pretrained weights of the backbones, each as PRESET=FILE."""
+    """Pretrained weights of the backbones, each as PRESET=FILE: of the backbone alone, or votepose weights."""
     pretrained: bool = False
     """Download the backbones' ImageNet weights with timm."""
     freeze: Part | None = None

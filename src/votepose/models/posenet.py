@@ -42,7 +42,8 @@ class PoseNet(nn.Module):
     Args:
         config: the parts and their sizes.
         pretrained: download the backbone's ImageNet weights with timm.
-        backbone_weights, aux_weights: safetensors of the trunks of the backbone and the auxiliary backbone.
+        backbone_weights, aux_weights: safetensors of the trunks of the backbone and the auxiliary backbone, or of
+            networks that have them.
 
     Raises:
         VoteposeError: if the parts do not go together, or weights cannot be loaded.
@@ -63,7 +64,7 @@ class PoseNet(nn.Module):
         if self.aux_backbone is not None:
             self.aux_backbone.requires_grad_(False)  # frozen, except in the joint stage
             if aux_weights is not None:
-                load_trunk(self.aux_backbone, aux_weights, "auxiliary backbone")
+                load_trunk(self.aux_backbone, aux_weights, "auxiliary backbone", "aux_backbone.")
         sources = (*self.backbone.channels, *(spec.channels for spec in self._aux_specs))
         project = [nn.Conv2d(c, config.channels, 1, bias=False) for c in sources]
         for aux in project[len(self.backbone.channels) :]:

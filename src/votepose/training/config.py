@@ -55,7 +55,7 @@ class TrainConfig:
     """votepose weights to start from, or `bundled` for the bundled model. Weights for another skeleton initialise all
     layers that do not depend on the joints."""
     backbone_weights: Path | None = None
-    """Weights of the backbone alone (safetensors)."""
+    """Safetensors of the backbone alone, or votepose weights of which only the backbone is used."""
     aux_weights: Path | None = None
     """Weights of MoveNet Thunder (safetensors) for an auxiliary backbone. Not needed if --weights has one."""
     pretrained: bool = False

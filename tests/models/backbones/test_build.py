@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from helpers import tiny
 from votepose.errors import VoteposeError
 from votepose.models.backbones.build import Backbone, build_backbone, freeze
+from votepose.models.checkpoint import load_network
 
 NAMES = ("mobile", "maxvit", "lite", "movenet")
 PARAMETERS = {"mobile": 2_971_952, "maxvit": 12_271_608, "lite": 2_958_848, "movenet": 4_723_346}
@@ -156,6 +158,15 @@ def test_weights_are_read_back(tmp_path: Path) -> None:
     save_file({k: v.half().contiguous() for k, v in state.items()}, path)
     filled = build_backbone("lite", pretrained=True, weights=path).trunk.state_dict()  # a file: nothing to download
     assert all(torch.equal(filled[k], v.half().float()) for k, v in state.items())
+
+
+def test_the_backbone_is_read_from_the_weights_of_a_network(tmp_path: Path) -> None:
+    path = tiny.write_weights(tmp_path / "network.safetensors", seed=3)
+    trained = load_network(path)[0].backbone.trunk.state_dict()
+    filled = build_backbone("movenet", weights=path).trunk.state_dict()
+    assert all(torch.equal(filled[name], value) for name, value in trained.items())
+    with pytest.raises(VoteposeError, match=r"not weights of the lite backbone"):
+        build_backbone("lite", weights=path)
 
 
 def test_weights_of_another_backbone_are_refused_in_one_line(tmp_path: Path) -> None:

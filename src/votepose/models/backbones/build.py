@@ -211,11 +211,17 @@ def _from_timm(spec: _Spec, pretrained: bool, early: bool) -> Backbone:
     return Backbone(trunk, channels, strides, spec, config.mean, config.std, maps[: len(first)])
 
 
-def load_trunk(trunk: nn.Module, path: Path, name: str) -> None:
+def load_trunk(trunk: nn.Module, path: Path, name: str, prefix: str = "backbone.trunk.") -> None:
     """Load a trunk's weights, of any float precision; the trunk is unchanged if that fails.
 
+    Args:
+        trunk: the trunk.
+        path: safetensors of the trunk alone, or of a whole network, whose names of the trunk's tensors have `prefix`.
+        name: name of the trunk in messages.
+        prefix: see `path`.
+
     Raises:
-        VoteposeError: if the file does not fit; the message calls the trunk `name`.
+        VoteposeError: if the file does not fit.
     """
     if not path.is_file():
         raise VoteposeError(f"{path}: no such weights file for the {name}")
@@ -223,7 +229,11 @@ def load_trunk(trunk: nn.Module, path: Path, name: str) -> None:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise VoteposeError(f"{path}: not a readable safetensors file ({error}): use one for the {name}") from None
-    wanted = {k: v for k, v in trunk.state_dict().items() if not k.endswith("num_batches_tracked")}
+    state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)} or state
+    state, wanted = (
+        {k: v for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
+        for tensors in (state, trunk.state_dict())
+    )
     wrong = [k for k, v in wanted.items() if k not in state or state[k].shape != v.shape]
     if wrong or len(state) != len(wanted):
         raise VoteposeError(
