@@ -19,7 +19,7 @@ from votepose.data.coco import CocoDataset, CocoFolder, load_coco
 from votepose.data.coco_writer import write_coco
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
-from votepose.evaluation.checks import print_left_out, require_labelled
+from votepose.evaluation.checks import print_left_out, require_labelled, require_positive
 from votepose.evaluation.coco_metrics import KeypointMetrics, metrics_of
 from votepose.evaluation.network import find_people
 from votepose.io.files import prepare_folder, replacing, save_text
@@ -119,8 +119,7 @@ def _check(config: AblateConfig, cells: Sequence[Cell]) -> None:
     if bool(config.data) != (config.val is not None):
         raise VoteposeError("--data and --val go together: give both, or neither to use generated stick figures")
     for name, value in (("steps", config.steps), ("batch-size", config.batch_size), ("limit", config.limit)):
-        if value is not None and value < 1:
-            raise VoteposeError(f"--{name} should be at least 1, but is {value}")
+        require_positive(name, value)
     require_input_size(config.input_size)
     for pair in config.backbone_weights:
         name, _, file = pair.partition("=")

@@ -104,14 +104,10 @@ def preset(name: str, paper: bool = False) -> Preset:
 
 def paper_network(network: NetworkConfig) -> NetworkConfig:
     """The network without our additions to the paper."""
-    plain = replace(network, vectors="absolute", relative=False, scales=False)
-    return replace(
-        plain,
-        refiner=0,
-        fine_refiner=False,
-        aux_backbone=False,
-        proposals=False,
-        sparse_memory=False,
-        keypoint_maps=0,
-        focus=0,
-    )
+    plain = replace(votes_only(network), vectors="absolute", relative=False, scales=False)
+    return replace(plain, proposals=False, sparse_memory=False, focus=0)
+
+
+def votes_only(network: NetworkConfig) -> NetworkConfig:
+    """The network without the parts that correct poses after the grouping."""
+    return replace(network, refiner=0, fine_refiner=False, aux_backbone=False, keypoint_maps=0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from votepose.evaluation.coco_metrics import KeypointMetrics, in_percent
 from votepose.grouping import PAPER
-from votepose.models.presets import Preset, preset
+from votepose.models.presets import Preset, preset, votes_only
 from votepose.training.recipes import Recipe, recipe
 
 # AP in percent: with both, without both, without hourglass, without transformer (paper, Table 2)
@@ -53,7 +53,6 @@ def table_2(name: str, paper: bool) -> list[Cell]:
     They measure votes: a pose refiner, which the paper does not have, would hide differences between them.
     """
     chosen, how = preset(name, paper), recipe(name, paper)
-    votes_only = replace(chosen.network, refiner=0, fine_refiner=False, aux_backbone=False, keypoint_maps=0)
     rows = (
         (_WHOLE, True, True),
         ("w/o both (only 1x1 conv head)", False, False),
@@ -62,7 +61,7 @@ def table_2(name: str, paper: bool) -> list[Cell]:
     )
     cells = []
     for i, (title, hourglass, transformer) in enumerate(rows):
-        network = replace(votes_only, hourglass=hourglass, transformer=transformer)
+        network = replace(votes_only(chosen.network), hourglass=hourglass, transformer=transformer)
         key = _slug(name, title, "paper" if paper else "")
         known = _PAPER_AP[name][i] if name in _PAPER_AP else None
         cells.append(Cell(title, name, replace(chosen, network=network), how, key, key, known))

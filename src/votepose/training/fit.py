@@ -90,11 +90,10 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
 @contextlib.contextmanager
 def _printing_once() -> Iterator[None]:
     """Of several processes, let only the first one print."""
-    with contextlib.ExitStack() as stack:
-        if getattr(rank_zero_only, "rank", 0):
-            stack.enter_context(
-                contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
-            )
+    if not getattr(rank_zero_only, "rank", 0):
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 
