@@ -56,10 +56,7 @@ class Leg:
 
 LEGS: dict[Network, tuple[Leg, ...]] = {
     "lite": (Leg("lite", Path("lite"), f"--preset lite {_VOTES}", 256, 60, 1220.0),),
-    "mobile": (
-        Leg("mobile-distill", None, f"--preset mobile {_DISTILL}", 256, 20),
-        Leg("mobile", "mobile-distill", f"--preset mobile {_VOTES}", 256, 60),
-    ),
+    "mobile": (Leg("mobile", Path("mobile"), f"--preset mobile {_VOTES}", 256, 60),),
     "maxvit": (
         Leg("maxvit-distill", None, f"--preset maxvit {_DISTILL}", 96, 20),
         Leg("maxvit", "maxvit-distill", f"--preset maxvit {_VOTES}", 96, 60),

@@ -114,7 +114,8 @@ def test_version_is_the_same_everywhere() -> None:
 def test_the_model_is_in_the_wheel_and_training_weights_are_not() -> None:
     targets = PROJECT["tool"]["hatch"]["build"]["targets"]
     assert targets["wheel"] == {"packages": ["src/votepose"], "exclude": ["*.safetensors"]}
-    left_out = ["/.venv-demo", "/src/votepose/weights/lite.safetensors"]  # the rest is what git tracks
+    for_research = [f"/src/votepose/weights/{name}.safetensors" for name in ("lite", "mobile")]
+    left_out = ["/.venv-demo", *for_research]  # the rest is what git tracks
     assert targets["sdist"] == {"exclude": left_out}
     ignored = [
         line.strip() for line in (ROOT / ".gitignore").read_text().splitlines()

@@ -100,6 +100,12 @@ def test_empty_has_the_shapes_of_no_people() -> None:
     assert empty.to_record() == {"image": "a.png", "width": 10, "height": 20, "people": []}
 
 
+def test_numpy_ids_become_json(poses: Poses) -> None:
+    seven, two = np.int64(7), np.int32(2)
+    for people in (poses.to_coco(seven, two), poses.to_coco_annotations(seven, two, np.int64(5))):
+        assert [(one["image_id"], one["category_id"]) for one in json.loads(json.dumps(people))] == [(7, 2)] * 3
+
+
 def test_coco_results_are_flat_triples(poses: Poses) -> None:
     results = json.loads(json.dumps(poses.to_coco(139)))
     assert [r["image_id"] for r in results] == [139] * 3

@@ -231,6 +231,7 @@ class Poses:
         `keypoints` is a flat list of x, y and confidence of each keypoint; `track_id` is present if people were
         tracked. The format cannot hold `seen`, nor the image's size and name.
         """
+        image_id, category_id = _plain(image_id), _plain(category_id)
         triples = np.concatenate([self.keypoints, self.confidences[..., None]], axis=2)
         flat = triples.reshape(len(self), 3 * len(self.skeleton))
         results: list[dict[str, Any]] = [
@@ -253,6 +254,7 @@ class Poses:
             image_id, category_id: ids for all annotations.
             first_id: `id` of the first annotation; the others follow consecutively.
         """
+        image_id, category_id, first_id = _plain(image_id), _plain(category_id), _plain(first_id)
         width, height = self.image_size
         known_size = bool(width and height)
         within = (self.keypoints >= 0) & (self.keypoints <= (width, height))
@@ -411,6 +413,11 @@ class Poses:
         seen = np.asarray(data.get("seen", np.ones(shape, bool) if visible is None else visible)).reshape(shape)
         xy, confidences, ids = _unknown_in_the_middle(xy, known), confidences * known, data.get("tracker_id")
         return cls(xy, confidences, seen & known, scores, skeleton, image_size, source, ids)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers, which cannot be written as JSON, as Python's; other values as they are."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _unknown_in_the_middle(points: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -185,8 +185,10 @@ def test_the_fine_refiner_sees_the_keypoint_maps_but_does_not_train_them() -> No
     assert network.feature_specs[-1].heatmaps
 
 
-@pytest.mark.parametrize("changes", [{"backbone": "mobile"}, {"refiner": 0}, {"keypoint_maps": 0}])
+@pytest.mark.parametrize("changes", [{"backbone": "maxvit"}, {"refiner": 0}, {"keypoint_maps": 0}])
 def test_a_fine_refiner_without_its_maps_is_refused(changes: dict[str, Any]) -> None:
     config = replace(CONFIG, backbone="lite", stride=8, keypoint_maps=8, fine_refiner=True)
-    with pytest.raises(VoteposeError, match="fine_refiner needs the lite backbone, a refiner and keypoint maps"):
+    with pytest.raises(
+        VoteposeError, match="fine_refiner needs the mobile or lite backbone, a refiner and keypoint maps"
+    ):
         PoseNet(replace(config, **changes))

@@ -83,14 +83,14 @@ def test_finished_legs_are_left_out_and_others_continue(
             (Path(words[words.index("--out") + 1])).mkdir(parents=True, exist_ok=True)
 
     monkeypatch.setattr(subprocess, "run", run)
-    coco.main(coco.Config(folder, out, ("mobile",), dry_run=True))
+    coco.main(coco.Config(folder, out, ("maxvit",), dry_run=True))
     assert not ran
     assert shlex.split(capsys.readouterr().out.strip().splitlines()[1])[:2] == ["votepose", "train"]
-    (out / "mobile-distill").mkdir()
-    (out / "mobile-distill" / "last.ckpt").touch()
-    coco.main(coco.Config(folder, out, ("mobile",)))
+    (out / "maxvit-distill").mkdir()
+    (out / "maxvit-distill" / "last.ckpt").touch()
+    coco.main(coco.Config(folder, out, ("maxvit",)))
     assert ["--resume" in words for words in ran] == [True, False, False]
     assert "evaluate" in ran[2]
-    assert ran[1][ran[1].index("--weights") + 1] == str(out / "mobile-distill" / "weights.safetensors")
-    coco.main(coco.Config(folder, out, ("mobile",)))
+    assert ran[1][ran[1].index("--weights") + 1] == str(out / "maxvit-distill" / "weights.safetensors")
+    coco.main(coco.Config(folder, out, ("maxvit",)))
     assert len(ran) == 3

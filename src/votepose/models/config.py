@@ -23,7 +23,8 @@ class NetworkConfig:
         relative: whether the transformer uses rotary positions instead of added sine embeddings.
         scales: whether each vote also predicts its uncertainty about each joint (log of a Laplace scale).
         refiner: channels of the pose refiner at its finest level; 0 for no refiner.
-        fine_refiner: whether the refiner also uses the backbone's map of stride 4 and the keypoint maps (`lite` only).
+        fine_refiner: whether the refiner also uses the backbone's map of stride 4 and the keypoint maps (`mobile` and
+            `lite` only).
         aux_backbone: whether refiner and votes also use MoveNet Thunder (17 keypoints; see `models.backbones.thunder`).
         sparse_memory: whether the encoder uses only the patches that are most likely to hold a keypoint.
         proposals: whether presence and votes start from poses that the backbone proposes (`movenet` only; see

@@ -124,7 +124,7 @@ class PoseNet(nn.Module):
         """Compute the maps that cells vote from, given the backbones' maps."""
         trunk = self.backbone.trunk
         proposals = trunk.proposals(maps[0]) if isinstance(trunk, MoveNet) and self.config.proposals else None
-        features = self._fuse_features(maps, aux, images)
+        features = self.fuse(maps, aux, images)
         logits = self.presence(features)
         logits = [x[:, 0].float() for x in (logits if isinstance(logits, list) else [logits])]
         if proposals is not None:
@@ -137,10 +137,10 @@ class PoseNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Images -> the feature map F (B, C, h, w) alone."""
-        return self._fuse_features(self.backbone(images), self.aux_features(images), images)
+        return self.fuse(self.backbone(images), self.aux_features(images), images)
 
-    def _fuse_features(self, maps: Sequence[Tensor], aux: Sequence[Tensor], images: Tensor) -> Tensor:
-        """The backbones' maps -> the feature map F."""
+    def fuse(self, maps: Sequence[Tensor], aux: Sequence[Tensor], images: Tensor) -> Tensor:
+        """The maps of both backbones -> the feature map F; of `images`, only the size is used."""
         size = [side // self.config.stride for side in images.shape[-2:]]
         projected: dict[int, Tensor] = {}  # by stride, as maps of equal size are added before resizing
         fused = [*maps[: len(self.backbone.channels)], *aux]  # the early maps are only used by the refiner
@@ -258,8 +258,8 @@ def _require_parts(config: NetworkConfig) -> None:
         raise VoteposeError(f"a backbone that proposes poses needs a stride divisible by 4, not {config.stride}")
     if config.aux_backbone and config.keypoints != len(COCO_17):
         raise VoteposeError(f"the auxiliary backbone has {len(COCO_17)} keypoints, not {config.keypoints}")
-    if config.fine_refiner and not (config.backbone == "lite" and config.refiner and config.keypoint_maps):
-        raise VoteposeError("fine_refiner needs the lite backbone, a refiner and keypoint maps")
+    if config.fine_refiner and not (config.backbone in ("mobile", "lite") and config.refiner and config.keypoint_maps):
+        raise VoteposeError("fine_refiner needs the mobile or lite backbone, a refiner and keypoint maps")
 
 
 def _presence_branch(config: NetworkConfig) -> nn.Module:

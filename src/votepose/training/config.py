@@ -67,9 +67,12 @@ class TrainConfig:
     """Part to train. votes: the whole network. joint: every part of a movenet network, including the auxiliary
     backbone, each by its own losses. refiner: only the refiner, over the preset's whole image pyramid. focus: only the
     focus head, at half of the input size of inference. backbone-heads: only a movenet backbone, through its own heads,
-    which propose poses. distill: only a backbone without pretrained weights, to predict the features of the bundled
-    one; labels are not used. In backbone-heads and joint, the backbones' learning rate is relative to the size of each
-    weight tensor."""
+    which propose poses. distill: only the backbone and its feature map, on the features of --teacher; labels are not
+    used. In backbone-heads and joint, the backbones' learning rate is relative to the size of each weight tensor."""
+    teacher: Path | None = None
+    """With --stage distill, the weights to learn from: a file, or a name such as `lite`. If both feature maps have the
+    same stride, the network learns to compute the teacher's features, and can then use its heads. Default: the bundled
+    model."""
     crops: Path | None = None
     """With --stage refiner, a folder to cache the regions around people. They are cut once and reused, which saves most
     of the time on a CPU. --batch-size then counts people."""

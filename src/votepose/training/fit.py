@@ -57,6 +57,8 @@ from votepose.training.stages import require_options, require_parts
 from votepose.training.stages.refiner import CachedRefinerStage
 from votepose.utils.signals import stop_like_ctrl_c
 
+_SINGLE_VALUE = "more than 1 value per channel"  # in the message of PyTorch's BatchNorm
+
 
 def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None = None) -> None:
     """Train; see `TrainConfig`. Writes weights.safetensors (averaged weights), last.ckpt and logs to `out`.
@@ -68,8 +70,8 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
         preset, recipe: used instead of those that `config` names.
 
     Raises:
-        VoteposeError: if the data cannot be used, options do not go together, there is no checkpoint to resume from, or
-            the GPU runs out of memory.
+        VoteposeError: if the data cannot be used, options do not go together, there is no checkpoint to resume from,
+            the GPU runs out of memory, or batch and images are too small for the network.
         KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, with a message about what is kept.
     """
     torch.set_flush_denormal(True)  # denormals make CPUs many times slower
@@ -82,6 +84,13 @@ def fit(config: TrainConfig, preset: Preset | None = None, recipe: Recipe | None
         raise VoteposeError(
             f"the GPU ran out of memory with --batch-size {config.batch_size}: try --batch-size {smaller}, or let the "
             "images use less memory with --canvas or --from-disk"
+        ) from error
+    except ValueError as error:
+        if _SINGLE_VALUE not in str(error):
+            raise
+        raise VoteposeError(
+            f"a norm of the {config.preset} network saw a single value, which it cannot normalise: use a larger "
+            f"--batch-size than {config.batch_size}, or a larger --input-size"
         ) from error
     finally:  # restore exact arithmetic for the rest of the process
         torch.set_flush_denormal(False)

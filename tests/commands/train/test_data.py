@@ -127,6 +127,7 @@ def test_labels_that_teach_nothing_are_refused(
             "the lite network cannot use them: use --preset movenet",
         ),
         ({"crops": Path("crops")}, "add --stage refiner"),
+        ({"teacher": Path("lite")}, "add --stage distill"),
         ({"patience": 2}, "--patience needs --val"),
         ({"patience": 0}, "--patience should be at least 1"),
         ({"minutes": 0.0}, "--minutes should be above 0"),

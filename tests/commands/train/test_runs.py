@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers import tiny
 from helpers.train_runs import ENVIRONMENT, checkpoint, command, tiny_config
 from votepose.commands.train import run
 from votepose.data.coco_writer import write_coco
@@ -23,6 +24,7 @@ from votepose.errors import VoteposeError
 from votepose.evaluation.coco_metrics import KeypointMetrics
 from votepose.models.checkpoint import load_network
 from votepose.training.checkpoints import PlainFiles
+from votepose.training.fit import fit
 from votepose.training.stages.votes import VoteStage
 
 
@@ -69,6 +71,12 @@ def test_a_full_gpu_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("votepose.training.lightning_module.PoseModule.training_step", fill)
     with pytest.raises(VoteposeError, match="memory with --batch-size 2: try --batch-size 1"):
         run(tiny_config(data, tmp_path))
+
+
+def test_an_image_too_small_for_a_batch_of_one_is_one_line(data: Path, tmp_path: Path) -> None:
+    deep = replace(tiny.PRESET, network=replace(tiny.NETWORK, depth=4))
+    with pytest.raises(VoteposeError, match="use a larger --batch-size than 1, or a larger --input-size"):
+        fit(tiny_config(data, tmp_path, batch_size=1), deep)
 
 
 def test_the_best_weights_are_kept_and_a_run_without_progress_ends(

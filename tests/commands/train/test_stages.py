@@ -28,10 +28,13 @@ def test_the_backbone_heads_stage_changes_only_the_backbone(data: Path, tmp_path
     assert {name for name in before if name.startswith("backbone.trunk.")} >= {f"backbone.trunk.{n}" for n in changed}
 
 
-def test_the_distill_stage_changes_only_backbone_and_f(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("alike", [False, True])
+def test_the_distill_stage_changes_only_backbone_and_f(data: Path, tmp_path: Path, alike: bool) -> None:
     start = tiny.write_weights(tmp_path / "start.safetensors")
-    run(tiny_config(data, tmp_path / "run", weights=start, stage="distill"))
-    run(tiny_config(data, tmp_path / "run", weights=start, stage="distill", steps=6, resume=True))
+    teacher = tiny.write_weights(tmp_path / "teacher.safetensors", seed=5) if alike else None
+    config = tiny_config(data, tmp_path / "run", weights=start, stage="distill", teacher=teacher)
+    run(config)
+    run(replace(config, steps=6, resume=True))
     before, after = (load_network(path)[0].state_dict() for path in (start, tmp_path / "run" / "weights.safetensors"))
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"backbone", "project", "norm"}

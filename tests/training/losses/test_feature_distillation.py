@@ -1,4 +1,4 @@
-"""Feature distillation: F learns to predict the maps of the bundled network's backbone."""
+"""Feature distillation: F predicts the maps of another network's backbone, or equals that network's F."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from votepose.data.toy import synthetic_dataset
 from votepose.inference.weights import BUNDLED_SAFETENSORS
 from votepose.models.checkpoint import load_network
 from votepose.models.posenet import PoseNet
-from votepose.training.losses.feature_distillation import DistillationCriterion
+from votepose.training.losses.feature_distillation import DistillationCriterion, mismatch
 from votepose.training.stages.distill import DistillStage
 
 SIDE = 64
+COARSE = replace(tiny.NETWORK, stride=8, proposals=False)  # its F is coarser than the bundled network's
 
 
 @pytest.fixture(scope="module")
 def stage() -> DistillStage:
-    return DistillStage(tiny.NETWORK.channels)
+    return DistillStage(load_network(BUNDLED_SAFETENSORS)[0], COARSE)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_f_that_holds_the_bundled_maps_loses_nothing(batch: Batch) -> None:
 
 def test_the_gradient_reaches_the_backbone_and_f_alone(stage: DistillStage, batch: Batch) -> None:
     torch.manual_seed(0)
-    network = PoseNet(replace(tiny.NETWORK, stride=8, proposals=False))  # F coarser than the finest of the maps
+    network = PoseNet(COARSE)
     loss = stage(network, batch)["total"]
     loss.backward()
     assert math.isfinite(loss.item())
@@ -66,3 +67,44 @@ def test_the_gradient_reaches_the_backbone_and_f_alone(stage: DistillStage, batc
 
 def test_the_teacher_is_neither_trained_nor_kept(stage: DistillStage) -> None:
     assert {name.split(".")[1] for name in stage.state_dict()} == {"scale", "predict"}
+
+
+def test_a_network_with_the_teachers_features_loses_nothing(batch: Batch) -> None:
+    torch.manual_seed(0)
+    teacher = PoseNet(tiny.NETWORK).eval()
+    wider = replace(tiny.NETWORK, channels=24)
+    network, stage = PoseNet(wider).eval(), DistillStage(teacher, wider)
+    before = stage(network, batch)
+    before["total"].backward()
+    trained = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert trained == {"backbone", "project", "norm"}
+    assert not stage.state_dict()
+
+    state = network.state_dict()
+    for name, value in teacher.state_dict().items():
+        if name.startswith(("backbone.", "project.", "norm.")):
+            state[name] = torch.cat([value, state[name][len(value) :]]) if value.dim() else value
+    network.load_state_dict(state)
+    after = stage(network, batch)
+    for part in ("features", "maps", "total"):
+        assert before[part] > 0.1
+        assert after[part] < 1e-6
+
+
+def test_maps_of_another_shape_are_not_compared(batch: Batch) -> None:
+    """`mobile` and `lite` end in maps of 960 and 320 channels."""
+    network, teacher = (PoseNet(replace(COARSE, backbone=name, refiner=0)).eval() for name in ("mobile", "lite"))
+    stage = DistillStage(teacher, network.config)
+    last = network.backbone.trunk.get_submodule("blocks.6.0.conv")
+    stage(network, batch)["maps"].backward()
+    assert last.weight.grad is None
+    assert network.backbone.trunk.get_submodule("blocks.4.1.conv_pwl").weight.grad.any()
+
+
+def test_mismatch_is_the_unexplained_share_of_the_variance() -> None:
+    torch.manual_seed(0)
+    wanted = torch.randn(4, 3, 16, 16) * torch.tensor([1.0, 10.0, 0.0])[None, :, None, None]
+    assert mismatch(wanted, wanted) == 0
+    halfway = wanted.clone()
+    halfway[:, 1] = 0  # the second channel holds 100 of 101 parts of the variance
+    assert mismatch(halfway, wanted).item() == pytest.approx((100 / 101 + 1 / 3) / 2, abs=0.01)

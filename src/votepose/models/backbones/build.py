@@ -2,7 +2,7 @@
 
 | name      | trunk                                         | channels      | strides   | million parameters |
 |-----------|-----------------------------------------------|---------------|-----------|--------------------|
-| `mobile`  | MobileNetV3-Large                             | 112, 960      | 16, 32    | 2.97               |
+| `mobile`  | MobileNetV3-Large                             | 40, 112, 960  | 8, 16, 32 | 2.97               |
 | `maxvit`  | MaxViT-Tiny, first three stages               | 256           | 16        | 12.27              |
 | `lite`    | EfficientNet-Lite0                            | 40, 112, 320  | 8, 16, 32 | 2.96               |
 | `movenet` | MoveNet MultiPose (MobileNetV2 1.5, FPN)      | 402, 144, 480 | 4, 16, 32 | 4.72               |
@@ -49,19 +49,13 @@ class _Spec:
     early: tuple[int, ...] = ()
 
 
-# MaxViT with relative positions from an MLP, which, unlike tables of biases, works at every input size.
+_EFFICIENT = ("conv_stem", "bn1", "blocks.0", "blocks.1"), ("blocks.5", "blocks.6")  # stem and head of both
+# MobileNetV3 with TensorFlow's padding, as `lite` has it, so that their maps lie at the same places. MaxViT with
+# relative positions from an MLP, which, unlike tables of biases, works at every input size.
 _TIMM = {
-    "mobile": _Spec(
-        "mobilenetv3_large_100", (3, 4), ("conv_stem", "bn1", "blocks.0", "blocks.1"), ("blocks.5", "blocks.6")
-    ),
+    "mobile": _Spec("tf_mobilenetv3_large_100", (2, 3, 4), *_EFFICIENT, early=(1,)),
     "maxvit": _Spec("maxvit_rmlp_tiny_rw_256", (3,), ("stem", "stages_0"), ("stages_2",)),
-    "lite": _Spec(
-        "tf_efficientnet_lite0",
-        (2, 3, 4),
-        ("conv_stem", "bn1", "blocks.0", "blocks.1"),
-        ("blocks.5", "blocks.6"),
-        early=(1,),
-    ),
+    "lite": _Spec("tf_efficientnet_lite0", (2, 3, 4), *_EFFICIENT, early=(1,)),
 }
 _MOVENET = _Spec("", (), ("stem", "blocks.0", "blocks.1", "blocks.2"), ("laterals", "smooth", "hidden", "heads"))
 
@@ -153,7 +147,7 @@ def build_backbone(name: str, pretrained: bool = False, weights: Path | None = N
         name: `mobile`, `maxvit`, `lite` or `movenet`.
         pretrained: download ImageNet weights with timm; ignored if `weights` is given.
         weights: a safetensors file of the trunk's weights (`scripts/convert_*.py` write them).
-        early: whether `lite` also returns its map of stride 4; `movenet` always returns its early maps.
+        early: whether `mobile` or `lite` also returns its map of stride 4; `movenet` always returns its early maps.
 
     Raises:
         VoteposeError: if there is no such backbone, the download fails, or the file does not fit.

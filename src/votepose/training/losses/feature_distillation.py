@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from votepose.models.posenet import resize
 
 _CLIP = 6.0  # standard deviations: larger values are outliers
+_CONSTANT = 1e-3  # variance, relative to the mean of all channels, under which a channel counts as constant
 
 
 class DistillationCriterion(nn.Module):
@@ -26,11 +27,14 @@ class DistillationCriterion(nn.Module):
     Args:
         channels: channels of the feature map.
         teacher_channels: channels of each of the teacher's maps.
+
+    Attributes:
+        maps: number of the teacher's maps.
     """
 
     def __init__(self, channels: int, teacher_channels: Sequence[int]) -> None:
         super().__init__()
-        self.finest = teacher_channels[0]
+        self.finest, self.maps = teacher_channels[0], len(teacher_channels)
         self.scale = nn.BatchNorm1d(sum(teacher_channels), affine=False)
         self.predict = nn.Conv2d(channels, sum(teacher_channels), 1)
 
@@ -48,3 +52,14 @@ class DistillationCriterion(nn.Module):
         joined = torch.cat([resize(x, list(shape)) for x in maps], dim=1).float()
         scaled: Tensor = self.scale(joined.flatten(2))
         return scaled.clamp(-_CLIP, _CLIP).reshape(joined.shape)
+
+
+def mismatch(found: Tensor, wanted: Tensor) -> Tensor:
+    """The share of the variance of maps `wanted` (B, C, h, w) that `found` does not explain.
+
+    It is the mean of two shares: of the variance of all channels together, and the average of each channel's own.
+    """
+    error = (found.float() - wanted.float()).square().mean(dim=(0, 2, 3))
+    variance = wanted.float().var(dim=(0, 2, 3))
+    least = _CONSTANT * variance.mean() + torch.finfo(torch.float32).tiny
+    return (error.sum() / (variance.sum() + least) + (error / (variance + least)).mean()) / 2

@@ -47,6 +47,8 @@ def require_options(config: TrainConfig, preset: Preset, recipe: Recipe) -> None
         raise VoteposeError(f"--aux-weights: the {config.preset} network cannot use them: use --preset movenet")
     if config.crops and not issubclass(stage, RefinerStage):
         raise VoteposeError("--crops: is for the refiner only: add --stage refiner")
+    if config.teacher and not issubclass(stage, DistillStage):
+        raise VoteposeError("--teacher: is for distillation only: add --stage distill")
     parts = {"backbone-weights": config.backbone_weights, "aux-weights": config.aux_weights}
     for option, given in {**parts, "pretrained": config.pretrained}.items():
         if config.weights and given:
