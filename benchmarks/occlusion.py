@@ -20,7 +20,7 @@ import numpy as np
 
 import votepose
 from votepose.commands.synth import run
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 from votepose.data.sample import Sample
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.matching import coco_match, sample_oks_matrix
@@ -86,7 +86,7 @@ def _make_set(out: Path, people: int, occlusion: float, pictures: int) -> Path:
 
 def _measure(folder: Path, predictor: votepose.Predictor) -> tuple[dict[str, Any], np.ndarray]:
     """AP of a set, and one row per labelled joint: hidden share of its person, seen, error, found."""
-    dataset = load_coco(folder)
+    dataset = load_labelled(folder)
     truth = json.loads((folder / "annotations.json").read_bytes())
     hidden: dict[int, list[float]] = {}
     for annotation in truth["annotations"]:

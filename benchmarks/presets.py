@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from votepose.data.coco import CocoDataset, load_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.evaluation.coco_metrics import KeypointMetrics, metrics_of
 from votepose.evaluation.loading import load_model
 from votepose.evaluation.runner import Model, find_all
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="images in COCO format")
     parser.add_argument("--limit", type=int, help="use only the first N images", metavar="N")
     options = parser.parse_args()
-    data = load_coco(options.data, options.limit)
+    data = load_labelled(options.data, options.limit)
     models = [_load(text) for text in [*options.weights, str(BUNDLED_SAFETENSORS)]]
     rows = []
     for model in models:
@@ -48,7 +48,7 @@ def main() -> None:
         print(f"{row} {spent:.0f} | {spent / min(times):.1f} |")
 
 
-def measure(find: Finder, data: CocoDataset) -> KeypointMetrics:
+def measure(find: Finder, data: LabelledDataset) -> KeypointMetrics:
     """COCO AP of the people that `find` returns, with any score."""
     assert data.labels is not None
     return metrics_of(data.labels, find_all(find, data.samples, progress=False))

@@ -17,7 +17,7 @@ import cv2
 import torch
 
 from votepose.data.augment_config import AugmentConfig
-from votepose.data.coco import CocoFolder
+from votepose.data.labelled import LabelledFolder
 from votepose.data.loader import Source, TrainingSet
 from votepose.data.planned_batch import PlannedBatch
 from votepose.data.resident import FolderSource, ResidentPictures, longest_side
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     begun = time.perf_counter()
-    sources = [FolderSource(CocoFolder.open(folder)) for folder in options.data]
+    sources = [FolderSource(LabelledFolder.open(folder)) for folder in options.data]
     opened = time.perf_counter()
     pictures = ResidentPictures.load(sources, longest_side([s.folder for s in sources]), options.device)
     _wait(options.device)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from votepose.data.augment_config import NONE, AugmentConfig
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.models.checkpoint import load_network
 from votepose.models.posenet import PoseNet
@@ -100,7 +100,7 @@ def _train_refiner(name: str, folder: Path, options: argparse.Namespace) -> None
 
 def _refiners(options: argparse.Namespace) -> list[dict[str, object]]:
     trained = {name: refiner_runs.refiner_of(options.out / "refiner" / name) for name in REFINERS}
-    metrics = refiner_runs.measured(trained, load_coco(options.val))
+    metrics = refiner_runs.measured(trained, load_labelled(options.val))
     return [{"name": name} | asdict(found) for name, found in metrics.items()]
 
 
@@ -127,7 +127,7 @@ def _train_votes(name: str, folder: Path, options: argparse.Namespace) -> None:
 
 
 def _votes(options: argparse.Namespace) -> list[dict[str, object]]:
-    data = load_coco(options.val, PICTURES)
+    data = load_labelled(options.val, PICTURES)
     pictures = TrainingSet([Source(data)], SIZE, replace(NONE, scale=(1.0, 1.01)), 0, len(data.samples))
     batch, kappas = collate([pictures[i] for i in range(len(pictures))]), torch.from_numpy(data.skeleton.kappas)
     networks = {name: load_network(options.out / "votes" / name / "weights.safetensors")[0] for name in VOTES}

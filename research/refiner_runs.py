@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.data.sample import Sample
 from votepose.evaluation.coco_metrics import KeypointMetrics, metrics_of
 from votepose.evaluation.network import estimate
@@ -98,7 +98,7 @@ class _VotesOnce(PoseEstimator):
         return self._cast
 
 
-def measured(refiners: Mapping[str, PoseRefiner | None], data: CocoDataset) -> dict[str, KeypointMetrics]:
+def measured(refiners: Mapping[str, PoseRefiner | None], data: LabelledDataset) -> dict[str, KeypointMetrics]:
     """Metrics of each refiner, and of the bundled one, on the bundled network's votes."""
     network, metadata = load_network(BUNDLED_SAFETENSORS)
     refiners = {**refiners, "bundled": network.refiner}

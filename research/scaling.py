@@ -23,7 +23,7 @@ import matplotlib
 import refiner_runs
 from PIL import Image
 
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -98,7 +98,7 @@ def _share(crops: Path, share: float, folder: Path) -> Path:
 def _measured(options: argparse.Namespace) -> list[dict[str, object]]:
     """One row for the votes alone, for every run, and for the bundled refiner."""
     trained = {run.name: refiner_runs.refiner_of(options.out / run.name) for run in RUNS}
-    metrics = refiner_runs.measured({"votes alone": None, **trained}, load_coco(options.val))
+    metrics = refiner_runs.measured({"votes alone": None, **trained}, load_labelled(options.val))
     rows = {run.name: asdict(run) for run in RUNS}
     return [{"name": name} | rows.get(name, {}) | asdict(found) for name, found in metrics.items()]
 

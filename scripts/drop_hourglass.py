@@ -17,7 +17,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 from votepose.inference.weights import resolve_weights
 from votepose.letterbox import Letterbox
 from votepose.models.checkpoint import load_network, save_weights
@@ -44,7 +44,7 @@ def main(config: Config) -> None:
     torch.manual_seed(0)
     large, metadata = load_network(resolve_weights(config.weights, ".safetensors"))
     small = PoseNet(replace(large.config, hourglass=False))
-    pictures = [sample.image for sample in load_coco(config.data, config.limit).samples]
+    pictures = [sample.image for sample in load_labelled(config.data, config.limit).samples]
     pixels = (one for image in pictures for one in _pyramid(image, metadata.input_size, metadata.levels))
     found = [_cells(large, one) for one in pixels]
     features, logits = (torch.cat(column).double() for column in zip(*found, strict=True))

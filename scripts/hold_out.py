@@ -14,9 +14,9 @@ from pathlib import Path
 
 import tyro
 
-from votepose.data.coco import relabel
 from votepose.data.coco_json.labels import read_coco_json
 from votepose.data.coco_json.values import identity
+from votepose.data.labelled import relabel
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 import tyro
 
-from votepose.data.coco import load_coco, relabel
 from votepose.data.coco_json.labels import read_coco_json
+from votepose.data.labelled import load_labelled, relabel
 from votepose.errors import VoteposeError
 from votepose.evaluation.loading import load_model
 from votepose.inference.flip_tta import find_in_both_views
@@ -81,7 +81,7 @@ def label(person: Pose, image_id: int, image_size: tuple[int, int], config: Conf
 
 
 def main(config: Config) -> None:
-    dataset, model = load_coco(config.folder), load_model(config.weights, config.input_size)
+    dataset, model = load_labelled(config.folder), load_model(config.weights, config.input_size)
     assert dataset.annotations is not None
     out = config.out / f"{config.folder.name}-labelled"
     out.mkdir(parents=True, exist_ok=True)

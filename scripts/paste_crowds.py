@@ -17,8 +17,8 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.data.sample import Sample
 
 _TALL = 80  # pixels: minimum height of the people who are pasted
@@ -102,10 +102,10 @@ def crowd(people: Sequence[Person], size: int, random: np.random.Generator, numb
 
 def main(config: Config) -> None:
     random = np.random.default_rng(config.seed)
-    data = load_coco(config.data, config.limit)
+    data = load_labelled(config.data, config.limit)
     people = people_of(data.samples)
     samples = [crowd(people, config.size, random, number) for number in range(1, config.count + 1)]
-    write_coco(CocoDataset(samples, data.skeleton), config.out)
+    write_coco(LabelledDataset(samples, data.skeleton), config.out)
     print(f"{config.out}: {config.count} images with {sum(len(s.boxes) for s in samples)} people, from {len(people)}")
 
 

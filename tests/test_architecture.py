@@ -73,7 +73,7 @@ def test_modules_form_no_cycle() -> None:
 def test_a_broken_rule_is_found(tmp_path: Path) -> None:
     """An import that points down, wherever it hides, and a cycle."""
     low = tmp_path / "oks.py"
-    low.write_text("def late():\n    from votepose.training.fit import fit\n    import votepose.data.coco\n")
+    low.write_text("def late():\n    from votepose.training.fit import fit\n    import votepose.data.labelled\n")
     below = [name for name in imported(low) if layers()[name] > layers()["oks"]]
     assert below == ["training", "data"]
     with pytest.raises(CycleError):

@@ -45,9 +45,9 @@ def test_labels_are_read_as_utf_8_in_an_ascii_locale(tmp_path: Path, start: byte
     code = f"""
 import locale
 from pathlib import Path
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 assert "utf" not in locale.getpreferredencoding(False).lower()
-print(len(load_coco(Path({str(tmp_path)!r})).samples))
+print(len(load_labelled(Path({str(tmp_path)!r})).samples))
 """
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)

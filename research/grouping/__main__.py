@@ -28,7 +28,7 @@ from research.grouping.scores import summary
 from research.grouping.speed import speed
 from research.grouping.train import Run, train
 from votepose.commands import synth
-from votepose.data.coco import CocoDataset, load_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.inference.weights import FOLDER
 from votepose.io.files import save_text
 
@@ -97,11 +97,11 @@ def _cells(method: str, options: Options, trunk: Trunk, cache: CachedFeatures) -
     def taught(runs: Sequence[Run], name: str, pictures: int) -> dict[Run, Head]:
         return train(runs, cache, pictures, out / name, trunk.stride, trunk.channels, kappas)
 
-    def found(jobs: Mapping[str, Job], name: str, load: Callable[[], CocoDataset]) -> tuple[CocoDataset, Any]:
+    def found(jobs: Mapping[str, Job], name: str, load: Callable[[], LabelledDataset]) -> tuple[LabelledDataset, Any]:
         data = load()
         return data, measure(data, trunk, options.measured_size, out / "pictures" / name, jobs)
 
-    held = partial(found, name="held", load=lambda: load_coco(options.held, options.held_pictures))
+    held = partial(found, name="held", load=lambda: load_labelled(options.held, options.held_pictures))
     brief = partial(taught, name=f"rates-{method}.pt", pictures=options.rate_pictures)
     rates = _once(out / f"rates-{method}.json", lambda: choose_rate(method, brief, held))
     runs = [Run(method, seed, rates["best"]) for seed in range(options.seeds)]
@@ -109,7 +109,7 @@ def _cells(method: str, options: Options, trunk: Trunk, cache: CachedFeatures) -
     chosen = _once(out / f"settings-{method}.json", lambda: choose_settings(method, heads[runs[0]], held))
     jobs: dict[str, Job] = {run.name: (method, heads[run], Settings(**chosen)) for run in runs}
 
-    def measured(name: str, load: Callable[[], CocoDataset]) -> list[dict[str, Any]]:
+    def measured(name: str, load: Callable[[], LabelledDataset]) -> list[dict[str, Any]]:
         data, by_run = found(jobs, name, load)
         return [summary(by_run[run.name], data, options.measured_size, name != "val") for run in runs]
 
@@ -127,17 +127,19 @@ def _once(path: Path, make: Callable[[], Any]) -> Any:
     return json.loads(path.read_bytes())
 
 
-def _sets(options: Options) -> dict[str, Callable[[], CocoDataset]]:
-    sets: dict[str, Callable[[], CocoDataset]] = {"val": lambda: load_coco(options.val, 4 if options.smoke else None)}
+def _sets(options: Options) -> dict[str, Callable[[], LabelledDataset]]:
+    sets: dict[str, Callable[[], LabelledDataset]] = {
+        "val": lambda: load_labelled(options.val, 4 if options.smoke else None)
+    }
     for people in CROWDS if options.crowd_pictures else ():
 
-        def crowd(people: int = people) -> CocoDataset:
+        def crowd(people: int = people) -> LabelledDataset:
             folder = options.out / "crowds" / str(people)
             many = (people, people)
             synth.run(
                 synth.SynthConfig(folder, options.crowd_pictures, 24, 512, people=many, occlusion=0.4, props=0, sheet=0)
             )
-            return load_coco(folder)
+            return load_labelled(folder)
 
         sets[f"crowd-{people}"] = crowd
     return sets

@@ -15,9 +15,9 @@ from research.grouping.measure import SCORES, Job, Settings
 from research.grouping.regroup import ALONE, WAYS
 from research.grouping.scores import Found, alone, ap
 from research.grouping.train import Run
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 
-Measure = Callable[[Mapping[str, Job]], tuple[CocoDataset, dict[str, Found]]]
+Measure = Callable[[Mapping[str, Job]], tuple[LabelledDataset, dict[str, Found]]]
 """Runs jobs on the pictures that are held apart."""
 RATES = (3e-3, 1e-2, 3e-2)
 LEAST = (0.02, 0.05, 0.1, 0.2)  # likelihoods

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from votepose.data.augment_config import AugmentConfig
-from votepose.data.coco import CocoFolder
+from votepose.data.labelled import LabelledFolder
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.data.sample import Sample
 from votepose.io.files import replacing
@@ -99,7 +99,7 @@ class CachedFeatures:
 
 def _source(text: str) -> Source:
     folder, weight, mosaic_only = parse_source(text)
-    data = CocoFolder.open(folder).on_demand()
+    data = LabelledFolder.open(folder).on_demand()
     return Source(data, weight * len(data.samples), mosaic_only)
 
 

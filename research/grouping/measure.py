@@ -17,7 +17,7 @@ from research.grouping.features import Trunk
 from research.grouping.heads import JOINTS, Head
 from research.grouping.regroup import REGROUP
 from research.grouping.scores import Found, judge
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.data.sample import Sample
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.letterbox import Letterbox
@@ -45,7 +45,7 @@ class Settings:
 Job = tuple[str, Head, Settings]  # a method, a head that was trained for it, and how it is read
 
 
-def measure(data: CocoDataset, trunk: Trunk, size: int, kept: Path, jobs: Mapping[str, Job]) -> dict[str, Found]:
+def measure(data: LabelledDataset, trunk: Trunk, size: int, kept: Path, jobs: Mapping[str, Job]) -> dict[str, Found]:
     """Run every job on every picture, each head once; `kept` is a folder for the trunk's features."""
     found = {name: Found() for name in jobs}
     for sample in data.samples:

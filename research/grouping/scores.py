@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.evaluation.coco_metrics import metrics_of
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.scoring import Scorer
@@ -47,7 +47,7 @@ def judge(labels: np.ndarray, person: np.ndarray, count: int) -> np.ndarray:
     return np.stack([own, np.bincount(person, minlength=count), holds.sum(axis=0) >= 2, merged], axis=1)
 
 
-def ap(found: Found, data: CocoDataset, most: int = 20) -> dict[str, float]:
+def ap(found: Found, data: LabelledDataset, most: int = 20) -> dict[str, float]:
     """AP, AP50 and AP75 of a set."""
     assert data.labels is not None
     metrics = metrics_of(data.labels, ((p.sample, p.poses) for p in found.pictures), most)
@@ -65,7 +65,7 @@ def alone(
     return {"people": len(rows)} | {name: round(float(share), 4) for name, share in shares.items()}
 
 
-def summary(found: Found, data: CocoDataset, size: int, crowded: bool) -> dict[str, Any]:
+def summary(found: Found, data: LabelledDataset, size: int, crowded: bool) -> dict[str, Any]:
     """Everything about a head on a set: whole, and by crowd, overlap, size and hidden joints; AP by these where COCO's
     limit of people suits the set, so where it is not `crowded`."""
     result: dict[str, Any] = {"whole": ap(found, data, _MOST if crowded else 20), "alone": {}, "by": {}}

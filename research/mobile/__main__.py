@@ -20,7 +20,7 @@ from torch import Tensor
 
 from research.mobile.heads import carry_over
 from research.mobile.trunk import shrink
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 from votepose.errors import VoteposeError
 from votepose.inference.weights import resolve_weights
 from votepose.models.checkpoint import Metadata, load_network, save_weights
@@ -65,7 +65,7 @@ def _squares(options: Options) -> Tensor:
     """A square of each image, (N, 3, size, size)."""
     rng = np.random.default_rng(0)
     squares = []
-    for sample in load_coco(options.data, options.limit).samples:
+    for sample in load_labelled(options.data, options.limit).samples:
         height, width = sample.image.shape[:2]
         side = int(min(height, width) * rng.uniform(0.5, 1))
         top, left = (int(rng.integers(whole - side + 1)) for whole in (height, width))

@@ -15,8 +15,8 @@ from helpers import tiny
 from votepose.commands import calibrate, export
 from votepose.commands.calibrate import CalibrateConfig, run
 from votepose.commands.export import ExportConfig
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
@@ -44,12 +44,12 @@ def weights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def dataset() -> CocoDataset:
+def dataset() -> LabelledDataset:
     return synthetic_dataset(8, SIZE, people=(1, 2))
 
 
 @pytest.fixture
-def data(dataset: CocoDataset, tmp_path: Path) -> Path:
+def data(dataset: LabelledDataset, tmp_path: Path) -> Path:
     write_coco(dataset, tmp_path / "drawn")
     return tmp_path / "drawn"
 
@@ -83,14 +83,14 @@ class Oracle(PoseEstimator):
 @pytest.fixture
 def oracle(data: Path, monkeypatch: pytest.MonkeyPatch) -> Oracle:
     """`calibrate` with weights that find all people."""
-    estimator = Oracle(load_coco(data).samples, noise=3.0)
+    estimator = Oracle(load_labelled(data).samples, noise=3.0)
     monkeypatch.setattr(
         calibrate, "load_estimator", lambda path: (estimator, replace(read_metadata(path), input_size=SIZE))
     )
     return estimator
 
 
-def test_people_are_judged_against_their_own_truth(dataset: CocoDataset) -> None:
+def test_people_are_judged_against_their_own_truth(dataset: LabelledDataset) -> None:
     oracle = Oracle(dataset.samples)
     oracle.calibration = Calibration(people=Curve(2.0), seen=0.5)
     judged = collect_samples(oracle, dataset.samples, SIZE, COCO_17)
@@ -108,14 +108,14 @@ def test_people_are_judged_against_their_own_truth(dataset: CocoDataset) -> None
     assert judged.picture.max() == len(dataset.samples) - 1
 
 
-def test_kept_falls_with_the_distance_as_oks_does(dataset: CocoDataset) -> None:
+def test_kept_falls_with_the_distance_as_oks_does(dataset: LabelledDataset) -> None:
     judged = collect_samples(Oracle(dataset.samples, noise=4.0), dataset.samples, SIZE, COCO_17)
     for kept, labelled, oks in zip(judged.kept, judged.labelled, judged.oks, strict=True):
         if labelled.any():
             assert kept[labelled].mean() == pytest.approx(oks, abs=1e-4)
 
 
-def test_possibly_unlabelled_people_are_left_out(dataset: CocoDataset) -> None:
+def test_possibly_unlabelled_people_are_left_out(dataset: LabelledDataset) -> None:
     sample = dataset.samples[0]
     for changed in (replace(sample, complete=False), replace(sample, ignore=np.float32([[5000, 5000, 9000, 9000]]))):
         judged = collect_samples(Oracle([changed]), [changed], SIZE, COCO_17)
@@ -128,7 +128,7 @@ def test_weights_come_out_the_same_but_calibrated(
 ) -> None:
     out, report = tmp_path / "new" / "calibrated.safetensors", tmp_path / "report"
     run(CalibrateConfig((data,), weights, out, report=report))
-    samples = load_coco(data).samples
+    samples = load_labelled(data).samples
     metadata = read_metadata(out)
     assert len(metadata.calibration.joints) == 17
     assert replace(metadata, calibration=Calibration()) == replace(read_metadata(weights), input_size=SIZE)
@@ -158,7 +158,7 @@ def test_without_out_it_only_measures(
 
 @pytest.mark.usefixtures("oracle")
 def test_unusable_data_are_reported(data: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    name = load_coco(data).samples[0].name
+    name = load_labelled(data).samples[0].name
     (data / "images" / name).write_bytes(b"no image")
     run(CalibrateConfig((data,), weights))
     first, *rest = capsys.readouterr().out.splitlines()
@@ -166,7 +166,7 @@ def test_unusable_data_are_reported(data: Path, weights: Path, capsys: pytest.Ca
     assert rest[0].startswith("7 images")
 
 
-def test_calibrated_weights_are_loaded_so(weights: Path, tmp_path: Path, dataset: CocoDataset) -> None:
+def test_calibrated_weights_are_loaded_so(weights: Path, tmp_path: Path, dataset: LabelledDataset) -> None:
     calibration = fit(collect_samples(Oracle(dataset.samples, noise=3.0), dataset.samples, SIZE, COCO_17))
     network, metadata = load_network(weights)
     save_weights(tmp_path / "c.safetensors", network, replace(metadata, calibration=calibration))

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from votepose.commands.main import main
-from votepose.data.coco import load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import load_labelled
 from votepose.data.toy import synthetic_dataset
 from votepose.skeleton import COCO_17
 
@@ -44,7 +44,7 @@ def test_there_and_back(tmp_path: Path, folders: tuple[Path, Path], capsys: pyte
     (category,) = json.loads((back / "train" / "annotations.json").read_text())["categories"]
     assert category["skeleton"] == COCO_17.to_coco_category()["skeleton"]
     for source in folders:
-        a, b = load_coco(source), load_coco(back / source.name)
+        a, b = load_labelled(source), load_labelled(back / source.name)
         assert [s.name for s in a.samples] == [s.name for s in b.samples]
         assert all(abs(x.keypoints - y.keypoints).max() < 1e-3 for x, y in zip(a.samples, b.samples, strict=True))
         for sample in a.samples:
@@ -72,7 +72,9 @@ def test_what_yolo_cannot_hold_is_said(
 def test_a_person_without_keypoints_stays_an_ignored_region(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     edit(folders[0], keypoints=[], num_keypoints=0)
     assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 0
-    assert len(load_coco(tmp_path / "yolo").samples[0].ignore) == len(load_coco(folders[0]).samples[0].ignore) == 1
+    assert (
+        len(load_labelled(tmp_path / "yolo").samples[0].ignore) == len(load_labelled(folders[0]).samples[0].ignore) == 1
+    )
 
 
 def test_images_that_cannot_be_written_are_named(
@@ -134,7 +136,7 @@ def test_only_what_was_written_is_counted(
 ) -> None:
     gone = next((folders[0] / "images").iterdir())
     gone.unlink()
-    people = sum(len(sample.keypoints) for sample in load_coco(folders[0]).samples)
+    people = sum(len(sample.keypoints) for sample in load_labelled(folders[0]).samples)
     assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 1
     assert f"train: 2 images with {people} people" in capsys.readouterr().out
 
@@ -142,7 +144,7 @@ def test_only_what_was_written_is_counted(
 def test_a_person_whose_box_is_outside_gets_one_around_the_joints(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     edit(folders[0], bbox=[500, 10, 30, 30])
     assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 0
-    before, after = load_coco(folders[0]), load_coco(tmp_path / "yolo/data.yaml")
+    before, after = load_labelled(folders[0]), load_labelled(tmp_path / "yolo/data.yaml")
     assert abs(before.samples[0].boxes - after.samples[0].boxes).max() < 1e-3
 
 
@@ -153,4 +155,4 @@ def test_which_joint_is_left_survives(tmp_path: Path, folders: tuple[Path, Path]
     data["categories"][0] |= {"keypoints": names, "flip_pairs": [[4, 1], [2, 3]]}
     path.write_text(json.dumps(data))
     assert main(["convert", str(folders[0]), "--out", str(tmp_path / "yolo")]) == 0
-    assert load_coco(tmp_path / "yolo").skeleton.pairs == ((3, 0), (1, 2))
+    assert load_labelled(tmp_path / "yolo").skeleton.pairs == ((3, 0), (1, 2))

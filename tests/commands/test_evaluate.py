@@ -18,8 +18,8 @@ from helpers.fake_model import save_fake_model
 from votepose.commands import evaluate
 from votepose.commands.evaluate import EvaluateConfig, run
 from votepose.commands.main import main
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.loading import load_model
@@ -47,7 +47,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Oracle:
     """Knows the people of a dataset's images, and of their mirror images, by the images' bytes."""
 
-    def __init__(self, dataset: CocoDataset) -> None:
+    def __init__(self, dataset: LabelledDataset) -> None:
         self.known = {}
         for sample in dataset.samples:
             poses = true_poses(sample)
@@ -63,7 +63,7 @@ class Oracle:
 @pytest.fixture
 def oracle(data: Path, monkeypatch: pytest.MonkeyPatch) -> Oracle:
     """`evaluate` with weights that know everything."""
-    oracle = Oracle(load_coco(data))
+    oracle = Oracle(load_labelled(data))
     monkeypatch.setattr(evaluate, "load_model", lambda *_: Model(oracle, COCO_17, "oracle", 64, 8_600_000))
     return oracle
 
@@ -205,7 +205,7 @@ def test_both_views_average_where_they_agree() -> None:
 
     def find(image: np.ndarray) -> Poses:
         straight = np.array_equal(image, sample.image)
-        poses = Oracle(CocoDataset([sample], COCO_17))(image)
+        poses = Oracle(LabelledDataset([sample], COCO_17))(image)
         # 2 pixels to the right as the eye sees it, in either view; the mirrored view trusts itself a third as much
         moved = replace(poses, keypoints=poses.keypoints + shift)
         return moved if straight else replace(moved, confidences=moved.confidences / 3, scores=moved.scores / 2)

@@ -13,8 +13,8 @@ import torch
 
 from helpers.dots import PAIR, check, dotted
 from votepose.data.augment_config import NONE, AugmentConfig
-from votepose.data.coco import CocoDataset, CocoFolder
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, LabelledFolder
 from votepose.data.loader import Batch, Source, TrainingSet, collate
 from votepose.data.resident import FolderSource, ResidentPictures, longest_side
 from votepose.data.sample import Sample
@@ -33,13 +33,15 @@ def draw(request: pytest.FixtureRequest, tmp_path: Path) -> Draw:
 
     def on_device(samples: Sequence[Sample], config: AugmentConfig, count: int, number: int, size: int) -> Batch:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        write_coco(CocoDataset(samples, skeleton_of(samples)), folder)
-        source = FolderSource(CocoFolder.open(folder))
+        write_coco(LabelledDataset(samples, skeleton_of(samples)), folder)
+        source = FolderSource(LabelledFolder.open(folder))
         pictures = ResidentPictures.load([source], longest_side([source.folder]), "cpu")
         return pictures.batches(size, config, 0, count)[number].render(pictures.canvases)
 
     def in_memory(samples: Sequence[Sample], config: AugmentConfig, count: int, number: int, size: int) -> Batch:
-        data = TrainingSet([Source(CocoDataset(samples, skeleton_of(samples)))], size, config, 0, count * (number + 1))
+        data = TrainingSet(
+            [Source(LabelledDataset(samples, skeleton_of(samples)))], size, config, 0, count * (number + 1)
+        )
         return collate([data[i] for i in range(count * number, len(data))])
 
     def call(

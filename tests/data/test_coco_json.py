@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_json import values
 from votepose.data.coco_json.labels import coco_labels
 from votepose.data.coco_writer import to_coco_json, write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.data.toy import synthetic_dataset
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 
@@ -25,12 +25,12 @@ PEOPLE = 6
 NAN = float("nan")
 
 
-def load_with(folder: Path, change: Change) -> CocoDataset:
+def load_with(folder: Path, change: Change) -> LabelledDataset:
     write_coco(DATA, folder)
     data = copy.deepcopy(PLAIN)
     change(data)
     (folder / "annotations.json").write_text(json.dumps(data))
-    return load_coco(folder)
+    return load_labelled(folder)
 
 
 def each(edit: Callable[[int, dict[str, Any]], Any], section: str = "annotations") -> Change:
@@ -41,7 +41,7 @@ def each(edit: Callable[[int, dict[str, Any]], Any], section: str = "annotations
     return change
 
 
-def own_answers(dataset: CocoDataset) -> float:
+def own_answers(dataset: LabelledDataset) -> float:
     """AP of the labels as the loader reads them, measured against the labels as the metrics read them."""
     results = []
     for sample in dataset.samples:
@@ -226,7 +226,7 @@ def test_a_json_may_be_in_any_of_its_encodings(tmp_path: Path, encoding: str) ->
     data = copy.deepcopy(PLAIN)
     data["categories"][0]["name"] = "Mensch, größer"
     (tmp_path / "annotations.json").write_text(json.dumps(data, ensure_ascii=False), encoding=encoding)
-    assert len(load_coco(tmp_path).samples) == 3
+    assert len(load_labelled(tmp_path).samples) == 3
 
 
 def only(joints: list[int]) -> Change:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load_with(folder: Path, section: str, change: Any) -> CocoDataset:
+def load_with(folder: Path, section: str, change: Any) -> LabelledDataset:
     """The dataset with `change` merged into the first entry of a section, or in place of the section."""
     path = folder / "annotations.json"
     data = json.loads(path.read_text())
@@ -32,7 +32,7 @@ def load_with(folder: Path, section: str, change: Any) -> CocoDataset:
     else:
         data[section] = change
     path.write_text(json.dumps(data))
-    return load_coco(folder)
+    return load_labelled(folder)
 
 
 @pytest.mark.parametrize("section", ["annotations", "categories"])
@@ -44,7 +44,7 @@ def test_a_section_of_the_wrong_shape_is_one_line(folder: Path, section: str, va
 
 
 def test_keypoints_that_are_no_numbers_are_unlabelled(folder: Path) -> None:
-    keypoints = load_coco(folder).samples[0].keypoints[0].copy()
+    keypoints = load_labelled(folder).samples[0].keypoints[0].copy()
     k = int(np.flatnonzero(keypoints[:, 2])[0])
     keypoints[k, 0] = NAN
     dataset = load_with(folder, "annotations", {"keypoints": keypoints.ravel().tolist()})
@@ -56,7 +56,7 @@ def test_keypoints_that_are_no_numbers_are_unlabelled(folder: Path) -> None:
 
 @pytest.mark.parametrize("box", [[NAN] * 4, [1, 2], None, [0, 0, 0, 0]])
 def test_a_person_without_a_usable_box_stays(folder: Path, box: Any) -> None:
-    whole = load_coco(folder).samples[0]
+    whole = load_labelled(folder).samples[0]
     sample = load_with(folder, "annotations", {"bbox": box}).samples[0]
     np.testing.assert_array_equal(sample.keypoints, whole.keypoints)
     assert (sample.boxes[:, 2:] > 0).all()
@@ -71,7 +71,7 @@ def test_a_box_that_leaves_the_picture_is_cut_and_named(folder: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"width": -5}, {"height": 0}])
 def test_a_size_that_cannot_be_scales_nothing(folder: Path, change: Any) -> None:
-    whole = load_coco(folder).samples[0]
+    whole = load_labelled(folder).samples[0]
     np.testing.assert_array_equal(load_with(folder, "images", change).samples[0].keypoints, whole.keypoints)
 
 

@@ -13,8 +13,8 @@ import torch
 from helpers.dots import PAIR, check, dotted
 from votepose.data.augment_config import NONE, AugmentConfig
 from votepose.data.canvas import MARGIN, canvas_bytes, canvas_side
-from votepose.data.coco import CocoDataset, CocoFolder
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, LabelledFolder
 from votepose.data.loader import Batch
 from votepose.data.planned_batch import batch_loader
 from votepose.data.resident import FolderSource, ResidentPictures, bytes_needed, longest_side
@@ -26,8 +26,8 @@ SIZE = 192
 
 
 def resident(folder: Path, samples: list[Sample], longest: int | None = None) -> ResidentPictures:
-    write_coco(CocoDataset(samples, PAIR), folder)
-    source = FolderSource(CocoFolder.open(folder))
+    write_coco(LabelledDataset(samples, PAIR), folder)
+    source = FolderSource(LabelledFolder.open(folder))
     return ResidentPictures.load([source], longest or longest_side([source.folder]), "cpu")
 
 
@@ -65,10 +65,10 @@ def test_a_late_start_and_several_processes_share_one_stream(pictures: ResidentP
 
 def test_sources_are_drawn_by_weight_and_some_for_mosaics_only(tmp_path: Path) -> None:
     for name, samples in (("often", [dotted(1)]), ("seldom", [dotted(2), dotted(3)])):
-        write_coco(CocoDataset(samples, PAIR), tmp_path / name)
+        write_coco(LabelledDataset(samples, PAIR), tmp_path / name)
     sources = [
-        FolderSource(CocoFolder.open(tmp_path / "often"), 3.0),
-        FolderSource(CocoFolder.open(tmp_path / "seldom"), 0.5, mosaic_only=True),
+        FolderSource(LabelledFolder.open(tmp_path / "often"), 3.0),
+        FolderSource(LabelledFolder.open(tmp_path / "seldom"), 0.5, mosaic_only=True),
     ]
     pictures = ResidentPictures.load(sources, 240, "cpu")
     warp = pictures.batches(64, NONE, 0, 400)[0].unpacked()
@@ -97,9 +97,9 @@ def test_pictures_over_the_limit_are_shrunk_with_their_labels(tmp_path: Path) ->
 
 
 def test_a_broken_picture_is_left_out_and_named(tmp_path: Path) -> None:
-    write_coco(CocoDataset([dotted(i + 1) for i in range(3)], PAIR), tmp_path)
+    write_coco(LabelledDataset([dotted(i + 1) for i in range(3)], PAIR), tmp_path)
     (tmp_path / "images" / "2.png").write_bytes(b"no image")
-    source = FolderSource(CocoFolder.open(tmp_path))
+    source = FolderSource(LabelledFolder.open(tmp_path))
     pictures = ResidentPictures.load([source], 240, "cpu")
     assert len(pictures) == len(pictures.canvases) == 2
     assert [list(map(str, remarks)) for remarks in pictures.left_out] == [["2.png: is not an image of a known format"]]
@@ -112,7 +112,7 @@ def test_a_broken_picture_is_left_out_and_named(tmp_path: Path) -> None:
 
 def test_sizes_are_known_before_pictures_are_decoded(tmp_path: Path) -> None:
     write_coco(synthetic_dataset(3, 64), tmp_path)
-    folder = CocoFolder.open(tmp_path)
+    folder = LabelledFolder.open(tmp_path)
     assert longest_side([folder]) == 64
     loaded = ResidentPictures.load([FolderSource(folder)], 64, "cpu")
     assert bytes_needed([folder], 64) == 3 * canvas_bytes(64) == loaded.canvases.nbytes
@@ -121,4 +121,4 @@ def test_sizes_are_known_before_pictures_are_decoded(tmp_path: Path) -> None:
     for image in content["images"]:
         del image["width"], image["height"]
     path.write_text(json.dumps(content))
-    assert longest_side([CocoFolder.open(tmp_path)]) == 640
+    assert longest_side([LabelledFolder.open(tmp_path)]) == 640

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from votepose.data.coco import load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import load_labelled
 from votepose.data.toy import synthetic_dataset
 from votepose.skeleton import COCO_17
 
@@ -61,7 +61,7 @@ def test_left_and_right_limbs_have_their_own_colours() -> None:
 def test_what_is_written_is_what_is_read(tmp_path: Path, zipped: bool) -> None:
     dataset = synthetic_dataset(3, 64)
     write_coco(dataset, tmp_path, zipped)
-    loaded = load_coco(tmp_path)
+    loaded = load_labelled(tmp_path)
     assert (tmp_path / "images").is_dir() != zipped
     assert not loaded.left_out
     assert loaded.skeleton == COCO_17

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from votepose.data.coco import CocoDataset, CocoFolder, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, LabelledFolder, load_labelled
 from votepose.data.toy import synthetic_dataset
 from votepose.data.yolo.labels import label_path
 from votepose.data.yolo.writer import write_yolo
@@ -35,8 +35,8 @@ def make(folder: Path, labels: dict[str, str], size: tuple[int, int] = (200, 100
     return folder / "data.yaml"
 
 
-def one(tmp_path: Path, text: str, **changes: object) -> CocoDataset:
-    return load_coco(make(tmp_path / "d", {"a": text}, **changes))
+def one(tmp_path: Path, text: str, **changes: object) -> LabelledDataset:
+    return load_labelled(make(tmp_path / "d", {"a": text}, **changes))
 
 
 PERSON = "0 0.5 0.5 0.2 0.4 0.45 0.4 2 0.55 0.6 1\n"
@@ -56,11 +56,11 @@ def test_a_line_is_a_person_in_pixels(tmp_path: Path) -> None:
 
 def test_the_same_people_as_in_coco_format(tmp_path: Path) -> None:
     write_coco(replace(synthetic_dataset(4, 96, people=(0, 3))), tmp_path / "coco")
-    written = write_yolo({"train": CocoFolder.open(tmp_path / "coco")}, tmp_path / "yolo")
+    written = write_yolo({"train": LabelledFolder.open(tmp_path / "coco")}, tmp_path / "yolo")
     assert not written.remarks
     assert not any(written.lost.values())
     assert written.images["train"] == 4
-    before, after = load_coco(tmp_path / "coco"), load_coco(tmp_path / "yolo" / "data.yaml")
+    before, after = load_labelled(tmp_path / "coco"), load_labelled(tmp_path / "yolo" / "data.yaml")
     assert after.skeleton == COCO_17
     assert after.left_out == before.left_out == []
     for a, b in zip(before.samples, after.samples, strict=True):
@@ -74,9 +74,9 @@ def test_a_skeleton_of_its_own_survives(tmp_path: Path) -> None:
     skeleton = Skeleton(("tip", "wing b", "wing a"), ((0, 1), (0, 2)), (0.05, 0.1, 0.1), "bird", ((2, 1),))
     sample = replace(synthetic_dataset(1, 96, people=(2, 2)).samples[0])
     sample = replace(sample, keypoints=sample.keypoints[:, 5:8])
-    write_coco(CocoDataset([sample], skeleton), tmp_path / "coco")
-    write_yolo({"train": CocoFolder.open(tmp_path / "coco")}, tmp_path / "yolo")
-    after = load_coco(tmp_path / "yolo")
+    write_coco(LabelledDataset([sample], skeleton), tmp_path / "coco")
+    write_yolo({"train": LabelledFolder.open(tmp_path / "coco")}, tmp_path / "yolo")
+    after = load_labelled(tmp_path / "yolo")
     assert (after.skeleton.names, after.skeleton.links, after.skeleton.sigmas, after.skeleton.category) == (
         skeleton.names,
         skeleton.links,
@@ -122,7 +122,7 @@ def test_two_values_per_keypoint_leave_out_what_is_at_the_corner(tmp_path: Path)
 def test_no_label_file_means_no_people_and_so_does_an_empty_one(tmp_path: Path) -> None:
     path = make(tmp_path / "d", {"a": PERSON, "b": "", "c": "\n"})
     Image.new("RGB", (64, 64)).save(tmp_path / "d/images/d.png")
-    dataset = load_coco(path)
+    dataset = load_labelled(path)
     assert [len(sample.keypoints) for sample in dataset.samples] == [1, 0, 0, 0]
     assert list(map(str, dataset.left_out)) == ["d.png: has no label file; taken as without people"]
     assert dataset.left_out[0].adjusted
@@ -162,7 +162,7 @@ def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
     (tmp_path / "d/images/b.jpg").write_text("no image")
     (tmp_path / "d/labels/c.txt").write_bytes(b"\xff\xfe\xff")
     (tmp_path / "d/labels/z.txt").write_text(PERSON)
-    dataset = load_coco(path)
+    dataset = load_labelled(path)
     assert [(sample.name, len(sample.keypoints)) for sample in dataset.samples] == [("a.jpg", 1), ("c.jpg", 0)]
     first, second, third = map(str, dataset.left_out)
     assert first == "labels/z.txt: belongs to no image; left out"
@@ -207,7 +207,7 @@ def test_a_wrong_description_is_one_line(
     if spoil:
         spoil(tmp_path / "d")
     with pytest.raises(VoteposeError, match=message) as error:
-        load_coco(path)
+        load_labelled(path)
     assert "data.yaml" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -224,7 +224,7 @@ def test_splits_and_the_ways_to_name_them(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(content))
 
     def names(given: Path, split: str = "train") -> list[str]:
-        return [sample.name for sample in load_coco(given, split=split).samples]
+        return [sample.name for sample in load_labelled(given, split=split).samples]
 
     assert names(path) == names(tmp_path) == names(tmp_path / "train/images", "val") == ["train.png"]
     assert names(path, "val") == names(tmp_path / "val/images") == ["val.png"]
@@ -240,7 +240,7 @@ def test_a_turned_image_keeps_its_labels(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # lies on its side: 200 x 100 pixels are shown as 100 x 200
     Image.new("RGB", (200, 100)).save(tmp_path / "d/images/a.jpg", exif=exif)
-    dataset = load_coco(path)
+    dataset = load_labelled(path)
     assert dataset.left_out == []
     np.testing.assert_allclose(dataset.samples[0].keypoints[0], [[45, 80, 2], [55, 120, 1]], rtol=1e-6)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
@@ -16,10 +16,10 @@ from votepose.poses import Poses
 from votepose.skeleton import COCO_17
 
 
-def write_data(folder: Path, count: int = 4, people: tuple[int, int] = (2, 3), size: int = 256) -> CocoDataset:
-    """A folder of drawn people, as `load_coco` reads it."""
+def write_data(folder: Path, count: int = 4, people: tuple[int, int] = (2, 3), size: int = 256) -> LabelledDataset:
+    """A folder of drawn people, as `load_labelled` reads it."""
     write_coco(synthetic_dataset(count, size, people=people), folder)
-    return load_coco(folder)
+    return load_labelled(folder)
 
 
 def true_poses(sample: Sample) -> Poses:

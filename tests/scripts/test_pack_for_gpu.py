@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from helpers.scripts_of import script
-from votepose.data.coco import load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import load_labelled
 from votepose.data.toy import synthetic_dataset
 
 pack = script("pack_for_gpu")
@@ -30,7 +30,7 @@ def test_parts_form_the_folders_again(tmp_path: Path, capsys: pytest.CaptureFixt
         shutil.copytree(part, tmp_path / "whole", dirs_exist_ok=True)
     assert "one: 12 images" in capsys.readouterr().out
     for name in ("one", "two"):
-        before, after = load_coco(tmp_path / name), load_coco(tmp_path / "whole" / name)
+        before, after = load_labelled(tmp_path / name), load_labelled(tmp_path / "whole" / name)
         assert after.left_out == []
         assert [s.image_id for s in after.samples] == [s.image_id for s in before.samples]
         for small, large in zip(after.samples, before.samples, strict=True):
@@ -55,7 +55,7 @@ def test_other_labels_a_share_and_completeness(tmp_path: Path) -> None:
     (tmp_path / "in" / "people.json").write_text(json.dumps(labels))
     config = pack.Config(tmp_path / "out", (f"{tmp_path / 'in' / 'people.json'}:0.5",), complete=("in",))
     pack.main(config)
-    packed = load_coco(tmp_path / "out" / "1" / "in")
+    packed = load_labelled(tmp_path / "out" / "1" / "in")
     assert 10 < len(packed.samples) < 30
     assert all(sample.complete for sample in packed.samples)
     assert {sample.image.shape for sample in packed.samples} == {(64, 64, 3)}

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers.scripts_of import script
-from votepose.data.coco import load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import load_labelled
 from votepose.data.toy import synthetic_dataset
 
 paste_crowds = script("paste_crowds")
@@ -18,7 +18,7 @@ def test_a_crowd_is_people_whose_labels_moved_with_them(tmp_path: Path) -> None:
     write_coco(synthetic_dataset(4, size=192, people=(1, 1)), tmp_path / "few")
     config = paste_crowds.Config(tmp_path / "few", tmp_path / "crowds", count=3, size=256)
     paste_crowds.main(config)
-    crowds = load_coco(tmp_path / "crowds")
+    crowds = load_labelled(tmp_path / "crowds")
     assert [sample.image.shape for sample in crowds.samples] == [(256, 256, 3)] * 3
     assert sum(len(sample.boxes) for sample in crowds.samples) > 10
     for sample in crowds.samples:

@@ -9,7 +9,7 @@ import pytest
 
 from votepose.commands.main import main
 from votepose.commands.synth import run
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 from votepose.synth.config import SynthConfig
 from votepose.synth.shards import Scene
 
@@ -29,7 +29,7 @@ def made(tmp_path_factory):
 
 
 def test_what_is_made_can_be_trained_on(made):
-    dataset = load_coco(made)
+    dataset = load_labelled(made)
     assert len(dataset.samples) == 4
     assert not dataset.left_out
     assert sum(len(sample.keypoints) for sample in dataset.samples) >= 3

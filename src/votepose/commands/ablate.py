@@ -15,8 +15,8 @@ from typing import Literal
 
 import torch
 
-from votepose.data.coco import CocoDataset, CocoFolder, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, LabelledFolder, load_labelled
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import print_left_out, require_labelled, require_positive
@@ -141,7 +141,7 @@ def _check(config: AblateConfig, cells: Sequence[Cell]) -> None:
     save_text(json.dumps(settings, default=str, indent=1), note)
 
 
-def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
+def _data(config: AblateConfig) -> tuple[tuple[str, ...], LabelledDataset]:
     """Folders to train on and the images to measure on; generated stick figures if the configuration gives none."""
     folders = {part: config.out / f"drawn-{part}-{config.input_size}" for part in _DRAWN}
     if not config.data:
@@ -150,16 +150,16 @@ def _data(config: AblateConfig) -> tuple[tuple[str, ...], CocoDataset]:
                 with replacing(folders[part]) as temporary:
                     write_coco(synthetic_dataset(count, config.input_size, seed=seed), temporary)
     data = config.data or (str(folders["train"]),)
-    val = load_coco(config.val or folders["val"], config.limit, "val")
+    val = load_labelled(config.val or folders["val"], config.limit, "val")
     print_left_out(val, config.val or folders["val"])
     require_labelled(val)
-    skeletons = {load_coco(parse_source(source)[0], limit=1).skeleton.joints for source in data}
+    skeletons = {load_labelled(parse_source(source)[0], limit=1).skeleton.joints for source in data}
     if skeletons != {val.skeleton.joints}:
         raise VoteposeError(f"--val {config.val}: has a different skeleton from --data")
     return data, val
 
 
-def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list[str]:
+def _head(config: AblateConfig, data: tuple[str, ...], val: LabelledDataset) -> list[str]:
     """Header of the report: the command, the data, and how to read the tables."""
     people = sum(len(sample.keypoints) for sample in val.samples)
     assert val.annotations is not None
@@ -178,7 +178,7 @@ def _head(config: AblateConfig, data: tuple[str, ...], val: CocoDataset) -> list
 
 def _pictures(source: str) -> str:
     folder = parse_source(source)[0]
-    count = CocoFolder.open(folder).listed
+    count = LabelledFolder.open(folder).listed
     return f"{source} ({count} images)"
 
 
@@ -193,7 +193,7 @@ def _command(config: AblateConfig) -> str:
     return shlex.join(words)
 
 
-def _measured(config: AblateConfig, cell: Cell, data: tuple[str, ...], val: CocoDataset) -> Measured:
+def _measured(config: AblateConfig, cell: Cell, data: tuple[str, ...], val: LabelledDataset) -> Measured:
     """The cell's measurement, from its file if it has been run before."""
     file = config.out / f"{cell.key}.json"
     if not file.is_file():
@@ -244,7 +244,7 @@ def _settings(config: AblateConfig, cell: Cell, data: tuple[str, ...]) -> TrainC
     )
 
 
-def _measure(config: AblateConfig, cell: Cell, val: CocoDataset) -> Measured:
+def _measure(config: AblateConfig, cell: Cell, val: LabelledDataset) -> Measured:
     assert val.labels is not None
     network, _ = load_network(config.out / cell.run / "weights.safetensors")
     estimator = PoseEstimator(

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 import tyro
 
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import check_match, check_options, print_left_out
 from votepose.evaluation.error_analysis.analysis import analyse
@@ -55,7 +55,7 @@ def run(config: AnalyseConfig) -> None:
     estimator, metadata = load_estimator(weights)
     estimator.levels = estimator.levels if config.levels is None else config.levels
     estimator.to("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = load_coco(config.data, config.limit, "val")
+    dataset = load_labelled(config.data, config.limit, "val")
     print_left_out(dataset, config.data)
     check_match(dataset, metadata.skeleton, weights)
     size = config.input_size or metadata.input_size

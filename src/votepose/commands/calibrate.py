@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 from votepose.errors import VoteposeError
 from votepose.evaluation.calibration.chart import draw_reliability
 from votepose.evaluation.calibration.fit import calibrated_predictions, cross_validated_predictions, fit
@@ -49,7 +49,7 @@ def run(config: CalibrateConfig) -> None:
     _check(config)
     estimator, metadata = load_estimator(resolve_weights(config.weights, ".safetensors"))
     skeleton = metadata.skeleton
-    datasets = [load_coco(folder, config.limit, "val") for folder in config.data]
+    datasets = [load_labelled(folder, config.limit, "val") for folder in config.data]
     for folder, dataset in zip(config.data, datasets, strict=True):
         print_left_out(dataset, folder)
         check_match(dataset, skeleton, config.weights)

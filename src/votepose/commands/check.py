@@ -11,8 +11,8 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from votepose.data.coco import CocoFolder
 from votepose.data.label_poses import label_poses
+from votepose.data.labelled import LabelledFolder
 from votepose.data.remarks import Remark, RemarkCount, count_remarks
 from votepose.data.sample import Sample
 from votepose.errors import VoteposeError
@@ -54,7 +54,7 @@ def run(config: CheckConfig) -> int:
     require_positive("limit", config.limit)
     if config.examples < 0:
         raise VoteposeError(f"--examples should be at least 0, but is {config.examples}")
-    folder = CocoFolder.open(config.data, config.limit)
+    folder = LabelledFolder.open(config.data, config.limit)
     if config.examples:
         prepare_folder(config.out)
     joints: list[np.ndarray] = []  # visibility flags (N, K) of the people in each usable image
@@ -76,7 +76,7 @@ def run(config: CheckConfig) -> int:
     return int(any(not kind.first.adjusted for kind in kinds))
 
 
-def _read(folder: CocoFolder, examples: int) -> Iterator[tuple[Sample | None, list[Remark], bool]]:
+def _read(folder: LabelledFolder, examples: int) -> Iterator[tuple[Sample | None, list[Remark], bool]]:
     """Each image, the remarks on it, and whether to draw it on the sheet."""
     count = len(folder.pictures)
     peopled = [place for place in range(count) if any(a.is_person for a in folder.pictures[place].annotations)]
@@ -90,7 +90,7 @@ def _drawn(sample: Sample, skeleton: Skeleton) -> Image.Image:
     return tile([draw(sample.image, label_poses(sample, skeleton))])
 
 
-def _report(folder: CocoFolder, joints: Sequence[np.ndarray], kinds: Sequence[RemarkCount]) -> Iterator[str]:
+def _report(folder: LabelledFolder, joints: Sequence[np.ndarray], kinds: Sequence[RemarkCount]) -> Iterator[str]:
     skeleton = folder.labels.skeleton
     people = np.concatenate(joints)
     peopled = sum(len(v) > 0 for v in joints)

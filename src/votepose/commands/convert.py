@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from votepose.data.coco import CocoFolder
+from votepose.data.labelled import LabelledFolder
 from votepose.data.remarks import Remark, count_remarks
 from votepose.data.yolo.description import SPLITS, find_description, read_description
 from votepose.data.yolo.reader import YoloSplit, read_split
@@ -63,7 +63,7 @@ def _to_yolo(config: ConvertConfig, out: Path) -> Iterator[Remark]:
     """Yields remarks."""
     if len(config.data) > len(SPLITS):
         raise VoteposeError(f"{config.data[3]}: is one folder too many; a YOLO dataset has {', '.join(SPLITS)}")
-    splits = dict(zip(SPLITS, map(CocoFolder.open, config.data), strict=False))
+    splits = dict(zip(SPLITS, map(LabelledFolder.open, config.data), strict=False))
     if len({folder.labels.skeleton.joints for folder in splits.values()}) > 1:
         raise VoteposeError(
             "the folders have different skeletons (names, sides or sigmas of the keypoints); "

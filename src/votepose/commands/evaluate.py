@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from votepose.data.coco import load_coco
+from votepose.data.labelled import load_labelled
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import check_match, check_options, print_left_out, require_positive
 from votepose.evaluation.coco_metrics import metrics_of
@@ -61,7 +61,7 @@ def run(config: EvaluateConfig) -> None:
     _check(config)
     weights = resolve_weights(chosen_weights(config.model, config.weights), ".onnx")
     model = load_model(weights, config.input_size, config.presence_threshold, config.levels)
-    dataset = load_coco(config.data, config.limit, "val")
+    dataset = load_labelled(config.data, config.limit, "val")
     assert dataset.labels is not None
     print_left_out(dataset, config.data)
     check_match(dataset, model.skeleton, weights)

@@ -1,4 +1,4 @@
-"""Writes a dataset as a COCO-format folder, which `load_coco` reads."""
+"""Writes a dataset as a COCO-format folder, which `load_labelled` reads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from PIL import Image
 
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.io.files import save_picture
 
 
-def to_coco_json(dataset: CocoDataset) -> dict[str, Any]:
-    """The dataset's COCO json, as read by `load_coco` and the metrics."""
+def to_coco_json(dataset: LabelledDataset) -> dict[str, Any]:
+    """The dataset's COCO json, as read by `load_labelled` and the metrics."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for sample in dataset.samples:
@@ -46,8 +46,8 @@ def to_coco_json(dataset: CocoDataset) -> dict[str, Any]:
     return {"images": images, "annotations": annotations, "categories": [category]}
 
 
-def write_coco(dataset: CocoDataset, folder: Path, zipped: bool = False) -> None:
-    """Write annotations.json and the images, in images/ or in images-00.zip; `load_coco(folder)` reads them back."""
+def write_coco(dataset: LabelledDataset, folder: Path, zipped: bool = False) -> None:
+    """Write annotations.json and the images, in images/ or in images-00.zip; `load_labelled` reads them back."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "annotations.json").write_text(json.dumps(to_coco_json(dataset)), encoding="utf-8")
     if zipped:

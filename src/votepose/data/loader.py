@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from votepose.data.augment import augmented
 from votepose.data.augment_config import AugmentConfig
-from votepose.data.coco import CocoDataset
 from votepose.data.label_table import LabelTable
+from votepose.data.labelled import LabelledDataset
 from votepose.data.plan import plan_inputs
 from votepose.data.sample import Sample
 
@@ -28,7 +28,7 @@ _LEAST_AREA = 16.0  # square pixels
 class Source:
     """A dataset, its sampling weight (any unit), and whether to use it only in mosaics."""
 
-    dataset: CocoDataset
+    dataset: LabelledDataset
     weight: float = 1.0
     mosaic_only: bool = False
 

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from votepose.data.augment_config import AugmentConfig
 from votepose.data.canvas import canvas_bytes, new_canvases, put, shrink
-from votepose.data.coco import CocoFolder
 from votepose.data.coco_json.labels import LabelledImage
 from votepose.data.coco_json.values import number
 from votepose.data.label_table import LabelTable
+from votepose.data.labelled import LabelledFolder
 from votepose.data.plan import Drawn
 from votepose.data.planned_batch import PlannedBatches
 from votepose.data.remarks import Remark
@@ -38,18 +38,18 @@ class FolderSource:
     """A folder to train on, the sampling weight of each of its images (any unit), and whether to use it only in
     mosaics."""
 
-    folder: CocoFolder
+    folder: LabelledFolder
     weight: float = 1.0
     mosaic_only: bool = False
 
 
-def longest_side(folders: Sequence[CocoFolder]) -> int:
+def longest_side(folders: Sequence[LabelledFolder]) -> int:
     """The longest side of the images in pixels, according to their jsons."""
     sides = [number(p.entry.get(side)) for folder in folders for p in folder.pictures for side in ("width", "height")]
     return int(max((side for side in sides if side > 0), default=_UNKNOWN_SIDE))
 
 
-def bytes_needed(folders: Sequence[CocoFolder], longest: int) -> int:
+def bytes_needed(folders: Sequence[LabelledFolder], longest: int) -> int:
     """Number of bytes of the images on a device, with sides limited to `longest` pixels."""
     return sum(len(folder.pictures) for folder in folders) * canvas_bytes(longest)
 
@@ -115,7 +115,7 @@ class ResidentPictures:
 
 
 def _decode(
-    items: Sequence[tuple[CocoFolder, LabelledImage]], canvases: Tensor, longest: int
+    items: Sequence[tuple[LabelledFolder, LabelledImage]], canvases: Tensor, longest: int
 ) -> list[tuple[Sample | None, list[Remark]]]:
     """Paint images on canvases; returns their samples, without pixels, and remarks."""
     side = canvases.shape[-1]
@@ -135,7 +135,7 @@ def _decode(
 
 
 def _decode_one(
-    item: tuple[CocoFolder, LabelledImage], canvas: np.ndarray, longest: int
+    item: tuple[LabelledFolder, LabelledImage], canvas: np.ndarray, longest: int
 ) -> tuple[Sample | None, list[Remark]]:
     folder, picture = item
     sample, remarks = folder.read(picture)

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.data.sample import Sample
 from votepose.skeleton import COCO_17
 
@@ -23,13 +23,13 @@ _LIMBS = (
 )
 
 
-def synthetic_dataset(count: int, size: int = 256, people: tuple[int, int] = (1, 4), seed: int = 0) -> CocoDataset:
+def synthetic_dataset(count: int, size: int = 256, people: tuple[int, int] = (1, 4), seed: int = 0) -> LabelledDataset:
     """Draw `count` images of `size` x `size` pixels with people[0]..people[1] figures each (COCO_17).
 
     Joints covered by another figure have v = 1, joints outside the image v = 0. Image i depends only on the seed and i.
     """
     samples = [_draw_picture(i + 1, size, people, np.random.default_rng((seed, i))) for i in range(count)]
-    return CocoDataset(samples, COCO_17)
+    return LabelledDataset(samples, COCO_17)
 
 
 def _draw_picture(image_id: int, size: int, people: tuple[int, int], rng: np.random.Generator) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.data.remarks import count_remarks
 from votepose.errors import VoteposeError
 from votepose.letterbox import require_input_size
@@ -34,7 +34,7 @@ def require_positive(option: str, value: int | None) -> None:
         raise VoteposeError(f"--{option} should be at least 1, but is {value}")
 
 
-def print_left_out(dataset: CocoDataset, folder: Path) -> None:
+def print_left_out(dataset: LabelledDataset, folder: Path) -> None:
     """Print remarks on data that was left out or adjusted, and on keypoint names without a clear side."""
     if dataset.skeleton.side_remark:
         print(f"{folder}: {dataset.skeleton.side_remark}")
@@ -46,13 +46,13 @@ def print_left_out(dataset: CocoDataset, folder: Path) -> None:
         print(f"{folder}: and {more} more remarks; `votepose check {folder}` prints all")
 
 
-def require_labelled(dataset: CocoDataset) -> None:
+def require_labelled(dataset: LabelledDataset) -> None:
     """Raise VoteposeError if the data have no labelled people."""
     if not any(len(sample.keypoints) for sample in dataset.samples):
         raise VoteposeError(f"{dataset.annotations}: has no labelled keypoints to measure on")
 
 
-def check_match(dataset: CocoDataset, skeleton: Skeleton, weights: Path) -> None:
+def check_match(dataset: LabelledDataset, skeleton: Skeleton, weights: Path) -> None:
     """Raise VoteposeError unless the data label the keypoints that the weights predict."""
     require_labelled(dataset)
     theirs, ours = dataset.skeleton, skeleton

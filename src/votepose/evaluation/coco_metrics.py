@@ -66,7 +66,7 @@ def coco_keypoint_metrics(
     Without results or without people all metrics are zero.
 
     Args:
-        annotations: labels from `load_coco`, a COCO json or its path; see `coco_labels` for the accepted forms.
+        annotations: labels from `load_labelled`, a COCO json or its path; see `coco_labels` for the accepted forms.
         results: in the json's pixels.
         image_ids: images to measure on; None for all.
         most: maximum number of people that count per image, by score: 20 in COCO, too few for larger crowds.

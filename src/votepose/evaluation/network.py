@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.data.sample import Sample
 from votepose.evaluation.runner import Model, find_all
 from votepose.inference.graph_outputs import PEOPLE, people_rows, to_poses
@@ -61,7 +61,7 @@ def run_estimator(
 
 
 def find_people(
-    estimator: PoseEstimator, dataset: CocoDataset, size: int, progress: bool = True
+    estimator: PoseEstimator, dataset: LabelledDataset, size: int, progress: bool = True
 ) -> Iterator[tuple[Sample, Poses]]:
     """Yield each image of a dataset with the people found in it, letterboxed to `size` pixels."""
     threshold = float(estimator.config.presence_threshold)

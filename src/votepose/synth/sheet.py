@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from votepose.data.coco import load_coco
 from votepose.data.label_poses import label_poses
+from votepose.data.labelled import load_labelled
 from votepose.data.sample import Sample
 from votepose.io.files import save_picture
 from votepose.skeleton import COCO_17
@@ -21,7 +21,7 @@ def write_sheet(folder: Path, count: int) -> Path:
     Hidden joints are drawn as rings, like the inferred joints of a prediction.
     """
     path = folder / "sheet.jpg"
-    save_picture(contact_sheet([_pair(sample) for sample in load_coco(folder, limit=count).samples]), path)
+    save_picture(contact_sheet([_pair(sample) for sample in load_labelled(folder, limit=count).samples]), path)
     return path
 
 

@@ -29,7 +29,7 @@ from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from votepose.data.coco import CocoDataset, load_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.data.loader import Batch, TrainingSet
 from votepose.errors import VoteposeError
 from votepose.evaluation.checks import print_left_out, require_labelled
@@ -229,9 +229,9 @@ def _precision(config: TrainConfig) -> Literal["32-true", "bf16-mixed"]:
     return "bf16-mixed" if training_device(config).type != "cpu" or computes_bf16() else "32-true"
 
 
-def _validation(folder: Path, limit: int | None, skeleton: Skeleton) -> CocoDataset:
+def _validation(folder: Path, limit: int | None, skeleton: Skeleton) -> LabelledDataset:
     """The images to measure AP on."""
-    data = load_coco(folder, limit, "val")
+    data = load_labelled(folder, limit, "val")
     print_left_out(data, folder)
     require_labelled(data)
     if data.skeleton.names != skeleton.names:

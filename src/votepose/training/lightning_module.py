@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import Timer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.data.loader import Batch
 from votepose.data.planned_batch import PlannedBatch
 from votepose.data.resident import ResidentPictures
@@ -72,7 +72,7 @@ class PoseModule(pl.LightningModule):
         recipe: Recipe,
         skeleton: Skeleton,
         pictures: Pictures,
-        val: CocoDataset | None,
+        val: LabelledDataset | None,
     ) -> None:
         super().__init__()
         self.config, self.pictures, self.val, self.input_size = config, pictures, val, preset.input_size

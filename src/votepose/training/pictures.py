@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import torch
 
-from votepose.data.coco import CocoDataset, CocoFolder, SamplesOnDemand
 from votepose.data.coco_json.values import number
+from votepose.data.labelled import LabelledDataset, LabelledFolder, SamplesOnDemand
 from votepose.data.loader import Source
 from votepose.data.resident import FolderSource, ResidentPictures, bytes_needed, longest_side
 from votepose.errors import VoteposeError
@@ -32,7 +32,7 @@ def open_sources(config: TrainConfig) -> list[FolderSource]:
         VoteposeError: if one cannot be read, or their skeletons differ.
     """
     parsed = map(parse_source, config.data)
-    sources = [FolderSource(CocoFolder.open(folder), weight, mosaic) for folder, weight, mosaic in parsed]
+    sources = [FolderSource(LabelledFolder.open(folder), weight, mosaic) for folder, weight, mosaic in parsed]
     if len({source.folder.labels.skeleton.joints for source in sources}) > 1:
         raise VoteposeError(
             "--data: the folders have different skeletons (names, sides or sigmas of the keypoints); "
@@ -54,7 +54,7 @@ def load_pictures(config: TrainConfig, sources: Sequence[FolderSource], input_si
         seconds, size = time.perf_counter() - begun, pictures.canvases.nbytes
         print(f"{counted(len(pictures), 'image')} decoded in {seconds:.1f} s and kept on {device}: {size} bytes")
         for source, left_out in zip(sources, pictures.left_out, strict=True):
-            print_left_out(CocoDataset([], pictures.skeleton, left_out=left_out), source.folder.path)
+            print_left_out(LabelledDataset([], pictures.skeleton, left_out=left_out), source.folder.path)
         require_people(config, count_people(pictures) > 0)
         return pictures
     loaded, kept = [], _fit_in_memory(sources)
@@ -81,7 +81,7 @@ def count_people(pictures: Pictures) -> int:
     return sum(_people_in(source.dataset) for source in pictures)
 
 
-def _people_in(dataset: CocoDataset) -> int:
+def _people_in(dataset: LabelledDataset) -> int:
     """The number of labelled people in usable images or, if these are decoded on demand, in all."""
     if not isinstance(dataset.samples, SamplesOnDemand):
         return sum(len(sample.keypoints) for sample in dataset.samples)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from helpers.analysed import background_only, joints, picture_of, true_poses, two_people
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.evaluation.error_analysis.joints import JointErrorType, corrected, joint_error_types
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.scoring import Scorer
@@ -40,8 +40,8 @@ def test_shifted_joints_are_jitter() -> None:
 
 
 def test_left_for_right_is_an_inversion_and_correcting_it_restores_the_ap(tmp_path: Path) -> None:
-    write_coco(CocoDataset([two_people(size=20)], COCO_17), tmp_path)
-    dataset = load_coco(tmp_path)
+    write_coco(LabelledDataset([two_people(size=20)], COCO_17), tmp_path)
+    dataset = load_labelled(tmp_path)
     truth = true_poses(dataset.samples[0]).keypoints
     limbs = joints("elbow", "wrist", "knee", "ankle")
     crossed = truth.copy()

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from helpers import tiny
 from helpers.analysed import background_only, two_people, write_data
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.evaluation.error_analysis.oracles import PARTS, find_variants
 from votepose.evaluation.error_analysis.scoring import Scorer
 from votepose.evaluation.error_analysis.truth import Truth
@@ -44,12 +44,12 @@ def estimator(levels: int = 1) -> PoseEstimator:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> CocoDataset:
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> LabelledDataset:
     return write_data(tmp_path_factory.mktemp("data"), count=2, people=(1, 3), size=SIZE)
 
 
 @pytest.mark.parametrize("levels", [1, 2])
-def test_no_perfect_part_is_the_estimator_itself(dataset: CocoDataset, levels: int) -> None:
+def test_no_perfect_part_is_the_estimator_itself(dataset: LabelledDataset, levels: int) -> None:
     model, sample = estimator(levels), dataset.samples[0]
     (found,) = find_variants(model, sample, SIZE, COCO_17, [()])
     threshold = float(model.config.presence_threshold)
@@ -60,7 +60,7 @@ def test_no_perfect_part_is_the_estimator_itself(dataset: CocoDataset, levels: i
 
 
 @pytest.mark.parametrize("levels", [1, 2])
-def test_an_untrained_network_with_perfect_parts_knows_everything(dataset: CocoDataset, levels: int) -> None:
+def test_an_untrained_network_with_perfect_parts_knows_everything(dataset: LabelledDataset, levels: int) -> None:
     variants = [(), ("score",), PARTS]
     columns = zip(*(find_variants(estimator(levels), s, SIZE, COCO_17, variants) for s in dataset.samples), strict=True)
     scorer = Scorer.of(dataset)
@@ -70,7 +70,7 @@ def test_an_untrained_network_with_perfect_parts_knows_everything(dataset: CocoD
     assert everything.ap > 0.9
 
 
-def test_each_level_is_encoded_once(dataset: CocoDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_level_is_encoded_once(dataset: LabelledDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     model, calls = estimator(levels=2), []
     encode = model.network.encode
     monkeypatch.setattr(model.network, "encode", lambda pixels: (calls.append(pixels.shape), encode(pixels))[1])
@@ -128,8 +128,8 @@ class Faulty(PoseNet):
 
 @pytest.mark.parametrize("fault", PARTS)
 def test_a_faulty_part_is_mended_by_its_own_perfection(fault: str, tmp_path: Path) -> None:
-    write_coco(CocoDataset([two_people(size=20)], COCO_17), tmp_path)
-    dataset = load_coco(tmp_path)
+    write_coco(LabelledDataset([two_people(size=20)], COCO_17), tmp_path)
+    dataset = load_labelled(tmp_path)
     config = GroupingConfig(threshold=50.0) if fault == "grouping" else GroupingConfig()  # all votes agree
     model = PoseEstimator(Faulty(fault), KAPPAS, config).eval()
     found = find_variants(model, dataset.samples[0], 320, COCO_17, [(), (fault,), ("score",)])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from helpers.analysed import background_only, moved, picture_of, true_poses, two_people, write_data
-from votepose.data.coco import CocoDataset, load_coco
 from votepose.data.coco_json.labels import coco_labels
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledDataset, load_labelled
 from votepose.evaluation.coco_metrics import coco_keypoint_metrics
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.scoring import Scorer
@@ -22,11 +22,11 @@ from votepose.skeleton import COCO_17
 
 
 @pytest.fixture
-def dataset(tmp_path: Path) -> CocoDataset:
+def dataset(tmp_path: Path) -> LabelledDataset:
     return write_data(tmp_path, count=6, people=(1, 4))
 
 
-def perfect(dataset: CocoDataset) -> list[MatchedImage]:
+def perfect(dataset: LabelledDataset) -> list[MatchedImage]:
     return [MatchedImage.of(sample, true_poses(sample)) for sample in dataset.samples]
 
 
@@ -35,7 +35,7 @@ def spec(key: str) -> SliceSpec:
 
 
 @pytest.mark.parametrize("key", ["size", "crowd", "hidden", "covered"])
-def test_a_perfect_detector_is_perfect_everywhere(dataset: CocoDataset, key: str) -> None:
+def test_a_perfect_detector_is_perfect_everywhere(dataset: LabelledDataset, key: str) -> None:
     slices = slice_people(spec(key), perfect(dataset), Scorer.of(dataset))
     assert sum(s.people for s in slices) == sum(len(sample.keypoints) for sample in dataset.samples)
     for s in slices:
@@ -45,8 +45,8 @@ def test_a_perfect_detector_is_perfect_everywhere(dataset: CocoDataset, key: str
 def test_faults_stay_with_the_people_who_have_them(tmp_path: Path) -> None:
     sample = two_people()
     sample.areas[1] = 20**2
-    write_coco(CocoDataset([sample, replace(background_only(), image_id=2, name="none.png")], COCO_17), tmp_path)
-    dataset = load_coco(tmp_path)
+    write_coco(LabelledDataset([sample, replace(background_only(), image_id=2, name="none.png")], COCO_17), tmp_path)
+    dataset = load_labelled(tmp_path)
     points = true_poses(sample).keypoints
     points[1] += 40
     pictures = [picture_of(dataset.samples[0], points), picture_of(dataset.samples[1], points[:0])]
@@ -58,8 +58,8 @@ def test_faults_stay_with_the_people_who_have_them(tmp_path: Path) -> None:
 def test_hidden_and_covered_people(tmp_path: Path) -> None:
     sample = two_people(apart=45)  # boxes are 60 wide: a quarter of each lies in the other
     sample.keypoints[0, :9, 2] = 1
-    write_coco(CocoDataset([sample], COCO_17), tmp_path)
-    dataset = load_coco(tmp_path)
+    write_coco(LabelledDataset([sample], COCO_17), tmp_path)
+    dataset = load_labelled(tmp_path)
     scorer = Scorer.of(dataset)
     assert [s.name for s in slice_people(spec("hidden"), perfect(dataset), scorer)] == ["none", "a half and more"]
     assert [(s.name, s.people) for s in slice_people(spec("covered"), perfect(dataset), scorer)] == [
@@ -81,7 +81,7 @@ def test_a_picture_without_people_has_no_slices(key: str) -> None:
     assert slice_people(found, [empty], Scorer(coco_labels({}), {1: []})) == []
 
 
-def test_the_whole_is_what_evaluate_measures(dataset: CocoDataset) -> None:
+def test_the_whole_is_what_evaluate_measures(dataset: LabelledDataset) -> None:
     rng = np.random.default_rng(0)
     noisy = [
         MatchedImage.of(
@@ -97,7 +97,7 @@ def test_the_whole_is_what_evaluate_measures(dataset: CocoDataset) -> None:
     assert Scorer.of(dataset).changed(noisy, lambda p: p.poses) == measured
 
 
-def test_ignored_people_count_for_nothing(dataset: CocoDataset) -> None:
+def test_ignored_people_count_for_nothing(dataset: LabelledDataset) -> None:
     scorer = Scorer.of(dataset)
     pictures = [MatchedImage.of(p.sample, p.poses[1:]) for p in perfect(dataset)]
     assert scorer.changed(pictures, lambda p: p.poses).ap < 0.9

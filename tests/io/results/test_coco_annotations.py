@@ -24,14 +24,14 @@ def inside(poses: Poses) -> Poses:
 
 
 def test_a_data_folder_of_results_is_read_back(tmp_path: Path) -> None:
-    coco = pytest.importorskip("votepose.data.coco", reason="needs the extra [train]")
+    coco = pytest.importorskip("votepose.data.labelled", reason="needs the extra [train]")
     work = {"a.png": inside(some_poses(3)), "b.png": Poses.empty(image_size=SIZE), "sub/c.png": inside(some_poses(1))}
     with Results("coco-annotations", tmp_path, COCO_17, list(work)) as results:
         for name, poses in work.items():
             (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", SIZE).save(tmp_path / "images" / name)
             results.write(name, poses)
-    dataset = coco.load_coco(tmp_path)
+    dataset = coco.load_labelled(tmp_path)
     assert dataset.left_out == []
     assert dataset.skeleton == COCO_17
     assert [sample.name for sample in dataset.samples] == list(work)

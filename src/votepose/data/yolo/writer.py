@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from votepose.data.coco import CocoFolder
 from votepose.data.coco_json.annotations import Annotation
 from votepose.data.coco_json.labels import LabelledImage
 from votepose.data.coco_json.values import flag
+from votepose.data.labelled import LabelledFolder
 from votepose.data.remarks import Remark
 from votepose.data.sample import label_scale, person_box
 from votepose.data.yolo.description import EXTENSIONS, NAME
@@ -41,7 +41,7 @@ class Written:
     remarks: list[Remark] = field(default_factory=list)
 
 
-def write_yolo(splits: Mapping[str, CocoFolder], out: Path) -> Written:
+def write_yolo(splits: Mapping[str, LabelledFolder], out: Path) -> Written:
     """Write data.yaml, images/SPLIT/ and labels/SPLIT/ into a new folder."""
     written = Written()
     for split, folder in splits.items():
@@ -73,7 +73,7 @@ def describe(skeleton: Skeleton, places: Mapping[str, str]) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
 
 
-def _write(folder: CocoFolder, picture: LabelledImage, images: Path, taken: set[Path], lost: Counter[str]) -> int:
+def _write(folder: LabelledFolder, picture: LabelledImage, images: Path, taken: set[Path], lost: Counter[str]) -> int:
     """Write an image and its labels; returns the number of people."""
     name = PurePosixPath(str(picture.entry["file_name"]))
     if name.is_absolute() or ".." in name.parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from votepose.data.coco import CocoDataset
+from votepose.data.labelled import LabelledDataset
 from votepose.evaluation.error_analysis.joints import joint_error_types
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
 from votepose.evaluation.error_analysis.oracles import PARTS, find_variants
@@ -27,7 +27,7 @@ _ALL_PARTS = "all five"
 
 def analyse(
     estimator: PoseEstimator,
-    dataset: CocoDataset,
+    dataset: LabelledDataset,
     size: int,
     skeleton: Skeleton,
     facts: dict[str, object],

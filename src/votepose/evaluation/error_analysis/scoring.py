@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from votepose.data.coco import CocoDataset
 from votepose.data.coco_json.labels import CocoLabels
+from votepose.data.labelled import LabelledDataset
 from votepose.data.sample import Sample
 from votepose.evaluation.coco_metrics import KeypointMetrics, metrics_of
 from votepose.evaluation.error_analysis.matched_image import MatchedImage
@@ -28,8 +28,8 @@ class Scorer:
     numbers: dict[int | str, list[int]]
 
     @classmethod
-    def of(cls, dataset: CocoDataset) -> Scorer:
-        """Create it for a dataset from `load_coco`."""
+    def of(cls, dataset: LabelledDataset) -> Scorer:
+        """Create it for a dataset from `load_labelled`."""
         assert dataset.labels is not None
         pictures = dataset.labels.pictures.values()
         return cls(dataset.labels, {p.image_id: [a.number for a in p.annotations if a.is_person] for p in pictures})

@@ -27,7 +27,7 @@ _UNUSABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, zipfile.
 
 
 @dataclass(frozen=True)
-class CocoDataset:
+class LabelledDataset:
     """Samples with one skeleton.
 
     Attributes:
@@ -51,7 +51,7 @@ class CocoDataset:
 
 
 @dataclass(frozen=True)
-class CocoFolder:
+class LabelledFolder:
     """A labelled folder; its images are read one by one.
 
     Attributes:
@@ -68,7 +68,7 @@ class CocoFolder:
     files: ImageFiles
 
     @staticmethod
-    def open(path: Path, limit: int | None = None, split: str = "train") -> CocoFolder:
+    def open(path: Path, limit: int | None = None, split: str = "train") -> LabelledFolder:
         """Read the labels of the first `limit` images.
 
         Args:
@@ -84,13 +84,13 @@ class CocoFolder:
             labels = coco_labels(yolo.json, yolo.description)
             labels = replace(labels, left_out=[*yolo.remarks, *labels.left_out])
             files = ImageFiles(yolo.images)
-            return CocoFolder(path, yolo.description, yolo.listed, list(labels.pictures.values()), labels, files)
+            return LabelledFolder(path, yolo.description, yolo.listed, list(labels.pictures.values()), labels, files)
         annotations = path / "annotations.json"
         data = read_coco_json(annotations)
         labels = coco_labels(data, annotations)
         pictures, listed = list(labels.pictures.values())[:limit], len(data["images"][:limit])
         files = ImageFiles(path / "images", list(path.glob("images*.zip")))
-        return CocoFolder(path, annotations, listed, pictures, labels, files)
+        return LabelledFolder(path, annotations, listed, pictures, labels, files)
 
     def read(self, picture: LabelledImage) -> tuple[Sample | None, list[Remark]]:
         """Read an image and its people: the sample, None if unusable, and remarks on what was left out or adjusted."""
@@ -99,7 +99,7 @@ class CocoFolder:
         except _UNUSABLE as error:
             return None, [_remark(picture.entry, error)]
 
-    def load(self) -> CocoDataset:
+    def load(self) -> LabelledDataset:
         """Read all images.
 
         Raises:
@@ -111,12 +111,12 @@ class CocoFolder:
         samples = [sample for sample, _ in found if sample is not None]
         left_out = self.left_out(remark for _, remarks in found for remark in remarks)
         self.require_some(len(samples), left_out)
-        return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
+        return LabelledDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 
-    def on_demand(self) -> CocoDataset:
+    def on_demand(self) -> LabelledDataset:
         """A dataset whose images are decoded at each access."""
         labels, samples, left_out = self.labels, SamplesOnDemand(self), self.left_out([])
-        return CocoDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
+        return LabelledDataset(samples, labels.skeleton, self.annotations, left_out, labels.people.category_id, labels)
 
     def left_out(self, remarks: Iterable[Remark]) -> list[Remark]:
         """All remarks on what was left out or adjusted: on zips, on labels, and the given ones on images."""
@@ -132,7 +132,7 @@ class CocoFolder:
 class SamplesOnDemand(Sequence[Sample]):
     """The samples of a folder, decoded at each access. An unusable image is replaced by the next usable one."""
 
-    def __init__(self, folder: CocoFolder) -> None:
+    def __init__(self, folder: LabelledFolder) -> None:
         self._folder = folder
         self._named: set[int] = set()
 
@@ -162,15 +162,15 @@ class SamplesOnDemand(Sequence[Sample]):
         raise IndexError(index)
 
 
-def load_coco(path: Path, limit: int | None = None, split: str = "train") -> CocoDataset:
-    """Load the first `limit` images of a labelled folder; see `CocoFolder.open` for the arguments.
+def load_labelled(path: Path, limit: int | None = None, split: str = "train") -> LabelledDataset:
+    """Load the first `limit` images of a labelled folder; see `LabelledFolder.open` for the arguments.
 
     Unusable images and annotations are left out and listed in `left_out`; see `coco_labels` for what is usable.
 
     Raises:
         VoteposeError: if the json or data.yaml is missing or unreadable, or no image can be used.
     """
-    return CocoFolder.open(path, limit, split).load()
+    return LabelledFolder.open(path, limit, split).load()
 
 
 def relabel(folder: Path, out: Path, data: dict[str, Any]) -> None:

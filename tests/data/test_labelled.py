@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from votepose.data.coco import CocoFolder, load_coco
 from votepose.data.coco_writer import write_coco
+from votepose.data.labelled import LabelledFolder, load_labelled
 from votepose.data.sample import Sample
 from votepose.data.toy import synthetic_dataset
 from votepose.errors import VoteposeError
@@ -36,7 +36,7 @@ def edit(folder: Path, change: Edit) -> None:
 
 
 def first_people(folder: Path) -> Sample:
-    return load_coco(folder).samples[0]
+    return load_labelled(folder).samples[0]
 
 
 def truncate(path: Path) -> None:
@@ -55,7 +55,7 @@ def truncate(path: Path) -> None:
 )
 def test_broken_pictures_are_left_out_by_name(folder: Path, spoil: Callable[[Path], object], reason: str) -> None:
     spoil(folder / "images" / "000002.png")
-    dataset = load_coco(folder)
+    dataset = load_labelled(folder)
     assert [s.name for s in dataset.samples] == ["000001.png", "000003.png"]
     (line,) = map(str, dataset.left_out)
     assert line.startswith("000002.png")
@@ -65,7 +65,7 @@ def test_broken_pictures_are_left_out_by_name(folder: Path, spoil: Callable[[Pat
 
 def test_a_broken_zip_is_left_out_by_name(folder: Path) -> None:
     (folder / "images-07.zip").write_text("no zip")
-    dataset = load_coco(folder)
+    dataset = load_labelled(folder)
     assert len(dataset.samples) == 3
     assert str(dataset.left_out[0]).startswith("images-07.zip")
 
@@ -76,7 +76,7 @@ def test_entries_that_make_no_sense_are_left_out(folder: Path) -> None:
         data["annotations"][2]["keypoints"] = ["a"] * 51  # of the second image
 
     edit(folder, spoil)
-    dataset = load_coco(folder)
+    dataset = load_labelled(folder)
     assert [s.name for s in dataset.samples] == ["000002.png", "000003.png"]
     assert [len(s.keypoints) for s in dataset.samples] == [1, 2]
     assert [str(remark)[:10] for remark in dataset.left_out] == ["000001.png", "2 annotati", "000002.png"]
@@ -86,7 +86,7 @@ def test_nothing_usable_is_an_error(folder: Path) -> None:
     for path in (folder / "images").iterdir():
         path.unlink()
     with pytest.raises(VoteposeError, match=r"none of its 3 images can be used; first: 000001\.png: neither in"):
-        load_coco(folder)
+        load_labelled(folder)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_wrong_json_is_one_line(tmp_path: Path, text: str | None, message: str
     if text is not None:
         (tmp_path / "annotations.json").write_text(text)
     with pytest.raises(VoteposeError, match=message) as error:
-        load_coco(tmp_path)
+        load_labelled(tmp_path)
     assert "annotations.json" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -111,7 +111,7 @@ def test_a_wrong_json_is_one_line(tmp_path: Path, text: str | None, message: str
 @pytest.mark.parametrize("missing", [[], None])
 def test_a_json_with_no_people_has_pictures_without_people(folder: Path, missing: object) -> None:
     edit(folder, lambda data: data.update(annotations=missing))
-    dataset = load_coco(folder)
+    dataset = load_labelled(folder)
     assert len(dataset.samples) == 3
     assert all(s.keypoints.shape == (0, 17, 3) and s.boxes.shape == s.ignore.shape == (0, 4) for s in dataset.samples)
 
@@ -130,7 +130,7 @@ def test_crowds_and_people_without_keypoints_are_ignored_regions(folder: Path) -
 
 def test_a_wrong_number_of_keypoints_makes_an_ignored_region(folder: Path) -> None:
     edit(folder, lambda data: data["annotations"][0].update(keypoints=[1.0] * 48))
-    dataset = load_coco(folder)
+    dataset = load_labelled(folder)
     assert len(dataset.samples[0].keypoints) == len(dataset.samples[0].ignore) == 1
     assert list(map(str, dataset.left_out)) == [
         "000001.png: an annotation has 48 keypoint numbers instead of 51; ignored region",
@@ -154,7 +154,7 @@ def test_labels_follow_a_picture_of_another_size(folder: Path) -> None:
     before = first_people(folder)
     path = folder / "images" / "000001.png"
     Image.open(path).resize((192, 48)).save(path)
-    dataset = load_coco(folder)
+    dataset = load_labelled(folder)
     after = dataset.samples[0]
     np.testing.assert_allclose(after.keypoints, before.keypoints * (2, 0.5, 1), rtol=1e-5)
     np.testing.assert_allclose(after.boxes, before.boxes * (2, 0.5, 2, 0.5), rtol=1e-5)
@@ -177,7 +177,7 @@ def test_sixteen_bit_grey_and_transparent_pictures_become_rgb(folder: Path) -> N
     Image.fromarray(np.full((96, 96), 0xFFFF, np.uint16)).save(folder / "images" / names[0])
     Image.fromarray(np.full((96, 96), 7, np.uint8)).save(folder / "images" / names[1])
     Image.fromarray(np.zeros((96, 96, 4), np.uint8)).save(folder / "images" / names[2])
-    images = [s.image for s in load_coco(folder).samples]
+    images = [s.image for s in load_labelled(folder).samples]
     assert [i.shape for i in images] == [(96, 96, 3)] * 3
     assert [int(i.mean()) for i in images] == [255, 7, 255]
 
@@ -193,12 +193,12 @@ def test_other_categories_are_no_people(folder: Path) -> None:
 
 
 def test_the_first_pictures_can_be_asked_for(folder: Path) -> None:
-    assert [s.image_id for s in load_coco(folder, limit=2).samples] == [1, 2]
+    assert [s.image_id for s in load_labelled(folder, limit=2).samples] == [1, 2]
 
 
 def test_samples_on_demand_are_those_in_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_coco(synthetic_dataset(4, 64), tmp_path)
-    folder = CocoFolder.open(tmp_path)
+    folder = LabelledFolder.open(tmp_path)
     loaded, read = folder.load(), folder.on_demand()
     assert len(read.samples) == 4
     for one, other in zip(read.samples, loaded.samples, strict=True):
@@ -220,7 +220,7 @@ def test_labels_of_an_image_without_its_exif_rotation_are_not_stretched(folder: 
     path = folder / "images" / "000001.png"
     Image.fromarray(np.zeros((48 * scale, 96 * scale, 3), np.uint8)).save(path, exif=exif)
     edit(folder, lambda data: data["images"][0].update(width=96, height=48))
-    dataset = load_coco(folder)
+    dataset = load_labelled(folder)
     assert [sample.name for sample in dataset.samples] == ["000002.png", "000003.png"]
     (line,) = map(str, dataset.left_out)
     assert line.startswith(f"000001.png: is {48 * scale}x{96 * scale}, but 96x48 in the json: its labels are for")
@@ -237,9 +237,9 @@ def test_an_image_is_read_from_the_zip_that_its_entry_names(folder: Path) -> Non
     (folder / "images" / "000002.png").unlink()
     for zip_name, value in grey.items():
         edit(folder, lambda data, name=zip_name: [image.update(shard=name) for image in data["images"]])  # type: ignore[misc]
-        first, second, third = load_coco(folder).samples
+        first, second, third = load_labelled(folder).samples
         assert (first.image == value).all()
         assert (second.image == value).all()
         assert third.name == "000003.png"  # in no zip, so the plain file
     edit(folder, lambda data: data["images"][1].update(shard="images-02.zip"))
-    assert "000002.png: neither in" in str(load_coco(folder).left_out[0])
+    assert "000002.png: neither in" in str(load_labelled(folder).left_out[0])
