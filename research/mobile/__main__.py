@@ -54,11 +54,14 @@ def main(options: Options) -> None:
     pixels = _squares(options).split(_BATCH)
     normalised = [lite.backbone.normalised(x) for x in pixels]
     readout = shrink(
-        lite.backbone.trunk, mobile.backbone.trunk, normalised, lambda part, left: print(f"{part}: {left:.0%} left")
+        lite.backbone.trunk,
+        mobile.backbone.trunk,
+        normalised,
+        lambda part, left: print(f"{part}: {left:.0%} unexplained"),
     )
     carry_over(lite, mobile, readout, pixels)
     save_weights(options.out, mobile, Metadata.of("mobile", chosen, metadata.skeleton))
-    print(f"{options.out}: the share of the variance that each part does not explain is given above")
+    print(f"{options.out}: weights of the preset mobile")
 
 
 def _squares(options: Options) -> Tensor:

@@ -15,6 +15,7 @@ from research.mobile.trunk import Readout
 from votepose.models.posenet import PoseNet, resize
 
 _TRUNK = "backbone.trunk."
+_LAST_PROJECT = "project.2.weight"
 _ADDED_TO = ("attention.output.", "mlp.1.2.")  # the last layers of what a transformer layer adds to its input
 _PRESENCE_LAST = "transformer.embed_"  # layers that read [F;H]
 _READ_F = ("presence.entry.0.", "keypoint_maps.hidden.0.")
@@ -36,11 +37,10 @@ def carry_over(lite: PoseNet, mobile: PoseNet, readout: Readout, pixels: Sequenc
     for name, value in state.items():
         if not name.startswith((_TRUNK, _DEEP_NORM)):
             value.copy_(_extended(name, given.get(_copied_from(name)), value))
-    mixing = given["project.2.weight"][:, :, 0, 0]
+    mixing = given[_LAST_PROJECT][:, :, 0, 0]
     channels = len(mixing)
-    state["project.2.weight"][:channels] = (mixing @ readout.weights.T)[:, :, None, None]
+    state[_LAST_PROJECT][:channels] = (mixing @ readout.weights.T)[:, :, None, None]
     state["norm.running_mean"][:channels] -= mixing @ readout.offset
-    mobile.load_state_dict(state)
     maps = [mobile.backbone(x) for x in pixels]
     _set_deep(mobile, given, readout, flat([x[2] for x in maps]))
     sums = []
@@ -80,9 +80,10 @@ def _extended(name: str, given: Tensor | None, fresh: Tensor) -> Tensor:
     if given.shape == fresh.shape:
         return given
     extended = fresh.clone()
-    if name.startswith(("project.", "norm.")):
-        if name != "project.2.weight":
-            extended[: len(given)] = given
+    if name == _LAST_PROJECT:
+        pass  # reads the last map: set by `carry_over`
+    elif name.startswith(("project.", "norm.")):
+        extended[: len(given)] = given
     elif name.startswith(_PRESENCE_LAST):
         extended.zero_()
         extended[:, : given.shape[1] - 1], extended[:, -1] = given[:, :-1], given[:, -1]

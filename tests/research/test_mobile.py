@@ -139,7 +139,7 @@ def test_the_program_writes_weights_of_the_preset(
     out = tmp_path / "out.safetensors"
     program.main(program.Options(weights, tiny.write_data(tmp_path / "data"), out, limit=3, size=64))
     assert load_network(out)[1].preset == "mobile"
-    assert capsys.readouterr().out.startswith("block 0.0: 25% left\n")
+    assert capsys.readouterr().out.startswith("block 0.0: 25% unexplained\n")
 
 
 def test_weights_of_another_preset_are_refused(tmp_path: Path) -> None:
