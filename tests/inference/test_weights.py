@@ -23,8 +23,9 @@ def test_the_models_of_the_package_have_names(tmp_path: Path, monkeypatch: pytes
     Path("fast").touch()  # a file of that name does not come first
     assert resolve_weights(chosen_weights("accurate", None), ".onnx") == BUNDLED_ONNX
     assert resolve_weights(chosen_weights("fast", None), ".onnx") == FOLDER / "fast.onnx"
-    for suffix in (".onnx", ".safetensors"):  # an export of lite is not bundled
-        assert resolve_weights("lite", suffix) == FOLDER / "lite.safetensors"
+    for suffix in (".onnx", ".safetensors"):  # exports of these are not bundled
+        for name in ("lite", "mobile"):
+            assert resolve_weights(name, suffix) == FOLDER / f"{name}.safetensors"
     assert chosen_weights(None, Path("mine.onnx")) == Path("mine.onnx")
 
 
