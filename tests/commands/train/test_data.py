@@ -151,7 +151,7 @@ def test_labels_that_teach_nothing_are_refused(
             {"preset": "lite", "stage": "backbone-heads"},
             "the lite backbone has no proposals: use --preset movenet",
         ),
-        ({"preset": "mobile", "stage": "refiner"}, "the mobile network has no refiner"),
+        ({"preset": "maxvit", "stage": "refiner"}, "the maxvit network has no refiner"),
         ({"stage": "refiner", "freeze": "stem"}, "leave out --freeze"),
         ({"preset": "lite", "stage": "joint"}, "needs pose proposals and an auxiliary backbone: use --preset movenet"),
         ({"data": ("nowhere",)}, "nowhere/annotations.json: not found"),
