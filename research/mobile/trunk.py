@@ -60,10 +60,11 @@ def shrink(large: Any, small: Any, pixels: Sequence[Tensor], report: Report) -> 
         pixels: batches of normalised images (B, 3, H, W).
         report: is called with the name of each part and the share of the variance that it does not explain.
     """
-    large.eval(), small.eval()
+    large.eval()
+    small.eval()
     targets = _outputs(large, pixels)
-    x = _stem(large, small, pixels, targets[0, 0])
-    x, left = fit_block(small.blocks[0][0], x[0], [x[1]], [_LOUDER * y for y in targets[0, 0]])
+    stems, first = _stem(large, small, pixels, targets[0, 0])
+    x, left = fit_block(small.blocks[0][0], stems, [first], [_LOUDER * y for y in targets[0, 0]])
     report("block 0.0", left)
     inputs: Tensor | None = torch.eye(x[0].shape[1]) / _LOUDER
     for (stage, number), sources, target in _PLAN:

@@ -32,7 +32,7 @@ class Preset:
 
 # The paper gives the parameters of whole networks (Table 1: 8.6 and 19.1 million), not the heads' dimensions. No single
 # head fits both within 5 %, so the two differ in the hourglass's width. Other dimensions are `lite`'s, whose trained
-# heads `mobile` starts from (scripts/make_mobile.py). `maxvit` has too few maps for a refiner.
+# heads `mobile` starts from (research/mobile). `maxvit` has too few maps for a refiner.
 _MOBILE = NetworkConfig(
     "mobile",
     depth=3,
