@@ -12,7 +12,7 @@ from torch import Tensor
 
 from research.mobile.blocks import flat
 from research.mobile.trunk import Readout
-from votepose.models.posenet import PoseNet, resize
+from votepose.models.posenet import PoseNet
 
 _TRUNK = "backbone.trunk."
 _LAST_PROJECT = "project.2.weight"
@@ -43,13 +43,14 @@ def carry_over(lite: PoseNet, mobile: PoseNet, readout: Readout, pixels: Sequenc
     state["norm.running_mean"][:channels] -= mixing @ readout.offset
     maps = [mobile.backbone(x) for x in pixels]
     _set_deep(mobile, given, readout, flat([x[2] for x in maps]))
-    sums = []
-    for x in maps:
-        size = x[0].shape[-2:]
-        sums.append(sum(resize(project(y), list(size)) for project, y in zip(mobile.project, x, strict=False)))
-    fused = flat(sums)[:, channels:]
-    mobile.norm.running_mean[channels:] = fused.mean(dim=0)
-    mobile.norm.running_var[channels:] = fused.var(dim=0)
+    sums: list[Tensor] = []
+    hook = mobile.norm.register_forward_pre_hook(lambda _, inputs: sums.append(inputs[0]))
+    for x, images in zip(maps, pixels, strict=True):
+        mobile.fuse(x, [], images)
+    hook.remove()
+    fresh = flat(sums)[:, channels:]
+    mobile.norm.running_mean[channels:] = fresh.mean(dim=0)
+    mobile.norm.running_var[channels:] = fresh.var(dim=0)
 
 
 def _set_deep(mobile: PoseNet, given: dict[str, Tensor], readout: Readout, deep: Tensor) -> None:

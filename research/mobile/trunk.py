@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from research.mobile.blocks import (
@@ -91,8 +92,9 @@ def _stem(large: Any, small: Any, pixels: Sequence[Tensor], targets: Sequence[Te
     """Set the stem; returns its outputs and the channels of the next block, which needs one for each of them."""
     weight, bias = folded(large.conv_stem.weight, large.bn1)
     sharp, first = Activation(SHARPNESS), Channels.of(large.blocks[0][0])
-    scale = (large.bn1.weight / (large.bn1.running_var + large.bn1.eps).sqrt())[:, None, None]
-    stems = (sharp(large.conv_stem(x) * scale + bias[:, None, None]) for x in pixels)
+    norm = large.bn1
+    state = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    stems = (sharp(F.batch_norm(large.conv_stem(x), *state, eps=norm.eps)) for x in pixels)
     values = (first.activations(x, Activation(1.0), 1) for x in stems)
     chosen = Moments.of(*cells(values, targets), _RIDGE).most_needed(len(small.conv_stem.weight))
     small.conv_stem.weight.copy_(weight[chosen])

@@ -112,9 +112,7 @@ def test_the_heads_give_what_they_gave() -> None:
         torch.testing.assert_close(found.keypoint_maps.logits, wanted.keypoint_maps.logits, atol=1e-3, rtol=1e-3)
         assert mobile.refiner is not None
         assert lite.refiner is not None
-        deep = [
-            net.refiner.from_deep(net.refiner.norms[2](x[2])) for net, x in ((mobile, maps), (lite, as_lite)) if net
-        ]
+        deep = [net.refiner.from_deep(net.refiner.norms[2](x[2])) for net, x in ((mobile, maps), (lite, as_lite))]
         torch.testing.assert_close(*deep, atol=1e-3, rtol=1e-3)
 
 

@@ -27,14 +27,11 @@ class DistillationCriterion(nn.Module):
     Args:
         channels: channels of the feature map.
         teacher_channels: channels of each of the teacher's maps.
-
-    Attributes:
-        maps: number of the teacher's maps.
     """
 
     def __init__(self, channels: int, teacher_channels: Sequence[int]) -> None:
         super().__init__()
-        self.finest, self.maps = teacher_channels[0], len(teacher_channels)
+        self.finest = teacher_channels[0]
         self.scale = nn.BatchNorm1d(sum(teacher_channels), affine=False)
         self.predict = nn.Conv2d(channels, sum(teacher_channels), 1)
 

@@ -50,7 +50,8 @@ class DistillStage(Stage):
         with torch.no_grad():
             wanted = teacher.backbone(images)
         if self.predictor is not None:
-            losses: dict[str, Tensor] = self.predictor(network.features(images), wanted[: self.predictor.maps])
+            count = len(teacher.backbone.channels)
+            losses: dict[str, Tensor] = self.predictor(network.features(images), wanted[:count])
             return losses
         with torch.no_grad():
             wanted_features = teacher.fuse(wanted, teacher.aux_features(images), images)
